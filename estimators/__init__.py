@@ -1,0 +1,1 @@
+"""The built-in estimators, one file per library or method family."""

@@ -1,0 +1,33 @@
+"""Say what is wrong with an input in one line, with the near miss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class BadInput(Exception):  # noqa: N818 - what the user gave, not what went wrong in here
+    """Carry one clear line about something the user gave; the command line exits with 2."""
+
+
+def near_miss(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean 'x'?" for the closest known name, "" where none is close.
+
+    An id of the form family/name is also compared by its last part, since people mistype there.
+    """
+    known = list(known)
+    close = get_close_matches(name, known, n=1, cutoff=0.6)
+    if not close:
+        tails = {k.rsplit("/", 1)[-1]: k for k in known}
+        close = [tails[t] for t in get_close_matches(name.rsplit("/", 1)[-1], tails, n=1)]
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """Return the line for a name that does not exist: `no estimator named 'tsl'; did you ...`."""
+    article = f"no {what} named '{name}'"
+    known = sorted(known)
+    hint = near_miss(name, known)
+    if hint or not known or len(known) > 12:
+        return article + hint
+    return f"{article}; there are: {', '.join(known)}"

@@ -1,0 +1,45 @@
+"""The columns of a replicate row, their order and their types, declared once.
+
+Every shard is written under `schema()`: without it a column that is all null in the first shard
+takes another type than in the second, and the folder can no longer be read as one table.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CELL = ("scenario", "dial", "setting", "dials", "n", "parameters")
+"""What names a cell: the scenario at one setting, and a number of units."""
+
+SCORED = ("kind", *CELL, "options", "estimator", "estimand", "horizon", "level")
+"""What one row of the score table stands for."""
+
+ADDRESS = (*SCORED, "replicate", "refit")
+"""What one replicate row stands for; no two rows of a run agree in all of it."""
+
+STATUSES = ("ok", "failed", "nonfinite", "timeout", "crashed", "declined")
+
+MAY_DIFFER = ("seconds", "warnings")
+"""What may differ between two runs of the same addresses with equal versions."""
+
+TYPES = {
+    "kind": "string", "scenario": "string", "dial": "string", "setting": "float64",
+    "dials": "string", "n": "int64", "parameters": "string", "options": "string",
+    "replicate": "int64", "refit": "int32", "estimator": "string", "estimand": "string",
+    "horizon": "int32", "level": "float64", "truth": "float64", "truth_mcse": "float64",
+    "estimate": "float64", "std_error": "float64", "df": "float64", "ci_low": "float64",
+    "ci_high": "float64", "outside": "bool_", "band_low": "float64", "band_high": "float64",
+    "p_value": "float64", "statistic": "float64", "passed": "bool_", "pit": "float64",
+    "crps": "float64", "status": "string", "reason": "string", "warnings": "string",
+    "seconds": "float64", "data_hash": "int64",
+}  # fmt: skip
+
+
+def schema() -> pa.Schema:
+    """Return the Arrow schema of the replicate table."""
+    import pyarrow as pa
+
+    return pa.schema([(name, getattr(pa, kind)()) for name, kind in TYPES.items()])

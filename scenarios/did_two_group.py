@@ -1,0 +1,69 @@
+"""Difference in differences: two groups in a balanced panel, one date of adoption.
+
+    Y_it = a_i + G_i gap + l_t + effect D_it + e_it,   D_it = G_i 1[t >= adoption]
+
+Half of the n units form the treated group G. The errors have variance 1 in every period. A naive
+difference in means takes the gap between the groups for an effect: it is off by `gap`, here one
+standard deviation of the error.
+
+A differential `trend` lets the treated group's outcome drift by that much a period, with or without
+treatment. Under `anticipation` the treated group feels that share of the effect in the last period
+before adoption. `rho` makes e_it an AR(1) process: estimates stay centred, but standard errors that
+take the errors of a unit for independent become too small.
+"""
+
+import numpy as np
+
+from cibench import Draw, Estimand, Roles, Scenario, dial, parameter, scenario
+
+
+@scenario("did/two-group")
+class TwoGroup(Scenario):
+    """Two groups, `periods` periods; the last `periods - adoption` of them are treated."""
+
+    estimand = Estimand.ATT
+    roles = Roles(unit="unit", time="time", cohort="cohort", cluster="unit")
+    reference = "Bertrand, Duflo and Mullainathan (2004), QJE 119; Roth et al. (2023), JoE 235"
+
+    effect: float = parameter(0.5, unit="s.d. of the error")
+    gap: float = parameter(1.0, unit="s.d. of the error")
+    periods: int = parameter(8, within=(3, 1000), unit="periods")
+    adoption: int = parameter(4, within=(2, 999), unit="first treated period, counted from 0")
+    trend: float = dial(
+        default=0, grid=(0.02, 0.05, 0.1), within=(-1, 1), breaks="parallel trends",
+        unit="s.d. of the error a period by which the treated group drifts",
+    )  # fmt: skip
+    anticipation: float = dial(
+        default=0, grid=(0.25, 0.5, 1.0), within=(-2, 2), breaks="no anticipation",
+        unit="share of the effect felt one period early",
+        felt="the treated group feels a share of its own effect in the period before adoption",
+    )  # fmt: skip
+    rho: float = dial(
+        default=0, grid=(0.3, 0.6, 0.9), within=(-0.99, 0.99), breaks="independent errors",
+        unit="autocorrelation of a unit's errors",
+    )  # fmt: skip
+
+    def truth(self) -> float:
+        """Return the effect, the same for every treated unit and period."""
+        return self.effect
+
+    def draw(self, n: int, rng: np.random.Generator) -> Draw:
+        """Draw n units over all periods, rows sorted by unit and time."""
+        shape = n, self.periods
+        a, l, e = rng.normal(size=(n, 1)), rng.normal(size=self.periods), rng.normal(size=shape)  # noqa: E741
+        for t in range(1, self.periods):
+            e[:, t] = self.rho * e[:, t - 1] + np.sqrt(1 - self.rho**2) * e[:, t]
+        unit, time = np.indices(shape)
+        group = unit < n // 2
+        d = (group & (time >= self.adoption)).astype(float)
+        early = group & (time == self.adoption - 1)
+        baseline = a + l + group * (self.gap + self.trend * time) + e
+        effects = np.full(shape, self.effect)
+        felt = effects * (d + self.anticipation * early)
+        columns = {"y": baseline + felt, "d": d, "unit": unit, "time": time}
+        columns["cohort"] = np.where(group, self.adoption, 0)
+        rows = {name: column.ravel() for name, column in columns.items()}
+        exposed = early.ravel() & (self.anticipation != 0)
+        return Draw(
+            rows, baseline.ravel(), effects.ravel(), d.ravel() == 1, felt.ravel(), exposed
+        )
