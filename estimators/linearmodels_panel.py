@@ -1,19 +1,24 @@
 """Panel regressions by `linearmodels`: two-way fixed effects and first differences."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from cibench import Declined, Estimand, Estimate, Problem, estimator
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 ASSUMES = ("parallel trends", "no anticipation")
 
 
-def _estimate(fit: object, name: str, level: float) -> Estimate:
+def _estimate(fit: Any, name: str, level: float) -> Estimate:
     low, high = fit.conf_int(level).loc[name]
     value, se, p_value = fit.params[name], fit.std_errors[name], fit.pvalues[name]
     return Estimate(value, se, low, high, df=fit.df_resid, p_value=p_value)
 
 
-def _panel(problem: Problem):
+def _panel(problem: Problem) -> "pd.DataFrame":
     roles = problem.roles
     frame = problem.frame.set_index([roles.unit, roles.time])
     treated = frame.groupby(level=1)[roles.treatment].transform("mean")

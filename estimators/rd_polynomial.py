@@ -39,9 +39,7 @@ def global_polynomial(problem: Problem, rng: np.random.Generator, *, order: int 
     "rd/local-linear", targets=(Estimand.ATE_AT_CUTOFF,), needs=("running", "cutoff"),
     assumes=(*ASSUMES, "negligible smoothing bias"), uses=("statsmodels",),
 )  # fmt: skip
-def local_linear(
-    problem: Problem, rng: np.random.Generator, *, bandwidth: float = 0.5
-) -> Estimate:
+def local_linear(problem: Problem, rng: np.random.Generator, *, bandwidth: float = 0.5) -> Estimate:
     """Fit a line on either side within a fixed bandwidth, with a triangular kernel."""
     distance = np.abs(problem.running - problem.roles.cutoff) / bandwidth
     return _fit(problem, 1, np.clip(1 - distance, 0, None))

@@ -64,6 +64,4 @@ class TwoGroup(Scenario):
         columns["cohort"] = np.where(group, self.adoption, 0)
         rows = {name: column.ravel() for name, column in columns.items()}
         exposed = early.ravel() & (self.anticipation != 0)
-        return Draw(
-            rows, baseline.ravel(), effects.ravel(), d.ravel() == 1, felt.ravel(), exposed
-        )
+        return Draw(rows, baseline.ravel(), effects.ravel(), d.ravel() == 1, felt.ravel(), exposed)

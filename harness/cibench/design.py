@@ -72,9 +72,7 @@ def dial(
     return dataclasses.field(default=spec.default, metadata={"spec": spec})
 
 
-def parameter(
-    default: Any, *, within: tuple[float, float] | None = None, unit: str = ""
-) -> Any:
+def parameter(default: Any, *, within: tuple[float, float] | None = None, unit: str = "") -> Any:
     """Declare a field as a parameter with a valid range; a plain default does for the others."""
     spec = Parameter(default, within, unit)
     return dataclasses.field(default=default, metadata={"spec": spec})
@@ -138,9 +136,7 @@ def _typed(name: str, value: Any, kind: type) -> Any:
     return value
 
 
-@dataclass_transform(
-    frozen_default=True, kw_only_default=True, field_specifiers=(dial, parameter)
-)
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(dial, parameter))
 def scenario(name: str) -> Callable[[type[S]], type[S]]:
     """Make a subclass of `Scenario` a frozen dataclass and register it as "family/name"."""
 

@@ -61,30 +61,33 @@ class Target(NamedTuple):
 class Roles:
     """Say which column plays which part; `cutoff` is a number on the running variable's scale.
 
-    Several roles may share a column (the unit is often the cluster).
+    A part that nobody plays is the empty string. Several roles may share a column (the unit is
+    often the cluster).
     """
 
     outcome: str = "y"
-    treatment: str | None = "d"
+    treatment: str = "d"
     covariates: tuple[str, ...] = ()
     instruments: tuple[str, ...] = ()
-    running: str | None = None
+    running: str = ""
     cutoff: float | None = None
-    unit: str | None = None
-    time: str | None = None
-    cohort: str | None = None
-    cluster: str | None = None
+    unit: str = ""
+    time: str = ""
+    cohort: str = ""
+    cluster: str = ""
 
     @cached_property
     def given(self) -> frozenset[str]:
         """Return the names of the roles that are filled."""
-        return frozenset(f.name for f in fields(self) if getattr(self, f.name) not in (None, ()))
+        return frozenset(
+            f.name for f in fields(self) if getattr(self, f.name) not in (None, "", ())
+        )
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Return the columns that play a part, each once, in the order of the roles."""
         values = (getattr(self, f.name) for f in fields(self) if f.name != "cutoff")
-        names = (n for v in values for n in (v if isinstance(v, tuple) else (v,)) if n is not None)
+        names = (n for v in values for n in (v if isinstance(v, tuple) else (v,)) if n)
         return tuple(dict.fromkeys(names))
 
 
@@ -164,12 +167,12 @@ class Problem:
     @property
     def treatment(self) -> Array:
         """Return the treatment column."""
-        return self.columns[str(self.roles.treatment)]
+        return self.columns[self.roles.treatment]
 
     @property
     def running(self) -> Array:
         """Return the running variable, on its own scale (the cutoff is `roles.cutoff`)."""
-        return self.columns[str(self.roles.running)]
+        return self.columns[self.roles.running]
 
     @property
     def covariates(self) -> Array:

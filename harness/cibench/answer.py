@@ -1,0 +1,213 @@
+"""Put one question to one estimator and turn whatever comes back into checked answers."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import random
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from cibench.method import Estimator
+from cibench.model import Array, Declined, Diagnosis, Estimate, Problem, Target
+from cibench.seeds import Part, seed_global_state, stream
+
+REASON_LENGTH = 300
+NUMBER = (int, float, np.integer, np.floating)
+
+
+class Unusable(Exception):  # noqa: N818 - carries a status and a reason, as data
+    """Say that an answer cannot be used: its status and the reason."""
+
+    def __init__(self, status: str, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Hold what one target's row says of the fit: the answer's numbers or why there are none."""
+
+    target: Target | None
+    status: str
+    reason: str | None
+    numbers: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Hold what one fit gave: an answer for each target, its warnings and how long it took."""
+
+    answers: list[Answer]
+    warnings: str | None
+    seconds: float
+
+
+def fit(
+    estimator: Estimator, problem: Problem, options: Mapping[str, Any], address: tuple[Part, ...]
+) -> Fitted:
+    """Run one fit from its address; whatever it raises or returns becomes answers.
+
+    The fit gets its own stream, global random states seeded from the address, numpy's error state
+    at its default and no terminal.
+    """
+    targets: tuple[Target | None, ...] = problem.targets or (None,)
+    rng = stream(*address)
+    seed_global_state(address)
+    with _contained() as caught:
+        returned: object
+        started = perf_counter()
+        try:
+            returned = estimator.fit(problem, rng, **options)
+        except KeyboardInterrupt:
+            raise
+        except Declined as why:
+            returned = Unusable("declined", str(why) or "declined without a reason")
+        except BaseException as error:  # SystemExit too: no estimator ends the run
+            returned = Unusable("failed", one_line(error))
+        seconds = perf_counter() - started
+    answers = [_answer(estimator, returned, target, targets) for target in targets]
+    return Fitted(answers, _digest(caught), seconds)
+
+
+@contextlib.contextmanager
+def _contained() -> Iterator[list[warnings.WarningMessage]]:
+    sink = io.StringIO()
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"),
+        contextlib.redirect_stdout(sink),
+        contextlib.redirect_stderr(sink),
+    ):
+        warnings.simplefilter("always")
+        yield caught
+
+
+@contextlib.contextmanager
+def unchanged_random_states() -> Iterator[None]:
+    """Give the caller's global random states back as they were."""
+    state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+def one_line(error: BaseException) -> str:
+    """Return an exception's type and message as one line of readable length."""
+    detail = " ".join(str(error).split())
+    name = type(error).__name__
+    return f"{name}: {detail}"[:REASON_LENGTH] if detail else name
+
+
+def _digest(caught: list[warnings.WarningMessage]) -> str | None:
+    """Return the distinct warnings, one a line, each cut to a readable length."""
+    lines = {f"{w.category.__name__}: {' '.join(str(w.message).split())}" for w in caught}
+    return "\n".join(line[:REASON_LENGTH] for line in sorted(lines)) or None
+
+
+def _answer(
+    estimator: Estimator,
+    returned: object,
+    target: Target | None,
+    targets: tuple[Target | None, ...],
+) -> Answer:
+    try:
+        if isinstance(returned, Unusable):
+            raise returned
+        if target is None:
+            return Answer(None, "ok", None, _diagnosis(returned))
+        one = _pick(returned, target, targets)
+        return Answer(target, "ok", None, _numbers(estimator, one))
+    except Unusable as why:
+        return Answer(target, why.status, str(why), {})
+
+
+def _pick(returned: object, target: Target, targets: tuple[Target | None, ...]) -> Estimate:
+    """Return the estimate for one target out of a single answer or a mapping."""
+    if isinstance(returned, Mapping):
+        if target not in returned:
+            raise Unusable("failed", f"gave no answer for {target}")
+        returned = returned[target]
+    elif len(targets) > 1:
+        raise Unusable("failed", f"gave one answer where {len(targets)} were asked")
+    if not isinstance(returned, Estimate):
+        raise Unusable("failed", f"returned {type(returned).__name__}, not an Estimate")
+    return returned
+
+
+def _number(name: str, value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, NUMBER):
+        raise Unusable("failed", f"{name} is of type {type(value).__name__}, not a number")
+    return float(value)
+
+
+def _numbers(estimator: Estimator, given: Estimate) -> dict[str, Any]:
+    """Return the row's numbers; raises Unusable where one is missing, not finite or impossible."""
+    names = ("value", "se", "low", "high", "df", "p_value", "statistic", "band_low", "band_high")
+    number = {name: _number(name, getattr(given, name)) for name in names}
+    for part, needed in {"value": ("value",), "se": ("se",), "limits": ("low", "high")}.items():
+        if part in estimator.gives and any(number[name] is None for name in needed):
+            raise Unusable("failed", f"gave no {part}")
+    for name in ("value", "se"):
+        if number[name] is not None and not math.isfinite(number[name] or 0.0):
+            raise Unusable("nonfinite", f"{name} is {number[name]}")
+    if (number["se"] or 0.0) < 0:
+        raise Unusable("failed", f"negative standard error: {number['se']:g}")
+    for low, high in (("low", "high"), ("band_low", "band_high")):
+        _check_limits(number[low], number[high])
+    if number["p_value"] is not None and not 0 <= number["p_value"] <= 1:
+        if not math.isnan(number["p_value"]):
+            raise Unusable("failed", f"p-value is {number['p_value']:g}")
+        number["p_value"] = None
+    return {
+        "estimate": number["value"], "std_error": number["se"], "df": number["df"],
+        "ci_low": number["low"], "ci_high": number["high"], "outside": bool(given.outside),
+        "band_low": number["band_low"], "band_high": number["band_high"],
+        "p_value": number["p_value"], "statistic": number["statistic"], "draws": given.draws,
+    }  # fmt: skip
+
+
+def _check_limits(low: float | None, high: float | None) -> None:
+    if low is None and high is None:
+        return
+    if low is None or high is None:
+        raise Unusable("failed", "gave one limit without the other; an open side is infinite")
+    if math.isnan(low) or math.isnan(high):
+        raise Unusable("nonfinite", f"limits are {low:g} and {high:g}")
+    if low > high and not (low == math.inf and high == -math.inf):
+        raise Unusable("failed", f"limits in the wrong order: {low:g} and {high:g}")
+
+
+def _diagnosis(given: object) -> dict[str, Any]:
+    if not isinstance(given, Diagnosis):
+        raise Unusable("failed", f"returned {type(given).__name__}, not a Diagnosis")
+    if not isinstance(given.passed, bool | np.bool_):
+        raise Unusable("failed", f"passed is {given.passed!r}, not True or False")
+    p_value = _number("p_value", given.p_value)
+    if p_value is not None and not 0 <= p_value <= 1:
+        raise Unusable("nonfinite" if math.isnan(p_value) else "failed", f"p-value is {p_value:g}")
+    statistic = _number("statistic", given.statistic)
+    return {"passed": bool(given.passed), "p_value": p_value, "statistic": statistic}
+
+
+def reduce_posterior(draws: Array, truth: float) -> tuple[float, float]:
+    """Return the probability integral transform and the CRPS of the truth under posterior draws.
+
+    The CRPS is E|X - truth| - E|X - X'|/2 over the draws (Gneiting and Raftery 2007, equation 21),
+    the second mean by sorting: sum of (2i - m - 1) x_(i) over m squared is half of E|X - X'|.
+    """
+    x = np.sort(np.asarray(draws, dtype=float))
+    ranks = np.arange(1, x.size + 1)
+    pit = np.mean(x < truth) + 0.5 * np.mean(x == truth)
+    spread = np.sum((2 * ranks - x.size - 1) * x) / x.size**2
+    return float(pit), float(np.mean(np.abs(x - truth)) - spread)

@@ -1,0 +1,210 @@
+"""Blocks of replicates: what travels to a worker, and what the worker makes of it.
+
+A block is ids, numbers and names, so that any executor on any machine can carry it. Each row
+depends on its own address alone: how a cell is cut into blocks changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from cibench import answer, registry
+from cibench.design import Scenario, configure
+from cibench.method import Estimator
+from cibench.model import Draw, Problem, Roles, Target, Truth
+from cibench.rows import schema
+from cibench.seeds import data_address, fit_address, stream
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Note = Callable[[int, int], object]
+"""Told the replicate and the place of the entrant before each fit, -1 before the draw."""
+
+
+class Verdict(NamedTuple):
+    """Say of a fit that took its worker down what its row says; entrant -1 is the draw itself."""
+
+    replicate: int
+    entrant: int
+    status: str
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Block:
+    """Hold a run of replicates of one cell: `count` of them from `first` on."""
+
+    cell: int
+    key: Mapping[str, Any]
+    entrants: tuple[tuple[str, str], ...]
+    truths: tuple[tuple[Target, Truth], ...]
+    seed: int
+    level: float
+    first: int
+    count: int
+    plugins: tuple[str, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+
+
+class Result(NamedTuple):
+    """Hold a block's rows and the seconds it took."""
+
+    table: pa.Table
+    seconds: float
+
+
+class _Entrant(NamedTuple):
+    """An estimator with its options as a fit takes them, and what it is asked here."""
+
+    estimator: Estimator
+    options: Mapping[str, Any]
+    text: str
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """What all replicates of a block share, rebuilt from its names."""
+
+    block: Block
+    scenario: Scenario
+    roles: Roles
+    entrants: list[_Entrant]
+    note: Note
+
+
+def run_block(block: Block, note: Note = lambda _replicate, _entrant: None) -> Result:
+    """Draw each replicate once, put it to every entrant and return the rows.
+
+    Every fit runs with one BLAS thread: `solve` differs in the last bit between one and two.
+    """
+    from threadpoolctl import threadpool_limits
+
+    started = perf_counter()
+    bench = _bench(block, note)
+    rows: list[dict[str, Any]] = []
+    with threadpool_limits(limits=1), answer.unchanged_random_states():
+        for replicate in range(block.first, block.first + block.count):
+            rows += _replicate(bench, replicate)
+    return Result(_table(block, rows), perf_counter() - started)
+
+
+def _bench(block: Block, note: Note) -> _Bench:
+    for plugin in block.plugins:
+        registry.load_plugin(plugin)
+    fields = json.loads(block.key["parameters"]) | json.loads(block.key["dials"])
+    scenario = configure(registry.find_scenario(block.key["scenario"]), fields)
+    entrants = []
+    for name, text in block.entrants:
+        found = registry.find_estimator(name)
+        entrants.append(_Entrant(found, json.loads(text), text, found.asked(scenario)))
+    return _Bench(block, scenario, scenario.assigned_roles(), entrants, note)
+
+
+def _replicate(bench: _Bench, replicate: int) -> list[dict[str, Any]]:
+    """Return the rows of one replicate, entrant by entrant."""
+    block, roles = bench.block, bench.roles
+    known = {v.entrant: v for v in block.verdicts if v.replicate == replicate}
+    draw = known.get(-1) or _draw(bench, replicate)
+    if isinstance(draw, Verdict):
+        fits = [(e, _as_fitted(e, draw)) for e in bench.entrants]
+        return [row for e, fitted in fits for row in _rows(replicate, e, fitted, {}, None)]
+    shown, data_hash = Problem.of(draw, roles), hash_columns(draw, roles)
+    truths = {**dict(block.truths), **_sample_truths(draw, bench.entrants)}
+    rows = []
+    for place, entrant in enumerate(bench.entrants):
+        if place in known:
+            fitted = _as_fitted(entrant, known[place])
+        else:
+            bench.note(replicate, place)
+            oracle = draw if entrant.estimator.oracle else None
+            problem = Problem(shown.columns, roles, entrant.targets, block.level, oracle)
+            fitted = _fit(bench, replicate, entrant, problem)
+        rows += _rows(replicate, entrant, fitted, truths, data_hash)
+    return rows
+
+
+def _draw(bench: _Bench, replicate: int) -> Draw | Verdict:
+    bench.note(replicate, -1)
+    name, n = bench.scenario.name, bench.block.key["n"]
+    try:
+        return bench.scenario.draw(n, stream(*data_address(bench.block.seed, name, n, replicate)))
+    except Exception as error:
+        reason = f"the scenario could not draw: {answer.one_line(error)}"
+        return Verdict(replicate, -1, "failed", reason, 0.0)
+
+
+def _fit(bench: _Bench, replicate: int, entrant: _Entrant, problem: Problem) -> answer.Fitted:
+    block, name = bench.block, entrant.estimator.name
+    address = fit_address(block.seed, block.key["scenario"], block.key["n"], replicate, name)
+    return answer.fit(entrant.estimator, problem, entrant.options, address)
+
+
+def _as_fitted(entrant: _Entrant, verdict: Verdict) -> answer.Fitted:
+    targets: tuple[Target | None, ...] = entrant.targets or (None,)
+    answers = [answer.Answer(t, verdict.status, verdict.reason, {}) for t in targets]
+    return answer.Fitted(answers, None, verdict.seconds)
+
+
+def _sample_truths(draw: Draw, entrants: list[_Entrant]) -> dict[Target, Truth]:
+    asked = {t for e in entrants for t in e.targets if t.estimand.of_sample}
+    return {t: Truth(float(np.mean(draw.averaged(t)))) for t in asked}
+
+
+def _rows(
+    replicate: int, entrant: _Entrant, fitted: answer.Fitted,
+    truths: Mapping[Target, Truth], data_hash: int | None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    rows = []
+    for one in fitted.answers:
+        row = {
+            "kind": entrant.estimator.kind, "options": entrant.text, "replicate": replicate,
+            "refit": 0, "estimator": entrant.estimator.name, "status": one.status,
+            "reason": one.reason, "warnings": fitted.warnings, "seconds": fitted.seconds,
+            "data_hash": data_hash, **one.numbers,
+        }  # fmt: skip
+        if one.target is not None:
+            row |= _of_target(one.target, truths.get(one.target), row.pop("draws", None))
+        rows.append(row)
+    return rows
+
+
+def _of_target(target: Target, truth: Truth | None, draws: Any) -> dict[str, Any]:
+    columns: dict[str, Any] = {"estimand": str(target.estimand), "horizon": target.horizon}
+    if truth is not None:
+        columns |= {"truth": truth.value, "truth_mcse": truth.mcse}
+        if draws is not None:
+            columns["pit"], columns["crps"] = answer.reduce_posterior(draws, truth.value)
+    return columns
+
+
+def hash_columns(draw: Draw, roles: Roles) -> int:
+    """Return 64 bits of what the estimators see: names, types and contents of the columns."""
+    digest = blake2b(digest_size=8)
+    for name in sorted(roles.columns):
+        column = np.ascontiguousarray(draw.columns[name])
+        digest.update(f"{name}:{column.dtype.str}:{column.shape}".encode())
+        digest.update(column.tobytes() if column.dtype.hasobject else column.data)
+    return int.from_bytes(digest.digest(), "little", signed=True)
+
+
+def _table(block: Block, rows: list[dict[str, Any]]) -> pa.Table:
+    import pyarrow as pa
+
+    constant = {**block.key, "level": block.level}
+    columns = []
+    for field in schema():
+        if field.name in constant:
+            columns.append(pa.repeat(pa.scalar(constant[field.name], field.type), len(rows)))
+        else:
+            columns.append(pa.array([row.get(field.name) for row in rows], field.type))
+    return pa.Table.from_arrays(columns, schema=schema())

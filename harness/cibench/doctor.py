@@ -1,0 +1,57 @@
+"""`cibench doctor`: what is installed here and what a run would use."""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib.metadata import PackageNotFoundError, requires, version
+
+from cibench import __version__, registry
+from cibench.method import PIP_NAMES
+
+
+def dependencies() -> list[tuple[str, str, str]]:
+    """Return package, extra ("" for a hard dependency) and installed version or "missing"."""
+    rows = []
+    for line in requires("cibench") or []:
+        name = re.split(r"[\s<>=!~;\[(]", line, maxsplit=1)[0]
+        extra = re.search(r"extra == ['\"]([^'\"]+)", line)
+        try:
+            found = version(name)
+        except PackageNotFoundError:
+            found = "missing"
+        rows.append((name, extra.group(1) if extra else "", found))
+    return rows
+
+
+def lacking() -> dict[str, list[str]]:
+    """Return the libraries that are not installed and the estimators that use each."""
+    from importlib.util import find_spec
+
+    missing: dict[str, list[str]] = {}
+    for name, entry in registry.entries("estimator").items():
+        for library in entry.value.uses:
+            if find_spec(library) is None:
+                missing.setdefault(PIP_NAMES.get(library, library), []).append(name)
+    return missing
+
+
+def print_doctor() -> None:
+    """Print versions, extras, what is missing or broken, and threads."""
+    import numpy as np  # noqa: F401 - loads the BLAS that is asked about below
+    from threadpoolctl import threadpool_info
+
+    from cibench.provenance import machine
+    from cibench.screen import console, table
+
+    out, here = console(), machine()
+    out.print(f"[bold]cibench {__version__}[/bold], Python {here['python']}, {here['platform']}\n")
+    rows = [{"package": n, "extra": e, "version": v} for n, e, v in dependencies()]
+    out.print(table(rows), "")
+    for library, names in lacking().items():
+        out.print(f"pip install {library}  brings {', '.join(names)}", markup=False)
+    for module, error in registry.broken().items():
+        out.print(f"broken plug-in {module}: {error}", markup=False)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    blas = ", ".join(f"{i['internal_api']} {i['num_threads']}" for i in threadpool_info())
+    out.print(f"cores {cores}; threads outside of runs: {blas or 'none'}; each fit runs with one")

@@ -1,0 +1,85 @@
+"""What a run rests on: versions, machine, and digests of the code that made the rows."""
+
+from __future__ import annotations
+
+import ast
+import platform
+from hashlib import blake2b
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from cibench import __version__, registry
+from cibench.files import canonical
+from cibench.method import PIP_NAMES
+from cibench.registry import Entry
+from cibench.suite import Suite
+
+ALWAYS = ("numpy", "pandas", "scipy", "pyarrow")
+
+
+def versions(packages: list[str]) -> dict[str, str]:
+    """Return the installed version of each package, by its name on the package index."""
+    found = {}
+    for package in sorted({PIP_NAMES.get(p, p) for p in (*ALWAYS, *packages)}):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return {"cibench": __version__, **found}
+
+
+def machine() -> dict[str, Any]:
+    """Return platform, Python and the CPU features that numpy found: bits depend on all three."""
+    import numpy as np
+
+    build = np.show_config(mode="dicts")
+    features = build.get("SIMD Extensions", {}).get("found", []) if build else []
+    return {
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "cpu_features": sorted(features),
+    }
+
+
+def source_digest(entry: Entry) -> str | None:
+    """Return the digest of the defining file and of what it imports from its own folder.
+
+    None for code without a file: its rows cannot be told from those of another version.
+    """
+    if entry.path is None:
+        return None
+    digest = blake2b(digest_size=16)
+    for path in sorted(_with_neighbours(entry.path)):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _with_neighbours(path: Path, seen: frozenset[Path] = frozenset()) -> frozenset[Path]:
+    """Return a module's file and, however deep, the files beside it that it imports."""
+    seen = seen | {path}
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or "", *(alias.name for alias in node.names)]
+        for name in names:
+            neighbour = path.with_name(f"{name.rsplit('.', 1)[-1]}.py")
+            if name and neighbour not in seen and neighbour.is_file():
+                seen = _with_neighbours(neighbour, seen)
+    return seen
+
+
+def sources(suite: Suite) -> dict[str, str | None]:
+    """Return the source digest of every scenario and estimator of the suite."""
+    entries = {f"scenario {name}": registry.entry("scenario", name) for name in suite.scenarios}
+    entries |= {f"estimator {n}": registry.entry("estimator", n) for n in suite.estimators}
+    return {name: source_digest(entry) for name, entry in entries.items()}
+
+
+def protocol(suite: Suite) -> str:
+    """Return the digest of what decides a row besides its replicate number: seed, cells, code."""
+    cells = [[cell.key, cell.entrants] for cell in suite.cells]
+    content = [suite.seed, suite.level, cells, sources(suite)]
+    return blake2b(canonical(content).encode(), digest_size=16).hexdigest()

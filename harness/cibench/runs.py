@@ -1,0 +1,105 @@
+"""Runs as Python sees them: run a suite, load a run folder, look at its tables."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cibench import store
+from cibench.files import write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cibench.suite import Suite
+
+SCORES = "scores.csv"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Hold a run folder; its tables are read and computed on first access.
+
+    In a notebook it shows itself as its score table.
+    """
+
+    folder: Path
+    _keep: object = None  # a temporary folder lives as long as the run that is in it
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """Return versions, seed, source digests, expected and stored rows."""
+        return store.read_manifest(self.folder)
+
+    @cached_property
+    def catalogue(self) -> dict[str, Any]:
+        """Return what the run's scenarios and estimators said of themselves."""
+        return store.read_catalogue(self.folder)
+
+    @cached_property
+    def replicates(self) -> pd.DataFrame:
+        """Return one row per replicate, estimator and estimand, failures included."""
+        return store.read_rows(self.folder)
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """Return one row per cell and estimator: every measure beside its Monte Carlo error."""
+        from cibench.score import score
+
+        return score(self.replicates, self.catalogue)
+
+    def write_scores(self) -> Path:
+        """Write `scores.csv` into the run folder and return its path."""
+        path = self.folder / SCORES
+        write_atomically(path, lambda p: self.scores.to_csv(p, index=False))
+        return path
+
+    def write_report(self) -> Path:
+        """Write `report.html` and `plots/` into the run folder and return the report's path."""
+        from cibench.report import write_report
+
+        return write_report(
+            self.folder, self.replicates, self.scores, self.catalogue, self.manifest
+        )
+
+    def _repr_html_(self) -> str:
+        from cibench.summary import summary
+
+        title = f"<p>cibench run <b>{self.manifest['suite']}</b>, {self.folder}</p>"
+        return title + str(summary(self.scores).to_html(index=False, escape=True, na_rep="–"))
+
+
+def run(
+    suite: str | Path | Mapping[str, Any] | Suite,
+    out: str | Path | None = None,
+    workers: int = 1,
+) -> Run:
+    """Run a suite and return the run.
+
+    `suite` is a path, a built-in suite's name, a mapping with the content of a suite file or a
+    `Suite`. Without `out` the run folder is a temporary one that goes with the returned object.
+    One worker is this process, without isolation; more are child processes that survive crashes.
+    Raises BadInput for a faulty suite or a folder that is not empty.
+    """
+    from cibench.runner import execute
+    from cibench.suite import Suite
+
+    if isinstance(suite, Mapping):
+        suite = Suite.parse(suite)
+    elif not isinstance(suite, Suite):
+        suite = Suite.find(suite)
+    keep = None if out else tempfile.TemporaryDirectory(prefix=f"cibench-{suite.name}-")
+    folder = Path(keep.name if keep else out or "")
+    execute(suite, folder, workers, isolate=workers > 1)
+    return Run(folder, keep)
+
+
+def load(path: str | Path) -> Run:
+    """Return the run in a folder; raises BadInput where there is none."""
+    run = Run(Path(path))
+    store.read_manifest(run.folder)
+    return run

@@ -1,0 +1,174 @@
+"""Suites: a TOML file becomes cells, each a scenario at one setting with a number of units."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cibench import registry
+from cibench.design import Dial, Parameter, Scenario, dials, values_of
+from cibench.errors import BadInput, unknown
+from cibench.files import canonical, toml
+from cibench.model import Target
+
+
+class Entrant(NamedTuple):
+    """Name one estimator with all its options, as the canonical JSON that rows carry."""
+
+    estimator: str
+    options: str
+
+
+class Refusal(NamedTuple):
+    """Say why an estimator that a glob brought in has no rows for a scenario."""
+
+    scenario: str
+    estimator: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Hold a scenario at one setting, a number of units and the estimators that face it."""
+
+    scenario: Scenario
+    n: int
+    entrants: tuple[Entrant, ...]
+
+    @property
+    def moved(self) -> tuple[str | None, float | None]:
+        """Return the one dial that is off its default and its setting, else (None, None)."""
+        specs = dials(type(self.scenario))
+        off = {
+            name: value
+            for name, value in values_of(self.scenario, Dial).items()
+            if value != specs[name].default
+        }
+        return next(iter(off.items())) if len(off) == 1 else (None, None)
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """Return the columns that name the cell in every table."""
+        dial, setting = self.moved
+        return {
+            "scenario": self.scenario.name,
+            "dial": dial,
+            "setting": setting,
+            "dials": canonical(values_of(self.scenario, Dial)),
+            "n": self.n,
+            "parameters": canonical(values_of(self.scenario, Parameter)),
+        }
+
+    def asked(self, estimator: str) -> tuple[Target | None, ...]:
+        """Return what one estimator answers here; a diagnostic has one answer to no target."""
+        found = registry.find_estimator(estimator)
+        return found.asked(self.scenario) if found.kind == "estimate" else (None,)
+
+    def __str__(self) -> str:
+        dial, setting = self.moved
+        at = f" {dial}={setting:g}" if dial else ""
+        return f"{self.scenario.name} n={self.n}{at}"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Hold what a run is to do: its cells, how many replicates of each, and from which seed.
+
+    `spec` is the content of the suite file, with plug-in paths made absolute. Build one from a
+    file with `Suite.read`, from a mapping of the same form with `Suite.parse`.
+    """
+
+    name: str
+    seed: int
+    replicates: int
+    cells: tuple[Cell, ...]
+    level: float = 0.95
+    timeout: float | None = None
+    plugins: tuple[str, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    spec: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Suite:
+        """Read a suite file; raises BadInput naming the file, the key and the near miss."""
+        path = Path(path)
+        try:
+            spec = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise BadInput(f"{path}: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise BadInput(f"{path}: not a TOML file: {error}") from error
+        return cls.parse(spec, where=str(path), folder=path.parent)
+
+    @classmethod
+    def parse(
+        cls, spec: Mapping[str, Any], *, where: str = "suite", folder: str | Path = "."
+    ) -> Suite:
+        """Build a suite from the content of a suite file; plug-in paths are relative to folder."""
+        from cibench.suite_file import parse
+
+        return parse(spec, where, Path(folder))
+
+    @classmethod
+    def find(cls, name: str | Path) -> Suite:
+        """Read a suite by path or by the name of a built-in one; BadInput with the near miss."""
+        text = str(name)
+        if text.endswith(".toml") or len(Path(text).parts) > 1:
+            return cls.read(name)
+        suites = built_in_suites()
+        if text not in suites:
+            raise BadInput(unknown("suite", text, suites))
+        return cls.read(suites[text])
+
+    def with_replicates(self, replicates: int) -> Suite:
+        """Return the same suite with another number of replicates; BadInput if it is below 1."""
+        if replicates < 1:
+            raise BadInput(f"replicates: {replicates} is not a number of 1 or more")
+        spec = {**self.spec, "replicates": replicates}
+        return dataclasses.replace(self, replicates=replicates, spec=spec)
+
+    @property
+    def estimators(self) -> list[str]:
+        """Return the names of all estimators that have rows, sorted."""
+        return sorted({e.estimator for cell in self.cells for e in cell.entrants})
+
+    @property
+    def scenarios(self) -> list[str]:
+        """Return the names of all scenarios, sorted."""
+        return sorted({cell.scenario.name for cell in self.cells})
+
+    @property
+    def expected_rows(self) -> int:
+        """Return how many replicate rows a complete run of this suite stores."""
+        return self.replicates * sum(
+            len(cell.asked(entrant.estimator)) for cell in self.cells for entrant in cell.entrants
+        )
+
+    def as_toml(self) -> str:
+        """Return the text of a suite file that reads back as this suite."""
+        return toml(self.spec)
+
+
+def built_in_suites() -> dict[str, Path]:
+    """Return the suite files that come with cibench, by name."""
+    package = import_module(registry.BUILT_IN["scenario"])
+    folder = Path(package.__path__[0]) / "suites"
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def merge(cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    """Return the cells with none twice: entries that name the same one join their estimators."""
+    merged: dict[tuple[str, str, str, int], Cell] = {}
+    for cell in cells:
+        key = cell.key
+        identity = key["scenario"], key["dials"], key["parameters"], cell.n
+        if identity in merged:
+            entrants = dict.fromkeys((*merged[identity].entrants, *cell.entrants))
+            cell = dataclasses.replace(cell, entrants=tuple(entrants))  # noqa: PLW2901
+        merged[identity] = cell
+    return tuple(merged.values())
