@@ -59,10 +59,8 @@ def score(rows: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFrame:
 
 def _codes(rows: pd.DataFrame) -> tuple[Array, Array]:
     """Give the keys numbers in order of first appearance, and say where each appears first."""
-    import pandas as pd
-
-    found = rows.groupby(list(SCORED), dropna=False, sort=False, observed=True).ngroup()
-    codes, _ = pd.factorize(found.to_numpy())
+    keys = rows.groupby(list(SCORED), dropna=False, sort=False, observed=True)
+    codes = keys.ngroup().to_numpy()
     return codes, np.unique(codes, return_index=True)[1]
 
 

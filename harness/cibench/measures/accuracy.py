@@ -1,0 +1,68 @@
+"""How far off the estimates are: bias, relative bias, squared error, empirical standard error.
+
+`t` are the estimates and `theta` the truths of the same replicates. All rests on the errors
+t - theta, so that it also holds where every replicate has a truth of its own. Formulas after
+Morris, White and Crowther (2019), Statistics in Medicine 38, table 6.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+
+from cibench.measures.core import (
+    BLANK,
+    Score,
+    jackknife,
+    leave_one_out_sd,
+    mean,
+    mean_score,
+    root,
+    standard_deviation,
+)
+from cibench.model import Array
+
+
+@np.errstate(all="ignore")
+def bias(t: Array, theta: Array) -> Score:
+    """Return the mean error, with error S / sqrt n."""
+    return mean_score(t - theta)
+
+
+@np.errstate(all="ignore")
+def relative_bias(t: Array, theta: Array) -> Score:
+    """Return the mean error over the mean truth, blank where that is zero.
+
+    Its error is the delta method's for a ratio of two means.
+    """
+    truth = mean(theta)
+    if not t.size or truth == 0:
+        return BLANK
+    ratio = mean(t - theta) / truth
+    return Score(ratio, mean_score(t - theta - ratio * theta).mcse / abs(truth))
+
+
+@np.errstate(all="ignore")
+def mse(t: Array, theta: Array) -> Score:
+    """Return the mean squared error, with error sqrt(sum((sq - MSE)^2) / (n (n - 1)))."""
+    return mean_score(np.square(t - theta))
+
+
+def rmse(t: Array, theta: Array) -> Score:
+    """Return the root of the mean squared error, with that one's error over 2 RMSE."""
+    return root(mse(t, theta))
+
+
+@np.errstate(all="ignore")
+def empirical_se(t: Array, theta: Array, *, normal: bool = False) -> Score:
+    """Return the standard deviation of the errors, blank of one replicate.
+
+    Its error is the centred jackknife's (of two replicates none), or S / sqrt(2 (n - 1)) with
+    `normal`, which is right for normal estimates only.
+    """
+    errors = t - theta
+    value = standard_deviation(errors)
+    if normal:
+        return Score(value, value / sqrt(2 * (t.size - 1))) if t.size > 1 else BLANK
+    return Score(value, jackknife(leave_one_out_sd(errors)))

@@ -1,0 +1,53 @@
+"""What the confidence sets are worth: coverage, length, rejections, and how often there is none.
+
+A set is all from `low` to `high`, limits included, which may be infinite; with `outside` it is
+all up to `low` and all from `high`. The empty set is (inf, -inf).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cibench.measures.core import Score, mean, mean_score, proportion
+from cibench.model import Array
+
+Outside = Array | bool
+
+
+def covers(low: Array, high: Array, point: Array | float, outside: Outside = False) -> Array:
+    """Say of each set whether it holds the point."""
+    return np.where(outside, (point <= low) | (point >= high), (low <= point) & (point <= high))
+
+
+def coverage(
+    low: Array, high: Array, theta: Array, outside: Outside = False, *, total: int | None = None
+) -> Score:
+    """Return the share of sets that hold the truth, of `total` tries where that is given."""
+    count = int(covers(low, high, theta, outside).sum())
+    return proportion(count, low.size if total is None else total)
+
+
+@np.errstate(all="ignore")
+def bias_eliminated_coverage(
+    low: Array, high: Array, t: Array, theta: Array, outside: Outside = False
+) -> Score:
+    """Return the coverage of the truth plus the mean error: what is lost to bias does not count."""
+    shift = mean(t - theta)
+    return proportion(int(covers(low - theta, high - theta, shift, outside).sum()), low.size)
+
+
+@np.errstate(all="ignore")
+def ci_length(low: Array, high: Array, outside: Outside = False) -> Score:
+    """Return the mean length, with error S / sqrt n; infinite and without error if one set is."""
+    length = np.where(outside, np.inf, np.where(low > high, 0.0, high - low))
+    return mean_score(length)
+
+
+def rejection(low: Array, high: Array, outside: Outside = False) -> Score:
+    """Return the share of sets that do not hold zero: the power, or the size if the truth is 0."""
+    return proportion(low.size - int(covers(low, high, 0.0, outside).sum()), low.size)
+
+
+def failure_rate(failures: int, replicates: int) -> Score:
+    """Return the share of replicates that failed, timed out, crashed or gave no finite number."""
+    return proportion(failures, replicates)

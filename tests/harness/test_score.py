@@ -1,0 +1,420 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from math import inf, isnan, nan, sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from scipy.special import gammaln
+
+from cibench import measures
+from cibench.errors import BadInput
+from cibench.rows import SCORED, TYPES, schema
+from cibench.score import MEASURES, score
+
+EMPTY: dict[str, Any] = {}
+
+
+def table(**columns: Any) -> pd.DataFrame:
+    """Return replicate rows with the given columns, the others as a plain run has them."""
+    length = max(len(c) for c in columns.values() if not isinstance(c, str | int | float))
+    plain: dict[str, Any] = {
+        "kind": "estimate", "scenario": "test/plain", "dial": None, "setting": nan, "dials": "{}",
+        "n": 100, "parameters": "{}", "options": "{}", "replicate": np.arange(length), "refit": 0,
+        "estimator": "test/mean", "estimand": "ATE", "horizon": nan, "level": 0.95, "truth": 2.0,
+        "truth_mcse": 0.0, "estimate": nan, "std_error": nan, "df": nan, "ci_low": nan,
+        "ci_high": nan, "outside": False, "band_low": nan, "band_high": nan, "p_value": nan,
+        "statistic": nan, "passed": None, "pit": nan, "crps": nan, "status": "ok", "reason": None,
+        "warnings": None, "seconds": 0.5, "data_hash": 1,
+    }  # fmt: skip
+    assert list(plain) == list(TYPES)
+    return pd.DataFrame({**plain, **columns}, index=range(length))
+
+
+def one(rows: pd.DataFrame, catalogue: dict[str, Any] = EMPTY) -> pd.Series[Any]:
+    scores = score(rows, catalogue)
+    assert len(scores) == 1
+    return scores.iloc[0]
+
+
+def wald(t: Any, s: Any, **columns: Any) -> pd.DataFrame:
+    t, s = np.asarray(t, dtype=float), np.asarray(s, dtype=float)
+    limits = {"ci_low": t - 1.96 * s, "ci_high": t + 1.96 * s}
+    return table(**{"estimate": t, "std_error": s, **limits, **columns})
+
+
+def blank(line: pd.Series[Any]) -> set[str]:
+    """Return the measures that are blank in a row of scores, with all that belongs to them."""
+    names = {m for m in MEASURES if isnan(line[m])}
+    ends = ("mcse", "low", "high")
+    there = [f"{m}_{end}" for m in names for end in ends if f"{m}_{end}" in line.index]
+    assert line[there].isna().all()
+    return names
+
+
+# --- the shape of the table
+
+
+def test_columns_are_the_keys_the_counts_and_the_measures_in_this_order() -> None:
+    expected = [
+        *SCORED, "replicates", "answered", "failures", "declined", "moments", "truth",
+        "truth_mcse", "bias", "bias_mcse", "relative_bias", "relative_bias_mcse", "mse",
+        "mse_mcse", "rmse", "rmse_mcse", "empirical_se", "empirical_se_mcse", "model_se",
+        "model_se_mcse", "se_ratio", "se_ratio_mcse", "coverage", "coverage_mcse", "coverage_low",
+        "coverage_high", "coverage_with_failures", "coverage_with_failures_mcse",
+        "coverage_with_failures_low", "coverage_with_failures_high", "bias_eliminated_coverage",
+        "bias_eliminated_coverage_mcse", "bias_eliminated_coverage_low",
+        "bias_eliminated_coverage_high", "ci_length", "ci_length_mcse", "rejection",
+        "rejection_mcse", "rejection_low", "rejection_high", "failure_rate", "failure_rate_mcse",
+        "failure_rate_low", "failure_rate_high", "seconds",
+    ]  # fmt: skip
+    rows = wald([1.0, 2.0, 4.0], [1.0, 1.0, 1.0])
+    assert list(score(rows, EMPTY).columns) == expected
+    nothing = score(rows.iloc[:0], EMPTY)
+    assert list(nothing.columns) == expected
+    assert nothing.empty
+
+
+def test_counts_are_integers_moments_a_truth_value_and_measures_floats() -> None:
+    for rows in (wald([1.0, 2.0], [1.0, 1.0]), wald([1.0], [1.0]).iloc[:0]):
+        types = score(rows, EMPTY).dtypes
+        counts = ("replicates", "answered", "failures", "declined")
+        assert all(types[name] == np.int64 for name in counts)
+        assert types["moments"] == np.bool_
+        assert all(types[name] == np.float64 for name in [*MEASURES, "truth", "seconds"])
+
+
+def test_every_distinct_key_is_one_row_in_order_of_first_appearance() -> None:
+    rows = pd.concat(
+        [
+            wald([1.0, 2.0], [1, 1], scenario="test/z"),
+            wald([3.0, 4.0], [1, 1], scenario="test/a", dial="sorting", setting=0.1),
+            wald([5.0, 6.0], [1, 1], scenario="test/z", horizon=-1),
+            wald([7.0, 8.0], [1, 1], scenario="test/z", horizon=0),
+            wald([9.0, 9.5], [1, 1], scenario="test/z", replicate=[2, 3]),
+        ],
+        ignore_index=True,
+    )
+    scores = score(rows, EMPTY)
+    assert scores["scenario"].tolist() == ["test/z", "test/a", "test/z", "test/z"]
+    assert scores["replicates"].tolist() == [4, 2, 2, 2]
+    assert scores["bias"].tolist() == pytest.approx([3.375, 1.5, 3.5, 5.5])
+    assert scores["horizon"].isna().tolist() == [True, True, False, False]
+    assert scores["dial"].isna().tolist() == [True, False, True, True]
+
+
+def test_every_key_column_keeps_rows_apart() -> None:
+    first = wald([1.0, 2.0], [1, 1])
+    for name in SCORED:
+        if name == "kind":
+            continue
+        other = first.assign(**{name: "other" if TYPES[name] == "string" else 7})
+        scores = score(pd.concat([first, other, first.assign(replicate=[2, 3])]), EMPTY)
+        assert scores["replicates"].tolist() == [4, 2], name
+
+
+def test_missing_columns_are_named() -> None:
+    rows = wald([1.0], [1.0]).drop(columns=["ci_low", "level"])
+    with pytest.raises(BadInput, match="lacks columns: level, ci_low"):
+        score(rows, EMPTY)
+
+
+def test_a_replicate_that_is_there_twice_is_refused() -> None:
+    rows = wald([1.0, 2.0], [1.0, 1.0])
+    with pytest.raises(BadInput, match="1 replicates more than once"):
+        score(pd.concat([rows, rows.iloc[:1]]), EMPTY)
+
+
+def test_moments_are_what_the_catalogue_says_of_estimator_and_scenario() -> None:
+    rows = pd.concat(
+        wald([1.0, 2.0], [1, 1], scenario=s, estimator=e)
+        for s in ("test/light", "test/heavy") for e in ("test/mean", "test/ratio")
+    )  # fmt: skip
+    assert score(rows, EMPTY)["moments"].tolist() == [True] * 4
+    catalogue = {
+        "estimators": {"test/ratio": {"moments": False}, "test/mean": {}},
+        "scenarios": {"test/heavy": {"moments": False}, "test/light": {"moments": True}},
+    }
+    assert score(rows, catalogue)["moments"].tolist() == [True, False, False, False]
+    assert score(rows, catalogue)["bias"].notna().all()
+
+
+# --- one measure, one implementation
+
+
+def test_every_measure_in_the_table_is_the_function_on_the_arrays() -> None:
+    rng = np.random.default_rng(5)
+    t, s, theta = rng.normal(2, 1, 40), rng.gamma(9, 0.1, 40), rng.normal(2, 0.1, 40)
+    rows = wald(t, s, truth=theta, seconds=np.linspace(1, 2, 40))
+    low, high = rows["ci_low"].to_numpy(), rows["ci_high"].to_numpy()
+    expected = {
+        "bias": measures.bias(t, theta),
+        "relative_bias": measures.relative_bias(t, theta),
+        "mse": measures.mse(t, theta),
+        "rmse": measures.rmse(t, theta),
+        "empirical_se": measures.empirical_se(t, theta),
+        "model_se": measures.model_se(s),
+        "se_ratio": measures.se_ratio(t, theta, s),
+        "coverage": measures.coverage(low, high, theta),
+        "coverage_with_failures": measures.coverage(low, high, theta),
+        "bias_eliminated_coverage": measures.bias_eliminated_coverage(low, high, t, theta),
+        "ci_length": measures.ci_length(low, high),
+        "rejection": measures.rejection(low, high),
+        "failure_rate": measures.proportion(0, 40),
+    }
+    assert list(expected) == list(MEASURES)
+    line = one(rows)
+    for name, found in expected.items():
+        assert (line[name], line[f"{name}_mcse"]) == (found.value, found.mcse), name
+        if MEASURES[name]:
+            assert (line[f"{name}_low"], line[f"{name}_high"]) == (found.low, found.high), name
+    assert line["truth"] == theta.mean()
+    assert line["seconds"] == pytest.approx(1.5)
+
+
+def test_a_fixed_truth_is_reported_as_it_is() -> None:
+    line = one(wald([1.0] * 10, [1.0] * 10, truth=0.1, truth_mcse=0.3))
+    assert (line["truth"], line["truth_mcse"]) == (0.1, 0.3)
+
+
+def test_the_error_of_a_simulated_truth_reaches_the_measures() -> None:
+    t, s = [1.0, 2.5, 2.0, 3.7], [1.0, 1.0, 1.0, 1.0]
+    exact, blurred = one(wald(t, s)), one(wald(t, s, truth_mcse=0.25))
+    assert blurred["bias_mcse"] == pytest.approx(sqrt(exact["bias_mcse"] ** 2 + 0.25**2))
+    assert blurred["mse_mcse"] > exact["mse_mcse"]
+    assert blurred["rmse_mcse"] > exact["rmse_mcse"]
+    assert blurred["relative_bias_mcse"] > exact["relative_bias_mcse"]
+    assert blurred["empirical_se_mcse"] == exact["empirical_se_mcse"]
+    # The interval (-inf, t) holds a truth that is a little smaller and not one a little larger.
+    limits = {"ci_low": -inf, "ci_high": [2.2, 1.9, 2.1, 9.0]}
+    blurred = one(table(estimate=t, **limits, truth_mcse=0.25))
+    exact = one(table(estimate=t, **limits))
+    for name in ("coverage", "coverage_with_failures"):
+        assert blurred[f"{name}_mcse"] == pytest.approx(
+            sqrt(exact[f"{name}_mcse"] ** 2 + (0.75 / 2) ** 2)
+        )
+
+
+def test_a_null_truth_error_is_none() -> None:
+    t, s = [1.0, 2.5], [1.0, 1.0]
+    line = one(wald(t, s, truth_mcse=nan))
+    assert line["bias_mcse"] == one(wald(t, s))["bias_mcse"]
+    assert isnan(line["truth_mcse"])
+
+
+# --- what is missing
+
+
+def test_failures_are_counted_by_their_status_and_left_out_of_the_measures() -> None:
+    statuses = ["ok", "failed", "ok", "nonfinite", "timeout", "crashed", "declined", "ok"]
+    ok = np.array([s == "ok" for s in statuses])
+    t = np.where(ok, [1.0, 99, 2, 99, 99, 99, 99, 9], 99)
+    line = one(wald(t, np.ones(8), status=statuses))
+    assert line[["replicates", "answered", "failures", "declined"]].tolist() == [8, 3, 4, 1]
+    assert line["bias"] == 2
+    assert line["coverage"] == pytest.approx(2 / 3)
+    assert line["failure_rate"] == 0.5
+    wilson = measures.proportion(2, 8)
+    names = ["", "_mcse", "_low", "_high"]
+    found = [line[f"coverage_with_failures{end}"] for end in names]
+    assert found == [wilson.value, wilson.mcse, wilson.low, wilson.high]
+
+
+def test_where_all_failed_only_the_failure_rate_and_the_misses_speak() -> None:
+    rows = table(status=["failed", "timeout", "declined"], seconds=[1, 2, 3])
+    line = one(rows)
+    assert blank(line) == set(MEASURES) - {"failure_rate", "coverage_with_failures"}
+    assert line["failure_rate"] == pytest.approx(2 / 3)
+    assert line["coverage_with_failures"] == 0
+    assert line["coverage_with_failures_high"] == measures.proportion(0, 3).high
+    assert line["seconds"] == 2
+
+
+def test_who_gives_no_standard_error_has_no_measure_of_it() -> None:
+    rows = wald([1.0, 2.0, 4.0], [1, 1, 1]).assign(std_error=None)
+    assert blank(one(rows)) == {"model_se", "se_ratio"}
+
+
+def test_who_gives_no_limits_has_no_coverage_even_with_failures() -> None:
+    rows = table(estimate=[1.0, 2.0, nan], std_error=1.0, status=["ok", "ok", "failed"])
+    gone = {"coverage", "coverage_with_failures", "bias_eliminated_coverage"}
+    assert blank(one(rows)) == gone | {"ci_length", "rejection"}
+
+
+def test_set_valued_answers_without_an_estimate_have_coverage_and_no_bias() -> None:
+    rows = table(
+        ci_low=[1, inf, -inf, -1, -0.5],
+        ci_high=[3, -inf, inf, 1, 1.5],
+        outside=[False, False, False, True, True],
+    )  # hold 2: yes, no, yes, yes, yes; hold 0: no, no, yes, no, no
+    line = one(rows)
+    gone = {"bias", "relative_bias", "mse", "rmse", "empirical_se", "model_se", "se_ratio"}
+    assert blank(line) == gone | {"bias_eliminated_coverage"}
+    assert line["coverage"] == pytest.approx(4 / 5)
+    assert line["rejection"] == pytest.approx(4 / 5)
+    assert line["ci_length"] == inf
+    assert isnan(line["ci_length_mcse"])
+
+
+def test_where_some_answers_lack_something_the_others_are_measured() -> None:
+    t, s = [1.0, nan, 4.0, 6.0], [nan, 1.0, 1.0, 2.0]
+    rows = wald(t, s).assign(ci_low=[0, 0, nan, 5], ci_high=[3, 3, nan, 7])
+    line = one(rows)
+    assert line["answered"] == 4
+    assert line["bias"] == pytest.approx(11 / 3 - 2)
+    assert line["model_se"] == pytest.approx(sqrt(2))
+    assert line["se_ratio"] == pytest.approx(sqrt(2.5) / sqrt(2))  # the last two rows only
+    assert line["coverage"] == pytest.approx(2 / 3)
+    assert line["coverage_with_failures"] == pytest.approx(2 / 4)
+
+
+def test_one_replicate_gives_values_and_no_spread() -> None:
+    line = one(wald([3.0], [1.0]))
+    assert blank(line) == {"empirical_se", "se_ratio"}
+    assert line["bias"] == 1
+    assert isnan(line["bias_mcse"])
+
+
+def test_a_null_outside_is_an_ordinary_interval() -> None:
+    rows = table(ci_low=[1.0, 1.0], ci_high=[3.0, 3.0])
+    rows["outside"] = pd.Series([None, True], dtype=object)
+    assert one(rows)["coverage"] == 0.5
+    assert one(rows)["ci_length"] == inf
+    assert one(rows.iloc[:1])["ci_length"] == 2
+
+
+def test_repeated_fits_of_the_same_data_are_left_out() -> None:
+    rows = wald([1.0, 2.0], [1, 1])
+    again = wald([50.0, 60.0], [1, 1], refit=1)
+    pd.testing.assert_frame_equal(score(pd.concat([rows, again]), EMPTY), score(rows, EMPTY))
+
+
+def test_a_diagnostic_is_scored_by_how_often_it_does_not_pass() -> None:
+    rows = table(
+        kind="diagnostic",
+        estimator="test/density",
+        passed=[True, False, False, False, None, None],
+        statistic=1.0,
+        truth=nan,
+        status=["ok"] * 4 + ["failed", "declined"],
+    )
+    line = one(rows)
+    assert line[["replicates", "answered", "failures", "declined"]].tolist() == [6, 4, 1, 1]
+    assert blank(line) == set(MEASURES) - {"rejection", "failure_rate"}
+    wilson = measures.proportion(3, 4)
+    assert (line["rejection"], line["rejection_low"]) == (wilson.value, wilson.low)
+    assert line["failure_rate"] == pytest.approx(1 / 6)
+    assert line["seconds"] == 0.5
+    assert bool(line["moments"])
+
+
+# --- order, storage, imports
+
+
+def noisy_cells(seed: int) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    parts = []
+    for estimator in ("test/b", "test/a"):
+        t = rng.normal(2, 1, 301) * 10.0 ** rng.integers(-8, 9, 301)
+        status = rng.choice(["ok", "ok", "ok", "failed"], 301)
+        truth = rng.normal(2, 1, 301)
+        parts.append(wald(t, abs(t), estimator=estimator, status=status, truth=truth))
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_scores_do_not_depend_on_the_order_of_the_rows_to_the_bit() -> None:
+    rows = noisy_cells(1).drop(columns="seconds").assign(seconds=np.arange(602) * 0.1)
+    in_order = score(rows, EMPTY).sort_values("estimator", ignore_index=True)
+    shuffles = [rows.sample(frac=1, random_state=seed) for seed in range(3)]
+    plain_sums = {float(r.query("estimator == 'test/a'")["estimate"].sum()) for r in shuffles}
+    assert len(plain_sums) > 1  # otherwise these rows would prove nothing
+    for shuffled in shuffles:
+        again = score(shuffled, EMPTY).sort_values("estimator", ignore_index=True)
+        pd.testing.assert_frame_equal(again, in_order, check_exact=True)
+
+
+def test_rows_read_from_parquet_are_scored_the_same(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    tested = table(kind="diagnostic", passed=[True, False, None], status=["ok", "ok", "failed"])
+    rows = pd.concat([noisy_cells(2), tested], ignore_index=True).assign(std_error=None)
+    stored = pa.Table.from_pandas(rows, schema=schema(), preserve_index=False)
+    pq.write_table(stored, tmp_path / "rows.parquet")
+    read = score(pd.read_parquet(tmp_path / "rows.parquet"), EMPTY)
+    same_types = score(rows, EMPTY)[list(read.columns)]
+    pd.testing.assert_frame_equal(read, same_types, check_exact=True, check_dtype=False)
+
+
+def test_importing_the_scorer_loads_neither_plugins_nor_runner_nor_pandas() -> None:
+    parts = [f"cibench.{name}" for name in ("registry", "design", "method", "runs")]
+    unwanted = [*parts, "pandas", "scipy"]
+    code = f"import sys, cibench.score; print([m for m in {unwanted} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert found.stdout.strip() == "[]"
+
+
+# --- the errors keep their promise
+
+
+def simulated_cells(trials: int, n: int) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Return `trials` cells of normal estimates and the true value of every measure.
+
+    Bias 0.3 around the truth 2, standard deviation 1, squared standard errors 0.9^2 chi2(20)/20,
+    limits at 1.96 standard errors, 15 % failures. Coverage is then 0.89: close to one the plain
+    error of a proportion does not hold three times in a thousand, and Wilson's limits must speak.
+    """
+    rng = np.random.default_rng(2026)
+    size, df, bias, model, reach = trials * n, 20, 0.3, 0.9, 1.96
+    t = rng.normal(2 + bias, 1, size)
+    s = model * np.sqrt(rng.chisquare(df, size) / df)
+    rows = wald(
+        t, s,
+        setting=np.repeat(np.arange(trials, dtype=float), n), dial="trial",
+        replicate=np.tile(np.arange(n), trials),
+        status=np.where(rng.random(size) < 0.15, "failed", "ok"),
+    )  # fmt: skip
+    bounds = np.array([-1, 1]) * reach * model
+    coverage = float(np.diff(stats.nct.cdf(bounds, df, bias))[0])
+    mean_s = model * sqrt(2 / df) * float(np.exp(gammaln((df + 1) / 2) - gammaln(df / 2)))
+    return rows, {
+        "bias": bias, "relative_bias": bias / 2, "mse": 1 + bias**2, "rmse": sqrt(1 + bias**2),
+        "empirical_se": 1, "model_se": model, "se_ratio": model, "coverage": coverage,
+        "coverage_with_failures": 0.85 * coverage,
+        "bias_eliminated_coverage": float(np.diff(stats.t.cdf(bounds, df))[0]),
+        "ci_length": 2 * reach * mean_s,
+        "rejection": 1 - float(np.diff(stats.nct.cdf(bounds, df, 2 + bias))[0]),
+        "failure_rate": 0.15,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trial_scores() -> tuple[pd.DataFrame, dict[str, float]]:
+    rows, true = simulated_cells(trials=500, n=300)
+    return score(rows, EMPTY), true
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_three_errors_hold_the_true_value(
+    trial_scores: tuple[pd.DataFrame, dict[str, float]], name: str
+) -> None:
+    scores, true = trial_scores
+    assert len(scores) == 500
+    away = (scores[name] - true[name]).abs() / scores[f"{name}_mcse"]
+    assert (away < 3).mean() >= 0.985
+    # Neither are the errors far too large: two of them must fail to hold it now and then.
+    assert 0.92 < (away < 2).mean() < 0.985
+
+
+@pytest.mark.parametrize("name", [name for name, limits in MEASURES.items() if limits])
+def test_wilson_limits_hold_the_true_share_as_often_as_they_say(
+    trial_scores: tuple[pd.DataFrame, dict[str, float]], name: str
+) -> None:
+    scores, true = trial_scores
+    held = scores[f"{name}_low"].le(true[name]) & scores[f"{name}_high"].ge(true[name])
+    assert held.mean() == pytest.approx(0.95, abs=3.5 * sqrt(0.95 * 0.05 / 500))
