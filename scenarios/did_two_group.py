@@ -43,6 +43,11 @@ class TwoGroup(Scenario):
         unit="autocorrelation of a unit's errors",
     )  # fmt: skip
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.adoption >= self.periods:
+            raise ValueError(f"adoption = {self.adoption} lies after the last period")
+
     def truth(self) -> float:
         """Return the effect, the same for every treated unit and period."""
         return self.effect

@@ -4,8 +4,9 @@
 
 m is a polynomial of order five on either side, continuous at the cutoff 0. Model 1 follows Lee's
 elections, model 2 Ludwig and Miller's Head Start, model 3 is model 1 with altered curvature.
-Treatment adds the same `effect` to everybody. A global polynomial misses m's curvature at the
-cutoff; in model 2 a quartic is off by -0.26, three of its standard errors.
+Treatment adds the same `effect` to everybody. A straight line on all rows of either side is off by
+0.05, 1.23 and -0.68 in models 1 to 3, a quartic by 0.03, 0.01 and 0.04, a line within 0.5 of the
+cutoff (triangular weights) by 0.04, 0.60 and -0.16.
 
 Manipulation: of the units less than `reach` below the cutoff, the share `sorting` with the highest
 noise report X* = -X instead and are treated. Heaping: the share `heaping` with the lowest noise

@@ -156,7 +156,7 @@ def _numbers(estimator: Estimator, given: Estimate) -> dict[str, Any]:
     names = ("value", "se", "low", "high", "df", "p_value", "statistic", "band_low", "band_high")
     number = {name: _number(name, getattr(given, name)) for name in names}
     for part, needed in {"value": ("value",), "se": ("se",), "limits": ("low", "high")}.items():
-        if part in estimator.gives and any(number[name] is None for name in needed):
+        if part in estimator.gives and all(number[name] is None for name in needed):
             raise Unusable("failed", f"gave no {part}")
     for name in ("value", "se"):
         if number[name] is not None and not math.isfinite(number[name] or 0.0):

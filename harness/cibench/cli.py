@@ -158,6 +158,8 @@ def main(arguments: list[str] | None = None) -> None:
     command = typer.main.get_command(app)
     try:
         code = command.main(arguments, prog_name="cibench", standalone_mode=False)
+        if code == INTERRUPTED:  # typer turns Ctrl-C into this exit code, without a word
+            _complain("interrupted", code)
     except BadInput as error:
         code = _complain(str(error), BAD_INPUT)
     except (KeyboardInterrupt, typer.Abort):

@@ -129,7 +129,7 @@ def _typed(name: str, value: Any, kind: type) -> Any:
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     if kind is float and number:
         return float(value)
-    if kind is int and number and value == int(value):
+    if kind is int and number and np.isfinite(value) and value == int(value):
         return int(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise ValueError(f"{name} = {value!r} is not of type {kind.__name__}")
@@ -141,7 +141,9 @@ def scenario(name: str) -> Callable[[type[S]], type[S]]:
     """Make a subclass of `Scenario` a frozen dataclass and register it as "family/name"."""
 
     def declare(cls: type[S]) -> type[S]:
+        said = cls.__doc__
         frozen = dataclass(frozen=True, kw_only=True)(cls)
+        frozen.__doc__ = said  # where there is none, dataclass would write the signature
         hints = typing.get_type_hints(frozen)
         own = dataclasses.fields(frozen)
         frozen.name = name
@@ -194,5 +196,7 @@ def truths(scenario: Scenario) -> dict[Target, Truth]:
     if not population:
         return {}
     given = scenario.truth()
+    if not isinstance(given, Mapping) and len(population) > 1:
+        raise BadInput(f"{scenario.name}: truth() gives one value for {len(population)} targets")
     table = given if isinstance(given, Mapping) else {population[0]: given}
     return {t: v if isinstance(v, Truth) else Truth(float(v)) for t, v in table.items()}

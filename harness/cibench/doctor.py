@@ -7,7 +7,7 @@ import re
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from cibench import __version__, registry
-from cibench.method import PIP_NAMES
+from cibench.method import PIP_NAMES, installed
 
 
 def dependencies() -> list[tuple[str, str, str]]:
@@ -26,12 +26,10 @@ def dependencies() -> list[tuple[str, str, str]]:
 
 def lacking() -> dict[str, list[str]]:
     """Return the libraries that are not installed and the estimators that use each."""
-    from importlib.util import find_spec
-
     missing: dict[str, list[str]] = {}
     for name, entry in registry.entries("estimator").items():
         for library in entry.value.uses:
-            if find_spec(library) is None:
+            if not installed(library):
                 missing.setdefault(PIP_NAMES.get(library, library), []).append(name)
     return missing
 

@@ -64,9 +64,17 @@ class Estimator:
         roles = scenario.assigned_roles()
         if lacking := [role for role in self.needs if role not in roles.given]:
             return f"needs the role {', '.join(lacking)}, which {scenario.name} lacks"
-        if missing := [PIP_NAMES.get(u, u) for u in self.uses if find_spec(u) is None]:
+        if missing := [PIP_NAMES.get(u, u) for u in self.uses if not installed(u)]:
             return f"is not installed: pip install {' '.join(missing)}"
         return None
+
+
+def installed(module: str) -> bool:
+    """Say whether an import name can be found, without importing it."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the parent of a dotted name is missing
+        return False
 
 
 def estimator(

@@ -124,7 +124,7 @@ class Draw:
 
     def averaged(self, target: Target) -> Array:
         """Return the effects of the rows that `target` averages over."""
-        mask = self.target.get(target) if isinstance(self.target, Mapping) else self.target
+        mask = self.target[target] if isinstance(self.target, Mapping) else self.target
         return self.effects if mask is None else self.effects[mask]
 
 

@@ -92,11 +92,14 @@ def load_plugin(plugin: str) -> None:
 
     Raises BadInput with the plug-in's own complaint.
     """
+    load_built_in()
     try:
         if not plugin.endswith(".py"):
             importlib.import_module(plugin)
             return
         path = Path(plugin).resolve()
+        if any(e.path == path and e.built_in for s in _shelves.values() for e in s.values()):
+            return
         digest = hashlib.blake2b(path.read_bytes()).hexdigest()
         if _loaded.get(str(path)) != digest:
             _import_file(path)

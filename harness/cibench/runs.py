@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from cibench.suite import Suite
 
-SCORES = "scores.csv"
+SCORES, COMPARISON = "scores.csv", "comparison.csv"
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,6 @@ class Run:
     """
 
     folder: Path
-    _keep: object = None  # a temporary folder lives as long as the run that is in it
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -52,10 +53,20 @@ class Run:
 
         return score(self.replicates, self.catalogue)
 
+    @cached_property
+    def comparison(self) -> pd.DataFrame | None:
+        """Return our scores beside the figures that the suite's published table holds, if any."""
+        from cibench.published import beside, read_published
+
+        path = self.folder / store.PUBLISHED
+        return beside(self.scores, read_published(path)) if path.exists() else None
+
     def write_scores(self) -> Path:
-        """Write `scores.csv` into the run folder and return its path."""
+        """Write `scores.csv`, and `comparison.csv` where figures are published."""
         path = self.folder / SCORES
         write_atomically(path, lambda p: self.scores.to_csv(p, index=False))
+        if (compared := self.comparison) is not None:
+            write_atomically(self.folder / COMPARISON, lambda p: compared.to_csv(p, index=False))
         return path
 
     def write_report(self) -> Path:
@@ -92,10 +103,11 @@ def run(
         suite = Suite.parse(suite)
     elif not isinstance(suite, Suite):
         suite = Suite.find(suite)
-    keep = None if out else tempfile.TemporaryDirectory(prefix=f"cibench-{suite.name}-")
-    folder = Path(keep.name if keep else out or "")
-    execute(suite, folder, workers, isolate=workers > 1)
-    return Run(folder, keep)
+    made = Run(Path(out or tempfile.mkdtemp(prefix=f"cibench-{suite.name}-")))
+    if out is None:
+        weakref.finalize(made, shutil.rmtree, made.folder, ignore_errors=True)
+    execute(suite, made.folder, workers, isolate=workers > 1)
+    return made
 
 
 def load(path: str | Path) -> Run:

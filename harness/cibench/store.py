@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cibench.errors import BadInput
-from cibench.files import write_atomically, write_json
+from cibench.files import toml, write_atomically, write_json
 from cibench.rows import TYPES
 from cibench.suite import Suite
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FORMAT = 1
-SUITE, MANIFEST, CATALOGUE, REPLICATES = (
-    "suite.toml", "manifest.json", "catalogue.json", "replicates",
+SUITE, MANIFEST, CATALOGUE, REPLICATES, PUBLISHED = (
+    "suite.toml", "manifest.json", "catalogue.json", "replicates", "published.csv",
 )  # fmt: skip
 
 
@@ -57,12 +57,20 @@ def create(folder: Path, suite: Suite) -> None:
     }
     try:
         (folder / REPLICATES).mkdir(parents=True, exist_ok=True)
-        text = suite.as_toml()
-        write_atomically(folder / SUITE, lambda p: p.write_text(text, encoding="utf-8"))
+        _write_suite(folder, suite)
         write_json(folder / CATALOGUE, described)
         write_json(folder / MANIFEST, manifest)
     except OSError as error:
         raise BadInput(f"{folder}: {error.strerror}") from error
+
+
+def _write_suite(folder: Path, suite: Suite) -> None:
+    text = suite.as_toml()
+    if suite.published:
+        figures = suite.published.read_bytes()
+        write_atomically(folder / PUBLISHED, lambda p: p.write_bytes(figures))
+        text = toml({**suite.spec, "published": PUBLISHED})
+    write_atomically(folder / SUITE, lambda p: p.write_text(text, encoding="utf-8"))
 
 
 def write_cell(folder: Path, cell: int, parts: list[tuple[int, pa.Table]]) -> None:

@@ -79,8 +79,9 @@ class Cell:
 class Suite:
     """Hold what a run is to do: its cells, how many replicates of each, and from which seed.
 
-    `spec` is the content of the suite file, with plug-in paths made absolute. Build one from a
-    file with `Suite.read`, from a mapping of the same form with `Suite.parse`.
+    `spec` is the content of the suite file, with its paths made absolute; `published` a table
+    of figures to put ours beside. Build a suite from a file with `Suite.read`, from a mapping of
+    the same form with `Suite.parse`.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Suite:
     level: float = 0.95
     timeout: float | None = None
     plugins: tuple[str, ...] = ()
+    published: Path | None = None
     refusals: tuple[Refusal, ...] = ()
     spec: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 

@@ -14,7 +14,7 @@ from cibench.errors import BadInput, unknown
 from cibench.files import canonical
 from cibench.suite import Cell, Entrant, Refusal, Suite, merge
 
-SUITE_KEYS = ("name", "seed", "replicates", "level", "plugins", "timeout", "cells")
+SUITE_KEYS = ("name", "seed", "replicates", "level", "plugins", "timeout", "published", "cells")
 CELL_KEYS = ("scenario", "n", "dials", "vary", "parameters", "estimators", "options")
 VARY = ("one-at-a-time", "crossed")
 
@@ -83,6 +83,9 @@ def parse(spec: Mapping[str, Any], where: str, folder: Path) -> Suite:
         if not isinstance(entry, dict):
             raise table.bad("cells", f"{entry!r} is not a table")
         _expand(Table(entry, where, f"cells[{number}]."), cells, refusals)
+    published = _published(table, folder)
+    paths = {"plugins": plugins, "published": str(published.resolve()) if published else ""}
+    paths = {key: value for key, value in paths.items() if value}
     real = (int, float)
     return Suite(
         name=table.take("name", str, ..., _is_name, "a name of letters, digits, - and _"),
@@ -91,10 +94,24 @@ def parse(spec: Mapping[str, Any], where: str, folder: Path) -> Suite:
         level=float(table.take("level", real, 0.95, lambda v: 0 < v < 1, "between 0 and 1")),
         timeout=table.take("timeout", real, None, lambda v: v > 0, "seconds above 0"),
         plugins=tuple(plugins),
+        published=published,
         cells=merge(cells),
         refusals=tuple(dict.fromkeys(refusals)),
-        spec={**spec, "plugins": plugins} if plugins else dict(spec),
+        spec={**spec, **paths},
     )
+
+
+def _published(table: Table, folder: Path) -> Path | None:
+    name = table.take("published", str, "", bool, "the path of a CSV file")
+    if not name:
+        return None
+    from cibench.published import read_published
+
+    try:
+        read_published(folder / name)
+    except BadInput as error:
+        raise table.bad("published", error) from error
+    return folder / str(name)
 
 
 def _is_name(name: str) -> bool:

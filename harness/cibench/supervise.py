@@ -80,7 +80,7 @@ class Child:
     def _attempt(self, block: Block) -> Result | Verdict:
         from pebble import ProcessExpired
 
-        self._note[1:4] = [block.first, -1, time.monotonic()]
+        self._note[:] = [0, block.first, -1, time.monotonic()]
         future = self._pool.schedule(_work, args=(block,))
         while True:
             try:
@@ -106,7 +106,7 @@ class Child:
     def _overdue(self) -> _Place | None:
         place = self._place()
         late = self._timeout and time.monotonic() - place.since > self._timeout
-        return place if late and place.entrant >= 0 else None
+        return place if late and place.pid else None
 
     @staticmethod
     def _await_death(future: Any) -> None:
@@ -124,7 +124,6 @@ def _prepare(note: Any, modules: tuple[str, ...]) -> None:
     os.environ.update(THREADS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     _note_here = note
-    note[0] = os.getpid()
     import_all(modules)
 
 
@@ -133,7 +132,8 @@ def _work(block: Block) -> Result:
 
 
 def _note_place(replicate: int, entrant: int) -> None:
-    _note_here[1:4] = [replicate, entrant, time.monotonic()]
+    # the pid comes with each place: a child that follows a dead one must not be taken for it
+    _note_here[:] = [os.getpid(), replicate, entrant, time.monotonic()]
 
 
 def import_all(modules: Iterable[str]) -> None:
@@ -146,6 +146,8 @@ def import_all(modules: Iterable[str]) -> None:
 
 
 def _kill(pid: int) -> None:
+    if not pid:
+        return
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
 

@@ -1,0 +1,79 @@
+"""What every scenario and estimator keeps to, as free functions that anybody's tests can run.
+
+A plug-in's own tests take the checks as they are:
+
+    @pytest.mark.parametrize("check", SCENARIO_CHECKS, ids=lambda check: check.__name__)
+    def test_contract(check):
+        check(find_scenario("family/name")())
+
+A check raises ContractError with one line on what is wrong and where, or unittest.SkipTest (a skip
+to pytest too) where a library is missing. `python -m cibench.contracts FILE_OR_MODULE` runs them
+all on what a plug-in registers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cibench.contracts import (
+    estimator_fits,
+    estimator_statements,
+    scenario_draws,
+    scenario_outcomes,
+    scenario_statements,
+    scenario_truth,
+)
+from cibench.contracts.common import ContractError, run_all
+from cibench.design import Scenario
+from cibench.method import Estimator
+
+__all__ = [
+    "ESTIMATOR_CHECKS", "SCENARIO_CHECKS", "ContractError", "check_estimator", "check_scenario",
+]  # fmt: skip
+
+SCENARIO_CHECKS: tuple[Callable[[Scenario], None], ...] = (
+    scenario_statements.check_documented,
+    scenario_statements.check_defaults,
+    scenario_statements.check_assumption_names,
+    scenario_statements.check_accepted,
+    scenario_draws.check_roles,
+    scenario_draws.check_arrays,
+    scenario_draws.check_units,
+    scenario_draws.check_treatment_varies,
+    scenario_draws.check_repeatable,
+    scenario_draws.check_own_randomness,
+    scenario_draws.check_no_leak,
+    scenario_outcomes.check_latent_at_default,
+    scenario_outcomes.check_outcome,
+    scenario_outcomes.check_exposure,
+    scenario_outcomes.check_targets,
+    scenario_outcomes.check_dials_alive,
+    scenario_outcomes.check_dials_paired,
+    scenario_truth.check_truth_keys,
+    scenario_truth.check_dial_truth,
+    scenario_truth.check_truth_value,
+)
+
+ESTIMATOR_CHECKS: tuple[Callable[[Estimator], None], ...] = (
+    estimator_statements.check_documented,
+    estimator_statements.check_form,
+    estimator_statements.check_declaration,
+    estimator_statements.check_assumption_names,
+    estimator_statements.check_accepts_some,
+    estimator_fits.check_no_secret_draw,
+    estimator_fits.check_answers,
+    estimator_fits.check_repeatable,
+    estimator_fits.check_leaves_data,
+    estimator_fits.check_leaves_state,
+    estimator_fits.check_level,
+)
+
+
+def check_scenario(scenario: Scenario) -> None:
+    """Run every scenario check on an instance; raises ContractError with the first complaint."""
+    run_all(SCENARIO_CHECKS, scenario)
+
+
+def check_estimator(estimator: Estimator) -> None:
+    """Run every estimator check; raises ContractError with the first complaint."""
+    run_all(ESTIMATOR_CHECKS, estimator)

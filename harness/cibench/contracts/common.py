@@ -1,0 +1,168 @@
+"""What all contract checks share: their error, the draws they look at, the names they compare."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from difflib import SequenceMatcher
+from typing import TypeVar
+from unittest import SkipTest
+
+import numpy as np
+
+from cibench import registry
+from cibench.design import Dial, Scenario, dials, values_of
+from cibench.method import Estimator
+from cibench.model import Array, Draw
+from cibench.seeds import stream
+
+UNITS = 300
+ALIKE = 0.8
+"""How alike two assumptions' names may be (difflib's ratio) before one passes for a slip."""
+
+S = TypeVar("S", bound=Scenario)
+T = TypeVar("T")
+
+
+class ContractError(AssertionError):
+    """Say in one line what breaks the contract, and where."""
+
+
+def require(condition: object, where: str, complaint: str) -> None:
+    """Raise ContractError with "where: complaint" unless the condition holds."""
+    if not condition:
+        raise ContractError(f"{where}: {complaint}")
+
+
+def run_all(checks: Iterable[Callable[[T], None]], subject: T) -> None:
+    """Run every check on the subject; one that skips does not keep the others from running."""
+    for check in checks:
+        try:
+            check(subject)
+        except SkipTest:
+            continue
+
+
+def label(subject: Scenario | Estimator) -> str:
+    """Name a scenario, with the dials that are off their defaults, or an estimator."""
+    if not isinstance(subject, Scenario):
+        return f"{subject.kind.replace('estimate', 'estimator')} {subject.name}"
+    off = [
+        f"{name}={getattr(subject, name):g}"
+        for name, dial in dials(type(subject)).items()
+        if getattr(subject, name) != dial.default
+    ]
+    return f"scenario {subject.name or type(subject).__name__}" + (
+        f" at {', '.join(off)}" if off else ""
+    )
+
+
+def at_defaults(scenario: S) -> S:
+    """Return the scenario with its parameters kept and every dial at its default."""
+    return replace(scenario, **{name: d.default for name, d in dials(type(scenario)).items()})
+
+
+def at_home(scenario: Scenario) -> bool:
+    """Say whether its parameters are the defaults; others, an effect of 0, may still its dials."""
+    return at_defaults(scenario) == type(scenario)()
+
+
+def moved(scenario: S) -> Iterator[tuple[str, Dial, S]]:
+    """Yield the scenario at each grid setting of each dial, the others at their defaults."""
+    base = at_defaults(scenario)
+    for name, dial in dials(type(scenario)).items():
+        for setting in dial.grid:
+            yield name, dial, replace(base, **{name: setting})
+
+
+def settings(scenario: S) -> list[S]:
+    """Return the scenario at the defaults of its dials, at each grid setting and as it was given.
+
+    The defaults come first.
+    """
+    seen = [at_defaults(scenario), *(at for _, _, at in moved(scenario))]
+    given = values_of(scenario, Dial)
+    known = [values_of(each, Dial) for each in seen]
+    return seen if given in known else [*seen, scenario]
+
+
+def small_draw(scenario: Scenario, n: int = UNITS, replicate: int = 0) -> Draw:
+    """Draw n units from an address that has no dial in it, as the harness does."""
+    return scenario.draw(n, stream("contract", scenario.name, n, replicate))
+
+
+def behind(draw: Draw, column: str) -> Array:
+    """Return what lies behind a column: the latent array of its name, else the column itself."""
+    return draw.latent.get(column, draw.columns[column])
+
+
+def arrays(draw: Draw) -> dict[str, Array]:
+    """Return every array of a draw under the name a complaint calls it by."""
+    targets = draw.target if isinstance(draw.target, Mapping) else {"": draw.target}
+    named = {
+        **{f"column '{name}'": column for name, column in draw.columns.items()},
+        **{f"latent '{name}'": array for name, array in draw.latent.items()},
+        **{part: getattr(draw, part) for part in ("baseline", "effects", "felt", "exposed")},
+        **{f"target {key}".strip(): mask for key, mask in targets.items()},
+    }
+    return {name: array for name, array in named.items() if array is not None}
+
+
+def difference(one: Mapping[str, Array], other: Mapping[str, Array]) -> str | None:
+    """Return the name of the first array in which the two differ by a bit, None where none does."""
+    for name in (*one, *other):
+        if name not in one or name not in other or not same_bits(one[name], other[name]):
+            return name
+    return None
+
+
+def same_bits(one: Array, other: Array) -> bool:
+    """Say whether two arrays agree in type, shape and every bit."""
+    a, b = np.asarray(one), np.asarray(other)
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    return a.tolist() == b.tolist() if a.dtype == object else a.tobytes() == b.tobytes()
+
+
+@contextmanager
+def kept_random_states() -> Iterator[None]:
+    """Give the global states of `random` and `numpy.random` back as they were."""
+    plain, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 - what is guarded
+    try:
+        yield
+    finally:
+        random.setstate(plain)
+        np.random.set_state(legacy)  # noqa: NPY002 - what is guarded
+
+
+def module_doc(module: str) -> str:
+    """Return the docstring of an imported module, "" where there is none."""
+    return (getattr(sys.modules.get(module), "__doc__", None) or "").strip()
+
+
+def broken_assumptions() -> set[str]:
+    """Return the names of the assumptions that the registered scenarios' dials break."""
+    found = (entry.value for entry in registry.entries("scenario").values())
+    return {dial.breaks for cls in found for dial in dials(cls).values()}
+
+
+def assumed_assumptions() -> set[str]:
+    """Return the names of the assumptions that the registered estimators assume or test."""
+    found = (entry.value for entry in registry.entries("estimator").values())
+    return {name for estimator in found for name in (*estimator.assumes, *estimator.tests)}
+
+
+def slips(own: Iterable[str], known: set[str], settled: set[str]) -> list[tuple[str, str]]:
+    """Return the pairs of an own and a known name that are nearly but not quite the same.
+
+    Two names that are both `settled`, used by some dial and some estimator, are two assumptions.
+    """
+    return [
+        (name, other)
+        for name in own
+        for other in sorted(known - {name})
+        if SequenceMatcher(None, name, other).ratio() > ALIKE and not {name, other} <= settled
+    ]

@@ -1,0 +1,175 @@
+"""Checks on what an estimator does: valid answers, the same again, and nothing left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from math import inf, isfinite, isnan
+
+import numpy as np
+
+from cibench.contracts.common import label, require
+from cibench.contracts.fitting import Fit, data, fit
+from cibench.contracts.trials import first_answered, refit, trials
+from cibench.method import Estimator
+from cibench.model import Declined, Diagnosis, Estimate, Target
+
+NUMBER = (int, float, np.integer, np.floating)
+NUMBERS = ("value", "se", "low", "high", "df", "p_value", "statistic", "band_low", "band_high")
+LOWER = 0.8
+"""The other confidence level, at which limits are closer together."""
+
+
+def _where(estimator: Estimator, trial: Fit) -> str:
+    return f"{label(estimator)} on {trial.scenario.name}"
+
+
+def check_no_secret_draw(estimator: Estimator) -> None:
+    """Demand oracle=True of an estimator that cannot do without `problem.draw`."""
+    found = trials(estimator)
+    if estimator.oracle or any(trial.error is None for trial in found):
+        return
+    for trial in found:
+        problem, draw = data(estimator, trial.scenario)
+        knowing = fit(estimator, trial.scenario, replace(problem, draw=draw))
+        complaint = "answers only when it is shown problem.draw; declare oracle=True"
+        require(knowing.error is not None, _where(estimator, trial), complaint)
+
+
+def check_answers(estimator: Estimator) -> None:
+    """Demand a valid answer for every target asked, on some data set of each kind it accepts.
+
+    It may decline the data of one kind of scenario, not of all; raising anything else is a fault.
+    """
+    found = trials(estimator)
+    for trial in found:
+        where = _where(estimator, trial)
+        require(trial.error is None or isinstance(trial.error, Declined), where, trial.line)
+        if trial.error is None:
+            _check_answer(estimator, trial, where)
+    declined = [f"{trial.scenario.name}: {trial.error}" for trial in found if trial.error]
+    some = len(declined) < len(found) or not found
+    require(some, label(estimator), f"declines all data: {'; '.join(declined)[:200]}")
+
+
+def _check_answer(estimator: Estimator, trial: Fit, where: str) -> None:
+    if estimator.kind == "diagnostic":
+        _check_diagnosis(trial.answer, where)
+        return
+    targets = estimator.asked(trial.scenario)
+    given = _estimates(trial, targets)
+    for target in targets:
+        kind = type(trial.answer).__name__
+        require(target in given, where, f"gives no Estimate for {target} but a {kind}")
+        _check_estimate(estimator, given[target], f"{where}, {target}")
+
+
+def _estimates(trial: Fit, targets: tuple[Target, ...]) -> dict[Target, Estimate]:
+    """Return the estimates by target; a single answer stands for the single target asked.
+
+    What is no estimate is left out.
+    """
+    given = trial.answer
+    if isinstance(given, Estimate) and len(targets) == 1:
+        return {targets[0]: given}
+    if not isinstance(given, Mapping):
+        return {}
+    return {t: given[t] for t in targets if isinstance(given.get(t), Estimate)}
+
+
+def _check_diagnosis(answer: object, where: str) -> None:
+    require(isinstance(answer, Diagnosis), where, f"gives a {type(answer).__name__}, no Diagnosis")
+    assert isinstance(answer, Diagnosis)
+    sure = isinstance(answer.passed, bool | np.bool_)
+    require(sure, where, f"passed is {answer.passed!r}, not True or False")
+    possible = answer.p_value is None or 0 <= answer.p_value <= 1
+    require(possible, where, f"p-value is {answer.p_value}")
+
+
+def _check_estimate(estimator: Estimator, given: Estimate, where: str) -> None:
+    for name in NUMBERS:
+        number = getattr(given, name)
+        sound = number is None or (isinstance(number, NUMBER) and not isinstance(number, bool))
+        require(sound, where, f"{name} is a {type(number).__name__}, not a number")
+    present = {
+        "value": given.value is not None,
+        "se": given.se is not None,
+        "limits": given.low is not None and given.high is not None,
+    }
+    for part in estimator.gives:
+        require(present[part], where, f"declares that it gives {part}, but does not")
+    for name, number in (("value", given.value), ("se", given.se)):
+        require(number is None or isfinite(number), where, f"{name} is {number}")
+    require(given.se is None or given.se >= 0, where, f"se is negative: {given.se}")
+    _check_limits(given.low, given.high, "limits", where)
+    _check_limits(given.band_low, given.band_high, "band", where)
+    impossible = given.p_value is not None and (given.p_value < 0 or given.p_value > 1)
+    require(not impossible, where, f"p-value is {given.p_value}")
+
+
+def _check_limits(low: float | None, high: float | None, name: str, where: str) -> None:
+    if low is None or high is None:
+        require(low is high, where, f"one of the {name} is missing; an open side is infinite")
+        return
+    require(not (isnan(low) or isnan(high)), where, f"{name} are {low} and {high}")
+    empty = (low, high) == (inf, -inf)
+    require(low <= high or empty, where, f"{name} in the wrong order: {low:g} and {high:g}")
+
+
+def check_repeatable(estimator: Estimator) -> None:
+    """Demand the same answer from the same data and address, to the bit."""
+    trial = first_answered(estimator)
+    again, _ = refit(estimator, trial)
+    same = again.error is None and _bits(trial.answer) == _bits(again.answer)
+    complaint = "answers differ when fitted twice from one address; use rng for all randomness"
+    require(same, _where(estimator, trial), complaint)
+
+
+def _bits(answer: object) -> object:
+    if isinstance(answer, Mapping):
+        return {target: _bits(one) for target, one in answer.items()}
+    if not isinstance(answer, Estimate | Diagnosis):
+        return repr(answer)
+    parts = [getattr(answer, f.name) for f in fields(answer)]
+    return [part if part is None else np.asarray(part).tobytes() for part in parts]
+
+
+def check_leaves_data(estimator: Estimator) -> None:
+    """Demand that columns and frame are after the fit what they were before."""
+    trial = first_answered(estimator)
+    _, changed = refit(estimator, trial)
+    require(changed is None, _where(estimator, trial), str(changed))
+
+
+def check_leaves_state(estimator: Estimator) -> None:
+    """Demand that a fit leaves the interpreter's global state as it finds it.
+
+    A first fit has gone before: what an import moves is the library's affair.
+    """
+    trial = first_answered(estimator)
+    again, _ = refit(estimator, trial)
+    require(not again.moved, _where(estimator, trial), f"changes {', '.join(again.moved)}")
+
+
+def check_level(estimator: Estimator) -> None:
+    """Demand limits that are closer at a level of 80 % than at 95 %, where they are finite."""
+    trial = first_answered(estimator)
+    problem, _ = data(estimator, trial.scenario, trial.replicate)
+    lower = fit(estimator, trial.scenario, replace(problem, level=LOWER), trial.replicate)
+    where = _where(estimator, trial)
+    require(lower.error is None, where, f"answers at a level of 0.95 but not at 0.8: {lower.line}")
+    wide, narrow = (_estimates(each, problem.targets) for each in (trial, lower))
+    for target in wide.keys() & narrow.keys():
+        for limits in (("low", "high"), ("band_low", "band_high")):
+            _check_closer(wide[target], narrow[target], limits, f"{where}, {target}")
+
+
+def _check_closer(wide: Estimate, narrow: Estimate, limits: tuple[str, str], where: str) -> None:
+    """Compare two finite lengths; what lies outside two limits grows as they come closer."""
+    ends = [getattr(one, name) for one in (wide, narrow) for name in limits]
+    if any(end is None or not isfinite(end) for end in ends) or wide.outside is not narrow.outside:
+        return
+    before, after = ends[1] - ends[0], ends[3] - ends[2]
+    closer = after > before if wide.outside else after < before
+    complaint = f"{' to '.join(limits)} is {before:.6g} long at a level of 0.95, {after:.6g} at 0.8"
+    require(closer or before == after == 0, where, complaint)

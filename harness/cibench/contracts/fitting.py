@@ -1,0 +1,94 @@
+"""Fit an estimator as the harness would, and note what global state the fit moves."""
+
+from __future__ import annotations
+
+import io
+import locale
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from cibench.contracts.common import UNITS, kept_random_states, small_draw
+from cibench.design import Scenario
+from cibench.method import Estimator
+from cibench.model import Draw, Problem
+from cibench.seeds import seed_global_state, stream
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """Hold what one fit gave: an answer or else the reason, and which global state it moved."""
+
+    scenario: Scenario
+    replicate: int
+    answer: object
+    error: Exception | None
+    moved: tuple[str, ...]
+
+    @property
+    def line(self) -> str:
+        """Return why there is no answer, in one line."""
+        text = " ".join(str(self.error).split())
+        return f"{type(self.error).__name__}: {text}"[:200]
+
+
+def data(estimator: Estimator, scenario: Scenario, replicate: int = 0) -> tuple[Problem, Draw]:
+    """Draw the data set that the estimator is asked about, and what lies behind it."""
+    draw = small_draw(scenario, UNITS, replicate)
+    problem = Problem.of(draw, scenario.assigned_roles(), estimator.asked(scenario), LEVEL)
+    return (replace(problem, draw=draw) if estimator.oracle else problem), draw
+
+
+def fit(estimator: Estimator, scenario: Scenario, problem: Problem, replicate: int = 0) -> Fit:
+    """Fit from the address of the data set, in silence; the global state comes back as it was."""
+    address = ("contract", "fit", scenario.name, UNITS, replicate, estimator.name)
+    answer: object = None
+    error: Exception | None = None
+    with _contained():
+        seed_global_state(address)
+        before = _global_state()
+        try:
+            answer = estimator.fit(problem, stream(*address))
+        except (Exception, SystemExit) as raised:
+            error = raised if isinstance(raised, Exception) else RuntimeError("calls sys.exit")
+        after = _global_state()
+    moved = tuple(name for name in before if before[name] != after[name])
+    return Fit(scenario, replicate, answer, error, moved)
+
+
+@contextmanager
+def _contained() -> Iterator[None]:
+    sink, folder, environment = io.StringIO(), Path.cwd(), dict(os.environ)
+    tongue = locale.setlocale(locale.LC_ALL)
+    with (
+        kept_random_states(), np.errstate(), warnings.catch_warnings(), threadpool_limits(1),
+        redirect_stdout(sink), redirect_stderr(sink),
+    ):  # fmt: skip
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            os.chdir(folder)
+            if dict(os.environ) != environment:
+                os.environ.clear()
+                os.environ.update(environment)
+            if locale.setlocale(locale.LC_ALL) != tongue:
+                locale.setlocale(locale.LC_ALL, tongue)
+
+
+def _global_state() -> dict[str, object]:
+    return {
+        "numpy's error state": np.geterr(),
+        "the working directory": Path().resolve(),
+        "the environment variables": dict(os.environ),
+        "the locale": locale.setlocale(locale.LC_ALL),
+        "the number of warning filters": len(warnings.filters),
+    }

@@ -1,0 +1,167 @@
+"""Checks of a scenario's truths against the effects that it draws.
+
+Where the effects are constant, the truth is their value. Else it is compared with the average over
+many independent draws, whose standard error comes from the variation between the draws (units
+within a draw may share shocks), or at a cutoff with the limits in `contracts.limits`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import hypot, isfinite
+
+import numpy as np
+
+from cibench.contracts.common import (
+    ContractError,
+    at_defaults,
+    at_home,
+    behind,
+    label,
+    moved,
+    require,
+    same_bits,
+    settings,
+    small_draw,
+)
+from cibench.contracts.limits import limiting
+from cibench.contracts.pooling import CLOSE, SIGMAS, ask, averaging
+from cibench.design import Scenario, dials, truths
+from cibench.errors import BadInput
+from cibench.model import Draw, Estimand, Target, Truth
+
+PILOTS = 3
+
+
+def check_truth_keys(scenario: Scenario) -> None:
+    """Demand one finite truth for each population target and none for anything else."""
+    for at in settings(scenario):
+        try:
+            given = truths(at)
+        except BadInput as error:
+            raise ContractError(str(error)) from error
+        wanted = {t for t in at.targets() if not t.estimand.of_sample}
+        for target in sorted(wanted ^ set(given), key=str):
+            complaint = f"no truth is given for {target!s}, one of its targets"
+            if target in given:
+                complaint = f"a truth is given for {target!s}, which is no population target"
+            require(False, label(at), complaint)
+        for target, (value, mcse) in given.items():
+            sound = isfinite(value) and isfinite(mcse) and mcse >= 0
+            require(sound, label(at), f"the truth of {target} is {value} with mcse {mcse}")
+
+
+def check_dial_truth(scenario: Scenario) -> None:
+    """Demand that the truth stays along a dial that says so and moves along the others."""
+    base = at_defaults(scenario)
+    rest = truths(base)
+    still = {name for name, d in dials(type(scenario)).items() if d.truth == "moves" and rest}
+    for name, dial, at in moved(scenario):
+        for target, truth in truths(at).items():
+            if _agree(truth, rest[target]):
+                continue
+            still.discard(name)
+            values = f"from {rest[target].value:.6g} to {truth.value:.6g}"
+            complaint = f"dial '{name}' is declared truth='fixed', but moves {target} {values}"
+            require(dial.truth == "moves", label(at), complaint)
+    complaint = f"dial {sorted(still)} is declared truth='moves', but the truth stays"
+    require(not still or not at_home(scenario), label(scenario), complaint)
+
+
+def _agree(one: Truth, other: Truth) -> bool:
+    scale = max(abs(one.value), abs(other.value))
+    return abs(one.value - other.value) <= CLOSE * scale + SIGMAS * hypot(one.mcse, other.mcse)
+
+
+def check_truth_value(scenario: Scenario) -> None:
+    """Demand that the truth is the average of the drawn effects, or their limit at the cutoff.
+
+    Looks at the defaults, at both ends of every dial's grid and at the scenario as given; where a
+    setting changes neither the truth nor the effects averaged, it is not simulated once more.
+    """
+    base, *others = _corners(scenario)
+    first = _pilots(base)
+    _check_truths(base, first, truths(base))
+    for at in others:
+        draws, running = _pilots(at), at.assigned_roles().running
+        news = {
+            target: truth
+            for target, truth in truths(at).items()
+            if truth != truths(base)[target] or not _same_effects(target, draws, first, running)
+        }
+        _check_truths(at, draws, news)
+
+
+def _pilots(scenario: Scenario) -> list[Draw]:
+    return [small_draw(scenario, replicate=k) for k in range(PILOTS)]
+
+
+def _same_effects(target: Target, draws: list[Draw], others: list[Draw], running: str) -> bool:
+    located = target.estimand.at_cutoff
+    return all(
+        same_bits(one.averaged(target), other.averaged(target))
+        and (not located or same_bits(behind(one, running), behind(other, running)))
+        for one, other in zip(draws, others, strict=True)
+    )
+
+
+def _check_truths(scenario: Scenario, draws: list[Draw], given: Mapping[Target, Truth]) -> None:
+    uneven = {t: v for t, v in given.items() if not _is_constant(draws, t, v, scenario)}
+    if uneven:
+        _check_by_simulation(scenario, draws, uneven)
+
+
+def _corners(scenario: Scenario) -> list[Scenario]:
+    inner = {
+        (name, setting)
+        for name, dial in dials(type(scenario)).items()
+        for setting in sorted((dial.default, *dial.grid))[1:-1]
+    }
+    visited = [at for name, _, at in moved(scenario) if (name, getattr(at, name)) not in inner]
+    every = settings(scenario)
+    return [every[0], *visited, *(at for at in every[-1:] if at is scenario)]
+
+
+def _is_constant(draws: list[Draw], target: Target, truth: Truth, scenario: Scenario) -> bool:
+    """Say whether nothing is left to simulate: all effects equal the truth, or a LATE's are open.
+
+    The limit of a LATE at a cutoff can only be checked where the draw marks the compliers.
+    """
+    effects = np.concatenate([draw.averaged(target) for draw in draws])
+    unmarked = all(draw.target is None for draw in draws)
+    if np.ptp(effects) <= CLOSE * np.abs(effects).max(initial=0):
+        if _agree(truth, Truth(float(effects[0]))):
+            return True
+        if target.estimand.at_cutoff:
+            complaint = _complaint(target, truth, "every effect drawn", float(effects[0]), 0)
+            require(False, label(scenario), complaint)
+    return target.estimand is Estimand.LATE_AT_CUTOFF and unmarked
+
+
+def _complaint(target: Target, truth: Truth, what: str, found: float, reach: float) -> str:
+    said = f"truth() says {truth.value:.6g} for {target}"
+    return f"{said}, but {what} is {found:.6g}" + (f" +- {reach:.2g}" if reach else "")
+
+
+def _check_by_simulation(
+    scenario: Scenario, pilots: list[Draw], given: Mapping[Target, Truth]
+) -> None:
+    """Pool draws until the truths can be told from ones that are off by 2 %, then judge them."""
+    unit, pilot = scenario.assigned_roles().unit, pilots[0]
+    units = len(np.unique(pilot.columns[unit])) if unit else len(pilot.baseline)
+    n = 2_520 if len(pilot.baseline) <= 8 * units else 840  # so that most shares are whole units
+    located = {t for t in given if t.estimand.at_cutoff}
+    n = 4 * n if located else n  # there are windows to fill
+    first = small_draw(scenario, n) if located else pilot
+    questions = {}
+    for target, truth in given.items():
+        spread = float(np.std(np.concatenate([draw.averaged(target) for draw in pilots])))
+        if target in located:
+            roles = scenario.assigned_roles()
+            questions[target] = limiting(target, truth, spread, roles, first)
+        else:
+            questions[target] = averaging(target, truth, spread)
+    for target, readings in ask(scenario, n, questions).items():
+        for what, value, reach in filter(questions[target].wrong, readings):
+            complaint = _complaint(target, given[target], what, value, reach)
+            require(False, label(scenario), complaint)

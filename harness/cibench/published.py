@@ -1,0 +1,123 @@
+"""Our scores beside figures that somebody published, with both errors.
+
+A suite names a CSV file under `published`. Its columns `measure`, `value`, `source` are a must;
+any of `scenario, n, dial, setting, estimator, options, parameters, estimand, horizon` say which
+score is meant (maps as JSON; a map names only what matters); `replicates` is the number behind the figure,
+`error` its Monte Carlo error where it was given, `note` what to know about a difference.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cibench.errors import BadInput, unknown
+from cibench.score import MEASURES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NEEDED = ("measure", "value", "source")
+PLAIN = ("scenario", "n", "dial", "setting", "estimator", "estimand", "horizon")
+MAPS = ("options", "parameters")
+KNOWN = (*NEEDED, *PLAIN, *MAPS, "replicates", "error", "note")
+
+AGREES = 3.0
+"""How many combined errors a reproduction may be away."""
+
+
+def read_published(path: Path) -> list[dict[str, str]]:
+    """Read a table of published figures; raises BadInput naming file, line and field."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = list(csv.DictReader(file))
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from error
+    for number, line in enumerate(lines, 2):
+        for name in line:
+            if name not in KNOWN:
+                raise BadInput(f"{path}: {unknown('column', str(name), KNOWN)}")
+        for name in NEEDED:
+            if not line.get(name):
+                raise BadInput(f"{path}: line {number}: '{name}' is missing")
+        if line["measure"] not in MEASURES:
+            problem = unknown("measure", line["measure"], MEASURES)
+            raise BadInput(f"{path}: line {number}: {problem}")
+        _check_numbers(path, number, line)
+    return lines
+
+
+def _check_numbers(path: Path, number: int, line: Mapping[str, str]) -> None:
+    for name in ("value", "error", "replicates", "n", "setting", "horizon"):
+        try:
+            float(line.get(name) or 0)
+        except ValueError as error:
+            problem = f"'{name}' is not a number: {line[name]}"
+            raise BadInput(f"{path}: line {number}: {problem}") from error
+
+
+def beside(scores: pd.DataFrame, published: list[dict[str, str]]) -> pd.DataFrame:
+    """Return each published figure with ours, both errors and the difference in combined errors.
+
+    A figure without an error gets our replicate variance at its number of replicates, and every
+    figure the standard deviation of its rounding (half a unit of its last digit over root 3).
+    """
+    import pandas as pd
+
+    records = [{str(k): v for k, v in r.items()} for r in scores.to_dict("records")]
+    lines = []
+    for line in published:
+        found = [r for r in records if _meant(line, r)]
+        if len(found) > 1:
+            raise BadInput(f"published figure {dict(line)} fits {len(found)} scores")
+        lines.append(_compared(line, found[0] if found else None))
+    return pd.DataFrame(lines)
+
+
+def _meant(line: Mapping[str, str], score: Mapping[str, Any]) -> bool:
+    for name in PLAIN:
+        if wanted := line.get(name):
+            given = score[name]
+            number = isinstance(given, int | float)
+            if (float(wanted) != given) if number else (wanted != given):
+                return False
+    if not line.get("dial") and isinstance(score["dial"], str):
+        return False  # without a dial the figure is one of the default cell
+    for name in MAPS:
+        wanted_map = json.loads(line.get(name) or "{}")
+        given_map = json.loads(score[name])
+        if any(given_map.get(key) != value for key, value in wanted_map.items()):
+            return False
+    return True
+
+
+def _compared(line: Mapping[str, str], score: Mapping[str, Any] | None) -> dict[str, Any]:
+    value = float(line["value"])
+    ours, error, count = math.nan, math.nan, 0
+    if score is not None:
+        ours, error = score[line["measure"]], score[f"{line['measure']}_mcse"]
+        count = score["answered"]
+    theirs = _their_error(line, error, count)
+    combined = math.hypot(error, theirs)
+    difference = ours - value
+    away = difference / combined if combined > 0 else math.nan
+    kept = {name: line[name] for name in (*PLAIN, *MAPS) if line.get(name)}
+    return {
+        **kept, "measure": line["measure"], "published": value, "published_error": theirs,
+        "ours": ours, "ours_mcse": error, "difference": difference, "errors_away": away,
+        "agrees": bool(abs(away) <= AGREES), "source": line["source"],
+        "note": line.get("note") or "",
+    }  # fmt: skip
+
+
+def _their_error(line: Mapping[str, str], ours: float, count: int) -> float:
+    decimals = len(line["value"].partition(".")[2])
+    rounding = 0.5 * 10.0**-decimals / math.sqrt(3)
+    if line.get("error"):
+        return math.hypot(float(line["error"]), rounding)
+    behind = float(line.get("replicates") or math.inf)
+    return math.hypot(ours * math.sqrt(count / behind), rounding)

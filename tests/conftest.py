@@ -1,0 +1,23 @@
+import os
+
+import pytest
+
+from cibench import registry
+
+os.environ.setdefault("COLUMNS", "160")
+
+
+@pytest.fixture
+def shelves():
+    """Give the registry back as it was, so that a test may register what it likes."""
+    registry.load_built_in()
+    before = {kind: dict(shelf) for kind, shelf in registry._shelves.items()}
+    broken, loaded = dict(registry._broken), dict(registry._loaded)
+    yield
+    for kind, shelf in registry._shelves.items():
+        shelf.clear()
+        shelf.update(before[kind])
+    registry._broken.clear()
+    registry._broken.update(broken)
+    registry._loaded.clear()
+    registry._loaded.update(loaded)

@@ -1,0 +1,76 @@
+"""The panel adapters against regressions written out with dummies."""
+
+import numpy as np
+import pytest
+
+from cibench import Declined, Estimand, Problem, Roles, Target, find_estimator, find_scenario
+from cibench.seeds import stream
+
+ROLES = Roles(unit="unit", time="time", cohort="cohort", cluster="unit")
+ASKED = (Target(Estimand.ATT),)
+
+
+@pytest.fixture(scope="module")
+def problem():
+    drawn = find_scenario("did/two-group")(rho=0.5).draw(24, stream("test", "panel"))
+    return Problem.of(drawn, ROLES, ASKED)
+
+
+def fit(name, problem):
+    return find_estimator(name).fit(problem, None)
+
+
+def dummies(problem):
+    unit, time = problem.columns["unit"], problem.columns["time"]
+    return np.column_stack([unit[:, None] == np.unique(unit), time[:, None] == np.unique(time)[1:]])
+
+
+def test_two_way_fixed_effects_is_least_squares_with_dummies(problem):
+    design = np.column_stack([problem.treatment, dummies(problem)])
+    beta, *_ = np.linalg.lstsq(design, problem.outcome, rcond=None)
+    one, other = fit("panel/twfe", problem), fit("panel/twfe-clustered", problem)
+    assert one.value == other.value == pytest.approx(beta[0], rel=1e-10)
+
+
+def test_errors_are_the_sandwich_of_the_residualised_treatment(problem):
+    others = dummies(problem)
+    left = problem.treatment - others @ np.linalg.lstsq(others, problem.treatment, rcond=None)[0]
+    design = np.column_stack([problem.treatment, others])
+    beta, *_ = np.linalg.lstsq(design, problem.outcome, rcond=None)
+    score = left * (problem.outcome - design @ beta)
+    robust = np.sqrt((score**2).sum()) / (left @ left)
+    by_unit = np.bincount(problem.columns["unit"], score)
+    clustered = np.sqrt((by_unit**2).sum()) / (left @ left)
+    # the library scales by n / (n - k); each factor is the same for every data set of this shape
+    n, k = score.size, design.shape[1]
+    assert fit("panel/twfe", problem).se == pytest.approx(robust * np.sqrt(n / (n - k)), rel=1e-8)
+    scale = fit("panel/twfe-clustered", problem).se / clustered
+    assert 1 <= scale <= np.sqrt(n / (n - k)) * 1.03
+
+
+def test_first_differences_compare_the_groups_changes_at_adoption(problem):
+    y = problem.outcome.reshape(24, -1)
+    change = y[:, 4] - y[:, 3]
+    expected = change[:12].mean() - change[12:].mean()
+    assert fit("panel/first-difference", problem).value == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("name", ["panel/twfe", "panel/twfe-clustered", "panel/first-difference"])
+@pytest.mark.parametrize("treated", [0.0, 1.0])
+def test_all_or_nobody_treated_is_declined_in_words(problem, name, treated):
+    columns = {**problem.columns, "d": np.full(problem.treatment.size, treated)}
+    with pytest.raises(Declined, match="no period has treated and untreated units"):
+        fit(name, Problem(columns, ROLES, ASKED))
+
+
+def test_a_difference_in_means_is_welchs():
+    from scipy import stats
+
+    rng = np.random.default_rng(1)
+    columns = {"y": rng.normal(size=60) * np.repeat([1, 3], 30), "d": np.repeat([0.0, 1.0], 30)}
+    given = fit("naive/difference-in-means", Problem(columns, Roles(), (Target(Estimand.ATE),)))
+    welch = stats.ttest_ind(columns["y"][30:], columns["y"][:30], equal_var=False)
+    assert given.value / given.se == pytest.approx(welch.statistic, rel=1e-10)
+    one_sided = {**columns, "d": np.ones(60)}
+    with pytest.raises(Declined, match="all rows are treated, or none is"):
+        fit("naive/difference-in-means", Problem(one_sided, Roles(), (Target(Estimand.ATE),)))

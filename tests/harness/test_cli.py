@@ -1,0 +1,205 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from cibench.cli import main
+
+SUITE = """
+name = "small"
+seed = 1
+replicates = 4
+[[cells]]
+scenario = "rd/cct-1"
+n = 80
+dials = { sorting = 0.4 }
+estimators = ["rd/*"]
+"""
+
+
+@pytest.fixture
+def call(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([str(a) for a in arguments])
+        captured = capsys.readouterr()
+        return ended.value.code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def suite(tmp_path):
+    path = tmp_path / "small.toml"
+    path.write_text(SUITE)
+    return path
+
+
+def test_list_names_everything(call):
+    code, out, _ = call("list")
+    assert code == 0
+    for name in ("rd/cct-1", "did/two-group", "rdrobust/robust", "quickstart"):
+        assert name in out
+    code, out, _ = call("list", "scenarios", "--json")
+    assert {e["name"] for e in json.loads(out)["scenarios"]} >= {"rd/cct-1", "did/two-group"}
+    assert "estimators" not in json.loads(out)
+
+
+def test_show_tells_equations_estimand_dials_units_assumptions_and_reference(call):
+    code, out, _ = call("show", "rd/cct-1")
+    assert code == 0
+    for words in (
+        "2 Beta(2, 4) - 1", "ATE_AT_CUTOFF", "no manipulation", "0.1, 0.2, 0.4",
+        "share of units just below the cutoff that sort above", "Econometrica",
+    ):  # fmt: skip
+        assert words in out
+    assert "no heaping" in call("show", "rdrobust/robust")[1]
+    assert "[[cells]]" in call("show", "quickstart")[1]
+
+
+def test_run_scores_reports_and_says_where_then_refuses_the_same_folder(call, suite, tmp_path):
+    code, out, err = call("run", suite, "--workers", 2)
+    assert (code, "rd/local-linear" in out) == (0, True)
+    folder = tmp_path / "results" / "small"
+    assert out.splitlines()[-1] == f"report: {folder / 'report.html'}"
+    assert {p.name for p in folder.iterdir()} == {
+        "suite.toml", "manifest.json", "catalogue.json", "replicates", "scores.csv", "plots",
+        "report.html",
+    }  # fmt: skip
+    assert "16 of 16 fits" in err
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
+    code, out, err = call("run", suite)
+    assert (code, out) == (2, "")
+    assert err == (
+        "cibench: results/small is not empty; name another folder with --out, or remove it\n"
+    )
+    assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == before
+
+
+def test_score_and_report_work_from_the_folder_alone(call, suite, tmp_path):
+    assert call("run", suite, "--out", "r", "--replicates", 3)[0] == 0
+    first = (tmp_path / "r" / "scores.csv").read_text()
+    (tmp_path / "r" / "scores.csv").unlink()
+    (tmp_path / "r" / "report.html").unlink()
+    assert call("score", "r")[0] == 0
+    assert (tmp_path / "r" / "scores.csv").read_text() == first
+    code, _, _ = call("report", "r")
+    assert code == 0 and (tmp_path / "r" / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("run", "quikstart"), "no suite named 'quikstart'; did you mean 'quickstart'?"),
+        (("run", "none.toml"), "none.toml: No such file or directory"),
+        (("run", "--replicates", "0"), "replicates: 0 is not a number of 1 or more"),
+        (("run", "--workers", "0"), "--workers: 0 is not a number of 1 or more"),
+        (("run", "--replicate", "4"), "No such option: --replicate"),
+        (("show", "rd/cct-9"), "did you mean 'rd/cct-"),
+        (("score", "nowhere"), "nowhere is not a run folder: it has no manifest.json"),
+        (("report", "nowhere"), "nowhere is not a run folder"),
+        (("new", "scenario", "Bad Name"), "'Bad Name' is not of the form family/name"),
+        (("new", "scenario", "rd/cct-1"), "scenario 'rd/cct-1' exists already"),
+        (("new", "robot", "x/y"), "'robot' is not one of"),
+        (("frobnicate",), "No such command"),
+    ],
+)
+def test_bad_input_is_one_line_on_stderr_code_2_and_nothing_written(
+    call, tmp_path, arguments, line
+):
+    code, out, err = call(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("cibench: ") and err.count("\n") == 1
+    assert line in err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("shelves")
+def test_a_cell_without_any_answer_ends_the_run_with_code_1(call, tmp_path):
+    (tmp_path / "bad.py").write_text(
+        "from cibench import Estimand, estimator\n"
+        "@estimator('bad/raises', targets=(Estimand.ATE_AT_CUTOFF,))\n"
+        "def raises(problem, rng):\n    raise ValueError('no')\n"
+    )
+    (tmp_path / "s.toml").write_text(
+        SUITE.replace("seed", 'plugins = ["bad.py"]\nseed').replace('["rd/*"]', '["bad/raises"]')
+    )
+    code, _, err = call("run", "s.toml", "--out", "r")
+    assert code == 1
+    assert "no answer to score in rd/cct-1" in err and "bad/raises" in err
+    assert (tmp_path / "r" / "report.html").exists()
+
+
+SCENARIO_LINES = {
+    1: '    reference = "Neyman (1923)"',
+    2: "        return self.effect",
+    3: "        y = baseline + effects * d",
+}
+ESTIMATOR_LINES = {
+    1: "    value = y[treated].mean() - y[~treated].mean()",
+    2: "    se = np.sqrt(y[treated].var() / treated.sum() + y[~treated].var() / (~treated).sum())",
+    3: "    df = None",
+}
+
+
+def fill_in(path, lines):
+    text = path.read_text().splitlines()
+    marked = [i for i, line in enumerate(text) if "FILL IN" in line]
+    assert len(marked) == 3
+    for number, index in enumerate(marked, 1):
+        text[index] = lines[number]
+    path.write_text("\n".join(text) + "\n")
+
+
+def contracts(path):
+    command = [sys.executable, "-m", "cibench.contracts", str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("what", "lines"), [("scenario", SCENARIO_LINES), ("estimator", ESTIMATOR_LINES)]
+)
+def test_a_new_file_passes_the_contracts_once_its_three_lines_are_filled_in(
+    call, tmp_path, what, lines
+):
+    code, out, _ = call("new", what, "own/first-try")
+    path = tmp_path / "first_try.py"
+    assert code == 0 and "first_try.py" in out
+    assert contracts(path).returncode == 1
+    fill_in(path, lines)
+    checked = contracts(path)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert len(path.read_text().splitlines()) <= 40
+    assert call("new", what, "own/first-try")[0] == 2
+
+
+def test_doctor_names_versions_extras_and_threads(call):
+    code, out, _ = call("doctor")
+    assert code == 0
+    for words in ("rdrobust", "pytest", "test", "threads", "Python"):
+        assert words in out
+
+
+@pytest.mark.parametrize("command", [["--help"], ["list"], ["show", "rd/cct-1"]])
+def test_quick_commands_import_no_heavy_library(command):
+    code = (
+        "import sys\nfrom cibench.cli import main\n"
+        f"try:\n    main({command!r})\nexcept SystemExit:\n    pass\n"
+        "heavy = {'pandas', 'scipy', 'matplotlib', 'pyarrow', 'rdrobust', 'linearmodels',"
+        " 'doubleml', 'sklearn', 'pebble', 'statsmodels'}\n"
+        "print('HEAVY', sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "HEAVY []"
+
+
+def test_interrupting_says_so_in_one_line(call, monkeypatch, suite):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cibench.runner.execute", interrupt)
+    code, _, err = call("run", suite)
+    assert (code, err) == (130, "cibench: interrupted\n")

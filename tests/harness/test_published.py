@@ -1,0 +1,77 @@
+import math
+
+import pandas as pd
+import pytest
+
+from cibench import Suite, run
+from cibench.errors import BadInput
+from cibench.published import beside, read_published
+
+HEAD = "scenario,n,estimator,measure,value,replicates,source\n"
+SPEC = {
+    "name": "t", "seed": 1, "replicates": 40, "published": "p.csv",
+    "cells": [{"scenario": "rd/cct-1", "n": 100, "dials": {"sorting": 0.4},
+               "estimators": ["rd/global-polynomial"], "options": {}}],
+}  # fmt: skip
+
+
+def write(tmp_path, *lines):
+    path = tmp_path / "p.csv"
+    path.write_text(HEAD + "\n".join(lines) + "\n")
+    return path
+
+
+def test_the_combined_error_holds_ours_theirs_and_the_rounding(tmp_path):
+    path = write(tmp_path, "rd/cct-1,100,rd/global-polynomial,bias,0.05,10,Somebody (2020)")
+    done = run(Suite.parse(SPEC, folder=tmp_path))
+    assert done.comparison is not None
+    (line,) = done.comparison.to_dict("records")
+    score = done.scores[done.scores["dial"].isna()].iloc[0]
+    assert line["ours"] == score["bias"] and line["ours_mcse"] == score["bias_mcse"]
+    theirs = math.hypot(score["bias_mcse"] * math.sqrt(40 / 10), 0.005 / math.sqrt(3))
+    assert line["published_error"] == pytest.approx(theirs)
+    combined = math.hypot(score["bias_mcse"], theirs)
+    assert line["errors_away"] == pytest.approx((score["bias"] - 0.05) / combined)
+    assert line["agrees"] == (abs(line["errors_away"]) <= 3)
+    assert path.read_bytes() == (done.folder / "published.csv").read_bytes()
+    assert Suite.read(done.folder / "suite.toml").published == done.folder / "published.csv"
+
+
+def test_a_figure_far_away_does_not_agree_and_a_missing_score_says_so(tmp_path):
+    path = write(
+        tmp_path,
+        "rd/cct-1,100,rd/global-polynomial,coverage,0.050,1000,Somebody (2020)",
+        "rd/cct-1,999,rd/global-polynomial,coverage,0.950,1000,Somebody (2020)",
+    )
+    done = run(Suite.parse(SPEC, folder=tmp_path))
+    first, second = beside(done.scores, read_published(path)).to_dict("records")
+    assert first["errors_away"] > 10 and not first["agrees"]
+    assert math.isnan(second["ours"]) and not second["agrees"]
+
+
+def test_the_written_comparison_is_the_table(tmp_path):
+    write(tmp_path, "rd/cct-1,100,rd/global-polynomial,rmse,0.2,1000,Somebody (2020)")
+    done = run(Suite.parse(SPEC, folder=tmp_path), out=tmp_path / "run")
+    done.write_scores()
+    written = pd.read_csv(tmp_path / "run" / "comparison.csv")
+    assert written["ours"].tolist() == done.comparison["ours"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (
+            "rd/cct-1,100,rd/x,bais,0.05,10,S",
+            "line 2: no measure named 'bais'; did you mean 'bias'",
+        ),
+        ("rd/cct-1,100,rd/x,bias,,10,S", "line 2: 'value' is missing"),
+        ("rd/cct-1,100,rd/x,bias,much,10,S", "line 2: 'value' is not a number: much"),
+    ],
+)
+def test_a_faulty_table_is_bad_input(tmp_path, line, problem):
+    write(tmp_path, line)
+    with pytest.raises(BadInput, match="published") as error:
+        Suite.parse(SPEC, folder=tmp_path)
+    assert problem in str(error.value)
+    with pytest.raises(BadInput, match="No such file"):
+        Suite.parse({**SPEC, "published": "none.csv"}, folder=tmp_path)

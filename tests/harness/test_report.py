@@ -1,0 +1,451 @@
+"""The report: one file that says what broke, and the plots beside it."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import ndtri
+
+from cibench.report import write_report
+from cibench.report.numbers import limits, number, percent, signed
+from cibench.report.verdicts import Verdict, judge
+from cibench.rows import TYPES
+from cibench.score import score
+
+SCENARIO = "toy/line"
+SOUND, BROKEN = "toy/sound", "toy/careless"
+DIAL = {
+    "default": 0.0, "grid": [0.5, 1.0], "within": [0, 2], "breaks": "independent errors",
+    "unit": "autocorrelation", "truth": "fixed", "paired": True, "felt": "",
+}  # fmt: skip
+
+
+def fits(estimator: str, *, dial: str | None = None, setting: float | None = None,
+         bias: float = 0.0, sd: float = 0.1, se: float = 0.1, replicates: int = 200,
+         **columns: Any) -> pd.DataFrame:  # fmt: skip
+    """Return the rows of one estimator in one cell: a normal's quantiles, Wald limits."""
+    shares = (np.arange(replicates) + 0.5) / replicates
+    errors = np.random.default_rng(len(estimator)).permutation(ndtri(shares))
+    truth = columns.get("truth", 1.0)
+    t = truth + bias + sd * errors
+    dials = {"rho": 0.0} | ({dial: setting} if dial else {})
+    filled: dict[str, Any] = {
+        "kind": "estimate", "scenario": SCENARIO, "dial": dial, "setting": setting,
+        "dials": json.dumps(dials), "n": 100, "parameters": '{"effect":1.0}', "options": "{}",
+        "replicate": np.arange(replicates), "refit": 0, "estimator": estimator,
+        "estimand": "ATE", "horizon": None, "level": 0.95, "truth": truth, "truth_mcse": 0.0,
+        "estimate": t, "std_error": se, "ci_low": t - 1.96 * se, "ci_high": t + 1.96 * se,
+        "outside": False, "status": "ok", "seconds": 0.01,
+    }  # fmt: skip
+    rows = pd.DataFrame(dict.fromkeys(TYPES) | filled | columns)
+    for name in ("status", "reason"):
+        rows[name] = rows[name].astype(object)
+    floats = [name for name, kind in TYPES.items() if kind == "float64"]
+    return rows.astype(dict.fromkeys(floats, float))
+
+
+def failed(rows: pd.DataFrame, share: float, status: str, reason: str) -> pd.DataFrame:
+    """Return the rows with the first share of them failed."""
+    lost = rows["replicate"] < share * len(rows)
+    numbers = ["estimate", "std_error", "ci_low", "ci_high"]
+    return rows.assign(
+        status=np.where(lost, status, "ok"), reason=np.where(lost, reason, None),
+        **{name: rows[name].where(~lost) for name in numbers},
+    )  # fmt: skip
+
+
+def catalogue(*estimators: str, scenario: str = SCENARIO, **changes: Any) -> dict[str, Any]:
+    about = {
+        "doc": "A line.", "equations": "Y = effect D + e", "estimands": ["ATE"],
+        "roles": {"outcome": "y", "treatment": "d"}, "reference": "Somebody (1999)",
+        "moments": True, "dials": {"rho": DIAL},
+        "parameters": {"effect": {"default": 1.0, "within": None, "unit": "outcome units"}},
+    }  # fmt: skip
+    said = {
+        "doc": "Fit it.", "module": "", "kind": "estimate", "targets": ["ATE"], "horizons": [],
+        "needs": ["treatment"], "assumes": [], "uses": [], "gives": [], "tests": [],
+        "oracle": False, "moments": True, "options": {},
+    }  # fmt: skip
+    return {
+        "scenarios": {scenario: about | changes},
+        "estimators": {name: dict(said) for name in estimators},
+    }
+
+
+def planted() -> pd.DataFrame:
+    """Return a run in which the careless method breaks along rho and the sound one does not."""
+    settings = ((None, None), ("rho", 0.5), ("rho", 1.0))
+    claimed = {None: 0.12, 0.5: 0.07, 1.0: 0.03}
+    parts = [fits(SOUND, dial=d, setting=s, bias=0.004) for d, s in settings]
+    parts += [fits(BROKEN, dial=d, setting=s, sd=0.12, se=claimed[s]) for d, s in settings]
+    return pd.concat(parts, ignore_index=True)
+
+
+def text_of(page: str) -> str:
+    """Return what a reader sees: no tags, no styles, no data."""
+    page = re.sub(r"<(style|script)>.*?</\1>", "", page, flags=re.S)
+    return html.unescape(re.sub(r"<[^>]*>", " ", page))
+
+
+def report(folder: Path, rows: pd.DataFrame, about: dict[str, Any], **manifest: Any) -> str:
+    path = write_report(folder, rows, score(rows, about), about, manifest)
+    assert path == folder / "report.html"
+    page = path.read_text(encoding="utf-8")
+    seen = text_of(page) + " ".join(re.findall(r'(?:title|alt)="([^"]*)"', page))
+    assert not re.search(r"\b(nan|NaN|None|<NA>)\b", seen)
+    return page
+
+
+def findings(page: str) -> str:
+    return text_of("".join(re.findall(r'<ol class="findings">.*?</ol>', page, flags=re.S)))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("run")
+    manifest = {"suite": "planted", "seed": 7, "expected_rows": 1200, "versions": {"numpy": "2"}}
+    declined = [{"scenario": SCENARIO, "estimator": "toy/other", "reason": "answers LATE"}]
+    page = report(folder, planted(), catalogue(SOUND, BROKEN), declined=declined, **manifest)
+    return folder, page
+
+
+def test_it_is_one_file_that_loads_nothing(run: tuple[Path, str]) -> None:
+    folder, page = run
+    assert not re.search(r"<(link|iframe|object|embed)\b", page)
+    sources = re.findall(r'\b(?:src|href)="([^"]*)"', page)
+    assert sources and all(s.startswith(("data:image/svg+xml;base64,", "#")) for s in sources)
+    assert "@import" not in page and "url(" not in page
+    assert sorted(p.name for p in folder.iterdir()) == ["plots", "report.html"]
+    assert all(re.search(r'alt="[^"]+"', image) for image in re.findall(r"<img[^>]*>", page))
+
+
+def test_every_plot_is_there_twice_and_the_same_each_time(
+    run: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder, page = run
+    files = sorted(p.name for p in (folder / "plots").iterdir())
+    kinds = ("dial-rho", "estimates", "forest", "zip")
+    assert files == [f"toy-line-n-100-{k}.{end}" for k in kinds for end in ("png", "svg")]
+    assert report(tmp_path, planted(), catalogue(SOUND, BROKEN), suite="planted")
+    for name in files:
+        assert (tmp_path / "plots" / name).read_bytes() == (folder / "plots" / name).read_bytes()
+    assert len(page) < 1_000_000
+
+
+def test_it_names_every_part_of_the_run(run: tuple[Path, str]) -> None:
+    seen = text_of(run[1])
+    for part in (
+        SCENARIO,
+        SOUND,
+        BROKEN,
+        "rho",
+        "independent errors",
+        "Y = effect D + e",
+        "Somebody (1999)",
+        "planted",
+        "1,200 stored of 1,200 expected",
+        "toy/other",
+        "answers LATE",
+        "Seeds are derived, not chosen",
+        "No failures in 1,200 fits",
+    ):
+        assert part in seen  # fmt: skip
+
+
+def test_the_findings_name_the_broken_method_and_not_the_sound_one(run: tuple[Path, str]) -> None:
+    said = findings(run[1])
+    assert BROKEN in said and SOUND not in said
+    scores = score(planted(), catalogue()).set_index(["estimator", "setting"])
+    worst = scores.loc[(BROKEN, 1.0)]
+    assert f"coverage {percent(worst['coverage'])} %" in re.sub(r"\s+", " ", said)
+    assert "“independent errors” is broken (rho = 1)" in said
+    assert "Broken from rho = 0.5 on" in said
+    assert "a surprise: it does not assume this" in said
+    held = re.search(r'<p class="sound">.*?</p>', run[1], flags=re.S)
+    assert held and SOUND in held.group() and BROKEN not in held.group()
+    assert "1 of 2 methods broke, only where an assumption is broken" in text_of(run[1])
+
+
+def test_a_declared_breakdown_is_not_called_a_surprise(tmp_path: Path) -> None:
+    about = catalogue(SOUND, BROKEN)
+    about["estimators"][BROKEN]["assumes"] = ["independent errors"]
+    said = findings(report(tmp_path, planted(), about))
+    assert "as declared" in said and "surprise" not in said
+
+
+def test_defaults_come_first_and_hide_what_they_explain(tmp_path: Path) -> None:
+    naive = pd.concat([
+        fits("toy/naive", bias=0.2), fits("toy/naive", dial="rho", setting=0.5, bias=0.9),
+    ])  # fmt: skip
+    rows = pd.concat([planted(), naive], ignore_index=True)
+    page = report(tmp_path, rows, catalogue(SOUND, BROKEN, "toy/naive"))
+    lines = [text_of(x) for x in re.findall(r"<li class=.*?</li>", page, flags=re.S)]
+    assert "toy/naive" in lines[0] and "every dial at its default" in lines[0]
+    assert sum("toy/naive" in line for line in lines) == 1
+    assert "1 with every dial at its default, 1 only where" in text_of(page)
+
+
+def test_the_tables_hold_the_scores(run: tuple[Path, str]) -> None:
+    scores = score(planted(), catalogue())
+    table = re.search(r'<table class="sortable scores">.*?</table>', run[1], flags=re.S)
+    assert table
+    shown = [float(v) for v in re.findall(r'data-v="([^"]+)"', table.group())]
+    for measure in ("coverage", "bias", "rmse", "empirical_se", "model_se", "ci_length"):
+        for value in scores[measure]:
+            assert value in shown
+    seen = re.sub(r"\s+", " ", text_of(table.group()))
+    for line in scores.to_dict("records"):
+        assert number(line["bias"], line["bias_mcse"]) in seen
+        assert f"({number(line['bias_mcse'], line['bias_mcse'])})" in seen
+        span = limits(line["coverage_low"], line["coverage_high"])
+        assert f"{percent(line['coverage'], 1)} {span}" in seen
+    assert "power %" in seen
+
+
+def test_the_heat_map_judges_by_the_wilson_limits(run: tuple[Path, str]) -> None:
+    cells = re.findall(r'title="([^,"]+), ([^:"]+):[^"]*" data-verdict="([^"]+)"', run[1])
+    judged = {(method, at): verdict for method, at, verdict in cells}
+    assert judged[BROKEN, "default"] == "sound"
+    assert judged[BROKEN, "rho = 0.5"] == judged[BROKEN, "rho = 1"] == "broken"
+    assert {judged[SOUND, at] for at in ("default", "rho = 0.5", "rho = 1")} == {"sound"}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.70, 0.899, Verdict.BROKEN), (0.85, 0.94, Verdict.LOW), (0.93, 0.97, Verdict.SOUND),
+        (0.85, 0.96, Verdict.UNCLEAR), (0.98, 1.0, Verdict.CONSERVATIVE),
+    ],
+)  # fmt: skip
+def test_a_verdict_waits_for_the_doubt_to_end(low: float, high: float, verdict: Verdict) -> None:
+    middle = (low + high) / 2
+    line = {"answered": 9, "failures": 0, "coverage": middle, "level": 0.95}
+    assert judge({**line, "coverage_low": low, "coverage_high": high}) is verdict
+
+
+def test_a_few_replicates_give_no_verdict(tmp_path: Path) -> None:
+    page = report(tmp_path, fits(SOUND, replicates=12), catalogue(SOUND))
+    assert "Too few replicates for a verdict" in text_of(page)
+    assert "<ol" not in page
+
+
+def test_all_text_is_escaped(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script>"
+    about = catalogue("toy/sound", doc=evil, equations=evil, reference=evil)
+    about["estimators"]["toy/sound"]["doc"] = evil
+    about["scenarios"][SCENARIO]["dials"]["rho"] = DIAL | {"breaks": evil, "unit": evil}
+    rows = pd.concat([fits(SOUND), fits(SOUND, dial="rho", setting=1.0, se=0.01)])
+    rows = failed(rows, 0.3, "failed", f'{evil} "quoted" & more')
+    page = report(tmp_path, rows, about, suite=evil, platform=evil)
+    assert evil not in page and page.count("<script>") == 1
+    assert page.count(html.escape(evil)) > 8
+
+
+def test_moment_measures_are_hidden_with_the_reason(tmp_path: Path) -> None:
+    about = catalogue(SOUND, BROKEN)
+    about["estimators"][SOUND]["moments"] = False
+    page = report(tmp_path, planted(), about)
+    table = re.search(r'<table class="sortable scores">.*?</table>', page, flags=re.S)
+    assert table and "Moment measures are hidden" in page and "no finite moments" in text_of(page)
+    shown = re.findall(r'data-v="([^"]+)"', table.group())
+    scores = score(planted(), about).set_index("estimator")
+    for measure in ("bias", "rmse", "empirical_se", "se_ratio"):
+        assert not set(map(repr, scores.loc[SOUND, measure])) & set(shown)
+        assert set(map(repr, scores.loc[BROKEN, measure])) <= set(shown)
+    assert set(map(repr, scores.loc[SOUND, "coverage"])) <= set(shown)
+
+
+def test_failures_are_drawn_tallied_and_counted_as_misses(tmp_path: Path) -> None:
+    rows = pd.concat([
+        failed(fits(SOUND), 0.25, "failed", "LinAlgError: singular"),
+        failed(fits(BROKEN), 0.1, "timeout", "took longer than 60 s"),
+    ])  # fmt: skip
+    page = report(tmp_path, rows, catalogue(SOUND, BROKEN))
+    seen = re.sub(r"\s+", " ", text_of(page))
+    assert "70 fits of 400 gave no answer" in seen
+    assert "LinAlgError: singular" in seen and "with failures %" in seen
+    assert "toy/sound fails in toy/line : 25 % (20–31)" in seen
+    assert (tmp_path / "plots" / "toy-line-failures.svg").exists()
+
+
+def test_a_run_in_which_everything_failed_is_still_a_report(tmp_path: Path) -> None:
+    rows = failed(fits(SOUND), 2.0, "crashed", "exit code -11")
+    page = report(tmp_path, rows, catalogue(SOUND))
+    assert "every fit failed" in findings(page)
+    assert "exit code -11" in page
+
+
+def test_one_estimator_without_dials(tmp_path: Path) -> None:
+    rows = fits(SOUND).assign(dials="{}")
+    page = report(tmp_path, rows, catalogue(SOUND, dials={}))
+    assert "No method broke beyond Monte Carlo doubt" in page
+    names = {p.stem for p in (tmp_path / "plots").iterdir()}
+    assert names == {f"toy-line-n-100-{kind}" for kind in ("forest", "estimates", "zip")}
+
+
+def test_nothing_known_of_the_run_but_its_rows(tmp_path: Path) -> None:
+    page = report(tmp_path, planted(), {})
+    assert BROKEN in findings(page)
+
+
+def test_no_rows_at_all(tmp_path: Path) -> None:
+    assert "Nothing was scored" in report(tmp_path, planted().iloc[:0], {})
+
+
+def test_sizes_parameters_targets_horizons_and_options_stand_apart(tmp_path: Path) -> None:
+    ways: list[dict[str, Any]] = [
+        {"n": 1000}, {"parameters": '{"effect":2.0}'}, {"horizon": -2}, {"horizon": 3},
+        {"estimand": "ATT", "level": 0.9}, {"options": '{"order":1}'}, {"options": '{"order":2}'},
+    ]  # fmt: skip
+    rows = pd.concat([fits(SOUND, **way) for way in ways], ignore_index=True)
+    page = report(tmp_path, rows, catalogue(SOUND))
+    titles = re.findall(r"<h3>([^<]*)</h3></?(?:span|summary)", page)
+    for title in (
+        "n = 1,000, effect = 1, ATE, level 0.95",
+        "horizon −2",
+        "horizon 3",
+        "effect = 2",
+        "ATT, level 0.9",
+    ):
+        assert any(title in t for t in titles)  # fmt: skip
+    assert "toy/sound (order = 1)" in page and "toy/sound (order = 2)" in page
+    assert len(set(re.findall(r'<details class="view" id="([^"]+)"', page))) == 6
+
+
+def test_sets_without_limits_unbounded_or_outside_and_truths_by_replicate(tmp_path: Path) -> None:
+    half = np.arange(200) % 2 == 0
+    rng = np.random.default_rng(1)
+    rows = pd.concat([
+        fits("toy/points", ci_low=np.nan, ci_high=np.nan, outside=None),
+        fits("toy/unbounded", ci_low=-np.inf, ci_high=np.where(half, 1.2, np.inf)),
+        fits("toy/rays", std_error=np.nan, outside=half),
+        fits("toy/sets", estimate=np.nan, std_error=np.nan),
+        fits("toy/wild").assign(estimate=1 + rng.standard_cauchy(200)),
+        fits("toy/sample", estimand="SATE", truth=rng.normal(size=200)),
+    ], ignore_index=True)  # fmt: skip
+    page = report(tmp_path, rows, catalogue(*rows["estimator"].unique()))
+    seen = text_of(page)
+    assert "∞" in seen and "no limits" in seen and "one for each replicate" in seen
+
+
+def test_several_dials_moved_have_a_column_of_their_own(tmp_path: Path) -> None:
+    crossed = fits(SOUND, bias=0.5).assign(dials='{"rho":1.0,"mu":2.0}')
+    page = report(tmp_path, pd.concat([fits(SOUND), crossed]), catalogue(SOUND))
+    assert "several dials are moved" in findings(page)
+    assert "rho = 1, mu = 2" in findings(page)
+
+
+def test_repeated_fits_of_a_data_set_are_left_out(tmp_path: Path, run: tuple[Path, str]) -> None:
+    again = planted().assign(refit=1, estimate=99.0)
+    page = report(
+        tmp_path, pd.concat([planted(), again]), catalogue(SOUND, BROKEN), suite="planted"
+    )
+    images = r'src="([^"]*)"'
+    assert re.findall(images, page) == re.findall(images, run[1])
+
+
+def test_diagnostics_have_their_own_table(tmp_path: Path) -> None:
+    alarm = np.arange(200) < 150
+    tests = fits("toy/pretest", kind="diagnostic", estimand=None, passed=~alarm, truth=np.nan,
+                 estimate=np.nan, std_error=np.nan, ci_low=np.nan, ci_high=np.nan)  # fmt: skip
+    page = report(tmp_path, pd.concat([planted(), tests]), catalogue(SOUND, BROKEN, "toy/pretest"))
+    section = re.search(r'<section id="diagnostics">.*?</section>', page, flags=re.S)
+    assert section and "toy/pretest" in section.group() and "75.0" in section.group()
+    assert "toy/pretest" not in findings(page)
+
+
+def test_a_sub_nominal_bias_is_told_even_where_intervals_cover(tmp_path: Path) -> None:
+    rows = fits(SOUND, bias=0.1, se=0.2)
+    assert "is off in" in findings(report(tmp_path, rows, catalogue(SOUND)))
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (0.012345, 0.0021, "0.0123"), (-0.00001, 0.01, "0.000"), (12345.6, 23, "12,346"),
+        (0.5, None, "0.500"), (float("inf"), None, "∞"), (float("nan"), 1.0, "–"),
+        (1e-12, 1e-14, "1.00e−12"), (-2.5, 0.11, "−2.50"), (0.1, 1e-18, "0.100"),
+    ],
+)  # fmt: skip
+def test_numbers_have_the_digits_that_their_error_leaves(
+    value: float, error: float | None, text: str
+) -> None:
+    assert number(value, error) == text
+
+
+def test_signs() -> None:
+    assert [signed(x, 0.1) for x in (0.5, -0.5, 0.0)] == ["+0.50", "−0.50", "0.00"]
+
+
+def test_reporting_needs_neither_the_registry_nor_the_runner_nor_pyplot(tmp_path: Path) -> None:
+    planted().to_pickle(tmp_path / "rows.pkl")
+    code = (
+        "import sys, pathlib, pandas; from cibench.score import score\n"
+        "from cibench.report import write_report\n"
+        "assert 'matplotlib' not in sys.modules and 'pandas' in sys.modules\n"
+        "rows = pandas.read_pickle('rows.pkl')\n"
+        "write_report(pathlib.Path('.'), rows, score(rows, {}), {}, {})\n"
+        "banned = {'registry', 'design', 'method', 'runner', 'suite', 'block'}\n"
+        "print([m for m in sys.modules if m in {f'cibench.{b}' for b in banned}])\n"
+        "print('matplotlib.pyplot' in sys.modules)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.split() == ["[]", "False"]
+
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("no chromium binary on the path")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.mark.browser
+def test_in_a_browser(browser: Any, run: tuple[Path, str]) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    complaints: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda e: complaints.append(str(e)))
+    page.on("request", lambda r: asked.append(r.url))
+    page.goto((run[0] / "report.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+
+    page.set_viewport_size({"width": 1280, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    column = "[...document.querySelectorAll('.scores tbody tr')].map(r => +r.cells[3].dataset.v)"
+    before = page.evaluate(column)
+    page.click(".scores thead th:nth-child(4) button")
+    assert page.evaluate(column) == sorted(before) != before
+    page.click(".scores thead th:nth-child(4) button")
+    assert page.evaluate(column) == sorted(before, reverse=True)
+
+    shown = "[...document.querySelectorAll('.scores tbody tr')].filter(r => !r.hidden).length"
+    assert page.evaluate(shown) == 6
+    assert complaints == []
+    assert all(url.startswith(("file:", "data:")) for url in asked)

@@ -1,0 +1,325 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import cibench
+from cibench import Estimand, Estimate, Suite, estimator, executors, runner
+from cibench.errors import BadInput
+from cibench.rows import ADDRESS, MAY_DIFFER, TYPES
+from cibench.runs import Run
+
+PLUGIN = '''
+"""Estimators that behave badly, for the tests."""
+import ctypes, os, time
+import numpy as np
+from cibench import Declined, Draw, Estimand, Estimate, Scenario, estimator, scenario
+
+ATE = (Estimand.ATE,)
+
+@scenario("test/randomised")
+class Randomised(Scenario):
+    """Y = effect D + e."""
+    estimand = Estimand.ATE
+    reference = "none"
+    effect: float = 0.5
+
+    def truth(self):
+        return self.effect
+
+    def draw(self, n, rng):
+        e, d = rng.normal(size=n), rng.integers(0, 2, n).astype(float)
+        return Draw({"y": self.effect * d + e, "d": d}, e, np.full(n, self.effect))
+
+@estimator("test/mean", targets=ATE)
+def mean(problem, rng):
+    y, d = problem.outcome, problem.treatment
+    return Estimate.wald(y[d == 1].mean() - y[d == 0].mean(), 2 / y.size ** 0.5, problem.level)
+
+@estimator("test/jitter", targets=ATE)
+def jitter(problem, rng):
+    return Estimate.wald(rng.normal(), 1.0, problem.level)
+
+@estimator("test/segfault", targets=ATE)
+def segfault(problem, rng):
+    if problem.outcome[0] > 0.3:
+        ctypes.string_at(0)
+    return mean.fit(problem, rng)
+
+@estimator("test/exit", targets=ATE)
+def leave(problem, rng):
+    os._exit(7)
+
+@estimator("test/hang", targets=ATE)
+def hang(problem, rng):
+    if problem.outcome[0] > 1:
+        time.sleep(60)
+    return mean.fit(problem, rng)
+
+@estimator("test/raise", targets=ATE)
+def fail(problem, rng):
+    raise ValueError("singular")
+
+@estimator("test/nan", targets=ATE)
+def nan(problem, rng):
+    return Estimate.wald(float("nan"), 1.0, problem.level)
+
+@estimator("test/order", targets=ATE)
+def order(problem, rng):
+    return Estimate(0.0, 1.0, 1.0, -1.0)
+
+@estimator("test/negative", targets=ATE)
+def negative(problem, rng):
+    return Estimate(0.0, -1.0, -1.0, 1.0)
+
+@estimator("test/type", targets=ATE)
+def wrong_type(problem, rng):
+    return 0.0
+
+@estimator("test/decline", targets=ATE)
+def decline(problem, rng):
+    raise Declined("not for me")
+'''
+BAD = ["raise", "nan", "order", "negative", "type", "decline"]
+
+pytestmark = pytest.mark.usefixtures("shelves")
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    path = tmp_path / "badly.py"
+    path.write_text(PLUGIN)
+    return str(path)
+
+
+def suite_of(plugin, estimators, replicates=40, **more):
+    cell = {"scenario": "test/randomised", "n": [30, 60], "estimators": estimators}
+    return Suite.parse(
+        {
+            "name": "t", "seed": 3, "replicates": replicates, "plugins": [plugin],
+            "cells": [cell], **more,
+        }
+    )  # fmt: skip
+
+
+def execute(suite, folder, workers=1, isolate=False):
+    runner.execute(suite, folder, workers, isolate)
+    return Run(folder).replicates
+
+
+def same_rows(one, two):
+    drop = list(MAY_DIFFER)
+    pd.testing.assert_frame_equal(
+        one.drop(columns=drop).reset_index(drop=True),
+        two.drop(columns=drop).reset_index(drop=True),
+        check_exact=True,
+        check_dtype=False,  # a column of booleans is one of objects where some are null
+    )
+
+
+GOOD = ["test/mean", "test/jitter"]
+
+
+@pytest.fixture
+def serial(plugin, tmp_path):
+    return execute(suite_of(plugin, GOOD), tmp_path / "serial")
+
+
+def test_one_and_two_workers_give_the_same_rows(plugin, tmp_path, serial):
+    for workers in (1, 2):
+        rows = execute(suite_of(plugin, GOOD), tmp_path / f"w{workers}", workers, isolate=True)
+        same_rows(rows, serial)
+
+
+def test_real_libraries_give_the_same_rows_in_one_process_and_in_two(tmp_path):
+    suite = Suite.find("quickstart").with_replicates(4)
+    here = execute(suite, tmp_path / "here")
+    there = execute(suite, tmp_path / "there", 2, isolate=True)
+    same_rows(here, there)
+    assert (here["status"] == "ok").all()
+
+
+@pytest.mark.parametrize("seconds", [1e-9, 0.003, 1e9])
+def test_how_cells_are_cut_into_blocks_changes_nothing(
+    plugin, tmp_path, serial, monkeypatch, seconds
+):
+    monkeypatch.setattr(runner, "BLOCK_SECONDS", seconds)
+    same_rows(execute(suite_of(plugin, GOOD), tmp_path / "cut"), serial)
+
+
+def test_the_order_of_blocks_changes_nothing(plugin, tmp_path, serial, monkeypatch):
+    cut = runner._blocks
+    monkeypatch.setattr(runner, "_blocks", lambda *a: reversed(list(cut(*a))))
+    same_rows(execute(suite_of(plugin, GOOD), tmp_path / "reversed"), serial)
+
+
+def test_a_subset_of_estimators_has_the_same_rows(plugin, tmp_path, serial):
+    rows = execute(suite_of(plugin, ["test/jitter"]), tmp_path / "subset")
+    same_rows(rows, serial[serial["estimator"] == "test/jitter"])
+
+
+def test_more_replicates_begin_with_the_same_rows(plugin, tmp_path, serial):
+    rows = execute(suite_of(plugin, GOOD, replicates=80), tmp_path / "more")
+    same_rows(rows[rows["replicate"] < 40], serial)
+
+
+def test_another_seed_gives_other_data_and_another_stream(plugin, tmp_path, serial):
+    rows = execute(suite_of(plugin, GOOD, seed=4), tmp_path / "seed")
+    assert not set(rows["data_hash"]) & set(serial["data_hash"])
+    assert not set(rows["estimate"]) & set(serial["estimate"])
+
+
+def test_dials_face_the_same_noise(tmp_path):
+    dials = {"trend": [0.1]}
+    cell = {"scenario": "did/two-group", "n": 20, "dials": dials, "estimators": ["naive/*"]}
+    suite = Suite.parse({"name": "t", "seed": 1, "replicates": 5, "cells": [cell]})
+    rows = execute(suite, tmp_path / "paired")
+    default, moved = (rows[rows["dial"].isna() == d]["estimate"].to_numpy() for d in (True, False))
+    # the group means of t over treated and untreated rows differ by a constant
+    assert np.ptp(moved - default) < 1e-12
+    assert (moved - default > 0.1).all()
+
+
+def test_every_failure_is_a_row_and_leaves_the_others_as_they_were(plugin, tmp_path, serial):
+    names = [f"test/{name}" for name in BAD]
+    rows = execute(suite_of(plugin, [*names, *GOOD]), tmp_path / "bad", 2, isolate=True)
+    same_rows(rows[rows["estimator"].isin(GOOD)], serial)
+    bad = rows[~rows["estimator"].isin(GOOD)]
+    assert len(bad) == len(BAD) * 80
+    assert bad["estimate"].isna().all() and bad["reason"].notna().all()
+    found = bad.groupby("estimator")[["status", "reason"]].first()
+    assert found.loc["test/raise"].tolist() == ["failed", "ValueError: singular"]
+    assert found.loc["test/nan"].tolist() == ["nonfinite", "value is nan"]
+    assert found.loc["test/order"].tolist() == ["failed", "limits in the wrong order: 1 and -1"]
+    assert found.loc["test/negative"].tolist() == ["failed", "negative standard error: -1"]
+    assert found.loc["test/type"].tolist() == ["failed", "returned float, not an Estimate"]
+    assert found.loc["test/decline"].tolist() == ["declined", "not for me"]
+
+
+def test_a_crash_is_a_row_and_leaves_the_others_as_they_were(plugin, tmp_path, serial):
+    suite = suite_of(plugin, ["test/segfault", *GOOD])
+    rows = execute(suite, tmp_path / "crash", 2, isolate=True)
+    same_rows(rows[rows["estimator"].isin(GOOD)], serial)
+    crashed = rows[rows["status"] == "crashed"]
+    assert 10 < len(crashed) < 70
+    assert set(crashed["reason"]) == {"the process died: signal SIGSEGV"}
+    fine = rows[(rows["estimator"] == "test/segfault") & (rows["status"] == "ok")]
+    assert len(crashed) + len(fine) == 80
+    by_mean = serial[serial["estimator"] == "test/mean"].set_index(["n", "replicate"])["estimate"]
+    fine = fine.set_index(["n", "replicate"])["estimate"]
+    assert (fine == by_mean.loc[fine.index]).all()
+
+
+def test_a_process_that_always_leaves_is_a_row_each_time(plugin, tmp_path):
+    suite = suite_of(plugin, ["test/exit", "test/mean"], replicates=4)
+    rows = execute(suite, tmp_path / "exit", 1, isolate=True)
+    left = rows[rows["estimator"] == "test/exit"]
+    assert set(left["reason"]) == {"the process died: exit code 7"}
+    assert (rows[rows["estimator"] == "test/mean"]["status"] == "ok").all()
+
+
+def test_a_fit_that_takes_too_long_is_a_row(plugin, tmp_path, serial):
+    suite = suite_of(plugin, ["test/hang", *GOOD], replicates=20, timeout=0.5)
+    rows = execute(suite, tmp_path / "hang", 2, isolate=True)
+    same_rows(rows[rows["estimator"].isin(GOOD)], serial[serial["replicate"] < 20])
+    late = rows[rows["status"] == "timeout"]
+    assert len(late) > 2
+    assert set(late["reason"]) == {"took longer than 0.5 s"}
+    assert late["seconds"].between(0.5, 5).all()
+
+
+def test_a_scenario_that_cannot_draw_becomes_rows(tmp_path):
+    @cibench.scenario("test/raises")
+    class Raises(cibench.Scenario):
+        """Nothing."""
+
+        estimand = Estimand.ATE
+
+        def truth(self):
+            return 0.0
+
+        def draw(self, n, rng):
+            raise ZeroDivisionError("no rows")
+
+    suite = Suite.parse(
+        {"name": "t", "seed": 1, "replicates": 3, "cells": [
+            {"scenario": "test/raises", "n": 5, "estimators": ["naive/difference-in-means"]}]}
+    )  # fmt: skip
+    rows = execute(suite, tmp_path / "draw")
+    assert set(rows["reason"]) == {"the scenario could not draw: ZeroDivisionError: no rows"}
+    assert rows["data_hash"].isna().all() and len(rows) == 3
+
+
+def test_sample_estimands_have_their_truth_in_each_draw(tmp_path):
+    @cibench.scenario("test/sample")
+    class Sample(cibench.Scenario):
+        """Y = x D."""
+
+        estimand = Estimand.SATT
+
+        def draw(self, n, rng):
+            x, d = rng.normal(size=n), np.arange(n) % 2.0
+            return cibench.Draw({"y": x * d, "d": d}, 0 * x, x, d == 1)
+
+    @estimator("test/oracle", targets=(Estimand.SATT,), oracle=True)
+    def oracle(problem, rng):
+        value = problem.draw.effects[problem.treatment == 1].mean()
+        return Estimate.wald(value, 1.0, problem.level)
+
+    suite = Suite.parse(
+        {"name": "t", "seed": 1, "replicates": 5, "cells": [
+            {"scenario": "test/sample", "n": 9, "estimators": ["test/oracle"]}]}
+    )  # fmt: skip
+    rows = execute(suite, tmp_path / "sample")
+    assert rows["truth"].nunique() == 5
+    assert np.array_equal(rows["truth"], rows["estimate"])
+
+
+def test_rows_are_complete_unique_and_of_declared_types(plugin, tmp_path):
+    suite = suite_of(plugin, [*GOOD, "test/nan"])
+    rows = execute(suite, tmp_path / "rows", 2, isolate=True)
+    assert list(rows) == list(TYPES)
+    assert len(rows) == suite.expected_rows == 40 * 2 * 3
+    assert not rows.duplicated(list(ADDRESS)).any()
+    assert set(rows["options"]) == {"{}"}
+    assert json.loads(rows["parameters"].iloc[0]) == {"effect": 0.5}
+
+
+def test_code_that_workers_cannot_import_is_refused_by_name(tmp_path):
+    def fit(problem, rng):
+        return Estimate.wald(0.0, 1.0, 0.95)
+
+    fit.__module__ = "__main__"
+    estimator("test/notebook", targets=(Estimand.ATE_AT_CUTOFF,))(fit)
+    spec = {"name": "t", "seed": 1, "replicates": 2, "cells": [
+        {"scenario": "rd/cct-1", "n": 50, "estimators": ["test/notebook"]}]}  # fmt: skip
+    with pytest.raises(BadInput, match=r"'test/notebook' was defined in __main__, which worker"):
+        runner.execute(Suite.parse(spec), tmp_path / "out", 2, isolate=True)
+    assert not (tmp_path / "out").exists()
+    assert len(cibench.run(spec).replicates) == 2
+
+
+def test_a_folder_that_is_not_empty_is_refused_untouched(plugin, tmp_path):
+    folder = tmp_path / "full"
+    folder.mkdir()
+    (folder / "mine.txt").write_text("mine")
+    with pytest.raises(BadInput, match="not empty"):
+        runner.execute(suite_of(plugin, GOOD), folder, 1, isolate=False)
+    assert [p.name for p in folder.iterdir()] == ["mine.txt"]
+
+
+def test_a_run_in_this_process_leaves_the_global_states_alone(plugin, tmp_path):
+    np.random.seed(11)
+    execute(suite_of(plugin, GOOD, replicates=2), tmp_path / "state")
+    assert np.random.random() == np.random.RandomState(11).random()
+
+
+def test_the_executor_carries_plain_values_only(plugin, tmp_path, monkeypatch):
+    seen = []
+    real = executors.run_block
+    monkeypatch.setattr(executors, "run_block", lambda block: seen.append(block) or real(block))
+    execute(suite_of(plugin, GOOD, replicates=2), tmp_path / "plain")
+    for block in seen:
+        content = vars(block) | {"truths": [(str(t), tuple(v)) for t, v in block.truths]}
+        assert json.loads(json.dumps(content))["plugins"] == [plugin]
