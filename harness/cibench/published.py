@@ -2,8 +2,8 @@
 
 A suite names a CSV file under `published`. Its columns `measure`, `value`, `source` are a must;
 any of `scenario, n, dial, setting, estimator, options, parameters, estimand, horizon` say which
-score is meant (maps as JSON; a map names only what matters); `replicates` is the number behind the figure,
-`error` its Monte Carlo error where it was given, `note` what to know about a difference.
+score is meant (maps as JSON; a map names only what matters); `replicates` is the number behind the
+figure, `error` its Monte Carlo error where it was given, `note` what to know about a difference.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def check_truth_keys(scenario: Scenario) -> None:
         try:
             given = truths(at)
         except BadInput as error:
-            raise ContractError(str(error)) from error
+            raise ContractError(f"scenario {error}") from error
         wanted = {t for t in at.targets() if not t.estimand.of_sample}
         for target in sorted(wanted ^ set(given), key=str):
             complaint = f"no truth is given for {target!s}, one of its targets"
