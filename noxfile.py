@@ -75,6 +75,20 @@ def wheel(session: nox.Session) -> None:
 
 
 @nox.session
+def slow(session: nox.Session) -> None:
+    """Settle the statistical claims whose sources have changed since they were last settled."""
+    install(session, "-e", ".[test]")
+    session.run("pytest", "-m", "slow", "tests/slow", *session.posargs)
+
+
+@nox.session
+def validity(session: nox.Session) -> None:
+    """Write `results/reference/validity.csv` anew for what is not settled yet."""
+    install(session, "-e", ".[test]")
+    session.run("python", "tests/slow/claims.py")
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Print what the harness costs over a bare loop and what a second worker brings."""
     install(session, "-e", ".")

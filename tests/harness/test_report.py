@@ -136,7 +136,7 @@ def test_every_plot_is_there_twice_and_the_same_each_time(
     folder, page = run
     files = sorted(p.name for p in (folder / "plots").iterdir())
     kinds = ("dial-rho", "estimates", "forest", "zip")
-    assert files == [f"toy-line-n-100-{k}.{end}" for k in kinds for end in ("png", "svg")]
+    assert files == [f"toy--line-n-100-{k}.{end}" for k in kinds for end in ("png", "svg")]
     assert report(tmp_path, planted(), catalogue(SOUND, BROKEN), suite="planted")
     for name in files:
         assert (tmp_path / "plots" / name).read_bytes() == (folder / "plots" / name).read_bytes()
@@ -276,7 +276,7 @@ def test_failures_are_drawn_tallied_and_counted_as_misses(tmp_path: Path) -> Non
     assert "70 fits of 400 gave no answer" in seen
     assert "LinAlgError: singular" in seen and "with failures %" in seen
     assert "toy/sound fails in toy/line : 25 % (20–31)" in seen
-    assert (tmp_path / "plots" / "toy-line-failures.svg").exists()
+    assert (tmp_path / "plots" / "toy--line-failures.svg").exists()
 
 
 def test_a_run_in_which_everything_failed_is_still_a_report(tmp_path: Path) -> None:
@@ -291,7 +291,7 @@ def test_one_estimator_without_dials(tmp_path: Path) -> None:
     page = report(tmp_path, rows, catalogue(SOUND, dials={}))
     assert "No method broke beyond Monte Carlo doubt" in page
     names = {p.stem for p in (tmp_path / "plots").iterdir()}
-    assert names == {f"toy-line-n-100-{kind}" for kind in ("forest", "estimates", "zip")}
+    assert names == {f"toy--line-n-100-{kind}" for kind in ("forest", "estimates", "zip")}
 
 
 def test_nothing_known_of_the_run_but_its_rows(tmp_path: Path) -> None:

@@ -1,0 +1,146 @@
+"""The score tables: every measure beside its Monte Carlo error, sortable in the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cibench.report.labels import DEFAULT
+from cibench.report.markup import Html, h, join
+from cibench.report.numbers import BLANK, blank, digits, error_of, limits, number, percent
+from cibench.report.views import Score, View
+
+
+@dataclass(frozen=True)
+class Column:
+    """Describe a column: its measure, what it means, and how it is written.
+
+    `moment` measures are hidden for methods whose estimates have no finite moments.
+    """
+
+    key: str
+    name: str
+    meaning: str
+    proportion: bool = False
+    moment: bool = False
+
+
+COLUMNS = (
+    Column("coverage", "coverage %", "share of intervals that hold the truth", proportion=True),
+    Column("coverage_with_failures", "with failures %",
+           "coverage with failures counted as misses", proportion=True),
+    Column("bias", "bias", "mean of estimate minus truth", moment=True),
+    Column("relative_bias", "relative bias", "bias over the truth", moment=True),
+    Column("rmse", "RMSE", "root mean squared error", moment=True),
+    Column("empirical_se", "empirical SE", "standard deviation of the estimates", moment=True),
+    Column("model_se", "model SE", "root mean square of the standard errors reported"),
+    Column("se_ratio", "SE ratio", "model SE over empirical SE; 1 is honest", moment=True),
+    Column("bias_eliminated_coverage", "bias-eliminated %",
+           "coverage of the mean estimate: what is lost to bias is given back",
+           proportion=True, moment=True),
+    Column("ci_length", "length", "mean length of the intervals"),
+    Column("rejection", "", "share of intervals that do not hold zero", proportion=True),
+    Column("failure_rate", "failures %", "share of fits that gave no answer", proportion=True),
+)  # fmt: skip
+
+HIDDEN = "hidden: the estimates have no finite moments"
+
+
+def score_table(view: View) -> Html:
+    """Write every score of a view, one row per setting and method."""
+    scores = [
+        (s.label, m, view.scores[m, s.label])
+        for s in view.settings for m in view.methods if (m, s.label) in view.scores
+    ]  # fmt: skip
+    failing = any(score["failures"] for _, _, score in scores)
+    columns = [c for c in COLUMNS if failing or c.key != "coverage_with_failures"]
+    moving = len({score["truth"] for _, _, score in scores if not blank(score["truth"])}) > 1
+    rejection = _rejection_name([score["truth"] for _, _, score in scores])
+    head = [_header("method"), _header("setting"), _header("answered", "answered of all fits")]
+    head += [_header("truth", "the true value, mean over replicates")] if moving else []
+    head += [_header(c.name or rejection, c.meaning) for c in columns]
+    head.append(_header("seconds", "mean time of a fit"))
+    body = [_row(at, i, m, s, columns, moving) for i, (at, m, s) in enumerate(scores)]
+    table = h("table", h("thead", h("tr", head)), h("tbody", body), cls="sortable scores")
+    return join(h("div", table, cls="scroll tall"), hidden_note(view))
+
+
+def hidden_note(view: View) -> Html | None:
+    """Say for which methods moment measures are hidden, and why."""
+    without = list(dict.fromkeys(m for (m, _), s in view.scores.items() if not s["moments"]))
+    if not without:
+        return None
+    return h(
+        "p", h("b", "Moment measures are hidden"), f" for {', '.join(without)}: bias, RMSE, "
+        "empirical SE and SE ratio are averages, and these estimates have no finite moments, so "
+        "that an average over replicates settles on nothing. Coverage and lengths speak instead; "
+        "scores.csv keeps the hidden numbers, flagged.", cls="note",
+    )  # fmt: skip
+
+
+def diagnostic_table(scores: Sequence[Score]) -> Html:
+    """Write how often each diagnostic raised the alarm, one row per setting."""
+    names = ("scenario", "n", "diagnostic", "setting", "data sets", "alarms %", "failures")
+    body = [
+        h("tr", h("td", str(s["scenario"])), h("td", f"{int(s['n']):,}", cls="num"),
+          h("td", str(s["method"])), h("td", str(s["at"])),
+          h("td", f"{s['answered']:,}", cls="num"), _proportion(s, "rejection"),
+          h("td", f"{s['failures']:,}", cls="num"))
+        for s in scores
+    ]  # fmt: skip
+    head = h("thead", h("tr", [_header(name) for name in names]))
+    return h("div", h("table", head, h("tbody", body), cls="sortable"), cls="scroll")
+
+
+def _row(
+    at: str, place: int, method: str, score: Score, columns: Sequence[Column], moving: bool
+) -> Html:
+    answered = f"{score['answered']:,}"
+    if score["answered"] != score["replicates"]:
+        answered += f" of {score['replicates']:,}"
+    return h(
+        "tr",
+        h("th", method, scope="row"), h("td", at, data_v=place, cls="at"),
+        h("td", answered, cls="num", data_v=int(score["answered"])),
+        _measure(score, "truth") if moving else None,
+        [_column(score, c) for c in columns],
+        h("td", number(score["seconds"]), cls="num", data_v=_raw(score["seconds"])),
+        cls="at-default" if at == DEFAULT else None,
+    )  # fmt: skip
+
+
+def _column(score: Score, column: Column) -> Html:
+    if column.moment and not score["moments"]:
+        return h("td", BLANK, cls="num", title=HIDDEN)
+    write: Callable[[Score, str], Html] = _proportion if column.proportion else _measure
+    return write(score, column.key)
+
+
+def _measure(score: Score, key: str) -> Html:
+    value, error = score[key], score[f"{key}_mcse"]
+    beside = h("span", error_of(value, error), cls="mc")
+    return h("td", number(value, error), " ", beside, cls="num", data_v=_raw(value))
+
+
+def _proportion(score: Score, key: str) -> Html:
+    value, low, high = (score[f"{key}{end}"] for end in ("", "_low", "_high"))
+    error = score[f"{key}_mcse"]
+    said = None if blank(error) else f"Monte Carlo standard error {percent(error, 2)} points"
+    beside = h("span", limits(low, high), cls="mc")
+    share = percent(value, max(1, digits(low, high)))
+    return h("td", share, " ", beside, cls="num", data_v=_raw(value), title=said)
+
+
+def _header(name: str, meaning: str = "") -> Html:
+    return h("th", h("button", name, type="button"), scope="col", title=meaning)
+
+
+def _rejection_name(truths: Sequence[Any]) -> str:
+    """Name the rejection of zero by what it is: size where the truth is zero, power elsewhere."""
+    zero = {truth == 0 for truth in truths if not blank(truth)}
+    return {(True,): "size %", (False,): "power %"}.get(tuple(zero), "rejects 0 %")
+
+
+def _raw(value: Any) -> str:
+    return "" if blank(value) else repr(float(value))

@@ -1,0 +1,112 @@
+"""Cut a run into what is looked at together: one scenario, size, parameters and target."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from cibench.report import labels
+from cibench.report.labels import DEFAULT, Setting
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Score = Mapping[Hashable, Any]
+"""One row of the score table, by column, with `method` and `at` beside them."""
+
+KEYS = ["scenario", "n", "parameters", "estimand", "horizon", "level"]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Hold what stands in one table and one set of plots.
+
+    `about` is the scenario's part of the catalogue; `scores` are keyed by method and setting
+    label; `apart` is the title where the scenario has other views too, "" where not; `rows` are
+    the replicate rows, the first fit of each data set only.
+    """
+
+    scenario: str
+    n: int
+    estimand: str
+    horizon: int | None
+    level: float
+    parameters: Mapping[str, Any]
+    about: Mapping[str, Any]
+    title: str
+    apart: str
+    slug: str
+    settings: tuple[Setting, ...]
+    methods: tuple[str, ...]
+    scores: Mapping[tuple[str, str], Score]
+    rows: pd.DataFrame
+
+    @cached_property
+    def default_rows(self) -> pd.DataFrame:
+        """Return the rows of the default cell that hold an answer."""
+        return self.rows[(self.rows["at"] == DEFAULT) & (self.rows["status"] == "ok")]
+
+    @cached_property
+    def truth_varies(self) -> bool:
+        """Say whether each replicate of the default cell has a truth of its own."""
+        return bool(self.default_rows["truth"].dropna().nunique() > 1)
+
+    def at_default(self, method: str) -> Score | None:
+        """Return the method's score in the default cell, None where it was not run there."""
+        return self.scores.get((method, DEFAULT))
+
+    @property
+    def dials(self) -> tuple[str, ...]:
+        """Return the dials that were moved one at a time, in order."""
+        return tuple(dict.fromkeys(s.dial for s in self.settings if s.dial is not None))
+
+    def dial(self, name: str) -> Mapping[str, Any]:
+        """Return what the catalogue says of a dial, nothing where it does not know it."""
+        return labels.dials_of(self.about).get(name) or {}
+
+    def curve(self, dial: str) -> list[tuple[float, Setting]]:
+        """Return a dial's settings in ascending order, the default cell as the zero among them."""
+        points = [(s.value, s) for s in self.settings if s.dial == dial and s.value is not None]
+        default = self.dial(dial).get("default")
+        if default is not None and self.settings[0].label == DEFAULT:
+            points.append((float(default), self.settings[0]))
+        return sorted(points, key=lambda point: point[0])
+
+
+def cut(rows: pd.DataFrame, scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> list[View]:
+    """Cut labelled rows and scores of estimators into views, in the order of the score table."""
+    scores = scores[scores["kind"] == "estimate"]
+    rows = rows[rows["kind"] == "estimate"]
+    shares = dict(iter(rows.groupby(KEYS, sort=False)))
+    parts: list[tuple[Any, pd.DataFrame]] = list(scores.groupby(KEYS, sort=False))
+    titles = labels.view_titles([dict(zip(KEYS, key, strict=True)) for key, _ in parts])
+    known = catalogue.get("scenarios") or {}
+    lone = Counter(key[0] for key, _ in parts)
+    return [
+        _view(key, part, shares.get(key, rows.iloc[:0]), known.get(key[0]) or {},
+              (title, "" if lone[key[0]] == 1 else title))
+        for (key, part), title in zip(parts, titles, strict=True)
+    ]  # fmt: skip
+
+
+def _view(
+    key: Any, part: pd.DataFrame, rows: pd.DataFrame, about: Mapping[str, Any],
+    title: tuple[str, str],
+) -> View:  # fmt: skip
+    scenario, n, parameters, estimand, horizon, level = key
+    places = {
+        score["at"]: labels.setting(score["dial"], score["setting"], score["dials"], about)
+        for score in part.drop_duplicates("at").to_dict("records")
+    }
+    return View(
+        scenario=scenario, n=int(n), estimand=estimand,
+        horizon=None if horizon == float("-inf") else int(horizon),
+        level=float(level), parameters=labels.parse(parameters), about=about,
+        title=title[0], apart=title[1], slug=labels.slug(f"{scenario} {title[0]}"),
+        settings=labels.in_order(places.values(), about),
+        methods=tuple(dict.fromkeys(part["method"])),
+        scores={(s["method"], s["at"]): s for s in part.to_dict("records")}, rows=rows,
+    )  # fmt: skip
