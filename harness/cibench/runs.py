@@ -74,14 +74,21 @@ class Run:
         from cibench.report import write_report
 
         return write_report(
-            self.folder, self.replicates, self.scores, self.catalogue, self.manifest
+            self.folder,
+            self.replicates,
+            self.scores,
+            self.catalogue,
+            self.manifest,
+            self.comparison,
         )
 
     def _repr_html_(self) -> str:
         from cibench.summary import summary
 
         title = f"<p>cibench run <b>{self.manifest['suite']}</b>, {self.folder}</p>"
-        return title + str(summary(self.scores).to_html(index=False, escape=True, na_rep="–"))
+        lines = summary(self.scores, self.catalogue)
+        lines["broken"] = lines["broken"].map({True: "▼", False: ""})
+        return title + str(lines.to_html(index=False, escape=True))
 
 
 def run(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -14,6 +14,8 @@ from rich.text import Text
 from cibench.progress import Progress
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from cibench.runs import Run
 
 PLAIN_WIDTH = 160
@@ -38,34 +40,34 @@ def table(rows: list[dict[str, str]], title: str = "") -> Table:
 
 def show_scores(run: Run) -> None:
     """Print the score table, one block per scenario and size, broken coverage in bold red."""
-    from cibench.summary import records, summary, under_covers
+    from cibench.summary import summary
 
     out = console()
-    scored = records(run.scores)
-    lines = records(summary(run.scores))
-    blocks: dict[tuple[str, str, str], list[tuple[dict[str, Any], bool]]] = {}
-    for line, record in zip(lines, scored, strict=True):
-        block = line.pop("scenario"), line.pop("n"), line.pop("estimand")
-        blocks.setdefault(block, []).append((line, under_covers(record)))
-    for (scenario, n, estimand), content in blocks.items():
-        out.print(_block(f"{scenario}, n = {n}, {estimand}", content), "")
-    out.print("± is the Monte Carlo standard error. Red: coverage below nominal minus 5 points")
-    out.print("beyond Monte Carlo doubt.")
+    lines = summary(run.scores, run.catalogue)
+    for scenario, part in lines.groupby("scenario", sort=False):
+        out.print(_block(str(scenario), part.drop(columns="scenario")), "")
+    out.print("In brackets the Monte Carlo standard error; of shares the 95 % Wilson limits.")
+    if lines["broken"].any():
+        out.print("▼ coverage is below nominal minus 5 points, beyond Monte Carlo doubt")
 
 
-def _block(title: str, content: list[tuple[dict[str, Any], bool]]) -> Table:
+def _block(title: str, part: pd.DataFrame) -> Table:
     made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for name in content[0][0]:
+    for name in part.columns.drop("broken"):
         text = name in ("setting", "estimator")
         made.add_column(name, justify="left" if text else "right", no_wrap=True)
     before = None
-    for line, broken in content:
-        if before not in (None, line["setting"]):
-            made.add_section()
-        shown = {**line, "setting": "" if line["setting"] == before else line["setting"]}
-        before = line["setting"]
-        red = "bold red" if broken else ""
-        made.add_row(*(Text(v, style=red * (k == "coverage %")) for k, v in shown.items()))
+    for line in part.to_dict("records"):
+        broken, setting = line.pop("broken"), line["setting"]
+        if setting == before:
+            line["setting"] = ""
+        elif before is not None:
+            made.add_row()
+        before = setting
+        if broken:
+            line["coverage %"] = f"▼ {line['coverage %']}"
+        styles = {"coverage %": "bold red"} if broken else {}
+        made.add_row(*(Text(str(v), style=styles.get(str(k), "")) for k, v in line.items()))
     return made
 
 

@@ -1,75 +1,51 @@
-"""The score table as people read it: few columns, each number beside its Monte Carlo error."""
+"""The score table as people read it on a terminal or in a notebook: few columns, errors beside."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from cibench.report.labels import label, view_titles
+from cibench.report.numbers import BLANK, blank, digits, error_of, limits, number, percent
+from cibench.report.verdicts import Verdict, judge
+from cibench.report.views import KEYS, Score
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FLOOR = 0.05
-"""How far below nominal coverage may lie before a cell is marked, as in the expectations."""
+MOMENTS = {"bias": "bias", "empirical_se": "empirical SE", "se_ratio": "SE ratio"}
+SHARES = {"coverage": "coverage %", "rejection": "rejects 0 %"}
 
 
-def summary(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return scenario, n, setting, estimator and the leading measures as text.
+def summary(scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a line of text columns for each score, with `broken` saying that it under-covers.
 
-    Moment measures of estimators without moments are dashes; blanks are dashes too.
+    Moments stand beside their Monte Carlo standard error, shares beside their Wilson limits.
+    Moments of estimators without any are dashes, and so are blanks.
     """
     import pandas as pd
 
-    return pd.DataFrame([_line(row) for row in records(scores)])
+    named = label(scores, catalogue)
+    keys = [{str(k): v for k, v in row.items()} for row in named[KEYS].to_dict("records")]
+    lines = zip(view_titles(keys), named.to_dict("records"), strict=True)
+    return pd.DataFrame([_line(title, row) for title, row in lines])
 
 
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return a table's rows as dictionaries by column name."""
-    return [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
-
-
-def _line(row: dict[str, Any]) -> dict[str, str]:
-    target = row["estimand"] if isinstance(row["estimand"], str) else row["kind"]
-    horizon = row["horizon"]
-    at = "" if horizon is None or math.isnan(horizon) else f"[{int(horizon)}]"
-    moments = bool(row["moments"])
-    return {
-        "scenario": str(row["scenario"]),
-        "n": str(row["n"]),
-        "setting": setting(row),
-        "estimator": str(row["estimator"]),
-        "estimand": f"{target}{at}",
-        "bias": with_error(row, "bias") if moments else "–",
-        "empirical SE": with_error(row, "empirical_se") if moments else "–",
-        "SE ratio": with_error(row, "se_ratio") if moments else "–",
-        "coverage %": with_error(row, "coverage", 100),
-        "rejects 0 %": with_error(row, "rejection", 100),
-        "failures": f"{row['failures'] + row['declined']} of {row['replicates']}",
+def _line(title: str, row: Score) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "scenario": f"{row['scenario']}, {title}",
+        "setting": row["at"],
+        "estimator": row["method"],
     }
-
-
-def setting(row: dict[str, Any]) -> str:
-    """Return the moved dial and its setting, "default", or all dials where several moved."""
-    if isinstance(row["dial"], str):
-        return f"{row['dial']} = {row['setting']:g}"
-    return "default" if _at_defaults(row) else str(row["dials"])
-
-
-def _at_defaults(row: dict[str, Any]) -> bool:
-    return not row.get("several_moved", False)
-
-
-def with_error(row: dict[str, Any], measure: str, scale: float = 1) -> str:
-    """Return "value ± error", with the decimals that the error warrants; a dash for a blank."""
-    value, error = row[measure] * scale, row[f"{measure}_mcse"] * scale
-    if math.isnan(value):
-        return "–"
-    if math.isnan(error) or math.isinf(value):
-        return f"{value:.3g}"
-    places = 1 - math.floor(math.log10(error)) if error > 0 else 3
-    places = min(max(places, 0), 6)
-    return f"{value:.{places}f} ± {error:.{places}f}"
-
-
-def under_covers(row: dict[str, Any]) -> bool:
-    """Say whether coverage is below nominal by more than the floor, beyond Monte Carlo doubt."""
-    return bool(row["coverage_high"] < row["level"] - FLOOR)
+    for measure, name in MOMENTS.items():
+        value, error = row[measure], row[f"{measure}_mcse"]
+        shown = f"{number(value, error)} {error_of(value, error)}".rstrip()
+        line[name] = shown if row["moments"] else BLANK
+    for measure, name in SHARES.items():
+        share, low, high = (row[f"{measure}{end}"] for end in ("", "_low", "_high"))
+        shown = f"{percent(share, digits(low, high))} ({limits(low, high)})"
+        line[name] = BLANK if blank(share) else shown
+    lost = row["failures"] + row["declined"]
+    line["no answer"] = f"{lost} of {row['replicates']}" if lost else "0"
+    line["broken"] = row["kind"] == "estimate" and judge(row) is Verdict.BROKEN
+    return line

@@ -75,3 +75,14 @@ def test_a_faulty_table_is_bad_input(tmp_path, line, problem):
     assert problem in str(error.value)
     with pytest.raises(BadInput, match="No such file"):
         Suite.parse({**SPEC, "published": "none.csv"}, folder=tmp_path)
+
+
+def test_the_report_shows_ours_beside_theirs_and_says_why_they_differ(tmp_path):
+    path = write(tmp_path, "rd/cct-1,100,rd/global-polynomial,coverage,0.050,1000,Somebody (2020)")
+    path.write_text(
+        path.read_text().replace("source\n", "source,note\n").replace("0)\n", "0),why\n")
+    )
+    done = run(Suite.parse(SPEC, folder=tmp_path))
+    page = done.write_report().read_text()
+    assert "0 of 1 figure agree" in page and "Somebody (2020)" in page and "why</p>" in page
+    assert "nan" not in page.split("Published figures")[1].split("</section>")[0].lower()

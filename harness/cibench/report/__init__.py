@@ -24,11 +24,13 @@ def write_report(
     scores: pd.DataFrame,
     catalogue: Mapping[str, Any],
     manifest: Mapping[str, Any],
+    comparison: pd.DataFrame | None = None,
 ) -> Path:
     """Write `report.html` and `plots/` into a run folder and return the report's path.
 
     Takes plain tables and mappings, so that a run can be reported again without what made it.
-    Fits repeated on one data set (`refit` above zero) are left out.
+    `comparison` puts scores beside published figures. Fits repeated on one data set (`refit`
+    above zero) are left out.
     """
     from cibench.report.failures import failure_plot
     from cibench.report.labels import label
@@ -42,7 +44,7 @@ def write_report(
     drawn = {view.slug: list(_plots(view, views)) for view in views}
     by_scenario = rows[rows["kind"] == "estimate"].groupby("scenario", sort=False)
     failures = [plot for name, part in by_scenario if (plot := failure_plot(str(name), part))]
-    report = Report(views, drawn, failures, rows, scores, catalogue, manifest, stored)
+    report = Report(views, drawn, failures, rows, scores, catalogue, manifest, stored, comparison)
     _save(folder / "plots", [*(p for plots in drawn.values() for p in plots), *failures])
     text, path = page(report), folder / "report.html"
     write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))

@@ -14,6 +14,7 @@ from cibench.report.headline import headline
 from cibench.report.labels import slug
 from cibench.report.markup import Html, h, join
 from cibench.report.numbers import count, percent
+from cibench.report.published import published_section
 from cibench.report.sections import (
     Drawn,
     figure,
@@ -40,6 +41,7 @@ class Report:
     catalogue: Mapping[str, Any]
     manifest: Mapping[str, Any]
     stored: int
+    comparison: pd.DataFrame | None = None
 
 
 def page(report: Report) -> str:
@@ -55,7 +57,7 @@ def page(report: Report) -> str:
         "body", _header(report, list(scenarios)),
         h("main", headline(report.views, report.catalogue),
           [scenario_section(views, report.drawn) for views in scenarios.values()],
-          _diagnostics(report), _failures(report),
+          _published(report), _diagnostics(report), _failures(report),
           methods_section(report.rows["estimator"].unique(), report.catalogue),
           provenance_section(report.manifest, report.stored)),
         h("script", Html(_asset("script.js"))),
@@ -84,6 +86,8 @@ def _header(report: Report, scenarios: Sequence[str]) -> Html:
     links = [h("a", "Findings", href="#findings")]
     links += [h("a", name, href=f"#{slug(f'scenario {name}')}") for name in scenarios]
     parts = ["Failures", "Methods", "Provenance"]
+    if report.comparison is not None:
+        parts.insert(0, "Published")
     if "diagnostic" in set(report.scores["kind"]):
         parts.insert(0, "Diagnostics")
     links += [h("a", part, href=f"#{part.lower()}") for part in parts]
@@ -91,6 +95,10 @@ def _header(report: Report, scenarios: Sequence[str]) -> Html:
         "header", h("h1", str(manifest.get("suite") or "A run")),
         h("p", " · ".join(part for part in said if part)), h("nav", links),
     )  # fmt: skip
+
+
+def _published(report: Report) -> Html | None:
+    return None if report.comparison is None else published_section(report.comparison)
 
 
 def _diagnostics(report: Report) -> Html | None:
