@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cibench.report.markup import Html, h
-from cibench.report.numbers import BLANK, blank, count, error_of, number, signed
+from cibench.report.numbers import BLANK, blank, count, error_of, number, plain, signed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +42,8 @@ def _row(line: dict[str, Any], where: list[str]) -> Html:
     theirs, ours = line["published_error"], line["ours_mcse"]
     apart = BLANK if blank(line["errors_away"]) else signed(line["errors_away"], 0.1)
     cells = [
-        _number(line["published"], theirs), _number(line["ours"], ours),
+        h("td", plain(line["published"]), " ", h("span", error_of(line["published"], theirs), cls="mc"), cls="num"),
+        _number(line["ours"], ours),
         h("td", signed(line["difference"], ours), cls="num"),
         h("td", apart if not _off(line) else h("b", f"▼ {apart}"), cls="num"),
     ]  # fmt: skip
