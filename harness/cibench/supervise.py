@@ -13,6 +13,7 @@ import os
 import signal
 import time
 from collections.abc import Iterable
+from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as NotYet
 from multiprocessing.context import BaseContext
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple
 from cibench.block import Block, Result, Verdict, run_block
 
 POLL = 0.05
-"""Seconds between two looks at a child whose fits have a time limit."""
+"""Seconds between two looks at a child: is a fit overdue, is the run being stopped?"""
 
 THREADS = {f"{lib}_NUM_THREADS": "1" for lib in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")}
 
@@ -41,6 +42,7 @@ class Child:
         from pebble import ProcessPool
 
         self._timeout = timeout
+        self._stopped = False
         self._note: Any = context.RawArray("d", [0, -1, -1, 0])
         self._pool = ProcessPool(
             max_workers=1, context=context, initializer=_prepare,
@@ -52,7 +54,9 @@ class Child:
         self._pool.schedule(os.getpid).result()
 
     def stop(self) -> None:
-        """End the child at once."""
+        """End the child at once; a `run` in another thread ends with CancelledError."""
+        self._stopped = True
+        _kill(self._place().pid)
         self._pool.stop()
         self._pool.join()
 
@@ -84,9 +88,11 @@ class Child:
         future = self._pool.schedule(_work, args=(block,))
         while True:
             try:
-                result: Result = future.result(timeout=POLL if self._timeout else None)
+                result: Result = future.result(timeout=POLL)
                 return result
             except NotYet:
+                if self._stopped:
+                    raise CancelledError from None
                 if (place := self._overdue()) is None:
                     continue
                 _kill(place.pid)
@@ -94,6 +100,8 @@ class Child:
                 reason = f"took longer than {self._timeout:g} s"
                 return Verdict(*place[1:3], "timeout", reason, time.monotonic() - place.since)
             except ProcessExpired as error:
+                if self._stopped:
+                    raise CancelledError from None
                 place = self._place()
                 _kill(place.pid)  # what the child itself had started
                 reason = f"the process died: {_cause(error.exitcode)}"

@@ -1,0 +1,146 @@
+"""Cut replicate rows into the groups that are scored, each in replicate order.
+
+Rows come as an Arrow table: a shard is read as one, and a DataFrame is turned into one, so that
+there is one way from rows to groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cibench.errors import BadInput
+from cibench.measures.groups import Group
+from cibench.model import Array
+from cibench.rows import SCORED, STATUSES
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+FAILURES = ("failed", "nonfinite", "timeout", "crashed")
+"""The statuses that count as failures; who declines has not failed."""
+
+NUMBERS = (
+    "truth", "truth_mcse", "estimate", "std_error", "ci_low", "ci_high", "outside", "band_low",
+    "band_high", "passed", "pit", "crps", "seconds",
+)  # fmt: skip
+NEEDED = (*SCORED, "replicate", "refit", "status", *NUMBERS)
+TEXTS = (
+    "kind", "scenario", "dial", "dials", "parameters", "options", "estimator", "estimand", "status",
+)  # fmt: skip
+
+_FLAGS = {"ok": ("ok",), "failed": FAILURES, "declined": ("declined",)}
+
+
+@dataclass(frozen=True)
+class Part:
+    """Hold groups of rows with their `SCORED` keys; `firsts` are the rows where they begin."""
+
+    keys: pa.Table
+    firsts: Array
+    groups: list[Group]
+
+    @cached_property
+    def names(self) -> list[dict[str, Any]]:
+        """Return each group's keys, None for null."""
+        names: list[dict[str, Any]] = self.keys.to_pylist()
+        return names
+
+
+def check(names: Collection[str]) -> None:
+    """Raise BadInput unless all columns that scoring needs are among the names."""
+    missing = [name for name in NEEDED if name not in names]
+    if missing:
+        raise BadInput(
+            f"the replicate table lacks columns: {', '.join(missing)}; "
+            "was it written by another version of cibench?"
+        )
+
+
+def arrow(rows: pd.DataFrame) -> pa.Table:
+    """Return the columns of a DataFrame that scoring needs as an Arrow table."""
+    import pyarrow as pa
+
+    columns = {}
+    for name in NEEDED:
+        try:
+            columns[name] = pa.Array.from_pandas(rows[name])
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise BadInput(f"the replicate table's column {name} is mixed: {error}") from error
+    return pa.table(columns)
+
+
+def cut(table: pa.Table) -> Part:
+    """Cut a table into groups of equal `SCORED` keys, in order of first appearance.
+
+    Repeated fits of a data set (`refit` above zero) are left out. Raises BadInput where a
+    replicate is there twice, a status is unknown or a column does not hold numbers.
+    """
+    import pyarrow as pa
+
+    rows = np.flatnonzero(np.nan_to_num(_floats(table, "refit")) == 0)
+    if rows.size != table.num_rows:
+        table = table.take(pa.array(rows))
+    codes, firsts = _codes(table)
+    replicate = _floats(table, "replicate")
+    order = np.lexsort((replicate, codes))
+    _refuse_twins(codes[order], replicate[order])
+    columns = {name: _floats(table, name)[order] for name in NUMBERS}
+    columns |= {name: flag[order] for name, flag in _flags(table).items()}
+    columns |= {"outside": (columns["outside"] == 1).astype(float), "replicate": replicate[order]}
+    cuts = np.cumsum(np.bincount(codes, minlength=firsts.size))[:-1]
+    pieces = {name: np.split(column, cuts) for name, column in columns.items()}
+    groups = [{n: piece[i] for n, piece in pieces.items()} for i in range(firsts.size)]
+    keys = table.select(list(SCORED)).take(pa.array(firsts, pa.int64()))
+    return Part(keys, rows[firsts], groups)
+
+
+def _codes(table: pa.Table) -> tuple[Array, Array]:
+    """Give the keys numbers in order of first appearance, and say where each appears first."""
+    codes = np.zeros(table.num_rows, dtype=np.int64)
+    for name in SCORED:
+        values, own = _dictionary(table, name)
+        if own.size and (own != own[0]).any():
+            codes = np.unique(codes * (len(values) + 1) + own + 1, return_inverse=True)[1]
+    _, firsts, codes = np.unique(codes, return_index=True, return_inverse=True)
+    ranks = np.empty_like(firsts)
+    ranks[np.argsort(firsts)] = np.arange(firsts.size)
+    return ranks[codes], np.sort(firsts)
+
+
+def _dictionary(table: pa.Table, name: str) -> tuple[list[Any], Array]:
+    """Return the distinct values of a column and the place of each row's, -1 for null."""
+    encoded = table[name].combine_chunks().dictionary_encode()
+    places = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return encoded.dictionary.to_pylist(), places.astype(np.int64)
+
+
+def _flags(table: pa.Table) -> dict[str, Array]:
+    """Say of each row whether it was answered, failed or declined."""
+    statuses, own = _dictionary(table, "status")
+    if own.size and (own.min() < 0 or not set(statuses) <= set(STATUSES)):
+        found = next((s for s in statuses if s not in STATUSES), None)
+        raise BadInput(f"the replicate table holds an unknown status: {found!r}")
+    return {f: np.array([s in meant for s in statuses], bool)[own] for f, meant in _FLAGS.items()}
+
+
+def _refuse_twins(codes: Array, replicate: Array) -> None:
+    twins = int(((codes[1:] == codes[:-1]) & (replicate[1:] == replicate[:-1])).sum())
+    if twins:
+        raise BadInput(f"the replicate table holds {twins} replicates more than once")
+
+
+def _floats(table: pa.Table, name: str) -> Array:
+    """Return a column as floats, NaN for null."""
+    import pyarrow as pa
+
+    try:
+        column = table[name].cast(pa.float64())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise BadInput(f"the replicate table's column {name} does not hold numbers") from error
+    return np.asarray(column.to_numpy())
