@@ -1,6 +1,7 @@
 """Sessions: `nox -l` lists them, `nox` runs tests, lint, types and wheel."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -62,8 +63,8 @@ def wheel(session: nox.Session) -> None:
     dist = Path(session.create_tmp()).resolve() / "dist"
     session.run("python", "-m", "build", "--wheel", "--outdir", str(dist), ".")
     (built,) = dist.glob("*.whl")
-    session.install(str(built), *CONSTRAINTS, "--force-reinstall", "--no-deps")
-    session.install("cibench", *CONSTRAINTS)
+    session.install(str(built), *CONSTRAINTS)
+    session.install(str(built), "--force-reinstall", "--no-deps")
     with session.chdir(dist):
         listed = session.run("cibench", "list", "--json", silent=True)
         session.run("cibench", "run", "--replicates", "2", "--out", str(dist / "run"))
@@ -72,6 +73,7 @@ def wheel(session: nox.Session) -> None:
     if json.loads(str(listed)) != json.loads(str(checkout)):
         session.error("the wheel does not list what the checkout lists")
     built.unlink()
+    shutil.rmtree(dist / "run")
 
 
 @nox.session

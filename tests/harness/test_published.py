@@ -54,7 +54,7 @@ def test_the_written_comparison_is_the_table(tmp_path):
     done = run(Suite.parse(SPEC, folder=tmp_path), out=tmp_path / "run")
     done.write_scores()
     written = pd.read_csv(tmp_path / "run" / "comparison.csv")
-    assert written["ours"].tolist() == done.comparison["ours"].tolist()
+    assert written["ours"].tolist() == pytest.approx(done.comparison["ours"].tolist(), rel=1e-12)
 
 
 @pytest.mark.parametrize(

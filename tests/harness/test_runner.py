@@ -220,13 +220,13 @@ def test_a_process_that_always_leaves_is_a_row_each_time(plugin, tmp_path):
 
 
 def test_a_fit_that_takes_too_long_is_a_row(plugin, tmp_path, serial):
-    suite = suite_of(plugin, ["test/hang", *GOOD], replicates=20, timeout=0.5)
+    suite = suite_of(plugin, ["test/hang", *GOOD], replicates=10, timeout=2)
     rows = execute(suite, tmp_path / "hang", 2, isolate=True)
-    same_rows(rows[rows["estimator"].isin(GOOD)], serial[serial["replicate"] < 20])
+    same_rows(rows[rows["estimator"].isin(GOOD)], serial[serial["replicate"] < 10])
     late = rows[rows["status"] == "timeout"]
-    assert len(late) > 2
-    assert set(late["reason"]) == {"took longer than 0.5 s"}
-    assert late["seconds"].between(0.5, 5).all()
+    assert len(late) > 1
+    assert set(late["reason"]) == {"took longer than 2 s"}
+    assert late["seconds"].between(2, 10).all()
 
 
 def test_a_scenario_that_cannot_draw_becomes_rows(tmp_path):
