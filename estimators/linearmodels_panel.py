@@ -1,4 +1,8 @@
-"""Panel regressions by `linearmodels`: two-way fixed effects and first differences."""
+"""Panel regressions by `linearmodels`: two-way fixed effects and first differences.
+
+Their coefficient on treatment averages effects with weights of its own, some of them negative under
+staggered adoption: it is the ATT where effects are constant.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,10 +10,11 @@ import numpy as np
 
 from cibench import Declined, Estimand, Estimate, Problem, estimator
 
+from ._did import UNCONDITIONAL as ASSUMES
+from ._did import adopters
+
 if TYPE_CHECKING:
     import pandas as pd
-
-ASSUMES = ("parallel trends", "no anticipation")
 
 
 def _estimate(fit: Any, name: str, level: float) -> Estimate:
@@ -38,6 +43,15 @@ def _twfe(problem: Problem, **covariance: object) -> Estimate:
 
 
 @estimator(
+    "panel/twfe-unadjusted", targets=(Estimand.ATT,), needs=("unit", "time"),
+    assumes=(*ASSUMES, "independent errors", "constant effects"), uses=("linearmodels",),
+)  # fmt: skip
+def twfe_unadjusted(problem: Problem, rng: np.random.Generator) -> Estimate:
+    """Fit unit and period fixed effects with the errors of least squares."""
+    return _twfe(problem, cov_type="unadjusted")
+
+
+@estimator(
     "panel/twfe", targets=(Estimand.ATT,), needs=("unit", "time"),
     assumes=(*ASSUMES, "independent errors", "constant effects"), uses=("linearmodels",),
 )  # fmt: skip
@@ -50,9 +64,18 @@ def twfe(problem: Problem, rng: np.random.Generator) -> Estimate:
     "panel/twfe-clustered", targets=(Estimand.ATT,), needs=("unit", "time"),
     assumes=(*ASSUMES, "constant effects"), uses=("linearmodels",),
 )  # fmt: skip
-def twfe_clustered(problem: Problem, rng: np.random.Generator) -> Estimate:
-    """Fit unit and period fixed effects with errors clustered by unit."""
-    return _twfe(problem, cov_type="clustered", cluster_entity=True)
+def twfe_clustered(
+    problem: Problem, rng: np.random.Generator, *, count_effects: bool = True
+) -> Estimate:
+    """Fit unit and period fixed effects with errors clustered by unit.
+
+    The library counts the unit effects as parameters although they lie within clusters: its errors
+    are too large by sqrt(T / (T - 1)), with two periods by 1.41. `count_effects=False` does not.
+    """
+    return _twfe(
+        problem, cov_type="clustered", cluster_entity=True, auto_df=count_effects,
+        count_effects=count_effects,
+    )  # fmt: skip
 
 
 @estimator(
@@ -70,4 +93,46 @@ def first_difference(problem: Problem, rng: np.random.Generator) -> Estimate:
     fit = FirstDifferenceOLS(frame[roles.outcome], exog).fit(
         cov_type="clustered", cluster_entity=True
     )
+    return _estimate(fit, roles.treatment, problem.level)
+
+
+@estimator(
+    "panel/twfe-driscoll-kraay", targets=(Estimand.ATT,), needs=("unit", "time"),
+    assumes=(*ASSUMES, "constant effects"), uses=("linearmodels",),
+)  # fmt: skip
+def twfe_driscoll_kraay(
+    problem: Problem, rng: np.random.Generator, *, bandwidth: int | None = None
+) -> Estimate:
+    """Fit unit and period fixed effects with Driscoll and Kraay's errors, for long panels.
+
+    They allow dependence between units and over `bandwidth` periods (None: the library's choice);
+    with few periods they are too small.
+    """
+    if np.unique(problem.columns[problem.roles.time]).size < 3:
+        raise Declined("errors of Driscoll and Kraay need three periods or more")
+    return _twfe(problem, cov_type="kernel", kernel="bartlett", bandwidth=bandwidth)
+
+
+@estimator(
+    "panel/twfe-covariates", targets=(Estimand.ATT,), needs=("time", "cohort", "covariates"),
+    assumes=(*ASSUMES, "constant effects"), uses=("linearmodels",),
+)  # fmt: skip
+def twfe_covariates(problem: Problem, rng: np.random.Generator) -> Estimate:
+    """Regress the outcome of two periods on D x post, post, D and the covariates, robust errors.
+
+    The specification of Sant'Anna and Zhao (2020), section 4: heteroskedasticity-robust and not
+    clustered, as in their table. Covariates that do not change capture no trends; in repeated
+    cross-sections they capture a change in composition.
+    """
+    from linearmodels.iv import IV2SLS
+
+    frame, roles = adopters(problem), problem.roles
+    time, cohort = frame[roles.time], frame[roles.cohort]
+    if time.nunique() != 2:
+        raise Declined(f"takes two periods; here are {time.nunique()}")
+    group, post = (cohort > 0).astype(float), (time == time.max()).astype(float)
+    design = frame[[roles.treatment, *roles.covariates]].assign(_group=group, _post=post, _one=1.0)
+    if np.linalg.matrix_rank(design.to_numpy()) < design.shape[1]:
+        raise Declined("the design is singular: the covariates are collinear")
+    fit = IV2SLS(frame[roles.outcome], design, None, None).fit(cov_type="robust", debiased=True)
     return _estimate(fit, roles.treatment, problem.level)

@@ -42,7 +42,9 @@ def _compare(problem: Problem, target: Target, rng: np.random.Generator) -> Esti
     y = draw.baseline[rows] + draw.effects[rows] * treated
     design = np.column_stack([treated, np.ones(rows.size)])
     if target.estimand.at_cutoff:
-        design = np.column_stack([design, distance, distance * treated])
+        above = distance >= 0  # what else happens at the cutoff happens to both halves
+        lines = [distance, distance * treated, above, above * distance]
+        design = np.column_stack([design, *lines])
     kind = {"cov_type": "cluster", "cov_kwds": {"groups": groups}} if by else {"cov_type": "HC1"}
     fit = WLS(y, design, weights).fit(use_t=False, **kind)
     return Estimate.wald(fit.params[0], fit.bse[0], problem.level, df=count - design.shape[1])

@@ -3,13 +3,20 @@
     Y_it = a_i + G_i gap + l_t + effect D_it + e_it,   D_it = G_i 1[t >= adoption]
 
 Half of the n units form the treated group G. The errors have variance 1 in every period. A naive
-difference in means takes the gap between the groups for an effect: it is off by `gap`, here one
-standard deviation of the error.
+difference in means between treated and untreated rows takes the gap between the groups for an
+effect: a third of the untreated rows are the group's own earlier ones, so it is off by 2/3 of
+`gap`, 0.667.
 
-A differential `trend` lets the treated group's outcome drift by that much a period, with or without
-treatment. Under `anticipation` the treated group feels that share of the effect in the last period
-before adoption. `rho` makes e_it an AR(1) process: estimates stay centred, but standard errors that
-take the errors of a unit for independent become too small.
+What the dials do to two-way fixed effects, with 4 periods before and 4 after adoption:
+- `trend`: the group drifts by that much a period, with or without treatment. Off by 0.4 at 0.1.
+- `shock`: from adoption on something else moves the group. Off by 0.5 at 0.5: nothing in the data
+  tells it from an effect.
+- `anticipation`: the group feels that share of the effect one period early. Off by -0.125 at 1.
+- `spillover`: the others feel that share of the effect from adoption on. The baseline is the world
+  where nobody is ever treated, and the ATT what the policy as a whole does to the treated, compared
+  with that world. Off by -0.5 at 1, the whole effect.
+- `rho`: e_it is an AR(1) process. Estimates stay centred, but errors that take a unit's rows for
+  independent are too small: by a factor of 1.83 at 0.9.
 """
 
 import numpy as np
@@ -38,6 +45,16 @@ class TwoGroup(Scenario):
         unit="share of the effect felt one period early",
         felt="the treated group feels a share of its own effect in the period before adoption",
     )  # fmt: skip
+    shock: float = dial(
+        default=0, grid=(0.1, 0.2, 0.5), within=(-10, 10),
+        breaks="no shock to the treated at treatment",
+        unit="s.d. of the error that hit the treated group from adoption on",
+    )  # fmt: skip
+    spillover: float = dial(
+        default=0, grid=(0.25, 0.5, 1.0), within=(-2, 2), breaks="no interference",
+        unit="share of the effect felt by the other group from adoption on",
+        felt="the untreated group feels a share of the effect while the treated are treated",
+    )  # fmt: skip
     rho: float = dial(
         default=0, grid=(0.3, 0.6, 0.9), within=(-0.99, 0.99), breaks="independent errors",
         unit="autocorrelation of a unit's errors",
@@ -61,12 +78,13 @@ class TwoGroup(Scenario):
         unit, time = np.indices(shape)
         group = unit < n // 2
         d = (group & (time >= self.adoption)).astype(float)
-        early = group & (time == self.adoption - 1)
-        baseline = a + l + group * (self.gap + self.trend * time) + e
+        early, others = group & (time == self.adoption - 1), ~group & (time >= self.adoption)
+        baseline = a + l + group * (self.gap + self.trend * time) + e + self.shock * d
         effects = np.full(shape, self.effect)
-        felt = effects * (d + self.anticipation * early)
+        spread = self.anticipation * early + self.spillover * others
+        felt = effects * (d + spread)
         columns = {"y": baseline + felt, "d": d, "unit": unit, "time": time}
         columns["cohort"] = np.where(group, self.adoption, 0)
         rows = {name: column.ravel() for name, column in columns.items()}
-        exposed = early.ravel() & (self.anticipation != 0)
-        return Draw(rows, baseline.ravel(), effects.ravel(), d.ravel() == 1, felt.ravel(), exposed)
+        masks = d.ravel() == 1, felt.ravel(), spread.ravel() != 0
+        return Draw(rows, baseline.ravel(), effects.ravel(), *masks)

@@ -6,7 +6,7 @@ there is one way from rows to groups.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cibench.errors import BadInput
-from cibench.measures.groups import Group
+from cibench.measures.answers import Group
 from cibench.model import Array
 from cibench.rows import SCORED, STATUSES
 
@@ -43,7 +43,7 @@ class Part:
 
     keys: pa.Table
     firsts: Array
-    groups: list[Group]
+    groups: Sequence[Group]
 
     @cached_property
     def names(self) -> list[dict[str, Any]]:
@@ -75,9 +75,10 @@ def arrow(rows: pd.DataFrame) -> pa.Table:
     return pa.table(columns)
 
 
-def cut(table: pa.Table) -> Part:
+def cut(table: pa.Table, numbers: Collection[str] = NUMBERS) -> Part:
     """Cut a table into groups of equal `SCORED` keys, in order of first appearance.
 
+    Groups have `numbers` for columns, the replicate and what the status says.
     Repeated fits of a data set (`refit` above zero) are left out. Raises BadInput where a
     replicate is there twice, a status is unknown or a column does not hold numbers.
     """
@@ -88,11 +89,13 @@ def cut(table: pa.Table) -> Part:
         table = table.take(pa.array(rows))
     codes, firsts = _codes(table)
     replicate = _floats(table, "replicate")
-    order = np.lexsort((replicate, codes))
+    order = _in_order(codes, replicate)
     _refuse_twins(codes[order], replicate[order])
-    columns = {name: _floats(table, name)[order] for name in NUMBERS}
+    columns = {name: _floats(table, name)[order] for name in numbers}
     columns |= {name: flag[order] for name, flag in _flags(table).items()}
-    columns |= {"outside": (columns["outside"] == 1).astype(float), "replicate": replicate[order]}
+    columns["replicate"] = replicate[order]
+    if "outside" in columns:  # null is an ordinary interval
+        columns["outside"] = (columns["outside"] == 1).astype(float)
     cuts = np.cumsum(np.bincount(codes, minlength=firsts.size))[:-1]
     pieces = {name: np.split(column, cuts) for name, column in columns.items()}
     groups = [{n: piece[i] for n, piece in pieces.items()} for i in range(firsts.size)]
@@ -102,15 +105,26 @@ def cut(table: pa.Table) -> Part:
 
 def _codes(table: pa.Table) -> tuple[Array, Array]:
     """Give the keys numbers in order of first appearance, and say where each appears first."""
+    import pandas as pd
+
     codes = np.zeros(table.num_rows, dtype=np.int64)
     for name in SCORED:
         values, own = _dictionary(table, name)
         if own.size and (own != own[0]).any():
-            codes = np.unique(codes * (len(values) + 1) + own + 1, return_inverse=True)[1]
-    _, firsts, codes = np.unique(codes, return_index=True, return_inverse=True)
-    ranks = np.empty_like(firsts)
-    ranks[np.argsort(firsts)] = np.arange(firsts.size)
-    return ranks[codes], np.sort(firsts)
+            codes = pd.factorize(codes * (len(values) + 1) + own + 1)[0]
+    if not codes.size:
+        return codes, codes
+    # Numbers grow as keys appear, so that each begins where the highest so far is passed.
+    firsts = np.flatnonzero(np.diff(np.maximum.accumulate(codes), prepend=-1))
+    return codes, firsts
+
+
+def _in_order(codes: Array, replicate: Array) -> Array:
+    """Return the order by group and replicate; a sum depends on the order."""
+    if (np.diff(replicate) >= 0).all():  # as shards have it: only the groups are to be parted
+        small = codes.astype(np.uint16) if codes.size and codes.max() < 2**16 else codes
+        return np.argsort(small, kind="stable")
+    return np.lexsort((replicate, codes))
 
 
 def _dictionary(table: pa.Table, name: str) -> tuple[list[Any], Array]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isinf, isnan, nan
 from typing import Any
 
@@ -11,16 +11,14 @@ import numpy as np
 
 from cibench.cutting import Part
 from cibench.measures import BLANK, Score, failure_rate, heavy, largest_share, mean
-from cibench.measures.families import coverage_common, precision_gains, simultaneous_coverage
-from cibench.measures.groups import (
-    NEEDS,
-    Group,
-    answers,
-    explained,
-    measure_diagnostic,
-    measure_estimator,
-    present,
+from cibench.measures.answers import Group, answers, explained, present
+from cibench.measures.families import (
+    aligned,
+    coverage_common,
+    precision_gains,
+    simultaneous_coverage,
 )
+from cibench.measures.groups import measure_diagnostic, measure_estimator
 from cibench.rows import CELL
 
 COUNTS = ("replicates", "answered", "failures", "declined")
@@ -29,7 +27,7 @@ FEW = "too few replicates for a Monte Carlo error"
 TARGET = (*CELL, "estimand", "level")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Line:
     """Hold one row of the score table in the making, without its keys."""
 
@@ -47,7 +45,7 @@ def lines(part: Part, catalogue: Mapping[str, Any]) -> list[Line]:
     for members in _families(part, (*TARGET, "horizon")):
         _compare(members, part, found, catalogue)
     for members in _families(part, (*TARGET, "estimator", "options")):
-        groups = [part.groups[i] for i in members]
+        groups = aligned([part.groups[i] for i in members])
         banded = simultaneous_coverage(groups, [found[i].means["truth_mcse"] for i in members])
         for i in members:
             _add(found[i], part.groups[i], "simultaneous_coverage", banded)
@@ -120,15 +118,16 @@ def _compare(
         return order.get(name, inf), name, str(names["options"])
 
     members = sorted(members, key=rank)
-    groups = [part.groups[i] for i in members]
+    groups = aligned([part.groups[i] for i in members])
     common = coverage_common(groups, float(np.nan_to_num(found[members[0]].means["truth_mcse"])))
     gains, first = precision_gains(groups)
     for i, held, gain in zip(members, common, gains, strict=True):
         _add(found[i], part.groups[i], "coverage_common", held)
         _add(found[i], part.groups[i], "precision_gain", gain)
         if first is not None:
-            found[i].reference = str(part.names[members[first]]["estimator"])
+            reference = str(part.names[members[first]]["estimator"])
+            found[i] = replace(found[i], reference=reference)
 
 
 def _add(line: Line, group: Group, name: str, score: Score) -> None:
-    line.scores[name] = explained(name, score, answers(group)) if name in NEEDS else score
+    line.scores[name] = explained(name, score, group)

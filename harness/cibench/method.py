@@ -58,7 +58,7 @@ class Estimator:
         Decided by declaration alone: estimand, roles, installed libraries.
         """
         if self.kind == "estimate" and not self.asked(scenario):
-            own = ", ".join(dict.fromkeys((*self.targets, *self.horizons)))
+            own = ", ".join((*self.targets, *(f"{h} per horizon" for h in self.horizons)))
             asked = ", ".join(dict.fromkeys(t.estimand for t in scenario.targets()))
             return f"answers {own}, not {asked}"
         roles = scenario.assigned_roles()

@@ -82,8 +82,11 @@ def _meant(line: Mapping[str, str], score: Mapping[str, Any]) -> bool:
     for name in PLAIN:
         if wanted := line.get(name):
             given = score[name]
-            number = isinstance(given, int | float)
-            if (float(wanted) != given) if number else (wanted != given):
+            if isinstance(given, str):
+                same = wanted == given
+            else:  # a number, or a blank that equals nothing
+                same = _is_number(wanted) and float(wanted) == given
+            if not same:
                 return False
     if not line.get("dial") and isinstance(score["dial"], str):
         return False  # without a dial the figure is one of the default cell
@@ -92,6 +95,14 @@ def _meant(line: Mapping[str, str], score: Mapping[str, Any]) -> bool:
         given_map = json.loads(score[name])
         if any(given_map.get(key) != value for key, value in wanted_map.items()):
             return False
+    return True
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
     return True
 
 

@@ -7,7 +7,7 @@ import tempfile
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,11 @@ from cibench.files import write_atomically
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cibench.sensitivity import Study
     from cibench.suite import Suite
 
 SCORES, COMPARISON = "scores.csv", "comparison.csv"
+SENSITIVITY, CURVES = "sensitivity.csv", "curves.csv"
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,29 @@ class Run:
     @cached_property
     def scores(self) -> pd.DataFrame:
         """Return one row per cell and estimator: every measure beside its Monte Carlo error."""
-        from cibench.score import score
+        from cibench.score import score_folder
 
-        return score(self.replicates, self.catalogue)
+        return score_folder(self.folder, self.catalogue)
+
+    @property
+    def sensitivity(self) -> pd.DataFrame:
+        """Return one row per dial, estimator and size: where it breaks, and how fast it is biased.
+
+        `cibench.sensitivity.sensitivity` says what the columns hold.
+        """
+        return self.study.sensitivity
+
+    @property
+    def curves(self) -> pd.DataFrame:
+        """Return the dose-response along every dial, with pointwise and simultaneous bands."""
+        return self.study.curves
+
+    @cached_property
+    def study(self) -> Study:
+        """Return both tables of the sensitivity study, which share their resampling."""
+        from cibench.sensitivity import study
+
+        return study(self.replicates, self.scores, self.catalogue)
 
     @cached_property
     def comparison(self) -> pd.DataFrame | None:
@@ -62,9 +84,11 @@ class Run:
         return beside(self.scores, read_published(path)) if path.exists() else None
 
     def write_scores(self) -> Path:
-        """Write `scores.csv`, and `comparison.csv` where figures are published."""
+        """Write `scores.csv`, `sensitivity.csv` and `curves.csv`; `comparison.csv` if published."""
         path = self.folder / SCORES
         write_atomically(path, lambda p: self.scores.to_csv(p, index=False))
+        for name, table in ((SENSITIVITY, self.sensitivity), (CURVES, self.curves)):
+            write_atomically(self.folder / name, partial(table.to_csv, index=False))
         if (compared := self.comparison) is not None:
             write_atomically(self.folder / COMPARISON, lambda p: compared.to_csv(p, index=False))
         return path
@@ -80,6 +104,7 @@ class Run:
             self.catalogue,
             self.manifest,
             self.comparison,
+            self.study,
         )
 
     def _repr_html_(self) -> str:

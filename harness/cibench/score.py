@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from math import nan
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cibench.errors import BadInput
-from cibench.measures import BLANK, Score, failure_rate, mean
-from cibench.measures.groups import Group, measure_diagnostic, measure_estimator, present
-from cibench.model import Array
-from cibench.rows import SCORED
+from cibench.cutting import FAILURES, arrow, check, cut
+from cibench.lines import COUNTS, Line, lines, note
+from cibench.measures import BLANK, Score
+from cibench.measures.answers import Group, explained
+from cibench.measures.core import blank
+from cibench.measures.families import size_adjusted_power
+from cibench.null_cells import null_rows
+from cibench.rows import SCORED, schema
+from cibench.shards import neighbours, read
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
-FAILURES = ("failed", "nonfinite", "timeout", "crashed")
-"""The statuses that count as failures; who declines has not failed."""
+__all__ = ["FAILURES", "MEASURES", "score", "score_folder"]
 
 MEASURES = {
     "bias": False, "relative_bias": False, "mse": False, "rmse": False, "empirical_se": False,
     "model_se": False, "se_ratio": False, "coverage": True, "coverage_with_failures": True,
     "bias_eliminated_coverage": True, "ci_length": False, "rejection": True, "failure_rate": True,
+    "median_bias": False, "mad": False, "interval_score": False, "lower_noncoverage": True,
+    "upper_noncoverage": True, "type_s": True, "type_m": False, "precision_gain": False,
+    "coverage_common": True, "simultaneous_coverage": True, "size_adjusted_power": True,
+    "crps": False, "pit_mean": False, "pit_dispersion": False, "shortfall": False,
+    "shortfall_bias": False, "shortfall_se": False, "shortfall_shape": False,
+    "shortfall_failures": False,
 }  # fmt: skip
 """The measures in the order of the table; True says: a proportion, with Wilson limits."""
 
-_COUNTS = ("replicates", "answered", "failures", "declined")
-_FLAGS = {"ok": ("ok",), "failed": FAILURES, "declined": ("declined",)}
-_NUMBERS = (
-    "truth", "truth_mcse", "estimate", "std_error", "ci_low", "ci_high", "outside", "passed",
-    "seconds",
-)  # fmt: skip
-_NEEDED = (*SCORED, "replicate", "refit", "status", *_NUMBERS)
+ZERO, NO_NULL = "the truth is zero", "no cell with a zero truth differs in parameters only"
+ADJUSTED, STATISTIC = "size_adjusted_power", ("estimate", "std_error")
+_ENDINGS = {False: ("", "_mcse"), True: ("", "_mcse", "_low", "_high")}
+_COLUMNS = [name + end for name, share in MEASURES.items() for end in _ENDINGS[share]]
+_NOTES = ("moments_note", "reference", "note")
 
 
 def score(rows: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFrame:
@@ -41,93 +50,108 @@ def score(rows: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFrame:
 
     Each measure stands beside its Monte Carlo standard error `_mcse`, a proportion also beside
     its Wilson limits `_low` and `_high`. It rests on the answered replicates that have what it
-    needs and is NaN where none has. Repeated fits of a data set (`refit` above zero) are left
-    out. `catalogue` says under "estimators" and "scenarios" whose `moments` are not finite.
+    needs and is NaN where none has; `note` says why. Repeated fits of a data set (`refit` above
+    zero) are left out. `moments` is false where the estimates have none, declared by the
+    catalogue's "estimators" and "scenarios" or shown by the rows; `moments_note` says which.
+    `reference` is the estimator whose precision `precision_gain` compares with: the first of the
+    catalogue whose errors vary in that cell.
     Raises BadInput if columns are missing or a replicate is there twice.
     """
-    missing = [name for name in _NEEDED if name not in rows.columns]
-    if missing:
-        raise BadInput(f"the replicate table lacks columns: {', '.join(missing)}")
-    first_fit = np.nan_to_num(_floats(rows["refit"])) == 0
-    rows = rows.loc[first_fit, list(_NEEDED)]
-    codes, firsts = _codes(rows)
-    keys = rows.loc[:, list(SCORED)].iloc[firsts].reset_index(drop=True)
-    groups = _groups(rows, codes, len(firsts))
-    lines = [_line(kind, group) for kind, group in zip(keys["kind"], groups, strict=True)]
-    return _table(keys, lines, catalogue)
+    check(rows.columns)
+    part = cut(arrow(rows))
+    keys = rows.loc[:, list(SCORED)].iloc[part.firsts].reset_index(drop=True)
+    return _table(keys, [_row(line) for line in lines(part, catalogue)], part.groups.__getitem__)
 
 
-def _codes(rows: pd.DataFrame) -> tuple[Array, Array]:
-    """Give the keys numbers in order of first appearance, and say where each appears first."""
-    keys = rows.groupby(list(SCORED), dropna=False, sort=False, observed=True)
-    codes = keys.ngroup().to_numpy()
-    return codes, np.unique(codes, return_index=True)[1]
+def score_folder(folder: Path, catalogue: Mapping[str, Any]) -> pd.DataFrame:
+    """Score a run folder as `score` does, with the rows of one cell in memory at a time.
+
+    The shards of a cell are neighbours by name; where they are not, all is read at once. Raises
+    BadInput where a shard is not readable or lacks columns.
+    """
+    shards = sorted((folder / "replicates").glob("[!.]*.parquet"))
+    table = _score_cells(neighbours(shards), catalogue)
+    if table.duplicated(list(SCORED)).any():
+        table = _score_cells([(shards, read(shards))], catalogue)
+    return table
 
 
-def _groups(rows: pd.DataFrame, codes: Array, count: int) -> list[Group]:
-    """Cut the rows into groups, each in replicate order: a sum depends on the order."""
-    replicate = rows["replicate"].to_numpy()
-    order = np.lexsort((replicate, codes))
-    _refuse_twins(codes[order], replicate[order])
-    columns = {name: _floats(rows[name])[order] for name in _NUMBERS}
-    columns["outside"] = columns["outside"] == 1
-    for flag, statuses in _FLAGS.items():
-        columns[flag] = rows["status"].isin(statuses).to_numpy(dtype=bool)[order]
-    cuts = np.cumsum(np.bincount(codes, minlength=count))[:-1]
-    pieces = {name: np.split(column, cuts) for name, column in columns.items()}
-    return [{name: piece[i] for name, piece in pieces.items()} for i in range(count)]
+def _score_cells(
+    cells: Iterable[tuple[list[Path], pa.Table]], catalogue: Mapping[str, Any]
+) -> pd.DataFrame:
+    import pyarrow as pa
+
+    keys = [schema().empty_table().select(list(SCORED))]
+    rows: list[tuple[Any, ...]] = []
+    places: list[tuple[tuple[Path, ...], int]] = []
+    for paths, table in cells:
+        part = cut(table)
+        places += [(tuple(paths), i) for i in range(len(part.groups))]
+        keys.append(part.keys.cast(keys[0].schema))
+        rows += map(_row, lines(part, catalogue))
+
+    @lru_cache(maxsize=2)
+    def groups(paths: tuple[Path, ...]) -> Sequence[Group]:
+        columns = (*SCORED, "replicate", "refit", "status", *STATISTIC)
+        return cut(read(paths, columns), STATISTIC).groups
+
+    named = pa.concat_tables(keys).to_pandas()
+    return _table(named, rows, lambda i: groups(places[i][0])[places[i][1]])
 
 
-def _refuse_twins(codes: Array, replicate: Array) -> None:
-    twins = int(((codes[1:] == codes[:-1]) & (replicate[1:] == replicate[:-1])).sum())
-    if twins:
-        raise BadInput(f"the replicate table holds {twins} replicates more than once")
-
-
-def _floats(column: pd.Series[Any]) -> Array:
-    return column.to_numpy(dtype=float, na_value=nan)
-
-
-def _line(kind: str, group: Group) -> dict[str, float]:
+def _row(line: Line) -> tuple[Any, ...]:
     """Write one row of the table, without its keys."""
-    replicates, failures = group["ok"].size, int(group["failed"].sum())
-    counts = (replicates, int(group["ok"].sum()), failures, int(group["declined"].sum()))
-    line: dict[str, float] = dict(zip(_COUNTS, counts, strict=True))
-    for name in ("truth", "truth_mcse", "seconds"):
-        line[name] = mean(*present(group, name))
-    scores = _measured(kind, group, float(np.nan_to_num(line["truth_mcse"])))
-    scores["failure_rate"] = failure_rate(failures, replicates)
-    for name, is_proportion in MEASURES.items():
-        found = scores.get(name, BLANK)
-        line |= {name: found.value, f"{name}_mcse": found.mcse}
-        if is_proportion:
-            line |= {f"{name}_low": found.low, f"{name}_high": found.high}
-    return line
-
-
-def _measured(kind: str, group: Group, truth_mcse: float) -> dict[str, Score]:
-    if kind == "diagnostic":
-        return measure_diagnostic(group)
-    return measure_estimator(group, truth_mcse)
-
-
-def _measure_columns() -> list[str]:
-    endings = {False: ("", "_mcse"), True: ("", "_mcse", "_low", "_high")}
-    return [name + end for name, kind in MEASURES.items() for end in endings[kind]]
+    diagnostic = "coverage" not in line.scores
+    noted = [name for name in MEASURES if diagnostic or name != ADJUSTED]
+    found = [line.scores.get(name, BLANK) for name in MEASURES]
+    pairs = zip(found, MEASURES.values(), strict=True)
+    numbers = [number for measured, share in pairs for number in _numbers(measured, share)]
+    means = [line.means[name] for name in ("truth", "truth_mcse")]
+    values = np.array([*means, *numbers, line.means["seconds"]])
+    texts = (line.moments_note, line.reference, note(line.scores, noted))
+    return line.counts, line.moments, values, texts
 
 
 def _table(
-    keys: pd.DataFrame, lines: list[dict[str, float]], catalogue: Mapping[str, Any]
+    keys: pd.DataFrame, rows: Sequence[tuple[Any, ...]], fetch: Callable[[int], Group]
 ) -> pd.DataFrame:
-    """Put the keys, the counts, `moments` and the measures side by side."""
+    """Put the keys, the counts, `moments`, the measures and the notes side by side."""
     import pandas as pd
 
-    names = [*_COUNTS, "truth", "truth_mcse", *_measure_columns(), "seconds"]
-    types = dict.fromkeys(names, "float64") | dict.fromkeys(_COUNTS, "int64")
-    table = pd.DataFrame(lines, columns=names).astype(types)
-    finite = np.ones(len(keys), dtype=bool)
-    for part, key in (("estimators", "estimator"), ("scenarios", "scenario")):
-        said = catalogue.get(part, {})
-        finite &= np.array([said.get(k, {}).get("moments", True) for k in keys[key]], dtype=bool)
-    table.insert(len(_COUNTS), "moments", finite)
-    return pd.concat([keys, table], axis=1)
+    counts, moments, values, texts = zip(*rows, strict=True) if rows else ((), (), (), ())
+    names = ["truth", "truth_mcse", *_COLUMNS, "seconds"]
+    shaped = np.array(values, dtype=float).reshape(len(rows), len(names))
+    table = pd.concat(
+        [
+            keys,
+            pd.DataFrame(np.array(counts, dtype=np.int64).reshape(-1, 4), columns=list(COUNTS)),
+            pd.DataFrame({"moments": np.array(moments, dtype=bool)}),
+            pd.DataFrame(shaped, columns=names),
+            pd.DataFrame(list(texts), columns=list(_NOTES), dtype=object),
+        ],
+        axis=1,
+    )
+    return _adjusted(table, fetch)
+
+
+def _adjusted(table: pd.DataFrame, fetch: Callable[[int], Group]) -> pd.DataFrame:
+    """Fill in the size-adjusted power where there is a null cell, and say where there is none."""
+    nulls = null_rows(table)
+    found: dict[int, Score] = {}
+    for row, null in sorted(nulls.items()):
+        group, level = fetch(row), float(table["level"].iloc[row])
+        power = size_adjusted_power(group, fetch(null), level)
+        found[row] = explained(ADJUSTED, power, group)
+    notes = table["note"].tolist()
+    for row in np.flatnonzero(table["kind"].to_numpy() != "diagnostic").tolist():
+        power = found.setdefault(row, blank(ZERO if table["truth"].iloc[row] == 0 else NO_NULL))
+        notes[row] = "; ".join(filter(None, (notes[row], note({ADJUSTED: power}, [ADJUSTED]))))
+    numbers = np.array([_numbers(found.get(row, BLANK)) for row in range(len(table))])
+    names = [f"{ADJUSTED}{end}" for end in _ENDINGS[True]]
+    columns = dict(zip(names, numbers.reshape(-1, len(names)).T, strict=True))
+    return table.assign(**columns, note=notes)
+
+
+def _numbers(score: Score, share: bool = True) -> tuple[float, ...]:
+    both = score.value, score.mcse
+    return (*both, score.low, score.high) if share else both

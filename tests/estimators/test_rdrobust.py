@@ -70,6 +70,99 @@ def test_polynomials_are_two_separate_fits_with_hc1_errors(senate):
     )
 
 
+def test_the_variants_are_the_librarys_own_calls(senate):
+    from rdrobust import rdbwselect, rdrobust
+
+    y, x = senate.outcome, senate.running
+    rng = np.random.default_rng(1)
+    z, states = rng.standard_normal((y.size, 2)), np.arange(y.size) % 40
+    d = np.where(rng.random(y.size) < 0.8, senate.treatment, 1 - senate.treatment)
+    columns = {**senate.columns, "d": d, "z1": z[:, 0], "z2": z[:, 1], "state": states}
+    roles = Roles(running="x", cutoff=0.0, covariates=("z1", "z2"), cluster="state")
+    problem = Problem(columns, roles, ASKED)
+    gap = 0.3 * np.std(x)
+    h, _, b, _ = rdbwselect(y, x).bws.iloc[0] + gap
+    calls = {
+        "masspoints-off": {"masspoints": "off"},
+        "covariates": {"covs": z},
+        "donut": {"subset": np.abs(x) >= gap, "h": h, "b": b},
+        "clustered": {"cluster": states, "vce": "cr1"},
+        "clustered-cr3": {"cluster": states, "vce": "cr3"},
+        "fuzzy": {"fuzzy": d},
+    }
+    for name, options in calls.items():
+        ours, direct = (
+            find_estimator(f"rdrobust/{name}").fit(problem, None),
+            rdrobust(y, x, **options),
+        )
+        found = (ours.value, ours.se, ours.low, ours.high)
+        expected = (*direct.coef.loc["Robust"], *direct.se.loc["Robust"], *direct.ci.loc["Robust"])
+        assert found == pytest.approx(expected, rel=1e-12), name
+
+
+def test_bias_corrected_takes_its_centre_from_robust_and_its_width_from_conventional(senate):
+    answers = [
+        find_estimator(f"rdrobust/{name}").fit(senate, None)
+        for name in ("bias-corrected", "robust", "conventional")
+    ]
+    corrected, robust, conventional = answers
+    assert corrected.value == robust.value and corrected.se == conventional.se
+    width = conventional.high - conventional.low
+    assert corrected.high - corrected.low == pytest.approx(width, rel=1e-10)
+
+
+def test_the_local_line_at_the_published_bandwidth_is_the_conventional_estimate(senate):
+    local = find_estimator("rd/local-linear").fit(senate, None, bandwidth=17.7544)
+    assert local.value == pytest.approx(7.41413, abs=5e-5)
+
+
+@pytest.mark.parametrize("order", range(1, 6))
+def test_polynomials_by_order_are_the_option(senate, order):
+    named = find_estimator(f"rd/global-polynomial-{order}").fit(senate, None)
+    option = find_estimator("rd/global-polynomial").fit(senate, None, order=order)
+    assert (named.value, named.se) == (option.value, option.se)
+
+
+def test_a_polynomial_in_other_units_gives_the_same_jump(senate):
+    large = Problem({**senate.columns, "x": senate.running * 1e6}, senate.roles, ASKED)
+    fit = find_estimator("rd/global-polynomial-5").fit
+    assert fit(large, None).value == pytest.approx(fit(senate, None).value, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "name", ["robust", "conventional", "bias-corrected", "masspoints-off", "donut"]
+)
+def test_rdrobust_declines_bad_data_in_words(senate, name):
+    from cibench import Declined
+
+    fit, c = find_estimator(f"rdrobust/{name}").fit, senate.columns
+    for changed, reason in (
+        ({"d": np.ones(c["y"].size)}, "all rows are treated"),
+        ({"x": np.abs(c["x"])}, "no rows on one side"),
+        ({"x": np.sign(c["x"]) * 50}, "too few distinct|no rows|no band"),
+    ):
+        with pytest.raises(Declined, match=reason):
+            fit(Problem({**c, **changed}, senate.roles, ASKED), None)
+
+
+@pytest.mark.parametrize("gap", [10, 20, 40])
+def test_rdrobust_declines_to_extrapolate_to_a_cutoff_without_neighbours(senate, gap):
+    from cibench import Declined
+
+    far = {**senate.columns, "x": senate.running + np.where(senate.running >= 0, gap, -gap)}
+    with pytest.raises(Declined, match="no rows near the cutoff"):
+        find_estimator("rdrobust/robust").fit(Problem(far, senate.roles, ASKED), None)
+
+
+def test_one_cluster_on_a_side_is_declined(senate):
+    from cibench import Declined
+
+    columns = {**senate.columns, "state": (senate.running >= 0).astype(int)}
+    problem = Problem(columns, Roles(running="x", cutoff=0.0, cluster="state"), ASKED)
+    with pytest.raises(Declined, match="fewer than two clusters"):
+        find_estimator("rdrobust/clustered").fit(problem, None)
+
+
 def test_no_rows_near_the_cutoff_is_declined_in_words(senate):
     from cibench import Declined
 

@@ -59,3 +59,16 @@ def test_too_few_units_to_experiment_on_are_declined():
     problem = replace(problem, draw=drawn)
     with pytest.raises(Declined, match="2 units to experiment on"):
         find_estimator("oracle/experiment").fit(problem, stream("fit"))
+
+
+def test_the_oracle_tosses_its_coins_and_never_looks_at_the_outcome():
+    for name in ("rd/loyalty", "rd/fuzzy"):
+        scenario = find_scenario(name)()
+        draw = scenario.draw(2000, stream("test", name))
+        problem = Problem.of(draw, scenario.roles, scenario.targets())
+        fit = find_estimator("oracle/experiment").fit
+        (first,) = fit(replace(problem, draw=draw), stream("fit")).values()
+        blind = {**problem.columns, "y": np.zeros(2000)}
+        (again,) = fit(replace(problem, draw=draw, columns=blind), stream("fit")).values()
+        assert first.value == again.value and first.se == again.se
+        assert abs(first.value - scenario.truth()) < 4 * first.se

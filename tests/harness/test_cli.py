@@ -6,6 +6,7 @@ import pytest
 
 from cibench.cli import main
 
+METHODS = '"rd/global-polynomial", "rd/local-linear"'
 SUITE = """
 name = "small"
 seed = 1
@@ -14,7 +15,7 @@ replicates = 4
 scenario = "rd/cct-1"
 n = 80
 dials = { sorting = 0.4 }
-estimators = ["rd/*"]
+estimators = ["rd/global-polynomial", "rd/local-linear"]
 """
 
 
@@ -67,7 +68,7 @@ def test_run_scores_reports_and_says_where_then_refuses_the_same_folder(call, su
     assert out.splitlines()[-1] == f"report: {folder / 'report.html'}"
     assert {p.name for p in folder.iterdir()} == {
         "suite.toml", "manifest.json", "catalogue.json", "replicates", "scores.csv", "plots",
-        "report.html",
+        "report.html", "sensitivity.csv", "curves.csv",
     }  # fmt: skip
     assert "16 of 16 fits" in err
     before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
@@ -125,7 +126,7 @@ def test_a_cell_without_any_answer_ends_the_run_with_code_1(call, tmp_path):
         "def raises(problem, rng):\n    raise ValueError('no')\n"
     )
     (tmp_path / "s.toml").write_text(
-        SUITE.replace("seed", 'plugins = ["bad.py"]\nseed').replace('["rd/*"]', '["bad/raises"]')
+        SUITE.replace("seed", 'plugins = ["bad.py"]\nseed').replace(METHODS, '"bad/raises"')
     )
     code, _, err = call("run", "s.toml", "--out", "r")
     assert code == 1

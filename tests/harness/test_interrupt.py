@@ -20,10 +20,13 @@ estimators = ["rdrobust/robust"]
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
 def test_ctrl_c_ends_the_run_and_its_workers_soon(tmp_path):
     (tmp_path / "long.toml").write_text(SUITE)
-    code = "from cibench.cli import main; main(['run', 'long.toml', '--workers', '2'])"
+    # a shell's background job may have been told to ignore the signal
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from cibench.cli import main; main(['run', 'long.toml', '--workers', '2'])"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", code], cwd=tmp_path, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         start_new_session=True,
     )  # fmt: skip
     line = process.stderr.readline()  # the first progress line: the workers are at it

@@ -14,8 +14,9 @@ from cibench.rows import schema
 SPEC = {
     "name": "small", "seed": 1, "replicates": 3,
     "cells": [
-        {"scenario": "rd/cct-1", "n": 80, "dials": {"sorting": 0.4}, "estimators": ["rd/*"]},
-        {"scenario": "did/two-group", "n": 10, "estimators": ["naive/*", "rd*/*"]},
+        {"scenario": "rd/cct-1", "n": 80, "dials": {"sorting": 0.4},
+         "estimators": ["rd/global-polynomial", "rd/local-linear"]},
+        {"scenario": "did/two-group", "n": 10, "estimators": ["naive/*", "rdrobust/r*"]},
     ],
 }  # fmt: skip
 

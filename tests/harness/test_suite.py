@@ -122,7 +122,8 @@ n = 100
 estimators = ["rd/local-linear", "rdrobust/robust"]
 options = { "rd/local-linear" = { bandwidth = 0.2 } }
 """
-    suite = Suite.read(write(tmp_path, BASE + again))
+    base = BASE.replace('"rd/*"', '"rd/global-polynomial", "rd/local-linear"')
+    suite = Suite.read(write(tmp_path, base + again))
     assert len(suite.cells) == 1
     assert [(e.estimator, e.options) for e in suite.cells[0].entrants] == [
         ("rd/global-polynomial", '{"order":4}'),

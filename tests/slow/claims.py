@@ -1,8 +1,8 @@
 """Statistical claims about the built-in scenarios and estimators, and how they are settled.
 
-`claims.toml` says which method is valid where and which dial breaks which method. Settling one takes
-minutes, so the figures stand in `results/reference/validity.csv` beside a digest of the claim and of
-the sources that it is about; a claim whose digest is there is read, any other is run.
+`claims.toml` says which method is valid where and which dial breaks which method. Settling one
+takes minutes, so the figures stand in `results/reference/validity.csv` beside a digest of the claim
+and of the sources that it is about; a claim whose digest is there is read, any other is run.
 
     python tests/slow/claims.py      settles what is not settled yet and writes the file
 """

@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 from cibench.measures.accuracy import bias, empirical_se, mse, relative_bias, rmse
-from cibench.measures.core import BLANK, Score, jackknife, mean, proportion, with_truth_error
+from cibench.measures.attribution import attribution, lost_to_failures
+from cibench.measures.core import (
+    BLANK,
+    Score,
+    jackknife,
+    mean,
+    proportion,
+    with_truth_error,
+    with_truth_errors,
+)
+from cibench.measures.medians import mad, median_bias
+from cibench.measures.posterior import crps, pit_dispersion, pit_mean
+from cibench.measures.power import size_adjusted_power
+from cibench.measures.precision import precision_gain
 from cibench.measures.sets import (
     bias_eliminated_coverage,
     ci_length,
     coverage,
     covers,
     failure_rate,
+    interval_score,
+    lower_noncoverage,
     rejection,
+    simultaneous_coverage,
+    upper_noncoverage,
 )
+from cibench.measures.signs import type_m, type_s
+from cibench.measures.tails import heavy, largest_share, light_share
 from cibench.measures.uncertainty import model_se, se_ratio
 
 __all__ = [
-    "BLANK", "Score", "bias", "bias_eliminated_coverage", "ci_length", "coverage", "covers",
-    "empirical_se", "failure_rate", "jackknife", "mean", "model_se", "mse", "proportion",
-    "rejection", "relative_bias", "rmse", "se_ratio", "with_truth_error",
+    "BLANK", "Score", "attribution", "bias", "bias_eliminated_coverage", "ci_length", "coverage",
+    "covers", "crps", "empirical_se", "failure_rate", "heavy", "interval_score", "jackknife",
+    "largest_share", "light_share", "lost_to_failures", "lower_noncoverage", "mad", "mean",
+    "median_bias", "model_se", "mse", "pit_dispersion", "pit_mean", "precision_gain",
+    "proportion", "rejection", "relative_bias", "rmse", "se_ratio", "simultaneous_coverage",
+    "size_adjusted_power", "type_m", "type_s", "upper_noncoverage", "with_truth_error",
+    "with_truth_errors",
 ]  # fmt: skip

@@ -13,7 +13,9 @@ import numpy as np
 
 from cibench.measures.core import (
     BLANK,
+    NO_SPREAD,
     Score,
+    blank,
     jackknife,
     leave_one_out_sd,
     mean,
@@ -38,7 +40,7 @@ def relative_bias(t: Array, theta: Array) -> Score:
     """
     truth = mean(theta)
     if not t.size or truth == 0:
-        return BLANK
+        return blank("the truth is zero") if t.size else BLANK
     ratio = mean(t - theta) / truth
     return Score(ratio, mean_score(t - theta - ratio * theta).mcse / abs(truth))
 
@@ -63,6 +65,8 @@ def empirical_se(t: Array, theta: Array, *, normal: bool = False) -> Score:
     """
     errors = t - theta
     value = standard_deviation(errors)
+    if t.size == 1:
+        return blank(NO_SPREAD)
     if normal:
-        return Score(value, value / sqrt(2 * (t.size - 1))) if t.size > 1 else BLANK
+        return Score(value, value / sqrt(2 * (t.size - 1))) if t.size else BLANK
     return Score(value, jackknife(leave_one_out_sd(errors)))

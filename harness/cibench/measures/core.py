@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import hypot, isnan, nan, sqrt
+from math import hypot, nan, sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -18,16 +18,26 @@ Z95 = NormalDist().inv_cdf(0.975)
 class Score:
     """Hold a measure, its Monte Carlo standard error and, of a proportion, its Wilson limits.
 
-    The limits are at 95 %. NaN stands for what is not known, from one replicate for instance.
+    The limits are at 95 %. NaN stands for what is not known, from one replicate for instance;
+    `why` says why the value is blank where the reason is not merely that there are no numbers.
     """
 
     value: float
     mcse: float
     low: float = nan
     high: float = nan
+    why: str = ""
 
 
-BLANK = Score(nan, nan)
+def blank(why: str) -> Score:
+    """Return the score that is not known, with the reason."""
+    return Score(nan, nan, why=why)
+
+
+BLANK = blank("")
+
+NO_SPREAD = "one replicate has no spread"
+ALL_EQUAL = "all errors are equal"
 
 
 @np.errstate(all="ignore")
@@ -36,7 +46,9 @@ def mean(x: Array) -> float:
     if not x.size:
         return nan
     # The rounded mean of equal numbers may differ from them, and a zero spread would not be zero.
-    return float(x[0] if (x == x[0]).all() else x.mean())
+    if x[0] == x[-1] and (x == x[0]).all():
+        return float(x[0])
+    return float(np.add.reduce(x)) / x.size
 
 
 @np.errstate(all="ignore")
@@ -97,10 +109,11 @@ def leave_one_out_mean(x: Array) -> Array:
     return np.asarray(np.maximum(rest, 0) / (n - 1))
 
 
-def proportion(count: int, total: int) -> Score:
+def proportion(count: float, total: float) -> Score:
     """Return count / total, with error sqrt(p (1 - p) / n) and Wilson's limits.
 
-    Source: Wilson (1927), JASA 22. At 0 and 1 the error is zero and only the limits speak.
+    Source: Wilson (1927), JASA 22. At 0 and 1 the error is zero and only the limits speak. An
+    effective number of tries need not be whole.
     """
     if not total:
         return BLANK
@@ -116,14 +129,24 @@ def proportion(count: int, total: int) -> Score:
 def with_truth_error(
     measure: Callable[[Array], Score], truth: Array, truth_mcse: float = 0.0
 ) -> Score:
-    """Evaluate `measure` at the truth and add the truth's own error to the measure's.
+    """Evaluate `measure` at the truth and add the truth's own error, as `with_truth_errors`."""
+    return with_truth_errors(lambda theta: {"": measure(theta)}, truth, truth_mcse)[""]
 
-    `truth_mcse` is the error that the truths of all replicates share. The measure is taken at the
-    truth plus and minus that error; half the difference is added in quadrature. Wilson limits
+
+def with_truth_errors(
+    measure: Callable[[Array], dict[str, Score]], truth: Array, truth_mcse: float = 0.0
+) -> dict[str, Score]:
+    """Evaluate measures at the truth and add the truth's own error to theirs.
+
+    `truth_mcse` is the error that the truths of all replicates share. The measures are taken at
+    the truth plus and minus that error; half the difference is added in quadrature. Wilson limits
     stay as they are.
     """
-    score = measure(truth)
-    if not truth_mcse or isnan(score.value):
-        return score
-    moved = measure(truth + truth_mcse).value - measure(truth - truth_mcse).value
-    return replace(score, mcse=hypot(score.mcse, moved / 2))
+    scores = measure(truth)
+    if not truth_mcse or not truth.size:
+        return scores
+    above, below = measure(truth + truth_mcse), measure(truth - truth_mcse)
+    return {
+        name: replace(score, mcse=hypot(score.mcse, (above[name].value - below[name].value) / 2))
+        for name, score in scores.items()
+    }

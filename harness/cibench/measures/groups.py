@@ -1,74 +1,138 @@
-"""All measures of one group of replicate rows, each from the rows that have what it needs.
-
-A group holds its rows as columns, in replicate order; NaN is what a row does not have, and `ok`
-marks the rows that were answered.
-"""
+"""All measures of one group of replicate rows, each from the rows that have what it needs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
-
-import numpy as np
-
 from cibench.measures.accuracy import bias, empirical_se, mse, relative_bias, rmse
-from cibench.measures.core import Score, proportion, with_truth_error
-from cibench.measures.sets import bias_eliminated_coverage, ci_length, coverage, rejection
+from cibench.measures.answers import (
+    LIMITS,
+    NEEDS,
+    POINTS,
+    SETS,
+    WALD,
+    Group,
+    answers,
+    explained,
+    present,
+)
+from cibench.measures.attribution import PARTS, attribution, lost_to_failures
+from cibench.measures.core import BLANK, Score, blank, proportion, with_truth_errors
+from cibench.measures.medians import mad, median_bias
+from cibench.measures.posterior import crps, pit_dispersion, pit_mean
+from cibench.measures.sets import (
+    bias_eliminated_coverage,
+    ci_length,
+    coverage,
+    covers,
+    interval_score,
+    lower_noncoverage,
+    rejection,
+    upper_noncoverage,
+)
+from cibench.measures.signs import type_m, type_s
 from cibench.measures.uncertainty import model_se, se_ratio
 from cibench.model import Array
 
-Group = Mapping[str, Array]
-
-
-def present(group: Group, *names: str) -> list[Array]:
-    """Return columns at the rows where all of them are given."""
-    there = ~np.isnan([group[name] for name in names]).any(axis=0)
-    return [group[name][there] for name in names]
-
-
-def answered(group: Group, *names: str) -> list[Array]:
-    """Return columns at the answered rows where all of them are given."""
-    ok = group["ok"]
-    return present({name: group[name][ok] for name in names}, *names)
+BY_LEVEL = ("interval_score", "shortfall", *(f"shortfall_{part}" for part in PARTS))
+NO_LEVEL, NO_MOMENTS = "no level between 0 and 1", "the estimates have no finite moments"
 
 
 def measure_diagnostic(group: Group) -> dict[str, Score]:
     """Return the share of the data sets that did not pass, as `rejection`."""
-    (passed,) = answered(group, "passed")
+    (passed,) = present(answers(group), "passed")
     return {"rejection": proportion(int((passed == 0).sum()), passed.size)}
 
 
-def measure_estimator(group: Group, truth_mcse: float) -> dict[str, Score]:
-    """Return every measure of an estimator's answers; `truth_mcse` is their truths' own error."""
-    return _of_estimates(group, truth_mcse) | _of_sets(group, truth_mcse)
+def measure_estimator(
+    group: Group, truth_mcse: float, level: float, moments: bool = True
+) -> dict[str, Score]:
+    """Return every measure of an estimator's answers that needs no other group.
+
+    `truth_mcse` is the truths' own error, `level` the nominal coverage; without finite `moments`
+    a shortfall is not attributed.
+    """
+    given = answers(group)
+    scores = (
+        _of_estimates(given, truth_mcse)
+        | _of_sets(given, truth_mcse, level)
+        | _of_posteriors(given)
+        | _with_failures(group, given, truth_mcse)
+    )
+    if 0 < level < 1:
+        scores |= _shortfall(given, scores["coverage"], truth_mcse, level)
+    else:
+        scores |= dict.fromkeys(BY_LEVEL, blank(NO_LEVEL))
+    if not moments:
+        scores |= dict.fromkeys((f"shortfall_{p}" for p in PARTS), blank(NO_MOMENTS))
+    return {name: explained(name, score, given) for name, score in scores.items()}
 
 
-def _of_estimates(group: Group, truth_mcse: float) -> dict[str, Score]:
-    t, theta = answered(group, "estimate", "truth")
-    return {
-        "bias": with_truth_error(partial(bias, t), theta, truth_mcse),
-        "relative_bias": with_truth_error(partial(relative_bias, t), theta, truth_mcse),
-        "mse": with_truth_error(partial(mse, t), theta, truth_mcse),
-        "rmse": with_truth_error(partial(rmse, t), theta, truth_mcse),
+def _of_estimates(given: Group, truth_mcse: float) -> dict[str, Score]:
+    t, theta = present(given, *POINTS)
+    measured = (bias, relative_bias, mse, rmse, median_bias, mad)
+    scores = with_truth_errors(
+        lambda truth: {measure.__name__: measure(t, truth) for measure in measured},
+        theta, truth_mcse,
+    )  # fmt: skip
+    return scores | {
         "empirical_se": empirical_se(t, theta),
-        "model_se": model_se(*answered(group, "std_error")),
-        "se_ratio": se_ratio(*answered(group, "estimate", "truth", "std_error")),
+        "model_se": model_se(*present(given, "std_error")),
+        "se_ratio": se_ratio(*present(given, *NEEDS["se_ratio"])),
     }
 
 
-def _of_sets(group: Group, truth_mcse: float) -> dict[str, Score]:
-    low, high, theta, outside = answered(group, "ci_low", "ci_high", "truth", "outside")
-    alone = answered(group, "ci_low", "ci_high", "outside")
-    around = answered(group, "ci_low", "ci_high", "estimate", "truth", "outside")
-    held = partial(coverage, low, high, outside=outside)
-    scores = {
-        "coverage": with_truth_error(held, theta, truth_mcse),
-        "bias_eliminated_coverage": bias_eliminated_coverage(*around),
+def _of_sets(given: Group, truth_mcse: float, level: float) -> dict[str, Score]:
+    low, high, outside, theta = present(given, *SETS)
+    t, truths, lows, highs, outsides = present(given, *POINTS, *LIMITS)
+    alone = present(given, *LIMITS)
+
+    def at(theta: Array) -> dict[str, Score]:
+        sided = (lower_noncoverage, upper_noncoverage)
+        return {measure.__name__: measure(low, high, theta, outside) for measure in sided} | {
+            "coverage": coverage(low, high, theta, outside),
+            "interval_score": interval_score(low, high, theta, level, outside),
+        }
+
+    def significant(truths: Array) -> dict[str, Score]:
+        wrong = (type_s, type_m)
+        return {measure.__name__: measure(t, truths, lows, highs, outsides) for measure in wrong}
+
+    return {
+        **with_truth_errors(at, theta, truth_mcse),
+        **with_truth_errors(significant, truths, truth_mcse),
+        "bias_eliminated_coverage": bias_eliminated_coverage(lows, highs, t, truths, outsides),
         "ci_length": ci_length(*alone),
         "rejection": rejection(*alone),
     }
-    # Who answers without limits has no coverage; who never answers has covered nothing.
-    if low.size or not group["ok"].any():
-        of_all = partial(held, total=group["ok"].size)
-        scores["coverage_with_failures"] = with_truth_error(of_all, theta, truth_mcse)
-    return scores
+
+
+def _of_posteriors(given: Group) -> dict[str, Score]:
+    (scores,), (pit,) = present(given, "crps"), present(given, "pit")
+    return {"crps": crps(scores), "pit_mean": pit_mean(pit), "pit_dispersion": pit_dispersion(pit)}
+
+
+def _with_failures(group: Group, given: Group, truth_mcse: float) -> dict[str, Score]:
+    low, high, outside, theta = present(given, *SETS)
+    total, answered = group["ok"].size, given["ok"].size
+
+    def at(theta: Array) -> dict[str, Score]:
+        covered = int(covers(low, high, theta, outside).sum())
+        # Who answers without limits has no coverage; who never answers has covered nothing.
+        counted = low.size or not answered
+        return {
+            "shortfall_failures": lost_to_failures(covered, low.size, total),
+            "coverage_with_failures": proportion(covered, total) if counted else BLANK,
+        }
+
+    return with_truth_errors(at, theta, truth_mcse)
+
+
+def _shortfall(given: Group, held: Score, truth_mcse: float, level: float) -> dict[str, Score]:
+    """Return what the coverage `held` lacks and its parts."""
+    t, theta, s, low, high, outside = present(given, *WALD)
+    parts = dict.fromkeys(PARTS, blank("some limits stand without estimate or std_error"))
+    if not t.size or t.size == present(given, *SETS)[0].size:
+        parts = with_truth_errors(
+            lambda truth: attribution(t, truth, s, low, high, level, outside), theta, truth_mcse
+        )
+    shares = {f"shortfall_{part}": score for part, score in parts.items()}
+    return {"shortfall": Score(level - held.value, held.mcse), **shares}

@@ -51,3 +51,44 @@ def rejection(low: Array, high: Array, outside: Outside = False) -> Score:
 def failure_rate(failures: int, replicates: int) -> Score:
     """Return the share of replicates that failed, timed out, crashed or gave no finite number."""
     return proportion(failures, replicates)
+
+
+@np.errstate(all="ignore")
+def interval_score(
+    low: Array, high: Array, theta: Array, level: float, outside: Outside = False
+) -> Score:
+    """Return the mean of length + 2/alpha times the distance by which a set misses the truth.
+
+    Alpha is 1 - level; smaller is better, and no interval can gain by saying other than its
+    quantiles. Source: Gneiting and Raftery (2007), JASA 102, equation 43. The score is infinite,
+    and without error, if one set is unbounded, two rays or empty: an empty set is infinitely far
+    from every truth. The error is S / sqrt n.
+    """
+    distance = np.maximum(low - theta, 0) + np.maximum(theta - high, 0)
+    improper = np.logical_or(outside, low > high)
+    return mean_score(np.where(improper, np.inf, high - low + 2 / (1 - level) * distance))
+
+
+def lower_noncoverage(low: Array, high: Array, theta: Array, outside: Outside = False) -> Score:
+    """Return the share of sets with the truth below them: they lie too high.
+
+    With the upper one it adds up to what coverage lacks, but for empty sets and sets of two rays,
+    which miss on no side.
+    """
+    missed = (theta < low) & (low <= high) & ~np.asarray(outside, dtype=bool)
+    return proportion(int(missed.sum()), low.size)
+
+
+def upper_noncoverage(low: Array, high: Array, theta: Array, outside: Outside = False) -> Score:
+    """Return the share of sets with the truth above them: they lie too low."""
+    missed = (theta > high) & (low <= high) & ~np.asarray(outside, dtype=bool)
+    return proportion(int(missed.sum()), low.size)
+
+
+def simultaneous_coverage(low: Array, high: Array, theta: Array) -> Score:
+    """Return the share of replicates whose bands hold the truths of all horizons at once.
+
+    The arrays have a row for each horizon and a column for each replicate.
+    """
+    held = covers(low, high, theta).all(axis=0)
+    return proportion(int(held.sum()), held.size)

@@ -12,8 +12,9 @@ import numpy as np
 
 from cibench.measures.accuracy import empirical_se
 from cibench.measures.core import (
-    BLANK,
+    ALL_EQUAL,
     Score,
+    blank,
     jackknife,
     leave_one_out_mean,
     leave_one_out_sd,
@@ -40,7 +41,7 @@ def se_ratio(t: Array, theta: Array, s: Array, *, normal: bool = False) -> Score
     """
     model, empirical = model_se(s), empirical_se(t, theta, normal=True)
     if not empirical.value > 0:
-        return BLANK
+        return blank(empirical.why or (ALL_EQUAL if t.size else ""))
     ratio = model.value / empirical.value
     if normal:
         share = model.mcse / model.value if model.value else 0.0

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from cibench.report.figures import Plot
     from cibench.report.views import View
+    from cibench.sensitivity import Study
 
 __all__ = ["write_report"]
 
@@ -25,12 +26,13 @@ def write_report(
     catalogue: Mapping[str, Any],
     manifest: Mapping[str, Any],
     comparison: pd.DataFrame | None = None,
+    study: Study | None = None,
 ) -> Path:
     """Write `report.html` and `plots/` into a run folder and return the report's path.
 
     Takes plain tables and mappings, so that a run can be reported again without what made it.
-    `comparison` puts scores beside published figures. Fits repeated on one data set (`refit`
-    above zero) are left out.
+    `comparison` puts scores beside published figures, `study` says where methods break. Fits
+    repeated on one data set (`refit` above zero) are left out.
     """
     from cibench.report.failures import failure_plot
     from cibench.report.labels import label
@@ -40,7 +42,7 @@ def write_report(
     stored = len(rows)
     rows = label(rows[~(rows["refit"] > 0)], catalogue)
     scores = label(scores, catalogue)
-    views = cut(rows, scores, catalogue)
+    views = cut(rows, scores, catalogue, study)
     drawn = {view.slug: list(_plots(view, views)) for view in views}
     by_scenario = rows[rows["kind"] == "estimate"].groupby("scenario", sort=False)
     failures = [plot for name, part in by_scenario if (plot := failure_plot(str(name), part))]

@@ -8,6 +8,7 @@ from importlib.resources import files
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from cibench.report.breakdowns import breakdown_section
 from cibench.report.failures import fits, lost_fits, reasons
 from cibench.report.figures import Plot
 from cibench.report.headline import headline
@@ -56,6 +57,7 @@ def page(report: Report) -> str:
     body = h(
         "body", _header(report, list(scenarios)),
         h("main", headline(report.views, report.catalogue),
+          breakdown_section(report.views),
           [scenario_section(views, report.drawn) for views in scenarios.values()],
           _published(report), _diagnostics(report), _failures(report),
           methods_section(report.rows["estimator"].unique(), report.catalogue),
@@ -84,6 +86,8 @@ def _header(report: Report, scenarios: Sequence[str]) -> Html:
         str(manifest.get("created") or "")[:10],
     ]  # fmt: skip
     links = [h("a", "Findings", href="#findings")]
+    if any(view.doses.broken for view in report.views):
+        links.append(h("a", "Breakdown points", href="#breakdown"))
     links += [h("a", name, href=f"#{slug(f'scenario {name}')}") for name in scenarios]
     parts = ["Failures", "Methods", "Provenance"]
     if report.comparison is not None:

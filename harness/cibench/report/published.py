@@ -42,7 +42,7 @@ def _row(line: dict[str, Any], where: list[str]) -> Html:
     theirs, ours = line["published_error"], line["ours_mcse"]
     apart = BLANK if blank(line["errors_away"]) else signed(line["errors_away"], 0.1)
     cells = [
-        h("td", plain(line["published"]), " ", h("span", error_of(line["published"], theirs), cls="mc"), cls="num"),
+        _number(line["published"], theirs, plain(line["published"])),
         _number(line["ours"], ours),
         h("td", signed(line["difference"], ours), cls="num"),
         h("td", apart if not _off(line) else h("b", f"▼ {apart}"), cls="num"),
@@ -51,6 +51,7 @@ def _row(line: dict[str, Any], where: list[str]) -> Html:
     return h("tr", named, h("td", str(line["measure"]).replace("_", " ")), cells)
 
 
-def _number(value: Any, error: Any) -> Html:
-    return h("td", number(value, error), " ", h("span", error_of(value, error), cls="mc"),
-             cls="num")  # fmt: skip
+def _number(value: Any, error: Any, text: str = "") -> Html:
+    """Write a number beside its error, as `text` where it was given as such."""
+    beside = h("span", error_of(value, error), cls="mc")
+    return h("td", text or number(value, error), " ", beside, cls="num")

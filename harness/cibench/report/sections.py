@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from cibench.report.attribution import shortfalls
 from cibench.report.figures import Plot
 from cibench.report.labels import DEFAULT, dials_of, slug
 from cibench.report.markup import Html, h, join, prose
@@ -84,7 +85,7 @@ def _view(view: View, drawn: Drawn, *, opened: bool) -> Html:
         h("h4", "Scores"),
         h("p", "In brackets, Monte Carlo standard errors; beside proportions, 95 % Wilson limits. "
           "A click on a heading sorts.", cls="note"),
-        score_table(view), cls="view", id=view.slug, open=opened,
+        score_table(view), shortfalls(view), cls="view", id=view.slug, open=opened,
     )  # fmt: skip
 
 

@@ -34,12 +34,16 @@ COLUMNS = (
     Column("relative_bias", "relative bias", "bias over the truth", moment=True),
     Column("rmse", "RMSE", "root mean squared error", moment=True),
     Column("empirical_se", "empirical SE", "standard deviation of the estimates", moment=True),
+    Column("median_bias", "median bias", "median of estimate minus truth"),
+    Column("mad", "MAD", "median absolute error"),
     Column("model_se", "model SE", "root mean square of the standard errors reported"),
     Column("se_ratio", "SE ratio", "model SE over empirical SE; 1 is honest", moment=True),
     Column("bias_eliminated_coverage", "bias-eliminated %",
            "coverage of the mean estimate: what is lost to bias is given back",
            proportion=True, moment=True),
     Column("ci_length", "length", "mean length of the intervals"),
+    Column("interval_score", "interval score", "length plus 2/alpha times what the truth is missed "
+           "by; smaller is better"),
     Column("rejection", "", "share of intervals that do not hold zero", proportion=True),
     Column("failure_rate", "failures %", "share of fits that gave no answer", proportion=True),
 )  # fmt: skip
@@ -68,14 +72,19 @@ def score_table(view: View) -> Html:
 
 def hidden_note(view: View) -> Html | None:
     """Say for which methods moment measures are hidden, and why."""
-    without = list(dict.fromkeys(m for (m, _), s in view.scores.items() if not s["moments"]))
+    without: dict[str, str] = {}
+    for (method, at), score in view.scores.items():
+        if not score["moments"]:
+            why = str(score["moments_note"])
+            seen = "declared" if why == "declared" else f"{at}: {why}"
+            without.setdefault(method, f"{method} ({seen})")
     if not without:
         return None
     return h(
-        "p", h("b", "Moment measures are hidden"), f" for {', '.join(without)}: bias, RMSE, "
-        "empirical SE and SE ratio are averages, and these estimates have no finite moments, so "
-        "that an average over replicates settles on nothing. Coverage and lengths speak instead; "
-        "scores.csv keeps the hidden numbers, flagged.", cls="note",
+        "p", h("b", "Moment measures are hidden"), f" for {', '.join(without.values())}: bias, "
+        "RMSE, empirical SE and SE ratio are averages, and these estimates have no finite moments, "
+        "so that an average over replicates settles on nothing. Medians, coverage, lengths and "
+        "interval scores speak instead; scores.csv keeps the hidden numbers, flagged.", cls="note",
     )  # fmt: skip
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cibench.report import labels
+from cibench.report.doses import Doses, by_view
 from cibench.report.labels import DEFAULT, Setting
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from cibench.sensitivity import Study
 
 Score = Mapping[Hashable, Any]
 """One row of the score table, by column, with `method` and `at` beside them."""
@@ -26,7 +29,8 @@ class View:
 
     `about` is the scenario's part of the catalogue; `scores` are keyed by method and setting
     label; `apart` is the title where the scenario has other views too, "" where not; `rows` are
-    the replicate rows, the first fit of each data set only.
+    the replicate rows, the first fit of each data set only. `doses` are the
+    view's share of the sensitivity study.
     """
 
     scenario: str
@@ -43,6 +47,7 @@ class View:
     methods: tuple[str, ...]
     scores: Mapping[tuple[str, str], Score]
     rows: pd.DataFrame
+    doses: Doses = field(default_factory=Doses)
 
     @cached_property
     def default_rows(self) -> pd.DataFrame:
@@ -76,7 +81,10 @@ class View:
         return sorted(points, key=lambda point: point[0])
 
 
-def cut(rows: pd.DataFrame, scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> list[View]:
+def cut(
+    rows: pd.DataFrame, scores: pd.DataFrame, catalogue: Mapping[str, Any],
+    study: Study | None = None,
+) -> list[View]:  # fmt: skip
     """Cut labelled rows and scores of estimators into views, in the order of the score table."""
     scores = scores[scores["kind"] == "estimate"]
     rows = rows[rows["kind"] == "estimate"]
@@ -84,17 +92,18 @@ def cut(rows: pd.DataFrame, scores: pd.DataFrame, catalogue: Mapping[str, Any]) 
     parts: list[tuple[Any, pd.DataFrame]] = list(scores.groupby(KEYS, sort=False))
     titles = labels.view_titles([dict(zip(KEYS, key, strict=True)) for key, _ in parts])
     known = catalogue.get("scenarios") or {}
+    doses = by_view(study, scores, KEYS)
     lone = Counter(key[0] for key, _ in parts)
     return [
         _view(key, part, shares.get(key, rows.iloc[:0]), known.get(key[0]) or {},
-              (title, "" if lone[key[0]] == 1 else title))
+              (title, "" if lone[key[0]] == 1 else title), doses.get(key, Doses()))
         for (key, part), title in zip(parts, titles, strict=True)
     ]  # fmt: skip
 
 
 def _view(
     key: Any, part: pd.DataFrame, rows: pd.DataFrame, about: Mapping[str, Any],
-    title: tuple[str, str],
+    title: tuple[str, str], doses: Doses,
 ) -> View:  # fmt: skip
     scenario, n, parameters, estimand, horizon, level = key
     places = {
@@ -109,4 +118,5 @@ def _view(
         settings=labels.in_order(places.values(), about),
         methods=tuple(dict.fromkeys(part["method"])),
         scores={(s["method"], s["at"]): s for s in part.to_dict("records")}, rows=rows,
+        doses=doses,
     )  # fmt: skip

@@ -1,0 +1,116 @@
+"""Difference in differences with learned nuisances by `doubleml` (Chang 2020; Sant'Anna and Zhao).
+
+Folds and learner seeds come from the estimator's own stream. The learners are least squares and an
+unpenalised logit ("linear") or random forests ("forest").
+"""
+
+from collections.abc import Mapping
+from functools import reduce
+from operator import add
+from typing import Any
+
+import numpy as np
+
+from cibench import Declined, Estimand, Estimate, Problem, Target, estimator
+
+from ._did import CONDITIONAL, adopters, seed
+
+ATT = (Estimand.ATT,)
+NEEDS = ("unit", "time", "cohort", "covariates")
+
+
+def _learners(learner: str, seed: int) -> dict[str, Any]:
+    """Return the learners of the outcome's change and of the propensity, seeded."""
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+
+    if learner == "linear":
+        logit = LogisticRegression(C=np.inf, max_iter=1000)
+        return {"ml_g": LinearRegression(), "ml_m": logit}
+    if learner != "forest":
+        raise ValueError(f"no learner named '{learner}'; there are 'linear' and 'forest'")
+    options = {"n_estimators": 100, "min_samples_leaf": 5, "random_state": seed}
+    return {"ml_g": RandomForestRegressor(**options), "ml_m": RandomForestClassifier(**options)}
+
+
+def _data(problem: Problem, folds: int) -> Any:
+    from doubleml import DoubleMLPanelData
+
+    roles, frame = problem.roles, adopters(problem)
+    if frame.groupby(roles.cohort)[roles.unit].nunique().min() < folds:
+        raise Declined(f"some cohort has fewer than {folds} units for {folds} folds")
+    names = (roles.outcome, roles.cohort, roles.time, roles.unit, list(roles.covariates))
+    return DoubleMLPanelData(frame, *names)
+
+
+def _split(model: Any, folds: int, seed: int) -> None:
+    """Hand a model its folds, which hold treated units and controls in like shares."""
+    from sklearn.model_selection import StratifiedKFold
+
+    group = model.data_subset["G_indicator"].to_numpy()
+    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    model.set_sample_splitting([list(splitter.split(np.zeros(group.size), group))])
+
+
+def _estimate(framework: Any, level: float, row: int = 0) -> Estimate:
+    low, high = framework.confint(level=level).to_numpy()[row]
+    value, se, p = framework.thetas[row], framework.ses[row], framework.pvals[row]
+    return Estimate(float(value), float(se), float(low), float(high), p_value=float(p))
+
+
+@estimator(
+    "doubleml/did", targets=ATT, needs=NEEDS, assumes=CONDITIONAL, uses=("doubleml", "sklearn"),
+)  # fmt: skip
+def binary(
+    problem: Problem, rng: np.random.Generator, *, learner: str = "linear", folds: int = 5
+) -> Estimate:
+    """Compare one cohort with the never-treated over two periods, doubly robust, cross-fitted."""
+    from doubleml.did import DoubleMLDIDBinary
+
+    data = _data(problem, folds)
+    cohorts = [g for g in data.g_values if g > 0]
+    if len(data.t_values) != 2 or len(cohorts) != 1:
+        raise Declined("takes two periods and one cohort; doubleml/did-multi takes more")
+    model = DoubleMLDIDBinary(
+        data, cohorts[0], *data.t_values, **_learners(learner, seed(rng)),
+        n_folds=folds, draw_sample_splitting=False,
+    )  # fmt: skip
+    _split(model, folds, seed(rng))
+    return _estimate(model.fit().framework, problem.level)
+
+
+def _cells(data: Any) -> list[tuple[int, int, int]]:
+    """Return cohort, last period before and period of every effect after adoption."""
+    times, cohorts = data.t_values, data.g_values[data.g_values > data.t_values[0]]
+    return [(g, times[times < g][-1], t) for g in cohorts for t in times[times >= g]]
+
+
+@estimator(
+    "doubleml/did-multi", targets=ATT, horizons=ATT, needs=NEEDS, assumes=CONDITIONAL,
+    uses=("doubleml", "sklearn"),
+)  # fmt: skip
+def multi(
+    problem: Problem, rng: np.random.Generator, *,
+    learner: str = "linear", folds: int = 5, control_group: str = "never_treated",
+) -> Mapping[Target, Estimate]:  # fmt: skip
+    """Average cross-fitted group-time effects over treated unit-periods and by horizon."""
+    from doubleml.did import DoubleMLDIDMulti
+
+    data = _data(problem, folds)
+    cells = _cells(data)
+    model = DoubleMLDIDMulti(
+        data, **_learners(learner, seed(rng)), gt_combinations=cells, n_folds=folds,
+        control_group=control_group,
+    )  # fmt: skip
+    for each in model.modellist:
+        _split(each, folds, seed(rng))
+    frameworks = [each.framework for each in model.fit().modellist]
+    sizes = np.array([(data.d == g).sum() for g, _, _ in cells], dtype=float)
+    answers = {}
+    for target in problem.targets:
+        wanted = np.array([target.horizon in (None, t - g) for g, _, t in cells])
+        if wanted.any():
+            shares = sizes * wanted / (sizes * wanted).sum()
+            total = reduce(add, (f * w for f, w in zip(frameworks, shares, strict=True)))
+            answers[target] = _estimate(total, problem.level)
+    return answers

@@ -1,0 +1,175 @@
+"""Group-time effects and their aggregates by `moderndid` (Callaway and Sant'Anna 2021).
+
+The overall ATT is the library's simple aggregate, the average over treated unit-periods, unless a
+name says otherwise. Where errors are clustered above the unit the standard errors come from the
+multiplier bootstrap, else from the influence function. Data without a unit are taken for repeated
+cross-sections. Periods in which everybody is treated are left out: without never-treated units the
+last cohort takes their part. Group-time effects that cannot be estimated are left out of the
+aggregates with a warning, as the library does.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from cibench import Declined, Estimand, Estimate, Problem, Target, estimator
+
+from ._did import CONDITIONAL, UNCONDITIONAL, adopters, clusters
+
+ATT = (Estimand.ATT,)
+NEEDS = ("time", "cohort")
+COMPOSED = "stable composition"
+
+
+def group_time(problem: Problem, rng: np.random.Generator, biters: int, **options: Any) -> Any:
+    """Return the library's group-time effects; raises Declined where there are none after."""
+    from moderndid import att_gt
+
+    roles, frame = problem.roles, adopters(problem)
+    above = roles.cluster not in ("", roles.unit)
+    by = [clusters(problem)] if above else None
+    effects = att_gt(
+        frame, roles.outcome, roles.time, roles.unit or None, roles.cohort, panel=bool(roles.unit),
+        alp=1 - problem.level, boot=above, cband=False, biters=biters, clustervars=by,
+        random_state=rng, **options,
+    )  # fmt: skip
+    if not np.isfinite(effects.att_gt[effects.groups <= effects.times]).any():
+        raise Declined("no group-time effect could be estimated: too few comparison units")
+    return effects
+
+
+def _overall(
+    problem: Problem, rng: np.random.Generator, biters: int, kind: str = "simple", **options: Any
+) -> Estimate:
+    from moderndid import aggte
+
+    effects = group_time(problem, rng, biters, **options)
+    total = aggte(effects, kind, random_state=rng)
+    return Estimate.wald(float(total.overall_att), float(total.overall_se), problem.level)
+
+
+@estimator(
+    "did/att-gt", targets=ATT, needs=NEEDS, assumes=(*UNCONDITIONAL, COMPOSED), uses=("moderndid",)
+)
+def simple(
+    problem: Problem, rng: np.random.Generator, *,
+    control_group: str = "nevertreated", biters: int = 1000,
+) -> Estimate:  # fmt: skip
+    """Average the group-time effects over treated unit-periods; never-treated are the controls."""
+    return _overall(problem, rng, biters, control_group=control_group)
+
+
+@estimator(
+    "did/att-gt-not-yet-treated", targets=ATT, needs=NEEDS, assumes=(*UNCONDITIONAL, COMPOSED),
+    uses=("moderndid",),
+)  # fmt: skip
+def not_yet_treated(
+    problem: Problem, rng: np.random.Generator, *, biters: int = 1000
+) -> Estimate:  # fmt: skip
+    """Average over treated unit-periods; all who are not treated yet are the controls."""
+    return _overall(problem, rng, biters, control_group="notyettreated")
+
+
+@estimator(
+    "did/att-gt-group", targets=ATT, needs=NEEDS,
+    assumes=(*UNCONDITIONAL, COMPOSED, "constant effects"), uses=("moderndid",),
+)  # fmt: skip
+def group(
+    problem: Problem, rng: np.random.Generator, *,
+    control_group: str = "nevertreated", biters: int = 1000,
+) -> Estimate:  # fmt: skip
+    """Average over periods within cohorts, then over cohorts: the ATT if effects are constant."""
+    return _overall(problem, rng, biters, "group", control_group=control_group)
+
+
+@estimator(
+    "did/att-gt-calendar", targets=ATT, needs=NEEDS,
+    assumes=(*UNCONDITIONAL, COMPOSED, "constant effects"), uses=("moderndid",),
+)  # fmt: skip
+def calendar(
+    problem: Problem, rng: np.random.Generator, *,
+    control_group: str = "nevertreated", biters: int = 1000,
+) -> Estimate:  # fmt: skip
+    """Average over cohorts within periods, then over periods: the ATT if effects are constant."""
+    return _overall(problem, rng, biters, "calendar", control_group=control_group)
+
+
+def _conditional(
+    problem: Problem, rng: np.random.Generator, method: str, control_group: str, biters: int
+) -> Estimate:
+    formula = "~ " + " + ".join(problem.roles.covariates)
+    options = {"est_method": method, "xformla": formula, "control_group": control_group}
+    return _overall(problem, rng, biters, **options)
+
+
+@estimator(
+    "did/att-gt-dr", targets=ATT, needs=(*NEEDS, "covariates"),
+    assumes=(*CONDITIONAL, COMPOSED), uses=("moderndid",),
+)  # fmt: skip
+def doubly_robust(
+    problem: Problem, rng: np.random.Generator, *,
+    control_group: str = "nevertreated", biters: int = 1000,
+) -> Estimate:  # fmt: skip
+    """Average doubly robust group-time effects given the covariates before treatment."""
+    return _conditional(problem, rng, "dr", control_group, biters)
+
+
+@estimator(
+    "did/att-gt-reg", targets=ATT, needs=(*NEEDS, "covariates"),
+    assumes=(*CONDITIONAL, COMPOSED, "outcome model correct"), uses=("moderndid",),
+)  # fmt: skip
+def regression(
+    problem: Problem, rng: np.random.Generator, *,
+    control_group: str = "nevertreated", biters: int = 1000,
+) -> Estimate:  # fmt: skip
+    """Average group-time effects that regress the controls' changes on the covariates."""
+    return _conditional(problem, rng, "reg", control_group, biters)
+
+
+@estimator(
+    "did/att-gt-ipw", targets=ATT, needs=(*NEEDS, "covariates"),
+    assumes=(*CONDITIONAL, COMPOSED, "propensity model correct"), uses=("moderndid",),
+)  # fmt: skip
+def weighting(
+    problem: Problem, rng: np.random.Generator, *,
+    control_group: str = "nevertreated", biters: int = 1000,
+) -> Estimate:  # fmt: skip
+    """Average group-time effects that weight the controls by their odds of treatment."""
+    return _conditional(problem, rng, "ipw", control_group, biters)
+
+
+@estimator(
+    "did/att-gt-dynamic", targets=ATT, horizons=ATT, needs=NEEDS,
+    assumes=(*UNCONDITIONAL, COMPOSED), uses=("moderndid",),
+)  # fmt: skip
+def dynamic(
+    problem: Problem, rng: np.random.Generator, *,
+    control_group: str = "nevertreated", biters: int = 1000,
+) -> Mapping[Target, Estimate]:  # fmt: skip
+    """Average by time since adoption, with bands for all horizons; overall, the simple average.
+
+    Standard errors and bands come from one multiplier bootstrap, as in the R package's defaults.
+    """
+    from moderndid import aggte
+
+    effects = group_time(problem, rng, biters, control_group=control_group)
+    study = aggte(effects, "dynamic", boot=True, cband=True, biters=biters, random_state=rng)
+    simple = aggte(effects, "simple", random_state=rng)
+    total = Estimate.wald(float(simple.overall_att), float(simple.overall_se), problem.level)
+    rows = zip(
+        study.event_times, study.att_by_event, study.se_by_event, study.critical_values, strict=True
+    )
+    horizons = {
+        Target(Estimand.ATT, int(k)): _banded(float(att), float(se), float(crit), problem.level)
+        for k, att, se, crit in rows
+    }
+    return {Target(Estimand.ATT): total, **horizons}
+
+
+def _banded(att: float, se: float, critical: float, level: float) -> Estimate:
+    point = Estimate.wald(att, se, level)
+    if not np.isfinite(critical * se):
+        return point
+    low, high = att - critical * se, att + critical * se
+    return Estimate(att, se, point.low, point.high, band_low=low, band_high=high)
