@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cibench.cutting import FAILURES, arrow, check, cut
-from cibench.lines import COUNTS, Line, lines, note
 from cibench.measures import BLANK, Score
 from cibench.measures.answers import Group, explained
 from cibench.measures.core import blank
 from cibench.measures.families import size_adjusted_power
-from cibench.null_cells import null_rows
 from cibench.rows import SCORED, schema
-from cibench.shards import neighbours, read
+from cibench.scoring.cutting import FAILURES, arrow, check, cut
+from cibench.scoring.lines import COUNTS, Line, lines, note
+from cibench.scoring.null_cells import null_rows
+from cibench.scoring.shards import neighbours, read
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cibench.cutting import arrow, check, cut
 from cibench.errors import BadInput
 from cibench.measures import covers
 from cibench.measures.answers import Group
 from cibench.model import Array
 from cibench.rows import SCORED
+from cibench.scoring.cutting import arrow, check, cut
 from cibench.sensitivity.curve import KEYS, Curve, Line
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from cibench.cutting import Part
 from cibench.measures import BLANK, Score, failure_rate, heavy, largest_share, mean
 from cibench.measures.answers import Group, answers, explained, present
 from cibench.measures.families import (
@@ -20,6 +19,7 @@ from cibench.measures.families import (
 )
 from cibench.measures.groups import measure_diagnostic, measure_estimator
 from cibench.rows import CELL
+from cibench.scoring.cutting import Part
 
 COUNTS = ("replicates", "answered", "failures", "declined")
 DIAGNOSTIC = "a diagnostic has alarms and failures only"

@@ -8,9 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cibench.cutting import NEEDED, TEXTS, check
 from cibench.errors import BadInput
 from cibench.rows import CELL
+from cibench.scoring.cutting import NEEDED, TEXTS, check
 
 if TYPE_CHECKING:
     import pyarrow as pa
