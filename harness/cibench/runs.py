@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cibench import store
+from cibench.errors import BadInput
 from cibench.files import write_atomically
 
 if TYPE_CHECKING:
@@ -125,9 +126,12 @@ def run(
 
     `suite` is a path, a built-in suite's name, a mapping with the content of a suite file or a
     `Suite`. Without `out` the run folder is a temporary one that goes with the returned object.
-    One worker is this process, without isolation; more are child processes that survive crashes.
-    Raises BadInput for a faulty suite or a folder that is not empty.
+    One worker is this process, without isolation; more are child processes that survive crashes
+    and keep to the suite's `timeout`. Raises BadInput for a faulty suite or a folder that is not
+    empty.
     """
+    if workers < 1:
+        raise BadInput(f"workers: {workers} is not a number of 1 or more")
     from cibench.runner import execute
     from cibench.suite import Suite
 

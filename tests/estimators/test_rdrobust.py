@@ -169,3 +169,19 @@ def test_no_rows_near_the_cutoff_is_declined_in_words(senate):
     far = {**senate.columns, "x": np.where(senate.running >= 0, 1, -1) + senate.running / 1000}
     with pytest.raises(Declined, match="too few distinct rows within reach of the cutoff"):
         find_estimator("rd/local-linear").fit(Problem(far, senate.roles, ASKED), None)
+
+
+def test_government_transfers_gives_what_the_library_gives():
+    from causaldata import gov_transfers
+    from rdrobust import rdrobust
+
+    data = gov_transfers.load_pandas().data
+    x, y = data["Income_Centered"].to_numpy(), data["Support"].to_numpy()
+    columns = {"y": y, "d": (x >= 0).astype(float), "x": x}
+    problem = Problem(columns, Roles(running="x", cutoff=0.0), ASKED)
+    direct = rdrobust(y, x, c=0)
+    for row, name in (("Conventional", "conventional"), ("Robust", "robust")):
+        given = find_estimator(f"rdrobust/{name}").fit(problem, None)
+        assert given.value == direct.coef.Coeff[row]
+        assert given.se == direct.se["Std. Err."][row]
+        assert (given.low, given.high) == tuple(direct.ci.loc[row])
