@@ -449,3 +449,11 @@ def test_in_a_browser(browser: Any, run: tuple[Path, str]) -> None:
     assert page.evaluate(shown) == 6
     assert complaints == []
     assert all(url.startswith(("file:", "data:")) for url in asked)
+
+
+def test_estimates_without_noise_are_not_judged_by_their_coverage(tmp_path: Path) -> None:
+    rows = fits(SOUND, sd=1e-17, se=1e-17)
+    table = score(rows, {})
+    assert [judge(line) for line in table.to_dict("records")] == [Verdict.NOISELESS]
+    page = write_report(tmp_path, rows, table, {}, {}).read_text()
+    assert "1 of 1 methods broke" not in page and "e+14" not in page

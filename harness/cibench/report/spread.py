@@ -64,6 +64,8 @@ def _window(parts: list[Array], truth: float) -> tuple[float, float]:
     low = max(float((quartiles[:, 1] - reach).min()), float(min(p.min() for p in parts)))
     high = min(float((quartiles[:, 1] + reach).max()), float(max(p.max() for p in parts)))
     low, high = min(low, truth), max(high, truth)
+    if high - low <= 1e-9 * max(abs(low), abs(high)):  # nothing but rounding
+        low = high = truth
     margin = 0.06 * (high - low) or 0.1 * abs(truth) or 1.0
     return low - margin, high + margin
 

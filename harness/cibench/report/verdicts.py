@@ -31,6 +31,7 @@ class Verdict(StrEnum):
     SILENT = "silent"
     DECLINED = "declined"
     NO_LIMITS = "no limits"
+    NOISELESS = "no noise"
 
 
 MEANING = {
@@ -42,15 +43,14 @@ MEANING = {
     Verdict.SILENT: "every fit failed",
     Verdict.DECLINED: "the method declined every data set",
     Verdict.NO_LIMITS: "the method gives no limits, so coverage is undefined",
+    Verdict.NOISELESS: "the estimates do not vary, so that coverage says nothing",
 }
 
 
 def judge(score: Score) -> Verdict:
     """Judge a row of the score table by the Wilson limits of its coverage."""
-    if not score["answered"]:
-        return Verdict.SILENT if score["failures"] else Verdict.DECLINED
-    if blank(score["coverage"]):
-        return Verdict.NO_LIMITS
+    if (nothing := _unjudged(score)) is not None:
+        return nothing
     low, high, nominal = score["coverage_low"], score["coverage_high"], score["level"]
     if high < nominal - FLOOR:
         return Verdict.BROKEN
@@ -61,11 +61,28 @@ def judge(score: Score) -> Verdict:
     return Verdict.LOW if high < nominal else Verdict.SOUND
 
 
+def _unjudged(score: Score) -> Verdict | None:
+    """Return why coverage cannot be judged, None where it can."""
+    if not score["answered"]:
+        return Verdict.SILENT if score["failures"] else Verdict.DECLINED
+    if blank(score["coverage"]):
+        return Verdict.NO_LIMITS
+    return Verdict.NOISELESS if noiseless(score) else None
+
+
+def noiseless(score: Score) -> bool:
+    """Say whether the estimates vary by no more than rounding, as in data without noise."""
+    spread = score.get("empirical_se")
+    if blank(spread) or score["answered"] < 2:
+        return False
+    return bool(spread <= 1e-9 * max(abs(score["truth"]), abs(score["bias"])))
+
+
 def shortfall(score: Score) -> float:
     """Return how far coverage lies below nominal beyond doubt; negative where it lies above."""
     if not score["answered"]:
         return 1.0 if score["failures"] else 0.0
-    if blank(score["coverage"]):
+    if blank(score["coverage"]) or noiseless(score):
         return 0.0
     nominal = score["level"]
     below = nominal - score["coverage_high"]
@@ -76,7 +93,7 @@ def shortfall(score: Score) -> float:
 def bias_in_se(score: Score) -> tuple[float, float]:
     """Return bias over the empirical SE and its error (delta method); NaN without moments."""
     bias, spread = score["bias"], score["empirical_se"]
-    if not score["moments"] or blank(bias) or blank(spread) or not spread > 0:
+    if not score["moments"] or blank(bias) or blank(spread) or noiseless(score) or not spread > 0:
         return math.nan, math.nan
     ratio = bias / spread
     of_spread = 0.0 if blank(score["empirical_se_mcse"]) else score["empirical_se_mcse"]
