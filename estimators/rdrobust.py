@@ -3,8 +3,8 @@
 All answers come from one call with the library's defaults but for what the name says: MSE-optimal
 bandwidth, triangular kernel, nearest-neighbour variance. `kernel`, `masspoints` and `vce` are
 arguments of `rdrobust.rdrobust`. Where not said otherwise the answer is the bias-corrected estimate
-with the robust standard error and limits. Data whose nearest rows on a side are further away than
-a third of the bandwidth are declined: that would be an extrapolation.
+with the robust standard error and limits. Data with a hole next to the cutoff that chance does not
+leave are declined: the answer would be an extrapolation.
 """
 
 from collections.abc import Iterator
@@ -38,6 +38,21 @@ def _check(problem: Problem, hole: float = 0.0) -> None:
         raise Declined("no rows on one side of the cutoff")
 
 
+def _refuse_hole(distance: np.ndarray, bandwidth: float) -> None:
+    """Raise Declined where chance alone leaves such a gap next to the cutoff once in 10^6 times.
+
+    Of k values spread evenly over the bandwidth none is nearer than a share g of it with
+    probability (1 - g)^k.
+    """
+    near = np.unique(distance[distance <= bandwidth])
+    share = distance.min() / bandwidth
+    if max(1 - share, 0.0) ** max(near.size, 1) < 1e-6:
+        raise Declined(
+            f"no rows near the cutoff: the nearest of {near.size} values within the bandwidth "
+            f"{bandwidth:.3g} is {distance.min():.3g} away"
+        )
+
+
 def _clusters(problem: Problem) -> np.ndarray:
     cluster, above = problem.columns[problem.roles.cluster], problem.running >= problem.roles.cutoff
     if min(np.unique(cluster[above]).size, np.unique(cluster[~above]).size) < 2:
@@ -58,11 +73,7 @@ def _fit(problem: Problem, row: str, hole: float = 0.0, **options: object) -> Es
             **options,
         )  # fmt: skip
     for side, bandwidth in zip((distance < 0, distance >= 0), fit.bws.loc["h"], strict=True):
-        nearest = np.abs(distance[side & keep]).min()
-        if nearest - hole > bandwidth / 3:
-            raise Declined(
-                f"no rows near the cutoff: bandwidth {bandwidth:.3g}, {nearest:.3g} away"
-            )
+        _refuse_hole(np.abs(distance[side & keep]) - hole, bandwidth - hole)
     (value, se), (low, high) = (fit.coef.Coeff[row], fit.se["Std. Err."][row]), fit.ci.loc[row]
     return Estimate(value, se, low, high, p_value=fit.pv.loc[row].item())
 
