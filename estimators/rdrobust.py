@@ -39,14 +39,15 @@ def _check(problem: Problem, hole: float = 0.0) -> None:
 
 
 def _refuse_hole(distance: np.ndarray, bandwidth: float) -> None:
-    """Raise Declined where chance alone leaves such a gap next to the cutoff once in 10^6 times.
+    """Raise Declined where chance does not leave such a gap next to the cutoff.
 
     Of k values spread evenly over the bandwidth none is nearer than a share g of it with
-    probability (1 - g)^k.
+    probability (1 - g)^k. The bound is far below what matters, since the values are not quite
+    even and the bandwidth comes from the same data.
     """
     near = np.unique(distance[distance <= bandwidth])
     share = distance.min() / bandwidth
-    if max(1 - share, 0.0) ** max(near.size, 1) < 1e-6:
+    if max(1 - share, 0.0) ** max(near.size, 1) < 1e-10:
         raise Declined(
             f"no rows near the cutoff: the nearest of {near.size} values within the bandwidth "
             f"{bandwidth:.3g} is {distance.min():.3g} away"
