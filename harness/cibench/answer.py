@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-import random
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -87,17 +86,6 @@ def _contained() -> Iterator[list[warnings.WarningMessage]]:
     ):
         warnings.simplefilter("always")
         yield caught
-
-
-@contextlib.contextmanager
-def unchanged_random_states() -> Iterator[None]:
-    """Give the caller's global random states back as they were."""
-    state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
 
 
 def one_line(error: BaseException) -> str:

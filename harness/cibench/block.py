@@ -20,7 +20,7 @@ from cibench.design import Scenario, configure
 from cibench.method import Estimator
 from cibench.model import Draw, Problem, Roles, Target, Truth
 from cibench.rows import schema
-from cibench.seeds import data_address, fit_address, stream
+from cibench.seeds import data_address, fit_address, stream, unchanged_random_states
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -92,7 +92,7 @@ def run_block(block: Block, note: Note = lambda _replicate, _entrant: None) -> R
     started = perf_counter()
     bench = _bench(block, note)
     rows: list[dict[str, Any]] = []
-    with threadpool_limits(limits=1), answer.unchanged_random_states():
+    with threadpool_limits(limits=1), unchanged_random_states():
         for replicate in range(block.first, block.first + block.count):
             rows += _replicate(bench, replicate)
     return Result(_table(block, rows), perf_counter() - started)

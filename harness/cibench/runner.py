@@ -32,7 +32,7 @@ def execute(
     Raises BadInput, with nothing written, where the folder is not empty or a plug-in cannot be
     imported by worker processes.
     """
-    modules = libraries(suite)
+    modules = suite.libraries
     plugins = (*suite.plugins, *_own_modules(suite)) if isolate else suite.plugins
     store.check_free(folder)
     population = [tuple(truths(cell.scenario).items()) for cell in suite.cells]
@@ -53,28 +53,18 @@ def execute(
             parts.append((block.first, result.table))
             _count(progress, suite.cells[block.cell], result)
             listen(progress)
-            if sum(table.num_rows for _, table in parts) == _expected(suite, block.cell):
+            if (
+                sum(table.num_rows for _, table in parts)
+                == suite.replicates * suite.cells[block.cell].rows
+            ):
                 store.write_cell(folder, block.cell, tables.pop(block.cell))
     store.finish(folder, progress.done)
 
 
-def libraries(suite: Suite) -> list[str]:
-    """Return the import names of the libraries that the suite's estimators use, sorted."""
-    return sorted({u for name in suite.estimators for u in registry.find_estimator(name).uses})
-
-
-def _expected(suite: Suite, cell: int) -> int:
-    entrants = suite.cells[cell].entrants
-    return suite.replicates * sum(len(suite.cells[cell].asked(e.estimator)) for e in entrants)
-
-
 def _count(progress: Progress, cell: Cell, result: Result) -> None:
-    import pyarrow.compute as pc
-
-    status = result.table.column("status")
+    status = result.table.column("status").to_pylist()
     progress.done += len(status)
-    answered = pc.sum(pc.is_in(status, pc.pa.array(["ok", "declined"]))).as_py() or 0
-    progress.failures += len(status) - answered
+    progress.failures += sum(s not in ("ok", "declined") for s in status)
     progress.cell = str(cell)
 
 

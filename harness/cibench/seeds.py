@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+from collections.abc import Iterator
 from hashlib import blake2b
 
 import numpy as np
@@ -42,3 +44,14 @@ def seed_global_state(address: tuple[Part, ...]) -> None:
     number = int.from_bytes(digest("global", *address)[:4], "little")
     random.seed(number)
     np.random.seed(number)  # noqa: NPY002 - the legacy state is what those libraries read
+
+
+@contextlib.contextmanager
+def unchanged_random_states() -> Iterator[None]:
+    """Give the caller's global random states back as they were."""
+    state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(state)
+        np.random.set_state(numpy_state)  # noqa: NPY002

@@ -36,7 +36,6 @@ def check_free(folder: Path) -> None:
 def create(folder: Path, suite: Suite) -> None:
     """Lay out a new run folder with all but the rows."""
     from cibench import catalogue, provenance
-    from cibench.runner import libraries
 
     described = catalogue.describe(suite.scenarios, suite.estimators)
     manifest = {
@@ -50,7 +49,7 @@ def create(folder: Path, suite: Suite) -> None:
         "expected_rows": suite.expected_rows,
         "stored_rows": 0,
         "protocol": provenance.protocol(suite),
-        "versions": provenance.versions(libraries(suite)),
+        "versions": provenance.versions(suite.libraries),
         **provenance.machine(),
         "sources": provenance.sources(suite),
         "declined": [refusal._asdict() for refusal in suite.refusals],

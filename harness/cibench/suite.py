@@ -69,6 +69,11 @@ class Cell:
         found = registry.find_estimator(estimator)
         return found.asked(self.scenario) if found.kind == "estimate" else (None,)
 
+    @property
+    def rows(self) -> int:
+        """Return how many rows one replicate of the cell has."""
+        return sum(len(self.asked(entrant.estimator)) for entrant in self.entrants)
+
     def __str__(self) -> str:
         dial, setting = self.moved
         at = f" {dial}={setting:g}" if dial else ""
@@ -147,9 +152,12 @@ class Suite:
     @property
     def expected_rows(self) -> int:
         """Return how many replicate rows a complete run of this suite stores."""
-        return self.replicates * sum(
-            len(cell.asked(entrant.estimator)) for cell in self.cells for entrant in cell.entrants
-        )
+        return self.replicates * sum(cell.rows for cell in self.cells)
+
+    @property
+    def libraries(self) -> list[str]:
+        """Return the import names of the libraries that the estimators use, sorted."""
+        return sorted({u for name in self.estimators for u in registry.find_estimator(name).uses})
 
     def as_toml(self) -> str:
         """Return the text of a suite file that reads back as this suite."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from difflib import SequenceMatcher
 from typing import TypeVar
@@ -125,17 +123,6 @@ def same_bits(one: Array, other: Array) -> bool:
     if a.dtype != b.dtype or a.shape != b.shape:
         return False
     return a.tolist() == b.tolist() if a.dtype == object else a.tobytes() == b.tobytes()
-
-
-@contextmanager
-def kept_random_states() -> Iterator[None]:
-    """Give the global states of `random` and `numpy.random` back as they were."""
-    plain, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 - what is guarded
-    try:
-        yield
-    finally:
-        random.setstate(plain)
-        np.random.set_state(legacy)  # noqa: NPY002 - what is guarded
 
 
 def module_doc(module: str) -> str:

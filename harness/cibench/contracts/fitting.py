@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from cibench.contracts.common import UNITS, kept_random_states, small_draw
+from cibench.contracts.common import UNITS, small_draw
 from cibench.design import Scenario
 from cibench.method import Estimator
 from cibench.model import Draw, Problem
-from cibench.seeds import seed_global_state, stream
+from cibench.seeds import seed_global_state, stream, unchanged_random_states
 
 LEVEL = 0.95
 
@@ -69,7 +69,7 @@ def _contained() -> Iterator[None]:
     sink, folder, environment = io.StringIO(), Path.cwd(), dict(os.environ)
     tongue = locale.setlocale(locale.LC_ALL)
     with (
-        kept_random_states(), np.errstate(), warnings.catch_warnings(), threadpool_limits(1),
+        unchanged_random_states(), np.errstate(), warnings.catch_warnings(), threadpool_limits(1),
         redirect_stdout(sink), redirect_stderr(sink),
     ):  # fmt: skip
         warnings.simplefilter("ignore")

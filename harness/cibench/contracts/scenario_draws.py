@@ -11,7 +11,6 @@ from cibench.contracts.common import (
     arrays,
     at_defaults,
     difference,
-    kept_random_states,
     label,
     require,
     same_bits,
@@ -20,7 +19,7 @@ from cibench.contracts.common import (
 )
 from cibench.design import Scenario
 from cibench.model import Array, Draw
-from cibench.seeds import seed_global_state
+from cibench.seeds import seed_global_state, unchanged_random_states
 
 COPY = 1 - 1e-9
 """From which correlation on a column counts as a copy of a latent array."""
@@ -110,7 +109,7 @@ def check_treatment_varies(scenario: Scenario) -> None:
 def check_repeatable(scenario: Scenario) -> None:
     """Demand the same draw from the same address, to the bit, and another from another."""
     for at in settings(scenario):
-        with kept_random_states():
+        with unchanged_random_states():
             first, again = _seeded(at, "same"), _seeded(at, "same")
         differs = difference(arrays(first), arrays(again))
         require(differs is None, label(at), f"{differs} differs when drawn twice from one address")
@@ -122,7 +121,7 @@ def check_repeatable(scenario: Scenario) -> None:
 def check_own_randomness(scenario: Scenario) -> None:
     """Demand that a draw neither reads nor moves `random` and `numpy.random`, only its rng."""
     for at in settings(scenario):
-        with kept_random_states():
+        with unchanged_random_states():
             first, again, other = (_seeded(at, seed) for seed in ("same", "same", "other"))
             seed_global_state(("same",))
             before = _states()
