@@ -53,10 +53,8 @@ def execute(
             parts.append((block.first, result.table))
             _count(progress, suite.cells[block.cell], result)
             listen(progress)
-            if (
-                sum(table.num_rows for _, table in parts)
-                == suite.replicates * suite.cells[block.cell].rows
-            ):
+            wanted = suite.replicates * suite.cells[block.cell].rows
+            if sum(table.num_rows for _, table in parts) == wanted:
                 store.write_cell(folder, block.cell, tables.pop(block.cell))
     store.finish(folder, progress.done)
 
