@@ -14,6 +14,7 @@ import numpy as np
 from cibench import Declined, Estimand, Estimate, Problem, Target, estimator
 
 from ._did import CONDITIONAL, adopters, seed
+from ._doubleml import classifier, estimate, regressor, split
 
 ATT = (Estimand.ATT,)
 NEEDS = ("unit", "time", "cohort", "covariates")
@@ -21,16 +22,7 @@ NEEDS = ("unit", "time", "cohort", "covariates")
 
 def _learners(learner: str, seed: int) -> dict[str, Any]:
     """Return the learners of the outcome's change and of the propensity, seeded."""
-    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-    from sklearn.linear_model import LinearRegression, LogisticRegression
-
-    if learner == "linear":
-        logit = LogisticRegression(C=np.inf, max_iter=1000)
-        return {"ml_g": LinearRegression(), "ml_m": logit}
-    if learner != "forest":
-        raise ValueError(f"no learner named '{learner}'; there are 'linear' and 'forest'")
-    options = {"n_estimators": 100, "min_samples_leaf": 5, "random_state": seed}
-    return {"ml_g": RandomForestRegressor(**options), "ml_m": RandomForestClassifier(**options)}
+    return {"ml_g": regressor(learner, seed), "ml_m": classifier(learner, seed)}
 
 
 def _data(problem: Problem, folds: int) -> Any:
@@ -45,17 +37,7 @@ def _data(problem: Problem, folds: int) -> Any:
 
 def _split(model: Any, folds: int, seed: int) -> None:
     """Hand a model its folds, which hold treated units and controls in like shares."""
-    from sklearn.model_selection import StratifiedKFold
-
-    group = model.data_subset["G_indicator"].to_numpy()
-    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
-    model.set_sample_splitting([list(splitter.split(np.zeros(group.size), group))])
-
-
-def _estimate(framework: Any, level: float, row: int = 0) -> Estimate:
-    low, high = framework.confint(level=level).to_numpy()[row]
-    value, se, p = framework.thetas[row], framework.ses[row], framework.pvals[row]
-    return Estimate(float(value), float(se), float(low), float(high), p_value=float(p))
+    split(model, model.data_subset["G_indicator"].to_numpy(), folds, seed)
 
 
 @estimator(
@@ -76,7 +58,7 @@ def binary(
         n_folds=folds, draw_sample_splitting=False,
     )  # fmt: skip
     _split(model, folds, seed(rng))
-    return _estimate(model.fit().framework, problem.level)
+    return estimate(model.fit().framework, problem.level)
 
 
 def _cells(data: Any) -> list[tuple[int, int, int]]:
@@ -112,5 +94,5 @@ def multi(
         if wanted.any():
             shares = sizes * wanted / (sizes * wanted).sum()
             total = reduce(add, (f * w for f, w in zip(frameworks, shares, strict=True)))
-            answers[target] = _estimate(total, problem.level)
+            answers[target] = estimate(total, problem.level)
     return answers

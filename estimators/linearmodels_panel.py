@@ -62,25 +62,47 @@ def twfe(problem: Problem, rng: np.random.Generator) -> Estimate:
 
 @estimator(
     "panel/twfe-clustered", targets=(Estimand.ATT,), needs=("unit", "time"),
-    assumes=(*ASSUMES, "constant effects"), uses=("linearmodels",),
+    assumes=(*ASSUMES, "constant effects", "many clusters"), uses=("linearmodels",),
 )  # fmt: skip
 def twfe_clustered(
-    problem: Problem, rng: np.random.Generator, *, count_effects: bool = True
-) -> Estimate:
+    problem: Problem, rng: np.random.Generator, *,
+    count_effects: bool = True, debiased: bool = True,
+) -> Estimate:  # fmt: skip
     """Fit unit and period fixed effects with errors clustered by unit.
 
     The library counts the unit effects as parameters although they lie within clusters: its errors
     are too large by sqrt(T / (T - 1)), with two periods by 1.41. `count_effects=False` does not.
+    `debiased=False` takes normal limits; with both there is no correction at all.
     """
     return _twfe(
         problem, cov_type="clustered", cluster_entity=True, auto_df=count_effects,
-        count_effects=count_effects,
+        count_effects=count_effects, debiased=debiased,
     )  # fmt: skip
 
 
 @estimator(
-    "panel/first-difference", targets=(Estimand.ATT,), needs=("unit", "time"),
+    "panel/twfe-few-clusters", targets=(Estimand.ATT,), needs=("unit", "time"),
     assumes=(*ASSUMES, "constant effects"), uses=("linearmodels",),
+)  # fmt: skip
+def twfe_few_clusters(
+    problem: Problem, rng: np.random.Generator, *, student: bool = True
+) -> Estimate:
+    """Correct clustered errors for the number of clusters G, with limits of Student's t(G - 1).
+
+    The correction called CR1: G/(G - 1) (n - 1)/(n - k), all effects counted in k. Without
+    `student` the limits are normal.
+    """
+    corrected = {"count_effects": True, "debiased": True, "group_debias": True}
+    fit = _twfe(problem, cov_type="clustered", cluster_entity=True, auto_df=False, **corrected)
+    units = np.unique(problem.columns[problem.roles.unit]).size
+    if fit.value is None or fit.se is None or units < 2:
+        raise Declined("one unit is one cluster: there is no error to estimate")
+    return Estimate.wald(fit.value, fit.se, problem.level, df=units - 1 if student else None)
+
+
+@estimator(
+    "panel/first-difference", targets=(Estimand.ATT,), needs=("unit", "time"),
+    assumes=(*ASSUMES, "constant effects", "many clusters"), uses=("linearmodels",),
 )  # fmt: skip
 def first_difference(problem: Problem, rng: np.random.Generator) -> Estimate:
     """Regress changes on changes of treatment and periods, with errors clustered by unit."""
@@ -98,7 +120,7 @@ def first_difference(problem: Problem, rng: np.random.Generator) -> Estimate:
 
 @estimator(
     "panel/twfe-driscoll-kraay", targets=(Estimand.ATT,), needs=("unit", "time"),
-    assumes=(*ASSUMES, "constant effects"), uses=("linearmodels",),
+    assumes=(*ASSUMES, "constant effects", "many periods"), uses=("linearmodels",),
 )  # fmt: skip
 def twfe_driscoll_kraay(
     problem: Problem, rng: np.random.Generator, *, bandwidth: int | None = None

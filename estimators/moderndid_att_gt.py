@@ -105,7 +105,8 @@ def _conditional(
 
 @estimator(
     "did/att-gt-dr", targets=ATT, needs=(*NEEDS, "covariates"),
-    assumes=(*CONDITIONAL, COMPOSED), uses=("moderndid",),
+    assumes=(*CONDITIONAL, COMPOSED, "outcome model correct or propensity model correct"),
+    uses=("moderndid",),
 )  # fmt: skip
 def doubly_robust(
     problem: Problem, rng: np.random.Generator, *,

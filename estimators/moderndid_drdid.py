@@ -14,6 +14,7 @@ from ._did import CONDITIONAL
 
 NEEDS = ("unit", "time", "covariates")
 OUTCOME, PROPENSITY = "outcome model correct", "propensity model correct"
+EITHER = f"{OUTCOME} or {PROPENSITY}"
 
 
 def _wide(problem: Problem) -> tuple[Array, Array, Array, Array]:
@@ -71,7 +72,8 @@ def ipw_normalised(
 
 
 @estimator(
-    "drdid/dr", targets=(Estimand.ATT,), needs=NEEDS, assumes=CONDITIONAL, uses=("moderndid",),
+    "drdid/dr", targets=(Estimand.ATT,), needs=NEEDS, assumes=(*CONDITIONAL, EITHER),
+    uses=("moderndid",),
 )  # fmt: skip
 def doubly_robust(
     problem: Problem, rng: np.random.Generator, *, trim_level: float = 0.995
@@ -81,8 +83,8 @@ def doubly_robust(
 
 
 @estimator(
-    "drdid/dr-improved", targets=(Estimand.ATT,), needs=NEEDS, assumes=CONDITIONAL,
-    uses=("moderndid",),
+    "drdid/dr-improved", targets=(Estimand.ATT,), needs=NEEDS,
+    assumes=(*CONDITIONAL, EITHER), uses=("moderndid",),
 )  # fmt: skip
 def doubly_robust_improved(
     problem: Problem, rng: np.random.Generator, *, trim_level: float = 0.995

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ATT = (Estimand.ATT,)
 NEEDS = ("unit", "time", "cohort")
+CLUSTERS = "many clusters"
 
 
 def _names(problem: Problem) -> dict[str, str]:
@@ -29,7 +30,8 @@ def _names(problem: Problem) -> dict[str, str]:
 
 
 @estimator(
-    "did/did2s", targets=ATT, horizons=ATT, needs=NEEDS, assumes=UNCONDITIONAL, uses=("pyfixest",),
+    "did/did2s", targets=ATT, horizons=ATT, needs=NEEDS, assumes=(*UNCONDITIONAL, CLUSTERS),
+    uses=("pyfixest",),
 )  # fmt: skip
 def did2s(problem: Problem, rng: np.random.Generator) -> Mapping[Target, Estimate]:
     """Fit unit and period effects to untreated rows, then average the residuals (Gardner 2022)."""
@@ -58,7 +60,7 @@ def did2s(problem: Problem, rng: np.random.Generator) -> Mapping[Target, Estimat
 
 @estimator(
     "did/lpdid", targets=ATT, horizons=ATT, needs=NEEDS,
-    assumes=(*UNCONDITIONAL, "constant effects"), uses=("pyfixest",),
+    assumes=(*UNCONDITIONAL, CLUSTERS, "constant effects"), uses=("pyfixest",),
 )  # fmt: skip
 def lpdid(problem: Problem, rng: np.random.Generator) -> Mapping[Target, Estimate]:
     """Regress long changes on adoption among adopters and the untreated (Dube and others 2023).
@@ -91,7 +93,7 @@ def _shares(frame: "pd.DataFrame", cells: "pd.DataFrame", horizon: int | None) -
 
 
 @estimator(
-    "did/saturated", targets=ATT, horizons=ATT, needs=NEEDS, assumes=UNCONDITIONAL,
+    "did/saturated", targets=ATT, horizons=ATT, needs=NEEDS, assumes=(*UNCONDITIONAL, CLUSTERS),
     uses=("pyfixest",),
 )  # fmt: skip
 def saturated(problem: Problem, rng: np.random.Generator) -> Mapping[Target, Estimate]:

@@ -15,6 +15,11 @@ ASSUMES = (
     "running variable measured without error", "independent errors",
 )  # fmt: skip
 SHARP, NEEDS = (Estimand.ATE_AT_CUTOFF,), ("running", "cutoff")
+FITS = {
+    1: "outcome at most linear", 2: "outcome at most quadratic", 3: "outcome at most cubic",
+    4: "outcome at most quartic", 5: "no powers beyond the fifth",
+}  # fmt: skip
+"""What a polynomial of each order assumes of the mean outcome on either side of the cutoff."""
 
 
 def _first_coefficient(
@@ -45,17 +50,20 @@ def _fit(problem: Problem, order: int, weights: np.ndarray) -> Estimate:
 
 @estimator(
     "rd/global-polynomial", targets=SHARP, needs=NEEDS,
-    assumes=(*ASSUMES, "the polynomial fits globally"), uses=("statsmodels",),
+    assumes=(*ASSUMES, FITS[4]), uses=("statsmodels",),
 )  # fmt: skip
 def global_polynomial(problem: Problem, rng: np.random.Generator, *, order: int = 4) -> Estimate:
-    """Fit one polynomial of the given order to all rows on either side of the cutoff."""
+    """Fit one polynomial of the given order to all rows on either side of the cutoff.
+
+    What is assumed is that of the default order; `rd/global-polynomial-1` to `-5` assume their own.
+    """
     return _fit(problem, order, np.ones(problem.running.size))
 
 
 def _of_order(order: int) -> None:
     @estimator(
         f"rd/global-polynomial-{order}", targets=SHARP, needs=NEEDS,
-        assumes=(*ASSUMES, "the polynomial fits globally"), uses=("statsmodels",),
+        assumes=(*ASSUMES, FITS[order]), uses=("statsmodels",),
     )  # fmt: skip
     def global_polynomial_of_order(problem: Problem, rng: np.random.Generator) -> Estimate:
         """Fit one polynomial of the order in the name to all rows on either side."""

@@ -27,6 +27,7 @@ class RepeatedCrossSections(Scenario):
     estimand = Estimand.ATT
     roles = Roles(covariates=("x",), time="time", cohort="cohort")
     reference = "Hong (2013), Journal of Applied Econometrics 28; Sant'Anna and Xu (2023)"
+    violates = ("no confounding",)
 
     effect: float = parameter(0.5, unit="s.d. of the error")
     gap: float = parameter(1.0, unit="s.d. of the error")

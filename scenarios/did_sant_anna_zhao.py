@@ -28,6 +28,8 @@ from numpy.typing import NDArray
 
 from cibench import Draw, Estimand, Roles, Scenario, dial, parameter, scenario
 
+OUTCOME, PROPENSITY = "outcome model correct", "propensity model correct"
+ALWAYS = ("trends do not depend on covariates", "no confounding")
 Floats = NDArray[np.float64]
 MEANS = np.array([np.exp(0.125), 10.0, 0.21887, 402.0])
 SDS = np.array([np.sqrt((np.exp(0.25) - 1) * np.exp(0.25)), 0.54164, 0.04453, 56.63891])
@@ -98,12 +100,14 @@ class SantAnnaZhao(Scenario):
 class BothRight(SantAnnaZhao):
     """Design 1: what the analyst sees drives both outcome and treatment."""
 
+    violates = ALWAYS
+
     outcome_misfit: float = dial(
-        default=0, grid=(0.1, 0.5, 1.0), within=(0, 1), breaks="outcome model correct",
+        default=0, grid=(0.1, 0.5, 1.0), within=(0, 1), breaks=OUTCOME,
         unit="share of X in what drives the outcome, the rest is Z",
     )  # fmt: skip
     propensity_misfit: float = dial(
-        default=0, grid=(0.25, 0.5, 1.0), within=(0, 1), breaks="propensity model correct",
+        default=0, grid=(0.25, 0.5, 1.0), within=(0, 1), breaks=PROPENSITY,
         unit="share of X in what drives the treatment, the rest is Z",
     )  # fmt: skip
 
@@ -116,6 +120,8 @@ class BothRight(SantAnnaZhao):
 class OutcomeRight(SantAnnaZhao):
     """Design 2: a propensity that is logistic in Z is wrong."""
 
+    violates = (PROPENSITY, *ALWAYS)
+
     def driven_by_x(self) -> tuple[float, float]:
         """Return that X drives the treatment."""
         return 0.0, 1.0
@@ -125,6 +131,8 @@ class OutcomeRight(SantAnnaZhao):
 class PropensityRight(SantAnnaZhao):
     """Design 3: an outcome that is linear in Z is wrong."""
 
+    violates = (OUTCOME, *ALWAYS)
+
     def driven_by_x(self) -> tuple[float, float]:
         """Return that X drives the outcome."""
         return 1.0, 0.0
@@ -133,6 +141,8 @@ class PropensityRight(SantAnnaZhao):
 @scenario("did/sant-anna-zhao-4")
 class NeitherRight(SantAnnaZhao):
     """Design 4: neither model in Z is right; no method that uses them is valid."""
+
+    violates = (OUTCOME, PROPENSITY, *ALWAYS)
 
     def driven_by_x(self) -> tuple[float, float]:
         """Return that X drives both."""

@@ -45,6 +45,7 @@ class Staggered(Scenario):
     estimand = Estimand.ATT
     roles = Roles(unit="unit", time="time", cohort="cohort", cluster="unit")
     reference = "Baker, Larcker and Wang (2022), JFE 144; Goodman-Bacon (2021), JoE 225"
+    violates = ("no confounding",)
 
     effect: float = parameter(0.5, unit="s.d. of the error, the first cohort's at adoption")
     gap: float = parameter(0.5, unit="s.d. of the error by which a cohort stands above the next")

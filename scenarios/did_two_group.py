@@ -31,6 +31,7 @@ class TwoGroup(Scenario):
     estimand = Estimand.ATT
     roles = Roles(unit="unit", time="time", cohort="cohort", cluster="unit")
     reference = "Bertrand, Duflo and Mullainathan (2004), QJE 119; Roth et al. (2023), JoE 235"
+    violates = ("no confounding",)
 
     effect: float = parameter(0.5, unit="s.d. of the error")
     gap: float = parameter(1.0, unit="s.d. of the error")

@@ -31,6 +31,7 @@ class TwoPeriod(Scenario):
     estimand = Estimand.ATT
     roles = Roles(covariates=("x",), unit="unit", time="time", cohort="cohort", cluster="unit")
     reference = "Roth, Sant'Anna, Bilinski and Poe (2023), JoE 235, sections 2 and 4"
+    violates = ("no confounding",)
 
     effect: float = parameter(0.5, unit="s.d. of the error")
     gap: float = parameter(1.0, unit="s.d. of the error")

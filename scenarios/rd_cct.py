@@ -24,6 +24,12 @@ import numpy as np
 
 from cibench import Draw, Estimand, Roles, Scenario, dial, parameter, scenario
 
+CURVED = (
+    "negligible smoothing bias", "smoothing bias known without noise", "outcome at most linear",
+    "outcome at most quadratic", "outcome at most cubic", "outcome at most quartic",
+)  # fmt: skip
+"""What a mean outcome of order five, steep next to the cutoff, breaks with every dial at rest."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cct(Scenario):
@@ -76,6 +82,8 @@ def _normal_quantile(share: float) -> float:
 class Lee(Cct):
     """Model 1: mild curvature, an effect of a third of the noise's standard deviation."""
 
+    violates = CURVED
+
     left = (0.48, 1.27, 7.18, 20.21, 21.54, 7.33)
     right = (0.48, 0.84, -3.00, 7.99, -9.01, 3.56)
 
@@ -83,6 +91,8 @@ class Lee(Cct):
 @scenario("rd/cct-2")
 class LudwigMiller(Cct):
     """Model 2: steep slopes and strong curvature above the cutoff, a large negative effect."""
+
+    violates = (*CURVED, "the fit carries over the hole")
 
     left = (3.71, 2.30, 3.28, 1.45, 0.23, 0.03)
     right = (3.71, 18.49, -54.81, 74.30, -45.02, 9.83)
@@ -92,6 +102,8 @@ class LudwigMiller(Cct):
 @scenario("rd/cct-3")
 class ModifiedLee(Cct):
     """Model 3: model 1 with the curvature near the cutoff altered."""
+
+    violates = CURVED
 
     left = (0.48, 1.27, -0.5 * 7.18, 0.7 * 20.21, 1.1 * 21.54, 1.5 * 7.33)
     right = (0.48, 0.84, -0.1 * 3.00, -0.3 * 7.99, -0.1 * 9.01, 3.56)

@@ -33,6 +33,10 @@ class Clustered(Scenario):
     estimand = Estimand.ATE_AT_CUTOFF
     roles = Roles(running="x", cutoff=0.0, cluster="cluster")
     reference = "Bartalotti and Brummet (2017), Advances in Econometrics 38"
+    violates = (
+        "smoothing bias known without noise", "outcome at most linear",
+        "many clusters near the cutoff",
+    )  # fmt: skip
     binned: ClassVar[bool]
 
     effect: float = parameter(0.5, unit="outcome units")

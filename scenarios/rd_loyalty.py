@@ -38,6 +38,7 @@ class Loyalty(Scenario):
     estimand = Estimand.ATE_AT_CUTOFF
     roles = Roles(running="x", cutoff=5.0, covariates=("age", "bookings", "value", "international"))
     reference = "Imbens and Lemieux (2008), Journal of Econometrics 142; the design is our own"
+    violates = ("smoothing bias known without noise", "outcome at most linear")
 
     effect: float = parameter(1500.0, unit="currency units at the cutoff")
     noise: float = parameter(1000.0, within=(0.0, 1e6), unit="s.d. of the outcome at the cutoff")

@@ -16,8 +16,8 @@ def problem():
     return Problem.of(drawn, ROLES, ASKED)
 
 
-def fit(name, problem):
-    return find_estimator(name).fit(problem, None)
+def fit(name, problem, **options):
+    return find_estimator(name).fit(problem, None, **options)
 
 
 def dummies(problem):
@@ -46,6 +46,26 @@ def test_errors_are_the_sandwich_of_the_residualised_treatment(problem):
     assert fit("panel/twfe", problem).se == pytest.approx(robust * np.sqrt(n / (n - k)), rel=1e-8)
     scale = fit("panel/twfe-clustered", problem).se / clustered
     assert 1 <= scale <= np.sqrt(n / (n - k)) * 1.03
+
+
+def test_clustered_errors_uncorrected_and_corrected_are_the_textbook_sandwich():
+    drawn = find_scenario("did/state-panel")(rho=0.8).draw(6, stream("test", "six states"))
+    problem = Problem.of(drawn, ROLES, ASKED)
+    y, x = (column.reshape(6, 21) for column in (problem.outcome, problem.treatment))
+    y, x = (a - a.mean(0) - a.mean(1)[:, None] + a.mean() for a in (y, x))
+    value = (x * y).sum() / (x * x).sum()
+    meat = ((x * (y - value * x)).sum(1) ** 2).sum()
+    plain = np.sqrt(meat) / (x * x).sum()
+    n, k, units = 126, 27, 6
+    cr1 = np.sqrt(units / (units - 1) * (n - 1) / (n - k))
+    uncorrected = fit("panel/twfe-clustered", problem, count_effects=False, debiased=False)
+    corrected = fit("panel/twfe-few-clusters", problem)
+    normal = fit("panel/twfe-few-clusters", problem, student=False)
+    assert uncorrected.value == pytest.approx(value, rel=1e-9)
+    assert uncorrected.se == pytest.approx(plain, rel=1e-9)
+    assert corrected.se == normal.se == pytest.approx(cr1 * plain, rel=1e-9)
+    reach = [(e.high - e.value) / e.se for e in (uncorrected, normal, corrected)]
+    assert reach == pytest.approx([1.959964, 1.959964, 2.570582], rel=1e-6)
 
 
 def test_first_differences_compare_the_groups_changes_at_adoption(problem):
