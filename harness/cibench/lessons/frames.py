@@ -1,0 +1,255 @@
+"""From a run to frames: for each setting of the slider what the pictures and tables show.
+
+Frames are plain data, so that they can be stored beside the lesson. Each holds the scores of every
+series with their Monte Carlo errors, counts of the estimates in bins, the intervals of the first
+data sets, and the answers for the data sets that can be leafed through.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cibench import registry
+from cibench.errors import BadInput
+from cibench.files import canonical
+from cibench.lessons.lesson import Lesson, Series
+from cibench.model import Array
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cibench.runs import Run
+
+FORMAT = 1
+SHOWN, INTERVALS, BINS, DIGITS = 24, 60, 40, 6
+MEASURES = (
+    "bias", "median_bias", "empirical_se", "se_ratio", "coverage", "coverage_with_failures",
+    "ci_length",
+)  # fmt: skip
+Frames = dict[str, Any]
+
+
+def digest(lesson: Lesson) -> str:
+    """Return the digest of what the lesson's file says of its run: the suite and the views.
+
+    The words are not in it. Nor is the code: `sources` is stored beside it, and a slow test runs a
+    few data sets again where a source has changed since.
+    """
+    spec = {k: v for k, v in lesson.suite().items() if k not in ("plugins", "name")}
+    views = [list(vars(s).values()) for s in lesson.series]
+    settings = [lesson.slider.moves, *lesson.slider.settings]
+    content = [FORMAT, spec, views, settings, lesson.asked, lesson.estimand]
+    return blake2b(canonical(content).encode(), digest_size=8).hexdigest()
+
+
+def sources(lesson: Lesson) -> dict[str, str | None]:
+    """Return the digests of the code of the scenario and of every method."""
+    from cibench.provenance import source_digest
+
+    names = [*lesson.estimators, *filter(None, [lesson.diagnostic])]
+    entries = {lesson.scenario: registry.entry("scenario", lesson.scenario)}
+    entries |= {name: registry.entry("estimator", name) for name in names}
+    return {name: source_digest(entry) for name, entry in entries.items()}
+
+
+def shipped(lesson: Lesson) -> Frames | None:
+    """Return the frames that are stored beside the lesson's file, None where they are not of it."""
+    path = stored_at(lesson)
+    if not path.is_file():
+        return None
+    found: Frames = json.loads(path.read_text(encoding="utf-8"))
+    return found if found.get("digest") == digest(lesson) else None
+
+
+def stored_at(lesson: Lesson) -> Path:
+    """Return where a lesson's frames are stored."""
+    return lesson.path.parent / "frames" / f"{lesson.name}.json"
+
+
+def make(lesson: Lesson, replicates: int = 0, workers: int = 1) -> Frames:
+    """Run the lesson and return its frames; raises BadInput where a method cannot be run."""
+    from cibench.runs import run
+    from cibench.suite import Suite
+
+    suite = Suite.parse(lesson.suite(replicates), where=str(lesson.path))
+    return frames(lesson, run(suite, workers=workers))
+
+
+def frames(lesson: Lesson, run: Run) -> Frames:
+    """Return the frames of a run of the lesson's suite."""
+    rows = rows_of(lesson, run)
+    cuts = [Cut(lesson, rows, run.catalogue, setting) for setting in lesson.slider.settings]
+    edges = _edges(cuts)
+    made: Frames = {
+        "format": FORMAT, "digest": digest(lesson), "replicates": run.manifest["replicates"],
+        "level": run.manifest["level"], "versions": run.manifest["versions"],
+        "made": run.manifest["created"][:10], "sources": sources(lesson),
+        "edges": _rounded([edges[0], edges[-1]]),
+        "frames": [_frame(cut, edges) for cut in cuts],
+    }  # fmt: skip
+    return made
+
+
+def rows_of(lesson: Lesson, run: Run) -> pd.DataFrame:
+    """Return the rows of the lesson's estimand, and those of its diagnostic."""
+    rows = run.replicates
+    meant = rows["estimand"].fillna(lesson.estimand) == lesson.estimand
+    found: pd.DataFrame = rows[rows["horizon"].isna() & meant]
+    return found
+
+
+class Cut:
+    """The rows of one setting, by series, and their scores."""
+
+    def __init__(
+        self, lesson: Lesson, rows: pd.DataFrame, catalogue: Mapping[str, Any], setting: float
+    ) -> None:
+        from cibench.score import score
+
+        self.lesson, self.setting = lesson, setting
+        here = rows[at_setting(lesson, rows, setting)]
+        self.tests = here[here["kind"] == "diagnostic"]
+        self.alarms = score(self.tests, catalogue)
+        self.rows = {series: self._viewed(here, series) for series in lesson.series}
+        tables = {series: score(part, catalogue) for series, part in self.rows.items()}
+        for series, table in tables.items():
+            if len(table) != 1:
+                raise BadInput(f"{lesson.path}: nothing to score for {series} at {setting:g}")
+        self.scores: dict[Series, dict[str, Any]] = {
+            series: {str(k): v for k, v in table.iloc[0].items()}
+            for series, table in tables.items()
+        }
+
+    def _viewed(self, here: pd.DataFrame, series: Series) -> pd.DataFrame:
+        """Return a series' rows as its view has them."""
+        from cibench.lessons import select
+
+        lesson = self.lesson
+        if series.view == "passed":
+            here = select.only_passed(here, lesson.diagnostic)
+        mine = here[here["estimator"] == series.estimator]
+        if lesson.slider.moves == "best_of":
+            mine = select.picked(mine, int(self.setting))
+        if series.view == "asked":
+            away = self.setting if lesson.asked == "distance" else 0.0
+            scenario = lesson.scenario_at(self.setting)
+            mine = select.to(mine, select.truth_of(scenario, lesson.asked, away))
+        return mine.sort_values("replicate", kind="stable")
+
+
+def at_setting(lesson: Lesson, rows: pd.DataFrame, setting: float) -> pd.Series:
+    """Say which rows belong to a setting of the slider."""
+    slider = lesson.slider
+    if slider.moves == "n":
+        return rows["n"] == setting
+    if slider.moves in ("dial", "parameter"):
+        column = "dials" if slider.moves == "dial" else "parameters"
+        return rows[column].map(lambda text: json.loads(text)[slider.name] == setting)
+    if slider.moves == "option":
+        found = rows["options"].map(lambda text: json.loads(text).get(slider.name) == setting)
+        return found | (rows["estimator"] != slider.of)
+    return rows["n"] > 0
+
+
+def _edges(cuts: list[Cut]) -> Array:
+    """Return the bins' edges: wide enough for nearly all estimates of every series and setting."""
+    ends = []
+    for cut in cuts:
+        for series, part in cut.rows.items():
+            tail = 0.01 if cut.scores[series]["moments"] else 0.05
+            found = part["estimate"].to_numpy(dtype=float)
+            found = found[np.isfinite(found)]
+            ends += [float(part["truth"].mean())]
+            ends += np.quantile(found, [tail, 1 - tail]).tolist() if found.size else []
+    low, high = min(ends), max(ends)
+    pad = 0.08 * (high - low) or 1.0
+    return np.linspace(low - pad, high + pad, BINS + 1)
+
+
+def _frame(cut: Cut, edges: Array) -> dict[str, Any]:
+    return {
+        "setting": cut.setting,
+        "series": [_series(cut.scores[s], part, edges) for s, part in cut.rows.items()],
+        "diagnostic": _alarms(cut),
+        "shown": list(_shown(cut)),
+    }
+
+
+def _series(scores: Mapping[str, Any], part: pd.DataFrame, edges: Array) -> dict[str, Any]:
+    """Return a series' scores, its estimates in bins, and its first intervals."""
+    found = part["estimate"].to_numpy(dtype=float)
+    found = found[np.isfinite(found)]
+    counts, _ = np.histogram(found, edges)
+    limits = part[["ci_low", "ci_high", "outside", "truth"]].head(INTERVALS)
+    ends = ("", "_mcse", "_low", "_high")
+    return {
+        "truth": _rounded([scores["truth"], scores["truth_mcse"]]),
+        "moments": bool(scores["moments"]), "replicates": int(scores["replicates"]),
+        "answered": int(scores["answered"]),
+        "scores": {
+            name: _rounded([scores[name + end] for end in ends if name + end in scores])
+            for name in MEASURES
+        },
+        "counts": counts.tolist(),
+        "beyond": [int((found < edges[0]).sum()), int((found > edges[-1]).sum())],
+        "rows": part["replicate"].head(INTERVALS).tolist(),
+        "limits": [
+            [*_rounded([low, high]), bool(outside), bool(_covers(low, high, outside, truth))]
+            for low, high, outside, truth in limits.itertuples(index=False)
+        ],
+    }  # fmt: skip
+
+
+def _covers(low: float, high: float, outside: object, truth: float) -> bool:
+    within = bool(low <= truth <= high)
+    return not (low < truth < high) if outside is True or outside == 1 else within
+
+
+def _alarms(cut: Cut) -> list[float | None] | None:
+    """Return how often the diagnostic raised the alarm: share, error, Wilson limits."""
+    if cut.alarms.empty:
+        return None
+    row = cut.alarms.iloc[0]
+    return _rounded([row[f"rejection{end}"] for end in ("", "_mcse", "_low", "_high")])
+
+
+def _shown(cut: Cut) -> Iterator[dict[str, Any]]:
+    """Yield the data sets that can be leafed through, with every method's answer to each."""
+    methods = [cut.rows[Series(name)].set_index("replicate") for name in cut.lesson.estimators]
+    tests = cut.tests.set_index("replicate")
+    for replicate in methods[0].index[:SHOWN]:
+        answers = [answer(part.loc[replicate]) for part in methods if replicate in part.index]
+        one: dict[str, Any] = {"replicate": int(replicate), "answers": answers}
+        one["hash"] = str(methods[0].loc[replicate, "data_hash"])
+        if replicate in tests.index:
+            test = tests.loc[replicate]
+            alarm = None if test["status"] != "ok" else not bool(test["passed"])
+            one["diagnostic"] = [*_rounded([test["p_value"]]), alarm]
+            if one["diagnostic"][0] is None:
+                one["statistic"] = _rounded([test["statistic"]])[0]
+        yield one
+
+
+def answer(row: Any) -> list[Any]:
+    """Return estimate, limits, whether they are two rays, and whether they hold the truth."""
+    numbers = [row["estimate"], row["ci_low"], row["ci_high"]]
+    covers = _covers(row["ci_low"], row["ci_high"], row["outside"], row["truth"])
+    return [*_rounded(numbers), bool(row["outside"] or False), covers, str(row["reason"] or "")]
+
+
+def _rounded(numbers: list[Any]) -> list[Any]:
+    """Return numbers with six significant digits; None for none, infinities as text."""
+    found: list[Any] = []
+    for x in numbers:
+        value = float("nan") if x is None else float(x)
+        if np.isfinite(value):
+            found.append(float(f"{value:.{DIGITS}g}"))
+        else:
+            found.append(None if np.isnan(value) else ("inf" if value > 0 else "-inf"))
+    return found
