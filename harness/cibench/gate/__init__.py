@@ -1,0 +1,1 @@
+"""Say, as a statistical gate, whether an estimator changed since its baseline was saved."""

@@ -1,0 +1,164 @@
+"""Run a suite again at a baseline's addresses, or take a run, and compare."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cibench.errors import BadInput
+from cibench.gate import provenance
+from cibench.gate.baseline import Baseline
+from cibench.gate.changes import changes
+from cibench.gate.compare import Comparison, compare
+from cibench.gate.pairing import pairs
+from cibench.gate.reading import read_rows
+from cibench.gate.rules import Rules
+from cibench.progress import Progress
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from cibench.runs import Run
+    from cibench.suite import Suite
+
+RUN = "run"
+TWICE = 5
+"""How many replicates are fitted a second time, to see whether the answers are the same."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Say how a suite is run: into which folder, by how many workers, in processes or here."""
+
+    out: Path
+    workers: int = 1
+    isolate: bool = True
+    listen: Callable[[Progress], None] = lambda _: None
+
+
+def check_suite(
+    suite: Suite, baseline: Baseline, rules: Rules, place: Place, *,
+    replicates: int | None = None, paired: bool = True,
+) -> Comparison:  # fmt: skip
+    """Run the suite at the baseline's addresses into `place.out`/run and compare.
+
+    `replicates` may ask for fewer than the baseline has. Without `paired` the suite is run at
+    other addresses: at its own seed where that is another, at the next one where it is not.
+    Raises BadInput where baseline and suite do not belong together, before anything runs.
+    """
+    wanted = baseline.about["replicates"]
+    if paired and (replicates or 0) > wanted:
+        raise BadInput(f"--replicates: baseline {baseline.name} has {wanted}, not {replicates}")
+    suite = suite.with_replicates(replicates or wanted)
+    if not paired and suite.seed == baseline.about["seed"]:
+        spec = {**suite.spec, "seed": suite.seed + 1}
+        suite = replace(suite, seed=suite.seed + 1, spec=spec)
+    provenance.refuse_strangers(baseline, provenance.described(suite), paired=paired)
+    provenance.refuse_missing(baseline, suite)
+    clear(place.out)
+    run = execute(suite, place)
+    found = compare_run(run, baseline, rules, paired=paired)
+    if not paired or not (moved := _changed(found)):
+        return found
+    random = _random(suite, moved, place, [read_rows(run.folder / "replicates")])
+    return compare_run(run, baseline, rules, random=random) if random else found
+
+
+def check_run(
+    run: Run, baseline: Baseline, rules: Rules, place: Place | None = None, *, paired: bool = True
+) -> Comparison:
+    """Compare a run with a baseline.
+
+    With a place the estimators that changed are fitted twice on a few replicates, with the code as
+    it is now, to see whether they are deterministic.
+    """
+    provenance.refuse_strangers(baseline, run.manifest, paired=paired)
+    found = compare_run(run, baseline, rules, paired=paired)
+    if place is None or not paired or not (moved := _changed(found)):
+        return found
+    from cibench.suite import Suite
+
+    try:
+        suite = Suite.read(run.folder / "suite.toml")
+    except BadInput:  # its plug-ins are not here: then nothing can be asked again
+        return found
+    random = _random(suite, moved, place, [])
+    return compare_run(run, baseline, rules, random=random) if random else found
+
+
+def compare_run(
+    run: Run, baseline: Baseline, rules: Rules, *,
+    paired: bool = True, random: frozenset[tuple[str, str]] = frozenset(),
+) -> Comparison:  # fmt: skip
+    """Compare a run's rows with a baseline's; raises BadInput for unpaired rows of equal data."""
+    rows = read_rows(run.folder / "replicates")
+    if not paired:
+        _refuse_equal_data(baseline, rows)
+    heavy = provenance.without_moments(baseline.about["catalogue"], run.catalogue)
+    found = compare(baseline.rows, rows, rules, paired=paired, without_moments=heavy, random=random)
+    told = {**provenance.differences(baseline, run.manifest), "run": str(run.folder)}
+    return replace(found, provenance=told)
+
+
+def execute(suite: Suite, place: Place) -> Run:
+    """Run a suite into the folder `run` of the place."""
+    from cibench.runner import execute as run_suite
+    from cibench.runs import Run
+
+    folder = place.out / RUN
+    run_suite(suite, folder, place.workers, place.isolate, listen=place.listen)
+    return Run(folder)
+
+
+def clear(out: Path) -> None:
+    """Make room for a check's output; raises BadInput for a folder that no check has written."""
+    if out.is_dir() and any(out.iterdir()):
+        if not {path.name for path in out.iterdir()} & {RUN, "verdict.json"}:
+            raise BadInput(f"{out} is not empty and no check wrote it; name another with --out")
+        shutil.rmtree(out)
+
+
+def _changed(found: Comparison) -> set[tuple[str, str]]:
+    """Return the estimators of which a number changed, with their options."""
+    return {
+        (cell.names["estimator"], cell.names["options"])
+        for cell in found.cells
+        if cell.changes is not None and cell.changes.share(0.0) > 0
+    }
+
+
+def _random(
+    suite: Suite, moved: set[tuple[str, str]], place: Place, known: list[pa.Table]
+) -> frozenset[tuple[str, str]]:
+    """Fit again what has moved; return who answers differently at the same address."""
+    cells = []
+    for cell in suite.cells:
+        entrants = tuple(entrant for entrant in cell.entrants if tuple(entrant) in moved)
+        cells += [replace(cell, entrants=entrants)] if entrants else []
+    few = replace(suite, cells=tuple(cells)).with_replicates(min(TWICE, suite.replicates))
+    tables = list(known)
+    while len(tables) < 2:
+        with tempfile.TemporaryDirectory(prefix="cibench-again-") as folder:
+            again = Place(Path(folder), place.workers, place.isolate)
+            tables.append(read_rows(execute(few, again).folder / "replicates"))
+    found = set()
+    for pair in pairs(*tables):
+        name = pair.names["estimator"], pair.names["options"]
+        if name in moved and not pair.why and changes(pair).share(0.0) > 0:
+            found.add(name)
+    return frozenset(found)
+
+
+def _refuse_equal_data(baseline: Baseline, rows: pa.Table) -> None:
+    import pyarrow.compute as pc
+
+    there = pc.is_in(rows["data_hash"].drop_null(), baseline.rows["data_hash"].drop_null())
+    if pc.any(there).as_py():
+        raise BadInput(
+            f"the run has data sets of baseline {baseline.name}: compare them in pairs, or run "
+            "the suite with another seed"
+        )

@@ -1,0 +1,204 @@
+"""The commands `cibench baseline` and `cibench check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cibench.errors import BadInput
+
+if TYPE_CHECKING:
+    from cibench.gate.baseline import Baseline
+    from cibench.gate.check import Place
+    from cibench.gate.compare import Comparison
+    from cibench.gate.rules import Rules
+
+baselines = typer.Typer(help="Save, list and show baselines.", no_args_is_help=True)
+Root = Annotated[Path, typer.Option("--baselines", help="The folder that holds baselines.")]
+HERE = Path("baselines")
+
+ISOLATE = True
+"""Fits run in worker processes, as always from the command line."""
+
+
+@baselines.command("save")
+def save(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    name: Annotated[str, typer.Argument(help="Its name: a path below baselines/.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Replace one of that name.")] = False,
+    root: Root = HERE,
+) -> None:
+    """Save a run as a baseline: a small folder that is committed and works on other machines."""
+    from cibench.gate import baseline
+    from cibench.runs import load
+
+    made = baseline.save(load(run), name, root, replace=replace)
+    size = sum(path.stat().st_size for path in made.folder.iterdir())
+    typer.echo(f"baseline: {made.folder} ({size / 1024:.0f} kB)")
+
+
+@baselines.command("list")
+def list_(root: Root = HERE) -> None:
+    """List the baselines: suite, seed, replicates, when they were made and with which cibench."""
+    from cibench.gate import baseline
+    from cibench.gate.screen import show_baselines
+    from cibench.screen import console
+
+    rows = []
+    for one in baseline.found(root):
+        about = one.about
+        shown = {name: about[name] for name in ("suite", "seed", "replicates", "created")}
+        made = about["versions"].get("cibench", "")
+        rows.append({"baseline": str(one.folder.relative_to(root)), **shown, "cibench": made})
+    show_baselines(console(), rows)
+
+
+@baselines.command("show")
+def show(
+    name: Annotated[str, typer.Argument(help="A baseline's name or folder.")], root: Root = HERE
+) -> None:
+    """Show a baseline: what it was made with, and its scores."""
+    from cibench.gate import baseline
+    from cibench.screen import console, show_table
+
+    found = baseline.load(name, root)
+    about, out = found.about, console()
+    versions = ", ".join(f"{k} {v}" for k, v in about["versions"].items())
+    for what, said in (
+        ("suite", about["suite"]), ("seed", about["seed"]), ("replicates", about["replicates"]),
+        ("created", about["created"]), ("versions", versions), ("platform", about["platform"]),
+        ("Python", about["python"]), ("protocol", about["protocol"]), ("digest", about["digest"]),
+    ):  # fmt: skip
+        out.print(f"{what:10}  {said}", markup=False)
+    out.print("")
+    show_table(found.scores, about["catalogue"])
+
+
+def check(  # noqa: PLR0913, PLR0917 - the options of a command line
+    what: Annotated[str, typer.Argument(metavar="SUITE|RUN", help="A suite, or a run folder.")],
+    against: Annotated[str | None, typer.Option(help="The baseline's name or folder.")] = None,
+    expect: Annotated[
+        bool, typer.Option("--expect", help="Judge declared expectations, without a baseline.")
+    ] = False,
+    power: Annotated[float, typer.Option(help="Chance that --expect settles everything.")] = 0.95,
+    out: Annotated[Path | None, typer.Option(help="Folder [results/check-<name>].")] = None,
+    replicates: Annotated[int | None, typer.Option(help="Fewer than the baseline has.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes [one per core].")] = None,
+    margin: Annotated[list[str] | None, typer.Option(help="MEASURE=NUMBER; repeatable.")] = None,
+    alpha: Annotated[float, typer.Option(help="Chance of any false alarm.")] = 0.002,
+    tolerance: Annotated[float, typer.Option(help="In standard errors; below is equal.")] = 1e-5,
+    fail_on: Annotated[
+        str | None, typer.Option(help="Verdicts that fail, with commas between.")
+    ] = None,
+    unpaired: Annotated[bool, typer.Option("--unpaired", help="Compare other data.")] = False,
+    root: Root = HERE,
+) -> None:
+    """Run a suite again at a baseline's addresses, or take a run, and compare it in pairs.
+
+    With --expect what suite, scenarios and estimators declare is judged, without a baseline. Exit
+    code 0: identical, numerically changed or better, or all as expected; 1: worse or statistically
+    changed, or a surprise; 2: not comparable, or bad input.
+    """
+    if expect == (against is not None):
+        raise BadInput("name a baseline with --against, or judge expectations with --expect")
+    wanted = [v.strip().replace("-", " ") for v in (fail_on or "").split(",") if v.strip()]
+    if against is None:
+        raise typer.Exit(_expected(what, out, workers, replicates, power, wanted))
+    from cibench.gate import baseline
+    from cibench.gate.rules import Rules
+
+    rules = Rules(alpha=alpha, tolerance=tolerance).with_margins(margin or [])
+    rules = rules.failing_on(wanted) if fail_on is not None else rules
+    found = baseline.load(against, root)
+    folder = out or Path("results") / f"check-{found.name.replace('/', '--')}"
+    compared = _compared(what, found, rules, folder, workers, replicates, not unpaired)
+    raise typer.Exit(_close(compared, found, folder))
+
+
+def _expected(
+    what: str, out: Path | None, workers: int | None, replicates: int | None, power: float,
+    wanted: list[str],
+) -> int:  # fmt: skip
+    """Judge expectations, print them and write their files; return the exit code."""
+    from cibench.gate import expect
+    from cibench.gate.check import Place
+    from cibench.gate.expect_told import print_expectations, write_expectations
+    from cibench.runs import load
+    from cibench.screen import console, progress_bar
+    from cibench.suite import Suite
+
+    failing = expect.failing_on(wanted) if wanted else expect.FAILING
+    folder = _run_folder(what, replicates)
+    suite = None if folder else Suite.find(what)
+    name = suite.name if suite else Path(what).name
+    place = Place(out or Path("results") / f"check-{name}", _workers(workers), ISOLATE)
+    if suite is None:
+        found = expect.judged(load(what), failing)
+    else:
+        with progress_bar() as listen:
+            place = Place(place.out, place.workers, ISOLATE, listen)
+            found = expect.check_expectations(
+                suite, place, failing, replicates=replicates, power=power
+            )
+        found.run.write_scores()
+        found.run.write_report()
+    write_expectations(place.out, found)
+    print_expectations(console(), found)
+    return found.exit_code
+
+
+def _run_folder(what: str, replicates: int | None) -> Path | None:
+    """Return the folder of a run, None where a suite is meant."""
+    folder = Path(what) if (Path(what) / "manifest.json").is_file() else None
+    if folder and replicates:
+        raise BadInput("--replicates: a run has the replicates that it has; give a suite")
+    return folder
+
+
+def _compared(
+    what: str, found: Baseline, rules: Rules, folder: Path, workers: int | None,
+    replicates: int | None, paired: bool,
+) -> Comparison:  # fmt: skip
+    from cibench.gate import check as checks
+    from cibench.runs import load
+    from cibench.screen import progress_bar
+    from cibench.suite import Suite
+
+    run_folder = _run_folder(what, replicates)
+    suite = None if run_folder else Suite.find(what)
+    if run_folder and folder.resolve() in (run_folder.resolve(), *run_folder.resolve().parents):
+        raise BadInput(f"--out: {folder} holds the run that is to be checked")
+    with progress_bar() as listen:
+        place: Place = checks.Place(folder, _workers(workers), ISOLATE, listen)
+        if suite is None:
+            assert run_folder is not None
+            return checks.check_run(load(run_folder), found, rules, place, paired=paired)
+        return checks.check_suite(suite, found, rules, place, replicates=replicates, paired=paired)
+
+
+def _workers(workers: int | None) -> int:
+    from cibench.cli import cores
+
+    if workers is not None and workers < 1:
+        raise BadInput(f"--workers: {workers} is not a number of 1 or more")
+    return workers or cores()
+
+
+def _close(compared: Comparison, found: Baseline, folder: Path) -> int:
+    """Print the comparison and write its files; return the exit code."""
+    from cibench.gate.check import RUN, clear
+    from cibench.gate.files import PAGE, write_files
+    from cibench.gate.screen import show as show_comparison
+    from cibench.gate.telling import tell
+    from cibench.screen import console
+
+    if not (folder / RUN).is_dir():
+        clear(folder)  # of what an earlier check left
+    catalogue: dict[str, Any] = found.about["catalogue"]
+    told = tell(compared, catalogue)
+    write_files(folder, compared, told)
+    show_comparison(console(), compared, told)
+    typer.echo(f"page: {(folder / PAGE).resolve()}")
+    return compared.exit_code

@@ -1,0 +1,133 @@
+"""Put two tables of replicate rows side by side: by cell and estimator, then by replicate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cibench.gate.reading import ALSO, NUMBERS, SCORED
+from cibench.measures.answers import Group
+from cibench.model import Array
+from cibench.scoring.cutting import cut
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+HASH = ("hash_high", "hash_low")
+"""The two halves of `data_hash`: a column of floats does not hold 64 bits."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Hold what one estimator answered in one cell, before and after.
+
+    `names` are the `SCORED` keys. With `paired` both groups hold the same replicates in the same
+    order. `why` says why the two cannot be compared, "" where they can.
+    """
+
+    names: Mapping[str, Any]
+    before: Group
+    after: Group
+    paired: bool
+    why: str = ""
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Return the keys as a tuple."""
+        return tuple(self.names[name] for name in SCORED)
+
+
+def pairs(before: pa.Table, after: pa.Table, *, paired: bool = True) -> list[Pair]:
+    """Return a pair for every cell and estimator of either table, in order of first appearance.
+
+    With `paired`, replicates are matched by number, and their data and truths verified to be the
+    same; only replicates of both tables are kept. Without it each side keeps all that it has.
+    """
+    old, new = _groups(before), _groups(after)
+    found = []
+    for key, names in {**_names(old), **_names(new)}.items():
+        one, other = old.get(key), new.get(key)
+        if one is None or other is None:
+            side = "baseline" if one is None else "new run"
+            present = one or other
+            assert present is not None
+            found.append(Pair(names, present[1], present[1], paired, f"the {side} lacks it"))
+        elif paired:
+            found.append(_matched(names, one[1], other[1]))
+        else:
+            found.append(Pair(names, one[1], other[1], paired=False, why=_truths(one[1], other[1])))
+    return found
+
+
+Groups = Mapping[tuple[Any, ...], tuple[dict[str, Any], Group]]
+
+
+def _names(groups: Groups) -> dict[tuple[Any, ...], dict[str, Any]]:
+    return {key: names for key, (names, _) in groups.items()}
+
+
+def _groups(table: pa.Table) -> Groups:
+    import pyarrow.compute as pc
+
+    whole = table["data_hash"]
+    halves = pc.shift_right(whole, 32), pc.bit_wise_and(whole, 0xFFFFFFFF)
+    for name, half in zip(HASH, halves, strict=True):
+        table = table.append_column(name, half)
+    part = cut(table, (*NUMBERS, *ALSO, *HASH))
+    return {
+        tuple(names[name] for name in SCORED): (names, group)
+        for names, group in zip(part.names, part.groups, strict=True)
+    }
+
+
+def _matched(names: Mapping[str, Any], before: Group, after: Group) -> Pair:
+    _, here, there = np.intersect1d(
+        before["replicate"], after["replicate"], assume_unique=True, return_indices=True
+    )
+    one, other = _rows(before, here), _rows(after, there)
+    if not here.size:
+        return Pair(names, before, after, paired=True, why="no replicate is in both")
+    return Pair(names, one, other, paired=True, why=_data(one, other) or _truths(one, other))
+
+
+def _rows(group: Group, rows: Array) -> Group:
+    return {name: column[rows] for name, column in group.items()}
+
+
+def _data(before: Group, after: Group) -> str:
+    """Say how many replicates had other data, "" where none had."""
+    differ = np.zeros(before["replicate"].size, dtype=bool)
+    for name in HASH:
+        differ |= ~_same(before[name], after[name])
+    if not differ.any():
+        return ""
+    first = int(before["replicate"][differ][0])
+    return (
+        f"the data of {int(differ.sum())} of {differ.size} replicates differ (the first is "
+        f"{first}): the scenario, or a library that it draws with, has changed"
+    )
+
+
+def _truths(before: Group, after: Group) -> str:
+    """Say that the truth moved, "" where it did not; one that varies by replicate is of the data.
+
+    A truth found by simulation may move within three of the errors that the two have.
+    """
+    one, other = before["truth"], after["truth"]
+    if not one.size or not other.size or np.isnan(one).all() or np.isnan(other).all():
+        return ""
+    if np.ptp(one) > 0 or np.ptp(other) > 0:
+        same = one.size != other.size or _same(one, other).all()
+        return "" if same else "the truths of the same data differ"
+    errors = (np.nan_to_num(group["truth_mcse"][0]) for group in (before, after))
+    doubt = 3 * np.hypot(*errors)
+    if abs(one[0] - other[0]) <= max(doubt, 1e-12 * abs(one[0])):
+        return ""
+    return f"the truth moved from {one[0]:g} to {other[0]:g}"
+
+
+def _same(one: Array, other: Array) -> Array:
+    return np.asarray((one == other) | (np.isnan(one) & np.isnan(other)))

@@ -1,0 +1,173 @@
+"""What a gate compares, in which unit, and how large a change has to be to matter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from math import log1p
+from types import MappingProxyType
+
+from cibench.errors import BadInput, unknown
+
+
+class Verdict(StrEnum):
+    """Say what became of a measure, a cell or a whole suite, worst first."""
+
+    WORSE = "worse"
+    STATISTICALLY = "statistically changed"
+    NOT_COMPARABLE = "not comparable"
+    BETTER = "better"
+    NUMERICALLY = "numerically changed"
+    IDENTICAL = "identical"
+
+
+WORST_FIRST = tuple(Verdict)
+
+MEANING = {
+    Verdict.WORSE: "bias, standard errors, coverage or failures are worse by more than the margin",
+    Verdict.STATISTICALLY: "something changed by more than its margin, neither for good nor ill",
+    Verdict.NOT_COMPARABLE: "the two sides do not answer the same question on the same data",
+    Verdict.BETTER: "bias, standard errors, coverage or failures are better by more than the "
+    "margin, and that explains whatever else changed",
+    Verdict.NUMERICALLY: "numbers differ, no change beyond a margin is shown",
+    Verdict.IDENTICAL: "every number of every replicate is the same within the tolerance",
+}
+
+
+class Scale(StrEnum):
+    """Say in what a difference is written."""
+
+    SE = "empirical SE"
+    RELATIVE = "per cent"
+    POINTS = "points"
+    PLAIN = ""
+
+
+class Loss(StrEnum):
+    """Say what of a measure is better when smaller."""
+
+    NONE = "none"
+    SIZE = "size"
+    SHORTFALL = "shortfall"
+    ITSELF = "itself"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Describe what is compared: its words, its scale, the default margin and what is worse.
+
+    `explains` are the measures that move with this one: where it gets better they may change.
+    """
+
+    name: str
+    words: str
+    scale: Scale
+    margin: float
+    loss: Loss = Loss.NONE
+    explains: tuple[str, ...] = ()
+
+
+LIMITS = ("lower_limit", "upper_limit", "length", "band_length")
+HELD = ("coverage", "lower_noncoverage", "upper_noncoverage", "rejection")
+
+MEASURES = {
+    m.name: m
+    for m in (
+        Measure("estimate", "mean estimate", Scale.SE, 0.05),
+        Measure("bias", "bias", Scale.SE, 0.05, Loss.SIZE, ("estimate", *HELD)),
+        Measure("std_error", "typical standard error", Scale.RELATIVE, 0.02),
+        Measure("se_ratio", "SE ratio", Scale.RELATIVE, 0.02, Loss.SIZE,
+                ("std_error", *LIMITS, *HELD)),
+        Measure("se_cv", "CV of the SE", Scale.PLAIN, 0.02),
+        Measure("lower_limit", "lower limit below estimate", Scale.SE, 0.05),
+        Measure("upper_limit", "upper limit above estimate", Scale.SE, 0.05),
+        Measure("length", "interval length", Scale.RELATIVE, 0.02),
+        Measure("band_length", "length of the bands", Scale.RELATIVE, 0.02),
+        Measure("coverage", "coverage", Scale.POINTS, 0.01, Loss.SHORTFALL,
+                ("std_error", "se_ratio", *LIMITS, *HELD)),
+        Measure("lower_noncoverage", "truth below the interval", Scale.POINTS, 0.01),
+        Measure("upper_noncoverage", "truth above the interval", Scale.POINTS, 0.01),
+        Measure("rejection", "rejections by p-value", Scale.POINTS, 0.01),
+        Measure("unbounded", "unbounded or empty sets", Scale.POINTS, 0.01),
+        Measure("without_estimate", "answers without an estimate", Scale.POINTS, 0.002),
+        Measure("without_se", "answers without a standard error", Scale.POINTS, 0.002),
+        Measure("without_limits", "answers without limits", Scale.POINTS, 0.002),
+        Measure("moved", "single fits that moved", Scale.POINTS, 0.002),
+        Measure("repeated", "fits with one and the same answer", Scale.POINTS, 0.002),
+        Measure("failure_rate", "failures", Scale.POINTS, 0.002, Loss.ITSELF),
+        Measure("declined", "declined data sets", Scale.POINTS, 0.002),
+    )
+}  # fmt: skip
+"""All that is compared, in the order in which it is shown."""
+
+LEVELS = tuple(m.name for m in MEASURES.values() if m.loss in (Loss.SIZE, Loss.SHORTFALL))
+"""The measures of which better and worse depend on the value before, which errs too."""
+
+FAMILY = len(MEASURES) + len(LEVELS)
+"""How many intervals the rows of one estimator in one cell may need."""
+
+FAILING = (Verdict.WORSE, Verdict.STATISTICALLY)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Hold how strict a gate is.
+
+    `margins` by measure: no change within one fails the gate. `alpha` is the chance that a gate
+    over a whole suite shows a change beyond a margin where there is none. `tolerance`, in
+    standard errors, is what two numbers may differ by and still be the same. `failing` are the
+    verdicts that fail.
+    """
+
+    margins: Mapping[str, float] = field(
+        default_factory=lambda: MappingProxyType({m.name: m.margin for m in MEASURES.values()})
+    )
+    alpha: float = 0.002
+    tolerance: float = 1e-5
+    failing: tuple[Verdict, ...] = FAILING
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha < 1:
+            raise BadInput(f"alpha: {self.alpha:g} is not between 0 and 1")
+        if not 0 <= self.tolerance < float("inf"):
+            raise BadInput(f"tolerance: {self.tolerance:g} is not a number of 0 or more")
+
+    def margin(self, measure: str) -> float:
+        """Return the margin on the scale of the comparison: of a relative change its logarithm."""
+        margin = self.margins[measure]
+        return log1p(margin) if MEASURES[measure].scale is Scale.RELATIVE else margin
+
+    def with_margins(self, given: Iterable[str]) -> Rules:
+        """Return the rules with margins set by texts of the form measure=number.
+
+        Raises BadInput for an unknown measure or a number that is none.
+        """
+        margins = dict(self.margins)
+        for text in given:
+            name, _, number = text.partition("=")
+            if name not in MEASURES:
+                raise BadInput(f"margin {text}: {unknown('measure', name, MEASURES)}")
+            try:
+                margins[name] = float(number)
+            except ValueError as error:
+                raise BadInput(f"margin {text}: '{number}' is not a number") from error
+            if not 0 <= margins[name] < float("inf"):
+                raise BadInput(f"margin {text}: not a number of 0 or more")
+        return replace(self, margins=MappingProxyType(margins))
+
+    def failing_on(self, names: Iterable[str]) -> Rules:
+        """Return the rules that fail on these verdicts; BadInput with the near miss."""
+        known = [str(v) for v in Verdict if v is not Verdict.NOT_COMPARABLE]
+        chosen = []
+        for name in names:
+            if name not in known:
+                raise BadInput(unknown("verdict", name, known))
+            chosen.append(Verdict(name))
+        return replace(self, failing=tuple(chosen))
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the first of `WORST_FIRST` that is among the verdicts, identical of none."""
+    found = set(verdicts)
+    return next((v for v in WORST_FIRST if v in found), Verdict.IDENTICAL)

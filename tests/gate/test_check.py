@@ -1,0 +1,259 @@
+import json
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from cibench.cli import main
+
+PLUGIN = '''
+"""An estimator that is edited between baseline and check."""
+import os
+import numpy as np
+from cibench import Declined, Draw, Estimand, Estimate, Scenario, estimator, scenario
+
+@scenario("made/randomised")
+class Randomised(Scenario):
+    """Y = effect D + e."""
+    estimand = Estimand.ATE
+    reference = "none"
+    effect: float = 0.5
+
+    def truth(self):
+        return self.effect
+
+    def draw(self, n, rng):
+        e, d = rng.normal(size=n) + SHIFT, rng.permutation(np.arange(n) % 2).astype(float)
+        return Draw({"y": self.effect * d + e, "d": d}, e, np.full(n, self.effect))
+
+@estimator("made/difference", targets=(Estimand.ATE,))
+def difference(problem, rng):
+    """Compare the treated with the untreated."""
+    y, d = problem.outcome, problem.treatment
+    value = y[d == 1].mean() - y[d == 0].mean() + BIAS
+    se = FACTOR * np.sqrt(y[d == 1].var() + y[d == 0].var()) / np.sqrt(y.size / 2)
+    return Estimate.wald(value, se, problem.level)
+
+@estimator("made/dice", targets=(Estimand.ATE,))
+def dice(problem, rng):
+    """Add noise of its own that no address decides."""
+    y, d = problem.outcome, problem.treatment
+    fresh = np.random.default_rng(int.from_bytes(os.urandom(8), "little"))
+    value = y[d == 1].mean() - y[d == 0].mean() + DICE * fresh.normal()
+    return Estimate.wald(value, np.sqrt(8 / y.size), problem.level)
+'''
+VALUES = {"SHIFT": "0", "BIAS": "0", "FACTOR": "1", "DICE": "0.02"}
+SUITE = """
+name = "made"
+seed = 5
+replicates = 150
+plugins = ["made.py"]
+[[cells]]
+scenario = "made/randomised"
+n = 40
+parameters = { effect = [0.5, 0.0] }
+estimators = ["made/difference"]
+"""
+RANDOM = SUITE.replace('"made/difference"', '"made/dice"').replace("made.py", "made.py")
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch, shelves):
+    monkeypatch.chdir(tmp_path)
+    # worker processes would import the plug-in anew; here it is edited and read again
+    monkeypatch.setattr("cibench.gate.commands.ISOLATE", False)
+    write(tmp_path)
+    (tmp_path / "made.toml").write_text(SUITE)
+    return tmp_path
+
+
+def write(folder, **values):
+    text = PLUGIN
+    for name, value in {**VALUES, **values}.items():
+        text = text.replace(name, value)
+    (folder / "made.py").write_text(text)
+
+
+@pytest.fixture
+def call(capsys):
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([str(a) for a in arguments])
+        captured = capsys.readouterr()
+        return ended.value.code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def base(place, call):
+    import cibench
+
+    cibench.run("made.toml", out="results/made")
+    assert call("baseline", "save", "results/made", "one")[0] == 0
+    return place
+
+
+def verdict(folder="results/check-one"):
+    return json.loads((Path(folder) / "verdict.json").read_text())
+
+
+def test_the_same_code_is_identical_and_may_be_checked_again(base, call):
+    for _ in range(2):
+        code, out, _ = call("check", "made.toml", "--against", "one")
+        assert (code, out.splitlines()[-2]) == (0, "passed: 2 identical")
+    found = verdict()
+    assert found["verdict"] == "identical" and found["exit_code"] == 0
+    assert [c["changed_share"] for c in found["cells"]] == [0, 0]
+    assert found["provenance"]["run"] == "results/check-one/run"
+
+
+def test_a_run_is_checked_as_a_suite_is(base, call):
+    code, out, _ = call("check", "results/made", "--against", "one", "--out", "there")
+    assert code == 0 and "passed: 2 identical" in out
+    assert not (base / "there" / "run").exists()
+
+
+def test_inflated_standard_errors_fail_the_gate_in_every_output(base, call):
+    write(base, FACTOR="1.1")
+    code, out, _ = call("check", "made.toml", "--against", "one")
+    assert code == 1
+    assert "statistically changed" in out and "+10.0 % (0)" in out
+    assert "cibench replay results/check-one/run --scenario made/randomised --replicate" in out
+    assert "source changed: estimator made/difference" in out
+    found = verdict()
+    assert found["exit_code"] == 1
+    one = {m["measure"]: m for m in found["cells"][0]["measures"]}
+    assert one["std_error"]["difference"] == pytest.approx(0.1)
+    assert one["estimate"]["difference"] == 0
+    assert "made/difference" in found["cells"][0]["changed_most"][0]["replay"]
+    folder = base / "results" / "check-one"
+    suite = ElementTree.parse(folder / "junit.xml").getroot().find("testsuite")
+    assert suite.attrib["failures"] == "2" and len(suite.findall("testcase/failure")) == 2
+    markdown = (folder / "summary.md").read_text()
+    assert markdown.startswith("### ⚠️ cibench: failed: 2 statistically changed")
+    assert "| `made/difference` |" in markdown and "cibench replay" in markdown
+    page = (folder / "verdict.html").read_text()
+    for words in ("<img", "typical standard error", "+10.0 %", "cibench replay", "Margins"):
+        assert words in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_which_verdicts_fail_and_margins_can_be_set(base, call):
+    write(base, FACTOR="1.1")
+    check = ("check", "made.toml", "--against", "one")
+    assert call(*check, "--fail-on", "worse")[0] == 0
+    assert call(*check, "--fail-on", "statistically-changed")[0] == 1
+    wide = [f"--margin={name}=0.5" for name in ("std_error", "se_ratio", "length", "lower_limit",
+                                                "upper_limit", "coverage")]  # fmt: skip
+    assert call(*check, *wide)[0] == 0
+    assert verdict()["verdict"] == "numerically changed"
+
+
+def test_a_growing_bias_is_worse(base, call):
+    write(base, BIAS="1.5")
+    code, out, _ = call("check", "made.toml", "--against", "one", "--replicates", "60")
+    assert code == 1 and "failed: 2 worse" in out
+    assert verdict()["cells"][0]["replicates"] == [60, 60]
+
+
+def test_other_data_of_the_same_addresses_are_not_comparable(base, call):
+    write(base, SHIFT="1")
+    code, out, _ = call("check", "made.toml", "--against", "one")
+    assert code == 2 and "not comparable: 2 not comparable" in out
+    assert "the data of 150 of 150 replicates differ" in out
+    assert verdict()["cells"][0]["why"]
+
+
+def test_an_estimator_that_is_not_deterministic_is_said_to_be(place, call):
+    import cibench
+
+    (place / "made.toml").write_text(RANDOM)
+    cibench.run("made.toml", out="results/made")
+    assert call("baseline", "save", "results/made", "one")[0] == 0
+    for what in ("made.toml", "results/other"):
+        if what == "results/other":
+            cibench.run("made.toml", out="results/other")
+        code, out, _ = call("check", what, "--against", "one")
+        assert code == 0
+        assert "numerically changed" in out and "not deterministic given its stream" in out
+        assert "not deterministic" in verdict()["cells"][0]["notes"][0]
+    write(place, DICE="0.02 + 0.4")  # moves every estimate's noise, and the mean far enough
+    write(place, FACTOR="1", DICE="0.02", BIAS="0")
+    text = (place / "made.py").read_text().replace("fresh.normal()", "fresh.normal() + 0.2")
+    (place / "made.py").write_text(text)
+    assert call("check", "made.toml", "--against", "one")[0] == 1
+
+
+def test_unpaired_takes_other_addresses(base, call):
+    code, out, _ = call("check", "made.toml", "--against", "one", "--unpaired")
+    assert code == 0 and "other data on either side" in out
+    assert verdict()["paired"] is False and verdict()["provenance"]["after"]["seed"] == 6
+    (base / "other.toml").write_text(SUITE.replace("seed = 5", "seed = 77"))
+    write(base, BIAS="1.5")
+    code, _, _ = call("check", "other.toml", "--against", "one", "--unpaired")
+    assert code == 1
+    assert verdict()["provenance"]["after"]["seed"] == 77
+
+
+@pytest.mark.parametrize(
+    ("edit", "arguments", "line"),
+    [
+        (("seed = 5", "seed = 6"), (), "is of seed 5, not 6"),
+        (('name = "made"', 'name = "made2"'), (), "is of the suite made, not made2"),
+        (("seed = 5", "seed = 5\nlevel = 0.9"), (), "is of the level 0.95, not 0.9"),
+        (("n = 40", "n = 44"), (), "have no cell in common"),
+        (("", ""), ("--replicates", "200"), "baseline one has 150, not 200"),
+        (("", ""), ("--margin", "covrage=1"), "did you mean 'coverage'"),
+        (("", ""), ("--alpha", "7"), "alpha: 7 is not between 0 and 1"),
+        (("", ""), ("--against", "onn"), "no baseline named 'onn'; did you mean 'one'?"),
+        (("", ""), ("--fail-on", "wrse"), "did you mean 'worse'"),
+        (("", ""), ("--out", "."), "no check wrote it"),
+        (("", ""), ("--workers", "0"), "--workers: 0 is not"),
+        (("", ""), ("--expect",), "with --against, or judge expectations with --expect"),
+    ],
+)
+def test_bad_input_is_one_line_code_2_and_nothing_written(base, call, edit, arguments, line):
+    (base / "made.toml").write_text(SUITE.replace(*edit))
+    before = {p for p in base.rglob("*") if "__pycache__" not in p.parts}
+    against = () if "--against" in arguments else ("--against", "one")
+    code, out, err = call("check", "made.toml", *against, *arguments)
+    assert (code, out) == (2, "")
+    assert line in err and err.count("\n") == 1
+    assert {p for p in base.rglob("*") if "__pycache__" not in p.parts} == before
+
+
+def test_a_run_is_not_compared_with_itself_as_if_it_were_other_data(base, call):
+    code, _, err = call("check", "results/made", "--against", "one", "--unpaired")
+    assert code == 2 and "compare them in pairs" in err
+    code, _, err = call("check", "results/made", "--against", "one", "--out", "results/made")
+    assert code == 2 and "holds the run" in err
+    code, _, err = call("check", "results/made", "--against", "one", "--replicates", "5")
+    assert code == 2 and "give a suite" in err
+
+
+def test_a_missing_cell_is_not_comparable(base, call):
+    (base / "made.toml").write_text(SUITE.replace("[0.5, 0.0]", "[0.5, 0.1]"))
+    code, out, _ = call("check", "made.toml", "--against", "one")
+    assert code == 2
+    assert "the new run lacks it" in out and "the baseline lacks it" in out
+    assert "2 not comparable, 1 identical" in out
+
+
+def test_list_and_show_tell_what_there_is(base, call):
+    code, out, _ = call("baseline", "list")
+    assert code == 0 and "one" in out and "made" in out
+    code, out, _ = call("baseline", "show", "one")
+    assert code == 0
+    for words in ("made/randomised, n = 40", "digest", "numpy", "made/difference"):
+        assert words in out
+    assert "no baseline here" in call("baseline", "list", "--baselines", "nowhere")[1]
+
+
+def test_the_command_line_checks_in_worker_processes(base, call, monkeypatch):
+    monkeypatch.setattr("cibench.gate.commands.ISOLATE", True)
+    code, out, err = call("check", "made.toml", "--against", "one", "--workers", "2")
+    assert code == 0 and "passed: 2 identical" in out
+    assert "300 of 300 rows" in err
+    assert sys.modules["cibench.gate.commands"].ISOLATE

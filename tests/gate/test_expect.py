@@ -1,0 +1,138 @@
+import json
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from cibench import Suite
+from cibench.cli import main
+from cibench.errors import BadInput
+from cibench.expectations.limits import exact
+from cibench.gate import expect
+
+SUITE = """
+name = "made"
+seed = 5
+replicates = 10
+plugins = ["made.py"]
+[[cells]]
+scenario = "made/randomised"
+n = 60
+dials = { confounding = 1.0 }
+estimators = ["made/difference"]
+[cells.expect.fails]
+"made/difference" = { confounding = 1.0 }
+"""
+PLUGIN = '''
+"""A randomised design that a dial confounds."""
+import numpy as np
+from cibench import Draw, Estimand, Estimate, Scenario, dial, estimator, scenario
+
+@scenario("made/randomised")
+class Randomised(Scenario):
+    """Y = D / 2 + e; with confounding, treated where e is high."""
+    estimand = Estimand.ATE
+    reference = "none"
+    confounding: float = dial(default=0, grid=(0.5, 1.0), within=(0, 1), breaks="no confounding",
+                              unit="share of units that choose by e")
+
+    def truth(self):
+        return 0.5
+
+    def draw(self, n, rng):
+        e, coin, chooses = rng.normal(size=n), rng.permutation(np.arange(n) % 2), rng.random(n)
+        d = np.where(chooses < self.confounding, e > 0, coin).astype(float)
+        return Draw({"y": 0.5 * d + e, "d": d}, e, np.full(n, 0.5))
+
+@estimator("made/difference", targets=(Estimand.ATE,), assumes=("no confounding",))
+def difference(problem, rng):
+    """Compare the treated with the untreated."""
+    y, d = problem.outcome, problem.treatment == 1
+    se = FACTOR * np.sqrt(y[d].var() / d.sum() + y[~d].var() / (~d).sum())
+    return Estimate.wald(y[d].mean() - y[~d].mean(), se, problem.level)
+'''
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, shelves, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("cibench.gate.commands.ISOLATE", False)
+    (tmp_path / "made.toml").write_text(SUITE)
+
+    def run(factor, *arguments):
+        (tmp_path / "made.py").write_text(PLUGIN.replace("FACTOR", factor))
+        with pytest.raises(SystemExit) as ended:
+            main(["check", *map(str, arguments)])
+        captured = capsys.readouterr()
+        return ended.value.code, captured.out, captured.err
+
+    return run
+
+
+def test_what_is_declared_is_shown_with_the_replicates_that_the_power_takes(call, tmp_path):
+    code, out, _ = call("1.0", "made.toml", "--expect")
+    folder = tmp_path / "results" / "check-made"
+    assert code == 0 and "passed: 1 fails as declared, 1 valid as declared" in out
+    verdict = json.loads((folder / "verdict.json").read_text())
+    planned = expect.replicates_for(Suite.read("made.toml"), 0.95)
+    assert verdict["replicates"] == planned and verdict["exit_code"] == 0
+    assert {c["expected"] for c in verdict["cells"]} == {"valid", "fails"}
+    assert (folder / "run" / "report.html").exists()
+    code, out, _ = call("1.0", folder / "run", "--expect", "--out", "again")
+    assert code == 0 and (tmp_path / "again" / "junit.xml").exists()
+
+
+def test_a_surprise_fails_and_stands_in_every_output(call, tmp_path):
+    code, out, _ = call("0.6", "made.toml", "--expect")
+    assert code == 1 and "failed: 1 fails unexpectedly" in out
+    folder = tmp_path / "results" / "check-made"
+    suite = ElementTree.parse(folder / "junit.xml").getroot().find("testsuite")
+    assert suite.attrib["failures"] == "1"
+    assert "fails unexpectedly" in suite.find("testcase/failure").attrib["message"]
+    assert "| fails unexpectedly | made/randomised, n = 60 |" in (folder / "summary.md").read_text()
+
+
+def test_too_few_replicates_are_inconclusive_and_fail_if_asked_to(call):
+    few = ("made.toml", "--expect", "--replicates", "20")
+    assert call("1.0", *few)[0] == 0
+    assert call("1.0", *few, "--fail-on", "inconclusive")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("--power", "1.5"), "--power: 1.5 is not between 0 and 1"),
+        (("--fail-on", "survivs unexpectedly"), "did you mean 'survives unexpectedly'"),
+    ],
+)
+def test_bad_input_is_one_line(call, tmp_path, arguments, line):
+    code, out, err = call("1.0", "made.toml", "--expect", *arguments)
+    assert (code, out) == (2, "") and line in err and err.count("\n") == 1
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_suite_of_which_nothing_is_expected_is_refused(call, tmp_path):
+    plain = SUITE.partition("dials")[0] + 'dials = { confounding = 0.5 }\nvary = "crossed"\n'
+    (tmp_path / "made.toml").write_text(plain + 'estimators = ["made/difference"]\n')
+    code, _, err = call("1.0", "made.toml", "--expect")
+    assert code == 2 and "nothing is expected of any method there" in err
+
+
+@pytest.mark.parametrize("cells", [1, 12])
+def test_the_stated_power_is_that_of_many_runs(cells):
+    floor, alpha, power = 0.9, 0.05 / cells, 0.9
+    replicates = expect.settled_by(floor, 0.95, alpha, 1 - (1 - power) / cells)
+    rng = np.random.default_rng(7)
+
+    def settled(count, coverage):
+        limits = {k: exact(k, count, alpha) for k in range(count + 1)}
+        runs = rng.binomial(count, coverage, size=(2000, cells))
+        above = coverage > floor
+        return np.mean([all(limits[k][0] > floor if above else limits[k][1] < floor for k in run)
+                        for run in runs])  # fmt: skip
+
+    error = np.sqrt(power * (1 - power) / 2000)
+    assert min(settled(replicates, p) for p in (0.95, 0.85)) >= power - 4 * error
+    assert min(settled(int(0.8 * replicates), p) for p in (0.95, 0.85)) < power
+    with pytest.raises(BadInput):
+        expect.failing_on(["valid"])
