@@ -91,6 +91,20 @@ def validity(session: nox.Session) -> None:
 
 
 @nox.session
+def lessons(session: nox.Session) -> None:
+    """Run the lessons whose sources have changed and store their frames beside them."""
+    install(session, "-e", ".[all]")
+    session.run("python", "-m", "cibench.lessons", *session.posargs)
+
+
+@nox.session
+def gallery(session: nox.Session) -> None:
+    """Build all lessons and their index into docs/gallery, a static site."""
+    install(session, "-e", ".[all]")
+    session.run("cibench", "lesson", "--all", "--out", "docs/gallery", *session.posargs)
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Print what the harness costs over a bare loop and what a second worker brings."""
     install(session, "-e", ".")

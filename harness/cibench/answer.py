@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import math
+import signal
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
+from cibench.contain import contained
+from cibench.errors import REASON_LENGTH, one_line, words
 from cibench.method import Estimator
 from cibench.model import Array, Declined, Diagnosis, Estimate, Problem, Target
-from cibench.seeds import Part, seed_global_state, stream
+from cibench.seeds import Part, seed_global_state, stream, untouched
 
-REASON_LENGTH = 300
 NUMBER = (int, float, np.integer, np.floating)
 
 
@@ -41,63 +41,55 @@ class Answer:
 
 @dataclass(frozen=True)
 class Fitted:
-    """Hold what one fit gave: an answer for each target, its warnings and how long it took."""
+    """Hold what one fit gave: an answer for each target, its warnings and how long it took.
+
+    `drew` says whether it drew random numbers, where somebody asked.
+    """
 
     answers: list[Answer]
     warnings: str | None
     seconds: float
+    drew: bool = False
 
 
 def fit(
-    estimator: Estimator, problem: Problem, options: Mapping[str, Any], address: tuple[Part, ...]
-) -> Fitted:
+    estimator: Estimator, problem: Problem, options: Mapping[str, Any], address: tuple[Part, ...],
+    *, watch: bool = False,
+) -> Fitted:  # fmt: skip
     """Run one fit from its address; whatever it raises or returns becomes answers.
 
     The fit gets its own stream, global random states seeded from the address, numpy's error state
-    at its default and no terminal.
+    at its default and no terminal. With `watch` it is noted whether it drew random numbers.
     """
     targets: tuple[Target | None, ...] = problem.targets or (None,)
     rng = stream(*address)
     seed_global_state(address)
-    with _contained() as caught:
-        returned: object
+    with contained() as caught:
         started = perf_counter()
-        try:
-            returned = estimator.fit(problem, rng, **options)
-        except KeyboardInterrupt:
-            raise
-        except Declined as why:
-            returned = Unusable("declined", str(why) or "declined without a reason")
-        except BaseException as error:  # SystemExit too: no estimator ends the run
-            returned = Unusable("failed", one_line(error))
+        returned = _returned(estimator, problem, rng, options)
         seconds = perf_counter() - started
-    answers = [_answer(estimator, returned, target, targets) for target in targets]
-    return Fitted(answers, _digest(caught), seconds)
+        answers = [_answer(estimator, returned, target, targets) for target in targets]
+    drew = watch and not untouched(rng, address)
+    return Fitted(answers, _digest(caught), seconds, drew)
 
 
-@contextlib.contextmanager
-def _contained() -> Iterator[list[warnings.WarningMessage]]:
-    sink = io.StringIO()
-    with (
-        warnings.catch_warnings(record=True) as caught,
-        np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"),
-        contextlib.redirect_stdout(sink),
-        contextlib.redirect_stderr(sink),
-    ):
-        warnings.simplefilter("always")
-        yield caught
-
-
-def one_line(error: BaseException) -> str:
-    """Return an exception's type and message as one line of readable length."""
-    detail = " ".join(str(error).split())
-    name = type(error).__name__
-    return f"{name}: {detail}"[:REASON_LENGTH] if detail else name
+def _returned(
+    estimator: Estimator, problem: Problem, rng: np.random.Generator, options: Mapping[str, Any]
+) -> object:
+    try:
+        return estimator.fit(problem, rng, **options)
+    except Declined as why:
+        return Unusable("declined", words(why) or "declined without a reason")
+    except BaseException as error:  # SystemExit too: no estimator ends the run
+        ctrl_c = isinstance(error, KeyboardInterrupt)
+        if ctrl_c and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            raise  # a worker ignores the signal: there it is the estimator's own
+        return Unusable("failed", one_line(error))
 
 
 def _digest(caught: list[warnings.WarningMessage]) -> str | None:
     """Return the distinct warnings, one a line, each cut to a readable length."""
-    lines = {f"{w.category.__name__}: {' '.join(str(w.message).split())}" for w in caught}
+    lines = {f"{w.category.__name__}: {' '.join(words(w.message).split())}" for w in caught}
     return "\n".join(line[:REASON_LENGTH] for line in sorted(lines)) or None
 
 
@@ -116,6 +108,9 @@ def _answer(
         return Answer(target, "ok", None, _numbers(estimator, one))
     except Unusable as why:
         return Answer(target, why.status, str(why), {})
+    except Exception as error:  # what it returned is the estimator's code, too
+        reason = f"gave an answer that cannot be read: {one_line(error)}"
+        return Answer(target, "failed", reason, {})
 
 
 def _pick(returned: object, target: Target, targets: tuple[Target | None, ...]) -> Estimate:
@@ -161,8 +156,20 @@ def _numbers(estimator: Estimator, given: Estimate) -> dict[str, Any]:
         "estimate": number["value"], "std_error": number["se"], "df": number["df"],
         "ci_low": number["low"], "ci_high": number["high"], "outside": bool(given.outside),
         "band_low": number["band_low"], "band_high": number["band_high"],
-        "p_value": number["p_value"], "statistic": number["statistic"], "draws": given.draws,
+        "p_value": number["p_value"], "statistic": number["statistic"],
+        "draws": _posterior(given.draws),
     }  # fmt: skip
+
+
+def _posterior(draws: object) -> Array | None:
+    if draws is None:
+        return None
+    values = np.asarray(draws, dtype=float)
+    if values.ndim != 1 or not values.size:
+        raise Unusable("failed", f"posterior draws of shape {values.shape}, not a row of numbers")
+    if not np.isfinite(values).all():
+        raise Unusable("nonfinite", "posterior draws are not all finite")
+    return values
 
 
 def _check_limits(low: float | None, high: float | None) -> None:

@@ -7,8 +7,9 @@ depends on its own address alone: how a cell is cut into blocks changes nothing.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,23 +18,27 @@ import numpy as np
 
 from cibench import answer, registry
 from cibench.design import Scenario, configure
+from cibench.errors import one_line
 from cibench.method import Estimator
 from cibench.model import Draw, Problem, Roles, Target, Truth
 from cibench.rows import schema
 from cibench.seeds import data_address, fit_address, stream, unchanged_random_states
+from cibench.suite import NO_REFITS, Refits
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Note = Callable[[int, int], object]
-"""Told the replicate and the place of the entrant before each fit, -1 before the draw."""
+"""Told the replicate and the place of the fit before each fit, -1 before the draw.
+
+The place of an entrant's first fit is the entrant's own, that of refit r the r-th round later.
+"""
 
 
 class Verdict(NamedTuple):
-    """Say of a fit that took its worker down what its row says; entrant -1 is the draw itself."""
+    """Say of a fit that took its worker down what its row says; refit -1 is the draw itself."""
 
-    replicate: int
-    entrant: int
+    refit: int
     status: str
     reason: str
     seconds: float
@@ -41,7 +46,11 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True)
 class Block:
-    """Hold a run of replicates of one cell: `count` of them from `first` on."""
+    """Hold a run of replicates of one cell: `count` of them from `first` on.
+
+    `entrants` are those that are to fit, some of the cell's or all. A block with `verdicts` holds
+    one fit, or replicate, and they are what its rows say of the draw or of some of its refits.
+    """
 
     cell: int
     key: Mapping[str, Any]
@@ -53,6 +62,11 @@ class Block:
     count: int
     plugins: tuple[str, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    refits: Refits = NO_REFITS
+
+    def part(self, first: int, count: int) -> Block:
+        """Return the same block of other replicates."""
+        return replace(self, first=first, count=count)
 
 
 class Result(NamedTuple):
@@ -80,6 +94,7 @@ class _Bench:
     roles: Roles
     entrants: list[_Entrant]
     note: Note
+    threads: Any
 
 
 def run_block(block: Block, note: Note = lambda _replicate, _entrant: None) -> Result:
@@ -87,18 +102,18 @@ def run_block(block: Block, note: Note = lambda _replicate, _entrant: None) -> R
 
     Every fit runs with one BLAS thread: `solve` differs in the last bit between one and two.
     """
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import ThreadpoolController
 
     started = perf_counter()
-    bench = _bench(block, note)
+    bench = _bench(block, note, ThreadpoolController())
     rows: list[dict[str, Any]] = []
-    with threadpool_limits(limits=1), unchanged_random_states():
+    with bench.threads.limit(limits=1), unchanged_random_states():
         for replicate in range(block.first, block.first + block.count):
             rows += _replicate(bench, replicate)
     return Result(_table(block, rows), perf_counter() - started)
 
 
-def _bench(block: Block, note: Note) -> _Bench:
+def _bench(block: Block, note: Note, threads: Any) -> _Bench:
     for plugin in block.plugins:
         registry.load_plugin(plugin)
     fields = json.loads(block.key["parameters"]) | json.loads(block.key["dials"])
@@ -107,46 +122,72 @@ def _bench(block: Block, note: Note) -> _Bench:
     for name, text in block.entrants:
         found = registry.find_estimator(name)
         entrants.append(_Entrant(found, json.loads(text), text, found.asked(scenario)))
-    return _Bench(block, scenario, scenario.assigned_roles(), entrants, note)
+    return _Bench(block, scenario, scenario.assigned_roles(), entrants, note, threads)
 
 
 def _replicate(bench: _Bench, replicate: int) -> list[dict[str, Any]]:
     """Return the rows of one replicate, entrant by entrant."""
     block, roles = bench.block, bench.roles
-    known = {v.entrant: v for v in block.verdicts if v.replicate == replicate}
+    known = {verdict.refit: verdict for verdict in block.verdicts}
     draw = known.get(-1) or _draw(bench, replicate)
     if isinstance(draw, Verdict):
         fits = [(e, _as_fitted(e, draw)) for e in bench.entrants]
         return [row for e, fitted in fits for row in _rows(replicate, e, fitted, {}, None)]
-    shown, data_hash = Problem.of(draw, roles), hash_columns(draw, roles)
+    data_hash = hash_columns(draw, roles)
     truths = {**dict(block.truths), **_sample_truths(draw, bench.entrants)}
     rows = []
-    for place, entrant in enumerate(bench.entrants):
-        if place in known:
-            fitted = _as_fitted(entrant, known[place])
-        else:
-            bench.note(replicate, place)
-            oracle = draw if entrant.estimator.oracle else None
-            problem = Problem(shown.columns, roles, entrant.targets, block.level, oracle)
-            fitted = _fit(bench, replicate, entrant, problem)
-        rows += _rows(replicate, entrant, fitted, truths, data_hash)
+    for first, entrant in enumerate(bench.entrants):
+        for refit in range(1 + _refits(block, replicate, entrant)):
+            if refit in known:
+                fitted = _as_fitted(entrant, known[refit])
+            else:
+                bench.note(replicate, first + refit * len(bench.entrants))
+                fitted = _fit(bench, replicate, refit, entrant, draw)
+            rows += _rows(replicate, entrant, fitted, truths, data_hash, refit)
+            if not (refit or fitted.drew):
+                break  # without randomness of its own every refit would be the same
     return rows
 
 
+def _refits(block: Block, replicate: int, entrant: _Entrant) -> int:
+    """Return how often a fit that draws random numbers is repeated on this data set.
+
+    An oracle's coin is the experiment that it runs, and a diagnostic has no estimate.
+    """
+    method = entrant.estimator
+    ours = method.kind == "estimate" and not method.oracle
+    return block.refits.times if ours and replicate < block.refits.replicates else 0
+
+
 def _draw(bench: _Bench, replicate: int) -> Draw | Verdict:
+    block = bench.block
     bench.note(replicate, -1)
-    name, n = bench.scenario.name, bench.block.key["n"]
     try:
-        return bench.scenario.draw(n, stream(*data_address(bench.block.seed, name, n, replicate)))
+        return draw_replicate(bench.scenario, block.key["n"], block.seed, replicate)
     except Exception as error:
-        reason = f"the scenario could not draw: {answer.one_line(error)}"
-        return Verdict(replicate, -1, "failed", reason, 0.0)
+        return Verdict(-1, "failed", f"the scenario could not draw: {one_line(error)}", 0.0)
 
 
-def _fit(bench: _Bench, replicate: int, entrant: _Entrant, problem: Problem) -> answer.Fitted:
-    block, name = bench.block, entrant.estimator.name
-    address = fit_address(block.seed, block.key["scenario"], block.key["n"], replicate, name)
-    return answer.fit(entrant.estimator, problem, entrant.options, address)
+def draw_replicate(scenario: Scenario, n: int, seed: int, replicate: int) -> Draw:
+    """Draw the data set that belongs to an address."""
+    return scenario.draw(n, stream(*data_address(seed, scenario.name, n, replicate)))
+
+
+def _fit(bench: _Bench, replicate: int, refit: int, entrant: _Entrant, draw: Draw) -> answer.Fitted:
+    block, estimator = bench.block, entrant.estimator
+    key = block.key["scenario"], block.key["n"], replicate, estimator.name, refit
+    problem = Problem.of(draw, bench.roles, entrant.targets, block.level)
+    if estimator.oracle:
+        problem = replace(problem, draw=draw.copy())
+    watch = refit == 0 and _refits(block, replicate, entrant) > 0
+    address, home = fit_address(block.seed, *key), os.getpid()
+    fitted = answer.fit(estimator, problem, entrant.options, address, watch=watch)
+    if os.getpid() != home:  # a fork that the fit let go on; the rows are its parent's to write
+        os._exit(0)
+    for library in bench.threads.lib_controllers:  # a fit may have asked for more
+        if library.num_threads not in (1, None):
+            library.set_num_threads(1)
+    return fitted
 
 
 def _as_fitted(entrant: _Entrant, verdict: Verdict) -> answer.Fitted:
@@ -162,13 +203,13 @@ def _sample_truths(draw: Draw, entrants: list[_Entrant]) -> dict[Target, Truth]:
 
 def _rows(
     replicate: int, entrant: _Entrant, fitted: answer.Fitted,
-    truths: Mapping[Target, Truth], data_hash: int | None,
+    truths: Mapping[Target, Truth], data_hash: int | None, refit: int = 0,
 ) -> list[dict[str, Any]]:  # fmt: skip
     rows = []
     for one in fitted.answers:
         row = {
             "kind": entrant.estimator.kind, "options": entrant.text, "replicate": replicate,
-            "refit": 0, "estimator": entrant.estimator.name, "status": one.status,
+            "refit": refit, "estimator": entrant.estimator.name, "status": one.status,
             "reason": one.reason, "warnings": fitted.warnings, "seconds": fitted.seconds,
             "data_hash": data_hash, **one.numbers,
         }  # fmt: skip
@@ -195,6 +236,13 @@ def hash_columns(draw: Draw, roles: Roles) -> int:
         digest.update(f"{name}:{column.dtype.str}:{column.shape}".encode())
         digest.update(column.tobytes() if column.dtype.hasobject else column.data)
     return int.from_bytes(digest.digest(), "little", signed=True)
+
+
+def first_fits(table: pa.Table) -> int:
+    """Count the rows of first fits: how many refits there are is only known when they are done."""
+    import pyarrow.compute as pc
+
+    return int(pc.sum(pc.equal(table["refit"], 0)).as_py() or 0)
 
 
 def _table(block: Block, rows: list[dict[str, Any]]) -> pa.Table:

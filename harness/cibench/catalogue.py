@@ -21,6 +21,7 @@ def describe_scenario(cls: type[Scenario]) -> dict[str, Any]:
         "roles": {k: v for k, v in asdict(cls.roles).items() if v not in (None, "", ())},
         "reference": cls.reference,
         "moments": cls.moments,
+        "violates": list(cls.violates),
         "dials": {name: asdict(spec) for name, spec in dials(cls).items()},
         "parameters": {name: asdict(spec) for name, spec in parameters(cls).items()},
     }

@@ -1,9 +1,10 @@
-"""The command line: `cibench run`, `list`, `show`, `score`, `report`, `new`, `doctor`."""
+"""The command line: `cibench run`, `status`, `replay`, `plan`, `check`, `list`, `show` and more."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cibench import lesson_commands
 from cibench.errors import BadInput
+from cibench.gate import commands
 
 if TYPE_CHECKING:
     from cibench.runs import Run
@@ -22,7 +25,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 
+app.add_typer(commands.baselines, name="baseline")
+app.command()(commands.check)
+
 UNSCORED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+class Interrupted(Exception):  # noqa: N818 - the user's wish, not an error
+    """Carry the line that says what an interrupted run leaves."""
 
 
 class Shelf(StrEnum):
@@ -31,6 +41,7 @@ class Shelf(StrEnum):
     SCENARIOS = "scenarios"
     ESTIMATORS = "estimators"
     SUITES = "suites"
+    LESSONS = "lessons"
 
 
 class Template(StrEnum):
@@ -38,6 +49,7 @@ class Template(StrEnum):
 
     SCENARIO = "scenario"
     ESTIMATOR = "estimator"
+    LESSON = "lesson"
 
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
@@ -48,7 +60,7 @@ def list_(
     shelf: Annotated[Shelf | None, typer.Argument(help="What to list; all if omitted.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List scenarios, estimators and suites."""
+    """List scenarios, estimators, suites and lessons."""
     from cibench.listing import listing, print_listing
 
     found = listing(shelf)
@@ -70,12 +82,20 @@ def show(
 
 @app.command()
 def run(
-    suite: Annotated[str, typer.Argument(help="A suite file or a built-in suite.")] = "quickstart",
+    suite: Annotated[
+        str, typer.Argument(help="A suite file, a built-in suite, or a run folder to go on with.")
+    ] = "quickstart",
     out: Annotated[Path | None, typer.Option(help="Run folder [results/<name>].")] = None,
     replicates: Annotated[int | None, typer.Option(help="Replicates per cell.")] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes [one per core].")] = None,
+    update: Annotated[
+        bool, typer.Option("--update", help="Set rows aside that today would be others.")
+    ] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Run again what damaged shards held.")
+    ] = False,
 ) -> None:
-    """Run a suite, score it and write its report."""
+    """Run a suite, or what is missing of it in its folder; score it and write its report."""
     from cibench.runner import execute
     from cibench.runs import Run
     from cibench.screen import progress_bar
@@ -83,14 +103,91 @@ def run(
 
     found = Suite.find(suite)
     found = found if replicates is None else found.with_replicates(replicates)
-    if workers is not None and workers < 1:
-        raise BadInput(f"--workers: {workers} is not a number of 1 or more")
-    folder = out or Path("results") / found.name
-    with progress_bar() as listen:
-        execute(found, folder, workers or _cores(), isolate=True, listen=listen)
+    _check_workers(workers)
+    folder = out or (Path(suite) if _is_run(suite) else Path("results") / found.name)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what schedulers send
+    try:
+        with progress_bar() as listen:
+            execute(
+                found, folder, workers or cores(), isolate=True, listen=listen,
+                update=update, repair=repair,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        raise Interrupted(_left_behind(folder)) from None
     finished = Run(folder)
     finished.write_scores()
     _close(finished, finished.write_report())
+
+
+@app.command()
+def plan(
+    suite: Annotated[str, typer.Argument(help="A suite file or a built-in suite.")],
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Measure and wanted Monte Carlo error, like coverage=0.005 [the suite's]."
+        ),
+    ] = None,
+    pilot: Annotated[int, typer.Option(help="Replicates of the pilot.")] = 20,
+    workers: Annotated[int | None, typer.Option(help="Worker processes [one per core].")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say how many replicates each cell needs, and how long that takes, from a short pilot."""
+    from cibench.planning import plan as plan_suite
+    from cibench.planning import targets_of
+    from cibench.screen import progress_bar, show_plan
+    from cibench.suite import Suite
+
+    found = Suite.find(suite)
+    targets = targets_of(found, target or [])
+    _check_workers(workers)
+    with progress_bar() as listen:
+        made = plan_suite(found, targets, workers=workers or cores(), pilot=pilot, listen=listen)
+    if as_json:
+        typer.echo(json.dumps(made.as_dict(), indent=1, ensure_ascii=False))
+    else:
+        show_plan(made)
+
+
+@app.command()
+def status(folder: RunFolder) -> None:
+    """Show how far a run is, in all and cell by cell; from any terminal, while it runs or after."""
+    from cibench.screen import show_status
+    from cibench.status import look
+
+    show_status(look(folder))
+
+
+@app.command("replay")
+def replay_(
+    folder: RunFolder,
+    scenario: Annotated[str, typer.Option(help="The scenario of the fit.")],
+    replicate: Annotated[int, typer.Option(help="Its replicate.")],
+    estimator: Annotated[str, typer.Option(help="Its estimator.")],
+    n: Annotated[
+        int | None, typer.Option(help="Its number of units, where there are several.")
+    ] = None,
+    dial: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, off its default.")] = None,
+    parameter: Annotated[list[str] | None, typer.Option(help="NAME=VALUE.")] = None,
+    options: Annotated[str | None, typer.Option(help="The estimator's, as JSON.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The bundle's folder [replay-...].")] = None,
+) -> None:
+    """Make one stored fit again and bundle it: data, a script, its output.
+
+    The exit code is 0 where the stored row came again, bit for bit, and 1 where it did not.
+    """
+    from cibench.bundle import write_bundle
+    from cibench.replay import Wanted, read_options, read_pairs, replay
+    from cibench.screen import show_replay
+
+    wanted = Wanted(
+        scenario, estimator, replicate, n, read_pairs("--dial", dial),
+        read_pairs("--parameter", parameter), read_options(options),
+    )  # fmt: skip
+    replayed = replay(folder, wanted)
+    show_replay(replayed, write_bundle(replayed, out))
+    if replayed.differences:
+        raise typer.Exit(UNSCORED)
 
 
 @app.command()
@@ -114,15 +211,24 @@ def report(folder: RunFolder) -> None:
 @app.command()
 def new(
     what: Annotated[Template, typer.Argument(help="What to write.")],
-    name: Annotated[str, typer.Argument(help="Its id, family/name.")],
-    out: Annotated[Path | None, typer.Option(help="The file [NAME.py in this folder].")] = None,
+    name: Annotated[str, typer.Argument(help="Its id, family/name; a lesson: name.")],
+    out: Annotated[Path | None, typer.Option(help="The file [NAME in this folder].")] = None,
 ) -> None:
-    """Write a file that passes the contract tests once its three marked lines are filled in."""
-    from cibench.scaffold import write_new
+    """Write a file to start from: plug-ins have three lines to fill in, a lesson runs as it is."""
+    from cibench.scaffold import write_new, write_new_lesson
 
+    if what is Template.LESSON:
+        path = write_new_lesson(name, out)
+        typer.echo(f"wrote {path}: a page already; change it and run")
+        typer.echo(f"  cibench lesson {path}")
+        return
     path = write_new(what.value, name, out)
     typer.echo(f"wrote {path}: fill in the three marked lines, then run")
     typer.echo(f"  python -m cibench.contracts {path}")
+
+
+for command in (lesson_commands.lesson, lesson_commands.assignment, lesson_commands.grade):
+    app.command()(command)
 
 
 @app.command()
@@ -135,9 +241,10 @@ def doctor() -> None:
 
 def _close(finished: Run, written: Path) -> None:
     """Print the score table and what was written; exit 1 where a cell could not be scored."""
-    from cibench.screen import show_scores
+    from cibench.screen import show_failures, show_scores
 
     show_scores(finished)
+    show_failures(finished)
     name = "report" if written.suffix == ".html" else "scores"
     typer.echo(f"{name}: {written.resolve()}")
     unscored = finished.scores[finished.scores["answered"] == 0]
@@ -148,7 +255,32 @@ def _close(finished: Run, written: Path) -> None:
         raise typer.Exit(UNSCORED)
 
 
-def _cores() -> int:
+def _check_workers(workers: int | None) -> None:
+    if workers is not None and workers < 1:
+        raise BadInput(f"--workers: {workers} is not a number of 1 or more")
+
+
+def _is_run(suite: str) -> bool:
+    from cibench.suite import built_in_suites
+
+    return suite not in built_in_suites() and Path(suite).is_dir()
+
+
+def _left_behind(folder: Path) -> str:
+    from cibench import store
+
+    if not store.holds_run(folder):
+        return "interrupted"
+    manifest = store.read_manifest(folder)
+    stored, expected = manifest["stored_rows"], manifest["expected_rows"]
+    return (
+        f"interrupted: {stored:,} of {expected:,} rows are stored; "
+        f"to go on from there: cibench run {folder}"
+    )
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
     affinity: Any = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
@@ -162,6 +294,8 @@ def main(arguments: list[str] | None = None) -> None:
             _complain("interrupted", code)
     except BadInput as error:
         code = _complain(str(error), BAD_INPUT)
+    except Interrupted as error:
+        code = _complain(str(error), INTERRUPTED)
     except (KeyboardInterrupt, typer.Abort):
         code = _complain("interrupted", INTERRUPTED)
     except Exception as error:

@@ -85,7 +85,8 @@ class Scenario:
     A subclass states its `estimand` (or several), the `roles` of its columns and a `reference`;
     its fields are parameters and dials; `truth()` gives the estimand's value from them alone and
     `draw(n, rng)` a data set of n units. Noise is drawn first and in a fixed order, so that a dial
-    changes what is done with the noise and not the noise.
+    changes what is done with the noise and not the noise. `violates` names the assumptions that
+    the design itself breaks, with every dial at its default.
     """
 
     name: ClassVar[str] = ""
@@ -93,6 +94,7 @@ class Scenario:
     roles: ClassVar[Roles] = Roles()
     reference: ClassVar[str] = ""
     moments: ClassVar[bool] = True
+    violates: ClassVar[tuple[str, ...]] = ()
     specs: ClassVar[Mapping[str, Dial | Parameter]] = {}
     types: ClassVar[Mapping[str, type]] = {}
 

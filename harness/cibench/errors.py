@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+REASON_LENGTH = 300
+
 
 class BadInput(Exception):  # noqa: N818 - what the user gave, not what went wrong in here
     """Carry one clear line about something the user gave; the command line exits with 2."""
@@ -31,3 +33,17 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     if hint or not known or len(known) > 12:
         return article + hint
     return f"{article}; there are: {', '.join(known)}"
+
+
+def one_line(error: BaseException) -> str:
+    """Return an exception's type and message as one line of readable length."""
+    detail, name = " ".join(words(error).split()), type(error).__name__
+    return f"{name}: {detail}"[:REASON_LENGTH] if detail else name
+
+
+def words(said: object) -> str:
+    """Return what an exception or a warning says as text that a file can hold, come what may."""
+    try:
+        return str(said).encode("utf-8", "replace").decode()
+    except Exception:  # its own code, which may do anything
+        return "cannot be put into words"

@@ -7,17 +7,14 @@ supervises one child, so that what carries a block and what guards a fit stay tw
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
-import os
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from multiprocessing.context import BaseContext
 from typing import Any, NamedTuple
 
 from cibench.block import Block, Result, run_block
-from cibench.supervise import THREADS, Child, import_all
+from cibench.processes import import_all
+from cibench.supervise import Child, Limits
 
 
 class Workplace(NamedTuple):
@@ -46,11 +43,10 @@ def in_process(modules: Sequence[str]) -> Iterator[Workplace]:
 
 @contextlib.contextmanager
 def local_processes(
-    workers: int, modules: Sequence[str], timeout: float | None = None
+    workers: int, modules: Sequence[str], limits: Limits | None = None
 ) -> Iterator[Workplace]:
     """Run blocks in `workers` child processes that are started, with imports done, on entry."""
-    context = _context(modules)
-    children = [Child(context, modules, timeout) for _ in range(workers)]
+    children = [Child(modules, limits) for _ in range(workers)]
     free = list(children)
     mine = threading.local()
 
@@ -68,27 +64,3 @@ def local_processes(
         for child in children:
             child.stop()
         threads.shutdown(cancel_futures=True)
-
-
-def _context(modules: Sequence[str]) -> BaseContext:
-    """Return a forkserver that has imported the modules once, where the platform has one."""
-    if sys.platform == "win32":
-        return multiprocessing.get_context("spawn")
-    from multiprocessing import forkserver
-
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["cibench.block", "pyarrow", *modules])
-    with _environment(THREADS):  # a BLAS with threads of its own does not survive a fork well
-        forkserver.ensure_running()
-    return context
-
-
-@contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)

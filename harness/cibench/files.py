@@ -50,3 +50,11 @@ def write_json(path: Path, value: object) -> None:
     """Write indented JSON atomically."""
     text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
     write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))
+
+
+def size(count: float) -> str:
+    """Return bytes as people write them: "2 GB", "350 MB"."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= unit:
+            return f"{count / unit:.3g} {name}"
+    return f"{count:g} bytes"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
 from typing import Any
 
 from cibench import catalogue, registry
 from cibench.design import dials, estimands
 from cibench.errors import BadInput, unknown
+from cibench.lessons.lesson_file import built_in_lessons
 from cibench.suite import built_in_suites
 
 
 def listing(shelf: str | None = None) -> dict[str, Any]:
-    """Return scenarios, estimators and suites with a line each, and the broken plug-ins."""
+    """Return scenarios, estimators, suites and lessons with a line each, and broken plug-ins."""
     found: dict[str, Any] = {}
     if shelf in (None, "scenarios"):
         found["scenarios"] = [_scenario(n) for n in registry.entries("scenario")]
@@ -19,6 +22,8 @@ def listing(shelf: str | None = None) -> dict[str, Any]:
         found["estimators"] = [_estimator(n) for n in registry.entries("estimator")]
     if shelf in (None, "suites"):
         found["suites"] = [{"name": n, "about": _head(p)} for n, p in built_in_suites().items()]
+    if shelf in (None, "lessons"):
+        found["lessons"] = [_lesson(n, p) for n, p in built_in_lessons().items()]
     found["broken"] = [{"module": m, "error": e} for m, e in registry.broken().items()]
     return found
 
@@ -43,6 +48,11 @@ def _estimator(name: str) -> dict[str, Any]:
         "assumes": list(found.assumes or found.tests),
         "about": _first_line(found.fit.__doc__),
     }
+
+
+def _lesson(name: str, path: Path) -> dict[str, str]:
+    content = tomllib.loads(path.read_text(encoding="utf-8"))
+    return {"name": name, "about": f"{content['title']}: {content['assumption']}"}
 
 
 def _first_line(doc: str | None) -> str:
@@ -93,6 +103,8 @@ def _print_scenario(out: Any, name: str) -> None:
     roles = ", ".join(f"{role} {_cell(column)}" for role, column in told["roles"].items())
     out.print(f"estimand   {', '.join(told['estimands'])}", markup=False)
     out.print(f"columns    {roles}", markup=False)
+    if told["violates"]:
+        out.print(f"violates   {', '.join(told['violates'])}", markup=False)
     out.print(f"reference  {told['reference']}\n", markup=False)
     dial_rows = [
         {

@@ -25,9 +25,11 @@ GIVES = ("value", "se", "limits")
 class Estimator:
     """Describe a method: the function, what it targets, needs, assumes and uses.
 
-    `targets` are the estimands it answers, `horizons` those it also answers per horizon. `gives`
-    says which of value, se and limits its answers hold; `moments=False` that its estimates have no
-    finite variance. A diagnostic answers with a `Diagnosis` and `tests` the named assumptions.
+    An assumption may have alternatives, "outcome model correct or propensity model correct": it
+    fails where all of them are broken. `targets` are the estimands it answers, `horizons` those it
+    also answers per horizon. `gives` says which of value, se and limits its answers hold;
+    `moments=False` that its estimates have no finite variance. A diagnostic answers with a
+    `Diagnosis` and `tests` the named assumptions.
     """
 
     name: str

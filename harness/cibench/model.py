@@ -127,6 +127,16 @@ class Draw:
         mask = self.target[target] if isinstance(self.target, Mapping) else self.target
         return self.effects if mask is None else self.effects[mask]
 
+    def copy(self) -> Draw:
+        """Return the same draw with arrays of its own."""
+        return Draw(**{f.name: _copied(getattr(self, f.name)) for f in fields(self)})
+
+
+def _copied(part: Any) -> Any:
+    if isinstance(part, Mapping):
+        return {name: array.copy() for name, array in part.items()}
+    return None if part is None else part.copy()
+
 
 @dataclass(frozen=True, eq=False)
 class Problem:
@@ -146,8 +156,11 @@ class Problem:
     def of(
         cls, draw: Draw, roles: Roles, targets: tuple[Target, ...] = (), level: float = 0.95
     ) -> Problem:
-        """Show of a draw what an analyst would see: the columns that have a role, read-only."""
-        columns = {name: draw.columns[name].view() for name in roles.columns}
+        """Show of a draw what an analyst would see: the columns that have a role, read-only.
+
+        They are copies: who makes them writeable again spoils nobody else's data.
+        """
+        columns = {name: draw.columns[name].copy() for name in roles.columns}
         for column in columns.values():
             column.flags.writeable = False
         return cls(MappingProxyType(columns), roles, targets, level)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import platform
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,12 +17,19 @@ from cibench.registry import Entry
 from cibench.suite import Suite
 
 ALWAYS = ("numpy", "pandas", "scipy", "pyarrow")
+EVERYONES = ("cibench", *ALWAYS)
+"""The packages that every row rests on, whatever its estimator uses."""
 
 
-def versions(packages: list[str]) -> dict[str, str]:
+def packages(modules: Iterable[str]) -> list[str]:
+    """Return the names on the package index of import names, sorted."""
+    return sorted({PIP_NAMES.get(module, module) for module in modules})
+
+
+def versions(modules: Iterable[str]) -> dict[str, str]:
     """Return the installed version of each package, by its name on the package index."""
     found = {}
-    for package in sorted({PIP_NAMES.get(p, p) for p in (*ALWAYS, *packages)}):
+    for package in packages((*ALWAYS, *modules)):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -50,25 +58,48 @@ def source_digest(entry: Entry) -> str | None:
     if entry.path is None:
         return None
     digest = blake2b(digest_size=16)
-    for path in sorted(_with_neighbours(entry.path)):
+    for path in files_of(entry):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def files_of(entry: Entry) -> list[Path]:
+    """Return the defining file and what it imports from its own folder, sorted; none without."""
+    return sorted(_with_neighbours(entry.path)) if entry.path else []
 
 
 def _with_neighbours(path: Path, seen: frozenset[Path] = frozenset()) -> frozenset[Path]:
     """Return a module's file and, however deep, the files beside it that it imports."""
     seen = seen | {path}
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [node.module or "", *(alias.name for alias in node.names)]
-        for name in names:
-            neighbour = path.with_name(f"{name.rsplit('.', 1)[-1]}.py")
-            if name and neighbour not in seen and neighbour.is_file():
-                seen = _with_neighbours(neighbour, seen)
+    for name in _imported(path):
+        neighbour = path.with_name(f"{name.rsplit('.', 1)[-1]}.py")
+        if neighbour not in seen and neighbour.is_file():
+            seen = _with_neighbours(neighbour, seen)
     return seen
+
+
+def _imported(path: Path) -> Iterator[str]:
+    """Yield what a file imports, within functions too: modules, and names that may be modules."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from filter(None, [node.module])
+            yield from (f"{node.module or ''}.{alias.name}".strip(".") for alias in node.names)
+
+
+def modules(suite: Suite) -> list[str]:
+    """Return the modules of the libraries in use that workers import before any clock starts.
+
+    An estimator says which libraries it uses, and its source which parts of them: importing
+    `statsmodels` alone would leave a second of imports to the first fit.
+    """
+    found = set(suite.libraries)
+    for name in suite.estimators:
+        entry = registry.entry("estimator", name)
+        for path in files_of(entry):
+            found |= {m for m in _imported(path) if m.split(".")[0] in entry.value.uses}
+    return sorted(found)
 
 
 def sources(suite: Suite) -> dict[str, str | None]:

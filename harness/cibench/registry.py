@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import hashlib
 import importlib
@@ -9,6 +10,7 @@ import importlib.util
 import pkgutil
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -65,6 +67,19 @@ def register(kind: Kind, name: str, value: object, module: str, qualname: str) -
             f"{kind} '{name}' of {module}.{qualname} is taken by {taken.module}.{taken.qualname}"
         )
     _shelves[kind][name] = Entry(name, value, module, qualname)
+
+
+@contextlib.contextmanager
+def lent(kind: Kind, name: str, value: object, module: str, qualname: str) -> Iterator[None]:
+    """Have something on the shelf for a while; raises ValueError as `register`."""
+    load_built_in()
+    before = dict(_shelves[kind])
+    register(kind, name, value, module, qualname)
+    try:
+        yield
+    finally:
+        _shelves[kind].clear()
+        _shelves[kind].update(before)
 
 
 def load_built_in() -> None:

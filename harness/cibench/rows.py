@@ -20,7 +20,10 @@ SCORED = ("kind", *CELL, "options", "estimator", "estimand", "horizon", "level")
 ADDRESS = (*SCORED, "replicate", "refit")
 """What one replicate row stands for; no two rows of a run agree in all of it."""
 
-STATUSES = ("ok", "failed", "nonfinite", "timeout", "crashed", "declined")
+STATUSES = ("ok", "failed", "nonfinite", "timeout", "memory", "crashed", "declined")
+
+FINE = ("ok", "declined")
+"""The statuses that are no failures: who declines has not failed."""
 
 MAY_DIFFER = ("seconds", "warnings")
 """What may differ between two runs of the same addresses with equal versions."""

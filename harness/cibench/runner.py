@@ -2,105 +2,132 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from time import perf_counter
 
-from cibench import executors, registry, store
-from cibench.block import Block, Result
-from cibench.design import truths
+from cibench import executors, provenance, registry, status, store
+from cibench.block import Block, Result, first_fits
+from cibench.blocks import Cutter
 from cibench.errors import BadInput
-from cibench.model import Target, Truth
-from cibench.progress import Listener, Progress
-from cibench.suite import Cell, Suite
+from cibench.progress import CellProgress, Listener, Progress
+from cibench.rows import FINE
+from cibench.storage.inventory import Inventory
+from cibench.storage.session import Session, opened
+from cibench.storage.shards import coded
+from cibench.suite import Suite
+from cibench.supervise import Limits
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-BLOCK_SECONDS = 1.0
-"""How long a block should take: long against its transport, short against a lost one."""
-
-FIRST_BLOCK, LARGEST_BLOCK = 5, 2000
+TICK = 1.0
+"""Seconds after which the run looks at its clock though no block has ended."""
 
 
 def execute(
-    suite: Suite, folder: Path, workers: int, isolate: bool, listen: Listener = lambda _: None
-) -> None:
-    """Run the suite into a new run folder.
+    suite: Suite, folder: Path, workers: int, isolate: bool, listen: Listener = lambda _: None,
+    *, update: bool = False, repair: bool = False,
+) -> None:  # fmt: skip
+    """Run the suite into a run folder; where it holds rows of the suite, run what is missing.
 
-    Raises BadInput, with nothing written, where the folder is not empty or a plug-in cannot be
-    imported by worker processes.
+    Raises BadInput, with nothing changed, where the folder holds anything else (see
+    `storage.session.opened`) or a plug-in cannot be imported by worker processes; and, with all
+    rows until then stored, where the disk is full.
     """
-    modules = suite.libraries
+    if suite.precision:
+        raise BadInput(
+            f"suite {suite.name} states precision instead of replicates: `cibench plan` says how "
+            "many each cell needs; run it with --replicates"
+        )
     plugins = (*suite.plugins, *_own_modules(suite)) if isolate else suite.plugins
-    store.check_free(folder)
-    population = [tuple(truths(cell.scenario).items()) for cell in suite.cells]
-    store.create(folder, suite)
-    where = (
-        executors.local_processes(workers, modules, suite.timeout)
-        if isolate
-        else executors.in_process(modules)
+    with opened(folder, suite, update, repair) as session:
+        if session.complete:
+            return
+        cut = Cutter(suite, session.inventory, plugins)
+        limits = Limits(suite.timeout, suite.memory)
+        modules = provenance.modules(suite)
+        where = (
+            executors.local_processes(workers, modules, limits)
+            if isolate
+            else executors.in_process(modules)
+        )
+        try:
+            _run(session, cut, where, listen)
+        except OSError as error:
+            raise BadInput(
+                f"{folder}: {error.strerror or error}; what is stored stays, and the same command "
+                "goes on from there"
+            ) from error
+
+
+def _run(
+    session: Session, cut: Cutter, where: AbstractContextManager[executors.Workplace],
+    listen: Listener,
+) -> None:  # fmt: skip
+    writer = session.begin()
+    progress = _progress(session.inventory)
+    watch = status.Watch(session.run, progress)
+
+    def tick() -> None:
+        writer.flush()
+        watch.note("running")
+
+    ending = "interrupted"
+    try:
+        with where as place:
+            progress.started = perf_counter()
+            for block, result in _finished(cut.blocks(), place, tick):
+                cut.learn(block, result)
+                writer.add(block.cell, result.table)
+                _count(progress.cells[block.cell], result)
+                progress.cell = progress.cells[block.cell].name
+                listen(progress)
+        ending = "finished"
+    finally:
+        writer.flush(everything=True)
+        store.close(session.run, progress.done)
+        watch.note(ending, at_once=True)
+
+
+def _progress(inventory: Inventory) -> Progress:
+    suite = inventory.suite
+    parts = zip(suite.cells, inventory.stored, inventory.failures, strict=True)
+    return Progress(
+        [
+            CellProgress(str(cell), cell.rows * suite.replicates, done, failures)
+            for cell, done, failures in parts
+        ]
     )
-    with where as workplace:
-        progress = Progress(suite.expected_rows)
-        pace: dict[int, float] = {}
-        blocks = _blocks(suite, population, plugins, pace)
-        tables: dict[int, list[tuple[int, pa.Table]]] = {}
-        for block, result in _finished(blocks, workplace):
-            pace[block.cell] = result.seconds / block.count
-            parts = tables.setdefault(block.cell, [])
-            parts.append((block.first, result.table))
-            _count(progress, suite.cells[block.cell], result)
-            listen(progress)
-            wanted = suite.replicates * suite.cells[block.cell].rows
-            if sum(table.num_rows for _, table in parts) == wanted:
-                store.write_cell(folder, block.cell, tables.pop(block.cell))
-    store.finish(folder, progress.done)
 
 
-def _count(progress: Progress, cell: Cell, result: Result) -> None:
-    status = result.table.column("status").to_pylist()
-    progress.done += len(status)
-    progress.failures += sum(s not in ("ok", "declined") for s in status)
-    progress.cell = str(cell)
-
-
-def _blocks(
-    suite: Suite, population: list[tuple[tuple[Target, Truth], ...]], plugins: tuple[str, ...],
-    pace: dict[int, float],
-) -> Iterator[Block]:  # fmt: skip
-    """Yield blocks cell by cell, sized by the pace that the cell's earlier blocks showed."""
-    for index, cell in enumerate(suite.cells):
-        first = 0
-        while first < suite.replicates:
-            size = FIRST_BLOCK
-            if index in pace:
-                size = max(1, min(LARGEST_BLOCK, round(BLOCK_SECONDS / max(pace[index], 1e-6))))
-            count = min(size, suite.replicates - first)
-            yield Block(
-                cell=index, key=cell.key, entrants=cell.entrants, truths=population[index],
-                seed=suite.seed, level=suite.level, first=first, count=count, plugins=plugins,
-            )  # fmt: skip
-            first += count
+def _count(cell: CellProgress, result: Result) -> None:
+    lost, (statuses, _) = 0, coded(result.table, "status")
+    if not set(statuses) <= set(FINE):
+        names = ["replicate", "refit", "estimator", "options", "status"]
+        fits = result.table.select(names).to_pylist()
+        lost = len({tuple(fit.values())[:-1] for fit in fits if fit["status"] not in FINE})
+    cell.add(first_fits(result.table), lost, result.seconds)
 
 
 def _finished(
-    blocks: Iterator[Block], place: executors.Workplace
+    blocks: Iterator[Block], place: executors.Workplace, tick: Callable[[], object]
 ) -> Iterator[tuple[Block, Result]]:
     """Yield blocks as they end, with at most two a worker in flight."""
     pending: dict[Future[Result], Block] = {}
     for block in blocks:
         pending[place.executor.submit(place.work, block)] = block
         while len(pending) >= 2 * place.workers:
-            yield from _ended(pending)
+            yield from _ended(pending, tick)
     while pending:
-        yield from _ended(pending)
+        yield from _ended(pending, tick)
 
 
-def _ended(pending: dict[Future[Result], Block]) -> Iterator[tuple[Block, Result]]:
-    for future in wait(pending, return_when=FIRST_COMPLETED).done:
+def _ended(
+    pending: dict[Future[Result], Block], tick: Callable[[], object]
+) -> Iterator[tuple[Block, Result]]:
+    for future in wait(pending, TICK, return_when=FIRST_COMPLETED).done:
         yield pending.pop(future), future.result()
+    tick()
 
 
 def _own_modules(suite: Suite) -> list[str]:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 SCORES, COMPARISON = "scores.csv", "comparison.csv"
 SENSITIVITY, CURVES = "sensitivity.csv", "curves.csv"
+PAIRS, RANKS, FAILURES = "pairs.parquet", "ranks.csv", "failures.csv"
+EXPECTATIONS, DIAGNOSTICS = "expectations.csv", "diagnostics.csv"
+INSTABILITY = "instability.csv"
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,70 @@ class Run:
         return study(self.replicates, self.scores, self.catalogue)
 
     @cached_property
+    def suite(self) -> dict[str, Any]:
+        """Return the content of the suite file as it ran."""
+        return store.read_suite(self.folder)
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """Return every difference between two estimators of a cell, with its paired error.
+
+        `cibench.pairs.pairs` says what the columns hold. Computed on first access, cell by cell.
+        """
+        from cibench.pairs import pairs_folder
+        from cibench.suite_scoring import comparison
+
+        return pairs_folder(self.folder, self.catalogue, comparison(self.suite))
+
+    @cached_property
+    def ranks(self) -> pd.DataFrame:
+        """Return a leaderboard for each design, with confidence sets for the ranks.
+
+        `cibench.ranking.ranks` says what the columns hold.
+        """
+        from cibench.ranking import Ranking, ranks_folder
+
+        spec = Ranking.of(self.suite)
+        return ranks_folder(self.folder, self.scores, self.catalogue, self.manifest, spec)
+
+    @cached_property
+    def failures(self) -> pd.DataFrame:
+        """Return why fits gave no answer, tallied by cell and estimator."""
+        from cibench.tally import failures_folder
+
+        return failures_folder(self.folder)
+
+    @cached_property
+    def expectations(self) -> pd.DataFrame:
+        """Return one row per score: what was expected of it, and the verdict on that.
+
+        `cibench.expectations.expectations` says what the columns hold.
+        """
+        from cibench.expectations import expectations
+
+        return expectations(self.scores, self.catalogue, self.suite)
+
+    @cached_property
+    def diagnostics(self) -> pd.DataFrame:
+        """Return how often each diagnostic alarms, and what estimators do where it passes.
+
+        `cibench.pretesting.diagnostics` says what the columns hold; no rows without diagnostics.
+        """
+        from cibench.pretesting import diagnostics
+
+        return diagnostics(self.replicates, self.catalogue)
+
+    @cached_property
+    def instability(self) -> pd.DataFrame:
+        """Return what each method's own seed does to its answer, where the suite asks for refits.
+
+        `cibench.instability.instability` says what the columns hold; no rows without refits.
+        """
+        from cibench.instability import instability
+
+        return instability(self.replicates)
+
+    @cached_property
     def comparison(self) -> pd.DataFrame | None:
         """Return our scores beside the figures that the suite's published table holds, if any."""
         from cibench.published import beside, read_published
@@ -85,28 +152,57 @@ class Run:
         return beside(self.scores, read_published(path)) if path.exists() else None
 
     def write_scores(self) -> Path:
-        """Write `scores.csv`, `sensitivity.csv` and `curves.csv`; `comparison.csv` if published."""
-        path = self.folder / SCORES
-        write_atomically(path, lambda p: self.scores.to_csv(p, index=False))
-        for name, table in ((SENSITIVITY, self.sensitivity), (CURVES, self.curves)):
-            write_atomically(self.folder / name, partial(table.to_csv, index=False))
+        """Write the tables and return the path of `scores.csv`.
+
+        The others are `expectations.csv`, `sensitivity.csv`, `curves.csv`, `ranks.csv`,
+        `failures.csv` and `pairs.parquet` always; `diagnostics.csv`, `instability.csv` and
+        `comparison.csv` where the run has diagnostics, refits or published figures.
+        """
+        tables = {
+            SCORES: self.scores, EXPECTATIONS: self.expectations, SENSITIVITY: self.sensitivity,
+            CURVES: self.curves, RANKS: self.ranks, FAILURES: self.failures,
+        }  # fmt: skip
+        some = {DIAGNOSTICS: self.diagnostics, INSTABILITY: self.instability}
+        tables |= {name: table for name, table in some.items() if len(table)}
         if (compared := self.comparison) is not None:
-            write_atomically(self.folder / COMPARISON, lambda p: compared.to_csv(p, index=False))
+            tables[COMPARISON] = compared
+        for name, table in tables.items():
+            write_atomically(self.folder / name, partial(table.to_csv, index=False))
+        self.write_pairs()
+        return self.folder / SCORES
+
+    def write_pairs(self) -> Path:
+        """Write `pairs.parquet`, with one cell in memory at a time, and return its path."""
+        from cibench.pairs import write_pairs
+        from cibench.suite_scoring import comparison
+
+        path = self.folder / PAIRS
+        write_pairs(self.folder, path, self.catalogue, comparison(self.suite))
         return path
 
     def write_report(self) -> Path:
-        """Write `report.html` and `plots/` into the run folder and return the report's path."""
-        from cibench.report import write_report
+        """Write `report.html`, `plots/` and `tables/` into the folder; return the report's path."""
+        from cibench.report import Beside, write_report
 
-        return write_report(
-            self.folder,
-            self.replicates,
-            self.scores,
-            self.catalogue,
-            self.manifest,
-            self.comparison,
-            self.study,
-        )
+        beside = Beside(
+            self.comparison, self.study, self._default_pairs(), self.ranks, self.suite,
+            self.expectations, self.diagnostics, self.instability,
+        )  # fmt: skip
+        told = self.replicates, self.scores, self.catalogue, self.manifest
+        return write_report(self.folder, *told, beside)
+
+    def _default_pairs(self) -> pd.DataFrame:
+        """Return the comparisons that the report shows: a few measures, every dial at default."""
+        from cibench.pairs import pairs
+        from cibench.report.pairs import SHOWN
+        from cibench.sensitivity.gather import at_default, dials_of
+        from cibench.suite_scoring import comparison
+
+        rows, known = self.replicates, self.catalogue.get("scenarios") or {}
+        cells = rows[["scenario", "dials"]].drop_duplicates().itertuples(index=False)
+        chosen = {(s, d) for s, d in cells if at_default(d, dials_of(known, s))}
+        at = [pair in chosen for pair in zip(rows["scenario"], rows["dials"], strict=True)]
+        return pairs(rows[at], self.catalogue, comparison(self.suite), tuple(SHOWN))
 
     def _repr_html_(self) -> str:
         from cibench.summary import summary
@@ -121,14 +217,18 @@ def run(
     suite: str | Path | Mapping[str, Any] | Suite,
     out: str | Path | None = None,
     workers: int = 1,
+    *,
+    update: bool = False,
+    repair: bool = False,
 ) -> Run:
-    """Run a suite and return the run.
+    """Run a suite, or what is missing of it in a run folder, and return the run.
 
     `suite` is a path, a built-in suite's name, a mapping with the content of a suite file or a
     `Suite`. Without `out` the run folder is a temporary one that goes with the returned object.
     One worker is this process, without isolation; more are child processes that survive crashes
-    and keep to the suite's `timeout`. Raises BadInput for a faulty suite or a folder that is not
-    empty.
+    and keep to the suite's `timeout` and `memory`. Raises BadInput for a faulty suite, a folder
+    that is neither a run nor empty, rows that today would be others (`update` sets them aside) and
+    damaged shards (`repair` runs again what they held).
     """
     if workers < 1:
         raise BadInput(f"workers: {workers} is not a number of 1 or more")
@@ -142,7 +242,9 @@ def run(
     made = Run(Path(out or tempfile.mkdtemp(prefix=f"cibench-{suite.name}-")))
     if out is None:
         weakref.finalize(made, shutil.rmtree, made.folder, ignore_errors=True)
-    execute(suite, made.folder, workers, isolate=workers > 1)
+    execute(
+        suite, made.folder, workers, isolate=workers > 1, update=update, repair=repair
+    )  # fmt: skip
     return made
 
 

@@ -18,6 +18,7 @@ from cibench.scoring.cutting import FAILURES, arrow, check, cut
 from cibench.scoring.lines import COUNTS, Line, lines, note
 from cibench.scoring.null_cells import null_rows
 from cibench.scoring.shards import neighbours, read
+from cibench.storage.shards import paths as shards_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +70,7 @@ def score_folder(folder: Path, catalogue: Mapping[str, Any]) -> pd.DataFrame:
     The shards of a cell are neighbours by name; where they are not, all is read at once. Raises
     BadInput where a shard is not readable or lacks columns.
     """
-    shards = sorted((folder / "replicates").glob("[!.]*.parquet"))
+    shards = shards_of(folder)
     table = _score_cells(neighbours(shards), catalogue)
     if table.duplicated(list(SCORED)).any():
         table = _score_cells([(shards, read(shards))], catalogue)

@@ -6,6 +6,7 @@ import contextlib
 import random
 from collections.abc import Iterator
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 
@@ -39,11 +40,40 @@ def fit_address(
     return ("fit", seed, scenario, n, replicate, estimator, refit)
 
 
+def global_seed(address: tuple[Part, ...]) -> int:
+    """Return the number with which a fit's global random states are seeded."""
+    return int.from_bytes(digest("global", *address)[:4], "little")
+
+
 def seed_global_state(address: tuple[Part, ...]) -> None:
     """Seed `random` and `numpy.random` from an address, for libraries that use them anyway."""
-    number = int.from_bytes(digest("global", *address)[:4], "little")
+    number = global_seed(address)
     random.seed(number)
-    np.random.seed(number)  # noqa: NPY002 - the legacy state is what those libraries read
+    legacy: Any = np.random  # the state is what those libraries read
+    if not isinstance(legacy.get_bit_generator(), np.random.MT19937):  # replaced by a fit
+        legacy.set_bit_generator(np.random.MT19937())
+    legacy.seed(number)
+
+
+def untouched(rng: np.random.Generator, address: tuple[Part, ...]) -> bool:
+    """Say whether a fit from an address drew neither from its stream nor from the global states.
+
+    Such a fit is the same from every address. The global states are left as it found them.
+    """
+    mine, globally = _state(rng), _global_states()
+    seed_global_state(address)
+    return mine == _state(stream(*address)) and globally == _global_states()
+
+
+def _global_states() -> tuple[object, ...]:
+    legacy: dict[str, Any] = np.random.get_state(legacy=False)  # noqa: NPY002
+    return random.getstate(), legacy["state"]["pos"], legacy["state"]["key"].tobytes()
+
+
+def _state(rng: np.random.Generator) -> tuple[object, int]:
+    """Return what a stream has come to: its state, and how many streams it has been split into."""
+    bits = rng.bit_generator
+    return bits.state, getattr(bits.seed_seq, "n_children_spawned", 0)
 
 
 @contextlib.contextmanager

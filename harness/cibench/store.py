@@ -6,6 +6,8 @@ Nothing here needs the registry to be read again: a folder can be scored and rep
 from __future__ import annotations
 
 import json
+import tomllib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,54 +15,81 @@ from typing import TYPE_CHECKING, Any
 from cibench.errors import BadInput
 from cibench.files import toml, write_atomically, write_json
 from cibench.rows import TYPES
+from cibench.storage.lock import LOCK
+from cibench.storage.shards import REPLICATES
 from cibench.suite import Suite
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
-FORMAT = 1
-SUITE, MANIFEST, CATALOGUE, REPLICATES, PUBLISHED = (
-    "suite.toml", "manifest.json", "catalogue.json", "replicates", "published.csv",
+FORMAT = 2
+SUITE, MANIFEST, CATALOGUE, PUBLISHED = (
+    "suite.toml", "manifest.json", "catalogue.json", "published.csv",
 )  # fmt: skip
+NOTES = (SUITE, MANIFEST, CATALOGUE, PUBLISHED)
+"""The files in which a run says what it is."""
+
+
+def holds_run(folder: Path) -> bool:
+    """Say whether a run was begun in a folder."""
+    return (folder / MANIFEST).exists()
 
 
 def check_free(folder: Path) -> None:
-    """Refuse a folder that exists and is not empty, or a path that is a file."""
+    """Refuse a folder with something in it, or a path that is a file.
+
+    What a run leaves that was killed while it laid out its folder is nothing.
+    """
     if folder.is_file():
         raise BadInput(f"{folder} is a file, not a folder")
-    if folder.is_dir() and any(folder.iterdir()):
-        raise BadInput(f"{folder} is not empty; name another folder with --out, or remove it")
+    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    begun = {name for name in found if name in (*NOTES, REPLICATES) or name.startswith(".")}
+    if found - begun or (found and LOCK not in found):
+        raise BadInput(
+            f"{folder} is not empty and not a run folder; name another with --out, or remove it"
+        )
 
 
-def create(folder: Path, suite: Suite) -> None:
-    """Lay out a new run folder with all but the rows."""
+def write_notes(folder: Path, suite: Suite, before: Mapping[str, Any] | None, stored: int) -> None:
+    """Write what the run says of itself: suite, catalogue and, last, the manifest.
+
+    `before` is the manifest of a run that goes on, `stored` the rows that it has.
+    """
     from cibench import catalogue, provenance
 
-    described = catalogue.describe(suite.scenarios, suite.estimators)
+    machine = provenance.machine()
+    machines = before.get("machines", [_machine(before)]) if before else []
     manifest = {
         "format": FORMAT,
         "suite": suite.name,
         "seed": suite.seed,
         "replicates": suite.replicates,
         "level": suite.level,
-        "created": _now(),
+        "limits": limits(suite),
+        "refits": list(suite.refits),
+        "created": before["created"] if before else _now(),
         "finished": None,
         "expected_rows": suite.expected_rows,
-        "stored_rows": 0,
+        "stored_rows": stored,
         "protocol": provenance.protocol(suite),
         "versions": provenance.versions(suite.libraries),
-        **provenance.machine(),
+        **machine,
+        "machines": [*machines, *([] if machine in machines else [machine])],
         "sources": provenance.sources(suite),
         "declined": [refusal._asdict() for refusal in suite.refusals],
     }
-    try:
-        (folder / REPLICATES).mkdir(parents=True, exist_ok=True)
-        _write_suite(folder, suite)
-        write_json(folder / CATALOGUE, described)
-        write_json(folder / MANIFEST, manifest)
-    except OSError as error:
-        raise BadInput(f"{folder}: {error.strerror}") from error
+    _write_suite(folder, suite)
+    write_json(folder / CATALOGUE, catalogue.describe(suite.scenarios, suite.estimators))
+    write_json(folder / MANIFEST, manifest)
+
+
+def limits(suite: Suite) -> dict[str, float | None]:
+    """Return what a fit may take, by the status of the rows of those that took more."""
+    return {"timeout": suite.timeout, "memory": suite.memory}
+
+
+def _machine(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: manifest[name] for name in ("platform", "python", "cpu_features")}
 
 
 def _write_suite(folder: Path, suite: Suite) -> None:
@@ -72,20 +101,11 @@ def _write_suite(folder: Path, suite: Suite) -> None:
     write_atomically(folder / SUITE, lambda p: p.write_text(text, encoding="utf-8"))
 
 
-def write_cell(folder: Path, cell: int, parts: list[tuple[int, pa.Table]]) -> None:
-    """Write all rows of one cell as one shard, in replicate order."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    table = pa.concat_tables([part for _, part in sorted(parts, key=lambda part: part[0])])
-    path = folder / REPLICATES / f"cell-{cell:05d}.parquet"
-    write_atomically(path, lambda p: pq.write_table(table, p, compression="zstd"))
-
-
-def finish(folder: Path, stored: int) -> None:
-    """Note in the manifest that the run has ended and how many rows it stored."""
+def close(folder: Path, stored: int) -> None:
+    """Note in the manifest how many rows are stored and, if that is all, that the run has ended."""
     manifest = read_manifest(folder)
-    write_json(folder / MANIFEST, {**manifest, "finished": _now(), "stored_rows": stored})
+    finished = _now() if stored == manifest["expected_rows"] else None
+    write_json(folder / MANIFEST, {**manifest, "finished": finished, "stored_rows": stored})
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -95,6 +115,16 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         made = manifest.get("versions", {}).get("cibench", "another version")
         raise BadInput(f"{folder / MANIFEST}: written by cibench {made}, whose format is newer")
     return manifest
+
+
+def read_suite(folder: Path) -> dict[str, Any]:
+    """Return the content of the suite file as it ran; nothing where there is none."""
+    try:
+        return tomllib.loads((folder / SUITE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{folder / SUITE}: not readable: {error}") from error
 
 
 def read_catalogue(folder: Path) -> dict[str, Any]:

@@ -8,13 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cibench import registry
-from cibench.design import Dial, Parameter, Scenario, dials, values_of
+from cibench.design import Dial, Parameter, Scenario, dials, parameters, values_of
 from cibench.errors import BadInput, unknown
 from cibench.files import canonical, toml
 from cibench.model import Target
+
+if TYPE_CHECKING:
+    from cibench.suite_scoring import Precision
 
 
 class Entrant(NamedTuple):
@@ -30,6 +33,16 @@ class Refusal(NamedTuple):
     scenario: str
     estimator: str
     reason: str
+
+
+class Refits(NamedTuple):
+    """Say that the fits of the first replicates are repeated, so many times each."""
+
+    replicates: int
+    times: int
+
+
+NO_REFITS = Refits(0, 0)
 
 
 @dataclass(frozen=True)
@@ -75,18 +88,20 @@ class Cell:
         return sum(len(self.asked(entrant.estimator)) for entrant in self.entrants)
 
     def __str__(self) -> str:
-        dial, setting = self.moved
-        at = f" {dial}={setting:g}" if dial else ""
-        return f"{self.scenario.name} n={self.n}{at}"
+        fields: dict[str, Any] = {**parameters(type(self.scenario)), **dials(type(self.scenario))}
+        given = {**values_of(self.scenario, Parameter), **values_of(self.scenario, Dial)}
+        moved = [f" {k}={_short(v)}" for k, v in given.items() if v != fields[k].default]
+        return f"{self.scenario.name} n={self.n}{''.join(moved)}"
 
 
 @dataclass(frozen=True)
 class Suite:
     """Hold what a run is to do: its cells, how many replicates of each, and from which seed.
 
-    `spec` is the content of the suite file, with its paths made absolute; `published` a table
-    of figures to put ours beside. Build a suite from a file with `Suite.read`, from a mapping of
-    the same form with `Suite.parse`.
+    A fit may take `timeout` seconds and `memory` bytes. `spec` is the content of the suite file,
+    with its paths made absolute; `published` a table of figures to put ours beside. With
+    `precision` targets instead of a count, `replicates` is 0 until they are planned. Build a suite
+    from a file with `Suite.read`, from a mapping of the same form with `Suite.parse`.
     """
 
     name: str
@@ -94,10 +109,13 @@ class Suite:
     replicates: int
     cells: tuple[Cell, ...]
     level: float = 0.95
+    precision: Precision | None = None
     timeout: float | None = None
+    memory: float | None = None
     plugins: tuple[str, ...] = ()
     published: Path | None = None
     refusals: tuple[Refusal, ...] = ()
+    refits: Refits = NO_REFITS
     spec: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
@@ -123,21 +141,29 @@ class Suite:
 
     @classmethod
     def find(cls, name: str | Path) -> Suite:
-        """Read a suite by path or by the name of a built-in one; BadInput with the near miss."""
-        text = str(name)
-        if text.endswith(".toml") or len(Path(text).parts) > 1:
-            return cls.read(name)
-        suites = built_in_suites()
-        if text not in suites:
-            raise BadInput(unknown("suite", text, suites))
-        return cls.read(suites[text])
+        """Read a suite by path, by the name of a built-in one or as a run folder has it.
+
+        Raises BadInput with the near miss.
+        """
+        text, path, suites = str(name), Path(name), built_in_suites()
+        if text in suites:
+            return cls.read(suites[text])
+        if path.is_dir():
+            if not (path / "suite.toml").exists():
+                raise BadInput(f"{path} is not a run folder: it has no suite.toml")
+            return cls.read(path / "suite.toml")
+        if text.endswith(".toml") or len(path.parts) > 1:
+            return cls.read(path)
+        raise BadInput(unknown("suite", text, suites))
 
     def with_replicates(self, replicates: int) -> Suite:
         """Return the same suite with another number of replicates; BadInput if it is below 1."""
         if replicates < 1:
             raise BadInput(f"replicates: {replicates} is not a number of 1 or more")
-        spec = {**self.spec, "replicates": replicates}
-        return dataclasses.replace(self, replicates=replicates, spec=spec)
+        targets = ("precision", "min_replicates", "max_replicates")
+        kept = {key: value for key, value in self.spec.items() if key not in targets}
+        spec = {**kept, "replicates": replicates}
+        return dataclasses.replace(self, replicates=replicates, precision=None, spec=spec)
 
     @property
     def estimators(self) -> list[str]:
@@ -162,6 +188,10 @@ class Suite:
     def as_toml(self) -> str:
         """Return the text of a suite file that reads back as this suite."""
         return toml(self.spec)
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def built_in_suites() -> dict[str, Path]:

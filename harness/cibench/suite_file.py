@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,58 +12,18 @@ from cibench import registry
 from cibench.design import Scenario, configure, dials, parameters
 from cibench.errors import BadInput, unknown
 from cibench.files import canonical
-from cibench.suite import Cell, Entrant, Refusal, Suite, merge
+from cibench.suite import NO_REFITS, Cell, Entrant, Refits, Refusal, Suite, merge
+from cibench.suite_scoring import SCORING_KEYS, check_scoring, read_precision
+from cibench.table import Table
 
-SUITE_KEYS = ("name", "seed", "replicates", "level", "plugins", "timeout", "published", "cells")
-CELL_KEYS = ("scenario", "n", "dials", "vary", "parameters", "estimators", "options")
+SUITE_KEYS = (
+    "name", "seed", "replicates", "level", "plugins", "timeout", "memory", "published", "refits",
+    "cells", *SCORING_KEYS,
+)  # fmt: skip
+CELL_KEYS = ("scenario", "n", "dials", "vary", "parameters", "estimators", "options", "expect")
+BYTES = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]B)", re.IGNORECASE)
 VARY = ("one-at-a-time", "crossed")
-
-
-@dataclass(frozen=True)
-class Table:
-    """Hold one table of the file and where it stands, to read it key by key."""
-
-    content: Mapping[str, Any]
-    where: str
-    path: str = ""
-
-    def bad(self, key: str, problem: object) -> BadInput:
-        """Return the error for one key: file, key, problem."""
-        return BadInput(f"{self.where}: {self.path}{key}: {problem}")
-
-    def check_keys(self, known: tuple[str, ...]) -> None:
-        """Refuse the first key that is not known."""
-        for key in self.content:
-            if key not in known:
-                raise self.bad(key, unknown("key", key, known))
-
-    def take(
-        self, key: str, kind: type | tuple[type, ...], default: Any, valid: Callable[[Any], bool],
-        wanted: str,
-    ) -> Any:  # fmt: skip
-        """Return a value of the wanted kind; a default of `...` makes the key a must."""
-        if key not in self.content:
-            if default is ...:
-                raise self.bad(key, f"is missing; it takes {wanted}")
-            return default
-        value = self.content[key]
-        if not isinstance(value, kind) or isinstance(value, bool) or not valid(value):
-            raise self.bad(key, f"{value!r} is not {wanted}")
-        return value
-
-    def table(self, key: str) -> Table:
-        """Return the sub-table of that key, empty where it is not given."""
-        content = self.take(key, dict, {}, lambda _: True, "a table")
-        return Table(content, self.where, f"{self.path}{key}.")
-
-    def strings(self, key: str, default: Any) -> list[str]:
-        """Return a string or a list of strings as a list."""
-        wanted = "a string or a list of strings"
-        value = self.take(key, (str, list), default, bool, wanted)
-        value = [value] if isinstance(value, str) else value
-        if not all(isinstance(v, str) for v in value):
-            raise self.bad(key, f"{value!r} is not {wanted}")
-        return list(value)
 
 
 def parse(spec: Mapping[str, Any], where: str, folder: Path) -> Suite:
@@ -84,21 +44,69 @@ def parse(spec: Mapping[str, Any], where: str, folder: Path) -> Suite:
             raise table.bad("cells", f"{entry!r} is not a table")
         _expand(Table(entry, where, f"cells[{number}]."), cells, refusals)
     published = _published(table, folder)
+    check_scoring(table, cells)
+    precision = read_precision(table)
     paths = {"plugins": plugins, "published": str(published.resolve()) if published else ""}
     paths = {key: value for key, value in paths.items() if value}
     real = (int, float)
-    return Suite(
+    suite = Suite(
         name=table.take("name", str, ..., _is_name, "a name of letters, digits, - and _"),
         seed=table.take("seed", int, ..., lambda v: v >= 0, "a whole number of 0 or more"),
-        replicates=table.take("replicates", int, ..., lambda v: v > 0, "a whole number above 0"),
+        replicates=table.take(
+            "replicates", int, 0 if precision else ..., lambda v: v > 0, "a whole number above 0"
+        ),
+        precision=precision,
         level=float(table.take("level", real, 0.95, lambda v: 0 < v < 1, "between 0 and 1")),
         timeout=table.take("timeout", real, None, lambda v: v > 0, "seconds above 0"),
+        memory=_memory(table),
         plugins=tuple(plugins),
         published=published,
         cells=merge(cells),
         refusals=tuple(dict.fromkeys(refusals)),
+        refits=_refits(table),
         spec={**spec, **paths},
     )
+    _check_expectations(suite, where)
+    return suite
+
+
+def _refits(table: Table) -> Refits:
+    """Return how often fits are repeated with other algorithm streams: never, if not said."""
+    if "refits" not in table.content:
+        return NO_REFITS
+    given = table.table("refits")
+    given.check_keys(Refits._fields)
+    wanted = "a whole number above 0"
+    return Refits(*(given.take(key, int, ..., lambda v: v > 0, wanted) for key in Refits._fields))
+
+
+def _check_expectations(suite: Suite, where: str) -> None:
+    """Raise BadInput where an `expect` is wrong or two tables contradict each other."""
+    from cibench.catalogue import describe
+    from cibench.expectations.checks import check
+    from cibench.expectations.entries import entries, said
+
+    tables = entries(suite.spec)
+    if not any("expect" in table.content for table in tables):
+        return
+    catalogue = describe(suite.scenarios, suite.estimators)
+    check(suite.spec, catalogue, where, suite.level)
+    for cell in suite.cells:
+        for entrant in cell.entrants:
+            names = {**cell.key, "estimator": entrant.estimator}
+            try:
+                said(tables, names, catalogue["scenarios"][cell.scenario.name])
+            except BadInput as error:
+                raise BadInput(f"{where}: {error}") from error
+
+
+def _memory(table: Table) -> float | None:
+    wanted = 'an amount of memory such as "500MB" or "2GB"'
+    text = table.take("memory", str, "", bool, wanted)
+    found = MEMORY.fullmatch(text.strip())
+    if text and not (found and float(found[1])):
+        raise table.bad("memory", f"{text!r} is not {wanted}")
+    return float(found[1]) * BYTES[found[2].upper()] if found else None
 
 
 def _published(table: Table, folder: Path) -> Path | None:

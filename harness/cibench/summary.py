@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from cibench.expectations import Verdict as Found
+from cibench.report import surprises
 from cibench.report.labels import label, view_titles
 from cibench.report.numbers import BLANK, blank, digits, error_of, limits, number, percent
 from cibench.report.verdicts import Verdict, judge
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOMENTS = {"bias": "bias", "empirical_se": "empirical SE", "se_ratio": "SE ratio"}
+CONFIRMED = (Found.VALID, Found.FAILS, Found.CONSERVATIVE)
 SHARES = {"coverage": "coverage %", "rejection": "rejects 0 %"}
 
 
@@ -29,6 +32,21 @@ def summary(scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFrame:
     keys = [{str(k): v for k, v in row.items()} for row in named[KEYS].to_dict("records")]
     lines = zip(view_titles(keys), named.to_dict("records"), strict=True)
     return pd.DataFrame([_line(title, row) for title, row in lines])
+
+
+def told(expectations: pd.DataFrame, catalogue: Mapping[str, Any]) -> list[str]:
+    """Return lines that say what was a surprise, and how much is not decided yet."""
+    rows = surprises.lines(expectations, catalogue)
+    if not surprises.expected(rows):
+        return []
+    counts = surprises.tally(rows)
+    kept = [f"{n:,} {verdict}" for verdict, n in counts.items() if verdict in CONFIRMED]
+    head = "; ".join(filter(None, (surprises.heading(rows), ", ".join(kept))))
+    found = [
+        f"  {s.method} {s.worst['verdict']} in {s.worst['scenario']} {s.said}"
+        for s in surprises.surprises(rows)
+    ]
+    return [head, *found, *filter(None, [surprises.undecided(rows)])]
 
 
 def _line(title: str, row: Score) -> dict[str, Any]:

@@ -61,23 +61,47 @@ def test_show_tells_equations_estimand_dials_units_assumptions_and_reference(cal
     assert "[[cells]]" in call("show", "quickstart")[1]
 
 
-def test_run_scores_reports_and_says_where_then_refuses_the_same_folder(call, suite, tmp_path):
+def test_run_scores_reports_and_says_where_and_goes_on_in_the_same_folder(call, suite, tmp_path):
     code, out, err = call("run", suite, "--workers", 2)
     assert (code, "rd/local-linear" in out) == (0, True)
     folder = tmp_path / "results" / "small"
     assert out.splitlines()[-1] == f"report: {folder / 'report.html'}"
     assert {p.name for p in folder.iterdir()} == {
         "suite.toml", "manifest.json", "catalogue.json", "replicates", "scores.csv", "plots",
-        "report.html", "sensitivity.csv", "curves.csv",
+        "report.html", "sensitivity.csv", "curves.csv", "expectations.csv", "pairs.parquet",
+        "ranks.csv", "failures.csv", "tables", ".lock",
+        ".status.json",
     }  # fmt: skip
-    assert "16 of 16 fits" in err
-    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
-    code, out, err = call("run", suite)
-    assert (code, out) == (2, "")
-    assert err == (
-        "cibench: results/small is not empty; name another folder with --out, or remove it\n"
-    )
-    assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == before
+    assert "16 of 16 rows" in err
+    before = {p: p.stat().st_mtime_ns for p in (folder / "replicates").iterdir()}
+    assert call("run", suite) == (0, out, "")
+    assert {p: p.stat().st_mtime_ns for p in (folder / "replicates").iterdir()} == before
+    code, _, err = call("run", folder, "--replicates", 5)
+    assert code == 0 and "20 of 20 rows" in err
+    assert call("run", suite)[::2] == (2, (
+        "cibench: results/small holds rows that today would be others: replicates beyond the "
+        "suite's 4 (4 rows). --update sets them aside and runs what is missing, --out names "
+        "another folder\n"
+    ))  # fmt: skip
+    assert call("run", suite, "--update")[0] == 0
+
+
+def test_status_says_how_far_a_run_is_cell_by_cell(call, suite, tmp_path):
+    assert call("run", suite, "--out", "r")[0] == 0
+    code, out, _ = call("status", "r")
+    lines = out.splitlines()
+    assert code == 0 and lines[0] == "finished: 16 of 16 rows are stored"
+    assert lines[2].split() == ["rd/cct-1", "n=80", "8", "of", "8", "0", "done"]
+    (tmp_path / "r" / "replicates" / "cell-00001-00000.parquet").unlink()
+    note = tmp_path / "r" / ".status.json"
+    said = json.loads(note.read_text())
+    note.write_text(json.dumps({**said, "state": "running"}))  # this process, which is alive
+    assert call("status", "r")[1].startswith(f"running, process {said['process']} on ")
+    note.write_text(json.dumps({**said, "state": "running", "process_started": 1}))
+    lines = call("status", "r")[1].splitlines()
+    assert lines[0] == "killed: 8 of 16 rows are stored"
+    assert lines[3].endswith("waiting")
+    assert lines[-1] == "to go on from there: cibench run r"
 
 
 def test_score_and_report_work_from_the_folder_alone(call, suite, tmp_path):
@@ -100,6 +124,8 @@ def test_score_and_report_work_from_the_folder_alone(call, suite, tmp_path):
         (("run", "--workers", "0"), "--workers: 0 is not a number of 1 or more"),
         (("run", "--replicate", "4"), "No such option: --replicate"),
         (("show", "rd/cct-9"), "did you mean 'rd/cct-"),
+        (("status", "nowhere"), "nowhere is not a run folder: it has no manifest.json"),
+        (("run", "."), ". is not a run folder: it has no suite.toml"),
         (("score", "nowhere"), "nowhere is not a run folder: it has no manifest.json"),
         (("report", "nowhere"), "nowhere is not a run folder"),
         (("new", "scenario", "Bad Name"), "'Bad Name' is not of the form family/name"),

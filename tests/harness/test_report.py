@@ -17,11 +17,17 @@ import pandas as pd
 import pytest
 from scipy.special import ndtri
 
-from cibench.report import write_report
+from cibench.expectations import expectations
+from cibench.pairs import pairs
+from cibench.pretesting import diagnostics
+from cibench.ranking import Ranking, ranks
+from cibench.report import Beside, write_report
 from cibench.report.numbers import limits, number, percent, signed
+from cibench.report.surprises import undecided
 from cibench.report.verdicts import Verdict, judge
 from cibench.rows import TYPES
 from cibench.score import score
+from cibench.summary import told
 
 SCENARIO = "toy/line"
 SOUND, BROKEN = "toy/sound", "toy/careless"
@@ -107,8 +113,15 @@ def report(folder: Path, rows: pd.DataFrame, about: dict[str, Any], **manifest: 
     return page
 
 
+def part(page: str, name: str) -> str:
+    """Return one section of the page, "" where it has none."""
+    found = re.search(rf'<section id="{name}">.*?</section>', page, flags=re.S)
+    return found.group() if found else ""
+
+
 def findings(page: str) -> str:
-    return text_of("".join(re.findall(r'<ol class="findings">.*?</ol>', page, flags=re.S)))
+    lists = re.findall(r'<ol class="findings">.*?</ol>', part(page, "findings"), flags=re.S)
+    return text_of("".join(lists))
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +139,7 @@ def test_it_is_one_file_that_loads_nothing(run: tuple[Path, str]) -> None:
     sources = re.findall(r'\b(?:src|href)="([^"]*)"', page)
     assert sources and all(s.startswith(("data:image/svg+xml;base64,", "#")) for s in sources)
     assert "@import" not in page and "url(" not in page
-    assert sorted(p.name for p in folder.iterdir()) == ["plots", "report.html"]
+    assert sorted(p.name for p in folder.iterdir()) == ["plots", "report.html", "tables"]
     assert all(re.search(r'alt="[^"]+"', image) for image in re.findall(r"<img[^>]*>", page))
 
 
@@ -171,7 +184,7 @@ def test_the_findings_name_the_broken_method_and_not_the_sound_one(run: tuple[Pa
     assert f"coverage {percent(worst['coverage'])} %" in re.sub(r"\s+", " ", said)
     assert "“independent errors” is broken (rho = 1)" in said
     assert "Broken from rho = 0.5 on" in said
-    assert "a surprise: it does not assume this" in said
+    assert "a surprise: nothing it assumes is broken" in said
     held = re.search(r'<p class="sound">.*?</p>', run[1], flags=re.S)
     assert held and SOUND in held.group() and BROKEN not in held.group()
     assert "1 of 2 methods broke, only where an assumption is broken" in text_of(run[1])
@@ -190,7 +203,8 @@ def test_defaults_come_first_and_hide_what_they_explain(tmp_path: Path) -> None:
     ])  # fmt: skip
     rows = pd.concat([planted(), naive], ignore_index=True)
     page = report(tmp_path, rows, catalogue(SOUND, BROKEN, "toy/naive"))
-    lines = [text_of(x) for x in re.findall(r"<li class=.*?</li>", page, flags=re.S)]
+    items = re.findall(r"<li class=.*?</li>", part(page, "findings"), flags=re.S)
+    lines = [text_of(item) for item in items]
     assert "toy/naive" in lines[0] and "every dial at its default" in lines[0]
     assert sum("toy/naive" in line for line in lines) == 1
     assert "1 with every dial at its default, 1 only where" in text_of(page)
@@ -355,13 +369,75 @@ def test_repeated_fits_of_a_data_set_are_left_out(tmp_path: Path, run: tuple[Pat
     assert re.findall(images, page) == re.findall(images, run[1])
 
 
+def test_the_two_worlds_stand_side_by_side(tmp_path: Path) -> None:
+    alarms = [
+        fits("toy/test", dial=d, setting=s, kind="diagnostic", estimand=None,
+             passed=np.arange(200) >= alarms)
+        for d, s, alarms in ((None, None, 10), ("rho", 1.0, 160))
+    ]  # fmt: skip
+    about = catalogue(SOUND, BROKEN, "toy/test", violates=["linear outcome"])
+    said = about["estimators"]
+    said[BROKEN]["assumes"] = ["independent errors", "linear outcome or correct weights", "no ties"]
+    said["toy/test"] |= {"kind": "diagnostic", "targets": [], "tests": ["independent errors"]}
+    page = report(tmp_path, pd.concat([planted(), *alarms], ignore_index=True), about)
+    table = re.search(r'<table class="worlds">.*?</table>', page, flags=re.S)
+    assert table
+    lines = [" ".join(text_of(row).split()) for row in table[0].split("<tr>")[2:]]
+    first, broken, other, last = lines
+    assert first == (
+        "independent errors holds at the default; broken at rho = 0.5, 1 autocorrelation "
+        "toy/test : alarm in 5 % (3–9) at the default; 80 % (74–85) at rho = 1 toy/careless"
+    )
+    assert broken.startswith("linear outcome broken by the design itself, at every setting nothing")
+    assert other.startswith("correct weights taken to hold: no dial")
+    assert last.startswith("no ties taken to hold")
+    conclusion = " ".join(text_of(page).split())
+    assert (
+        "If “independent errors”, “linear outcome or correct weights”, “no ties” hold, toy/careless"
+        in conclusion
+    )
+    assert re.search(
+        r"if “independent errors” fails by rho = 1, in \d+ % \(\d+–\d+\)\.", conclusion
+    )
+
+
+def test_what_was_done_is_said_in_the_order_of_ademp(run: tuple[Path, str]) -> None:
+    block = re.search(r'<section id="ademp">.*?</section>', run[1], flags=re.S)
+    assert block
+    said = " ".join(text_of(block[0]).split())
+    names = ("Aims", "Data-generating", "Estimands", "Methods", "Performance measures")
+    places = [said.index(name) for name in names]
+    assert places == sorted(places)
+    assert "“independent errors”" in said
+    assert "rho = 0.5, 1 autocorrelation (0 where “independent errors” holds)" in said
+    assert "200 replicates a cell, nominal level 95 %, seed 7" in said
+
+
+def test_tables_for_a_paper_hold_the_scores_and_a_citation(tmp_path: Path) -> None:
+    rows, about = planted(), catalogue(SOUND, BROKEN)
+    rows["estimator"] = rows["estimator"].str.replace("toy/sound", "toy/so_und|x")
+    table = score(rows, about)
+    manifest = {"suite": "planted", "seed": 7, "protocol": "abc", "versions": {"cibench": "1.2"}}
+    write_report(tmp_path, rows, table, about, manifest)
+    text = (tmp_path / "tables" / "scores.md").read_text(encoding="utf-8")
+    paper = (tmp_path / "tables" / "scores.tex").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + len(table)
+    assert {len(re.split(r"(?<!\\)\|", line)) for line in lines} == {len(lines[0].split("|"))}
+    assert "cibench 1.2, suite planted, seed 7, protocol abc" in text and "suite planted" in paper
+    bias = table.loc[table["estimator"] == BROKEN, ["bias", "bias_mcse"]].iloc[0]
+    assert number(*bias).replace("−", "$-$") in paper
+    assert paper.count("\\\\\n") == 1 + len(table)
+    assert "so\\_und" in paper and "95 \\%" in paper
+
+
 def test_diagnostics_have_their_own_table(tmp_path: Path) -> None:
     alarm = np.arange(200) < 150
     tests = fits("toy/pretest", kind="diagnostic", estimand=None, passed=~alarm, truth=np.nan,
                  estimate=np.nan, std_error=np.nan, ci_low=np.nan, ci_high=np.nan)  # fmt: skip
     page = report(tmp_path, pd.concat([planted(), tests]), catalogue(SOUND, BROKEN, "toy/pretest"))
-    section = re.search(r'<section id="diagnostics">.*?</section>', page, flags=re.S)
-    assert section and "toy/pretest" in section.group() and "75.0" in section.group()
+    section = part(page, "diagnostics")
+    assert "toy/<wbr>pretest" in section and "75.0" in section
     assert "toy/pretest" not in findings(page)
 
 
@@ -392,7 +468,7 @@ def test_reporting_needs_neither_the_registry_nor_the_runner_nor_pyplot(tmp_path
     planted().to_pickle(tmp_path / "rows.pkl")
     code = (
         "import sys, pathlib, pandas; from cibench.score import score\n"
-        "from cibench.report import write_report\n"
+        "from cibench.report import Beside, write_report\n"
         "assert 'matplotlib' not in sys.modules and 'pandas' in sys.modules\n"
         "rows = pandas.read_pickle('rows.pkl')\n"
         "write_report(pathlib.Path('.'), rows, score(rows, {}), {}, {})\n"
@@ -457,3 +533,223 @@ def test_estimates_without_noise_are_not_judged_by_their_coverage(tmp_path: Path
     assert [judge(line) for line in table.to_dict("records")] == [Verdict.NOISELESS]
     page = write_report(tmp_path, rows, table, {}, {}).read_text()
     assert "1 of 1 methods broke" not in page and "e+14" not in page
+
+
+# --- comparisons and leaderboards
+
+
+def compared(folder: Path, rows: pd.DataFrame, about: dict[str, Any], **suite: Any) -> str:
+    """Return the page of a run with its comparisons and leaderboards."""
+    scores = score(rows, about)
+    against = suite.get("compare", "all")
+    default = rows[rows["dial"].isna()]
+    ranked = ranks(rows, scores, about, {}, Ranking.of(suite))
+    beside = Beside(pairs=pairs(default, about, against), ranks=ranked, suite=suite)
+    path = write_report(folder, rows, scores, about, {}, beside)
+    page = path.read_text(encoding="utf-8")
+    assert not re.search(r"\b(nan|NaN|None|<NA>)\b", text_of(page))
+    return page
+
+
+def four() -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return three methods and an oracle: two are equal, one is much wider."""
+    names = ("toy/oracle", "toy/first", "toy/same", "toy/wide")
+    parts = [
+        fits(name, sd=sd, se=sd) for name, sd in zip(names, (0.05, 0.1, 0.1, 0.4), strict=True)
+    ]
+    parts[2]["estimate"], parts[2]["ci_low"], parts[2]["ci_high"] = (
+        parts[1][name] for name in ("estimate", "ci_low", "ci_high")
+    )
+    about = catalogue(*names)
+    about["estimators"]["toy/oracle"]["oracle"] = True
+    return pd.concat(parts, ignore_index=True), about
+
+
+def table_of(page: str, kind: str) -> list[list[str]]:
+    """Return the first table of a class as rows of words."""
+    table = re.search(rf'<table class="{kind}">(.*?)</table>', page, flags=re.S)
+    assert table is not None
+    rows = re.findall(r"<tr.*?</tr>", table[1], flags=re.S)
+    cells = [re.findall(r"<t[hd].*?</t[hd]>", row, flags=re.S) for row in rows]
+    return [[" ".join(text_of(c).split()).replace("/ ", "/") for c in row] for row in cells]
+
+
+def test_differences_show_ties_as_ties(tmp_path: Path) -> None:
+    rows, about = four()
+    page = compared(tmp_path, rows, about)
+    table = {row[0]: row for row in table_of(page, "pairs")}
+    assert list(table)[1:] == ["toy/oracle", "toy/first", "toy/same", "toy/wide"]
+    assert table["method"][1:] == ["interval score", "RMSE", "|bias|", "coverage, points", "length"]
+    assert table["toy/wide"][1].startswith("▲ +") and table["toy/wide"][4].startswith("≈ ")
+    assert table["toy/first"][1] == "reference" and table["toy/oracle"][1].startswith("▼ −")
+    assert table["toy/same"][1].startswith("≈ 0")
+    matrix = {row[0].split(". ")[-1]: row[1:] for row in table_of(page, "matrix")}
+    assert matrix["toy/first"] == ["▲", "·", "≈", "▼"]
+    said = "Each method less toy/first, which has the smallest interval score of all but oracles"
+    assert said in text_of(page)
+
+
+def test_differences_from_a_declared_reference_have_no_matrix(tmp_path: Path) -> None:
+    rows, about = four()
+    page = compared(tmp_path, rows, about, compare="toy/wide")
+    assert (
+        "Each method less toy/wide, on" in text_of(page) and "matrix" not in page.split("<main")[1]
+    )
+    table = {row[0]: row for row in table_of(page, "pairs")}
+    assert table["toy/first"][1].startswith("▼ −") and table["toy/wide"][1] == "reference"
+
+
+def test_differences_of_averages_without_moments_are_hidden(tmp_path: Path) -> None:
+    rows, about = four()
+    about["estimators"]["toy/wide"]["moments"] = False
+    table = {row[0]: row for row in table_of(compared(tmp_path, rows, about), "pairs")}
+    assert "MAD" in table["method"] and "RMSE" not in table["method"]
+    assert table["toy/wide"][table["method"].index("|bias|")] == "–"
+    assert table["toy/first"][table["method"].index("|bias|")] != "–"
+
+
+def test_the_leaderboard_prints_sets_where_noise_can_swap_ranks(tmp_path: Path) -> None:
+    rows, about = four()
+    page = compared(tmp_path, rows, about, ranking={"worst": 30})
+    table = {row[2]: row for row in table_of(page, "ranks")}
+    assert list(table) == ["method", "toy/oracle oracle", "toy/first", "toy/same", "toy/wide"]
+    assert [row[0] for row in table.values()][1:] == ["–", "1–2", "1–2", "3"]
+    assert "scores 30 times the reference’s interval score" in text_of(page)
+    assert 'href="#leaderboard"' in page and "reference toy/oracle" in text_of(page)
+
+
+def test_leaving_out_a_scenario_stands_beside_the_rank(tmp_path: Path) -> None:
+    rows, about = four()
+    both = pd.concat([rows, rows.assign(scenario="toy/other")], ignore_index=True)
+    about["scenarios"]["toy/other"] = about["scenarios"][SCENARIO]
+    late = fits("toy/late").assign(scenario="toy/other")
+    about["estimators"]["toy/late"] = about["estimators"]["toy/first"]
+    page = compared(tmp_path, pd.concat([both, late]), about)
+    head, *lines = table_of(page, "ranks")
+    assert head[-2:] == ["rank without toy/line", "rank without toy/other"]
+    assert {line[2]: line[-2:] for line in lines}["toy/wide"][1] == "3"
+    assert "toy/late : not run in every cell of toy/line." in text_of(page)
+    assert "2 scenarios one by one" in text_of(page)
+
+
+# What was expected
+
+
+def spec(**expect: Any) -> dict[str, Any]:
+    """Return a suite whose only table holds every row of a planted run."""
+    table = {"scenario": "toy/*", "n": 100, "estimators": "toy/*", "dials": "grid"}
+    return {"cells": [table | {"expect": expect}]}
+
+
+def judged(rows: pd.DataFrame, about: dict[str, Any], said: dict[str, Any]) -> pd.DataFrame:
+    return expectations(score(rows, about), about, said)
+
+
+def opening(folder: Path, rows: pd.DataFrame, about: dict[str, Any], said: dict[str, Any]) -> str:
+    """Return the words of the page's first section."""
+    found = judged(rows, about, said)
+    write_report(folder, rows, score(rows, about), about, {}, Beside(expected=found))
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    first = re.search(r"<main><section.*?</section>", page, flags=re.S)
+    assert first and 'id="surprises"' in first.group()
+    return re.sub(r"\s+", " ", text_of(first.group()))
+
+
+def relying() -> dict[str, Any]:
+    """Return a catalogue in which the careless method relies on what breaks it."""
+    about = catalogue(SOUND, BROKEN)
+    about["estimators"][BROKEN]["assumes"] = ["independent errors"]
+    return about
+
+
+def test_the_report_opens_with_the_surprises(tmp_path: Path) -> None:
+    rows, about = planted(), catalogue(SOUND, BROKEN)
+    said = opening(tmp_path, rows, about, {})
+    found = judged(rows, about, {}).set_index(["estimator", "setting"])
+    worst = found.loc[(BROKEN, 1.0)]
+    assert "2 surprises among 6 expectations: 1 method fails unexpectedly" in said
+    line = (
+        f"toy/careless fails unexpectedly in toy/line at rho = 1 (n = 100): coverage "
+        f"{percent(worst['coverage'])} % ({limits(worst['low'], worst['high'])}), below the floor "
+        "of 90 %, although nothing that it assumes is broken. Also at rho = 0.5 (n = 100)."
+    )
+    assert line in said
+
+
+def test_what_was_declared_to_fail_is_no_surprise_and_what_survives_is_one(tmp_path: Path) -> None:
+    fails = {"toy/careless": {"rho": 0.5}}
+    said = opening(tmp_path / "a", planted(), relying(), spec(fails=fails))
+    assert said.startswith(" No surprise among 6 expectations")
+    assert "2 fails as declared" in said
+    sound = planted()
+    sound.loc[sound["estimator"] == BROKEN, ["ci_low", "ci_high"]] = 0.0, 2.0
+    said = opening(tmp_path / "b", sound, relying(), spec(fails=fails))
+    assert "1 method survives unexpectedly" in said
+    why = "although “independent errors” is broken by rho = 0.5, declared to fail from 0.5 on"
+    assert f"above the floor of 90 %, {why}" in said
+
+
+def test_without_a_declared_failure_there_is_no_verdict(tmp_path: Path) -> None:
+    said = opening(tmp_path, planted(), relying(), {})
+    assert "among 4 expectations" in said and "2 without a verdict" in said
+    assert "“independent errors” is broken by rho = 1; no failure declared" in said
+
+
+def test_the_reason_for_a_floor_is_told(tmp_path: Path) -> None:
+    said = opening(tmp_path, planted(), relying(), spec(floor=0.85, why="as published"))
+    assert "nothing that it assumes is broken; as published" in said
+
+
+def test_the_terminal_lists_the_surprises() -> None:
+    about = catalogue(SOUND, BROKEN)
+    head, line, *_ = told(judged(planted(), about, {}), about)
+    assert head.startswith("2 surprises among 6 expectations: 1 method fails unexpectedly")
+    assert line.startswith("  toy/careless fails unexpectedly in toy/line at rho = 1 (n = 100):")
+    assert told(judged(planted(), {}, {}), {}) == []
+
+
+def test_how_many_replicates_would_decide_is_told() -> None:
+    def needing(*numbers: float) -> list[dict[str, Any]]:
+        return [{"verdict": "inconclusive", "needed": needed} for needed in numbers]
+
+    assert undecided([]) == ""
+    assert undecided(needing(611)) == (
+        "1 is inconclusive: 620 replicates would most likely decide it"
+    )
+    assert undecided(needing(611, 95, 12_345)) == (
+        "3 are inconclusive: 620 replicates would most likely decide 2 of them, 13,000 all"
+    )
+    assert undecided(needing(611, np.inf)).endswith(
+        "620 replicates would most likely decide 1 of them"
+    )
+    assert "no number of replicates" in undecided(needing(np.inf))
+
+
+def with_pretest(delta: float) -> pd.DataFrame:
+    """Return the planted run with a test that passes where the careless method errs little."""
+    parts = []
+    for dial, setting in ((None, None), ("rho", 0.5), ("rho", 1.0)):
+        cell = fits(BROKEN, dial=dial, setting=setting)
+        error = np.abs(cell["estimate"] - cell["truth"])
+        alarm = error > delta if dial else np.arange(len(cell)) < 10
+        nothing = dict.fromkeys(("truth", "estimate", "std_error", "ci_low", "ci_high"), np.nan)
+        names = {"kind": "diagnostic", "estimator": "toy/pretest", "estimand": None}
+        parts.append(cell.assign(**names, passed=~alarm, **nothing))
+    return pd.concat([planted(), *parts], ignore_index=True)
+
+
+def test_diagnostics_are_scored_with_what_they_leave(tmp_path: Path) -> None:
+    about = catalogue(SOUND, BROKEN, "toy/pretest")
+    about["estimators"]["toy/pretest"] |= {"tests": ["independent errors"], "kind": "diagnostic"}
+    page = report(tmp_path, with_pretest(0.05), about)
+    section = re.sub(r"\s+", " ", text_of(part(page, "diagnostics")))
+    found = diagnostics(with_pretest(0.05), about)
+    line = found[found["estimator"].eq(BROKEN) & found["setting"].eq(1.0)].iloc[0]
+    assert f"{percent(line['coverage'])} → {percent(line['coverage_passed'])}" in section
+    assert "yes 5.0" in section and "breaks “independent errors”" in section
+    names = {p.name for p in (tmp_path / "plots").iterdir()}
+    assert "toy--line-n-100-diagnostics-rho.svg" in names
+
+
+def test_without_diagnostics_or_refits_there_are_no_such_sections(run: tuple[Path, str]) -> None:
+    assert not part(run[1], "diagnostics") and not part(run[1], "seeds")

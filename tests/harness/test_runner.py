@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import cibench
-from cibench import Estimand, Estimate, Suite, estimator, executors, runner
+from cibench import Estimand, Estimate, Suite, blocks, estimator, executors, runner
 from cibench.errors import BadInput
 from cibench.rows import ADDRESS, MAY_DIFFER, TYPES
 from cibench.runs import Run
@@ -144,13 +144,13 @@ def test_real_libraries_give_the_same_rows_in_one_process_and_in_two(tmp_path):
 def test_how_cells_are_cut_into_blocks_changes_nothing(
     plugin, tmp_path, serial, monkeypatch, seconds
 ):
-    monkeypatch.setattr(runner, "BLOCK_SECONDS", seconds)
+    monkeypatch.setattr(blocks, "BLOCK_SECONDS", seconds)
     same_rows(execute(suite_of(plugin, GOOD), tmp_path / "cut"), serial)
 
 
 def test_the_order_of_blocks_changes_nothing(plugin, tmp_path, serial, monkeypatch):
-    cut = runner._blocks
-    monkeypatch.setattr(runner, "_blocks", lambda *a: reversed(list(cut(*a))))
+    cut = blocks.Cutter.blocks
+    monkeypatch.setattr(blocks.Cutter, "blocks", lambda self: reversed(list(cut(self))))
     same_rows(execute(suite_of(plugin, GOOD), tmp_path / "reversed"), serial)
 
 

@@ -16,7 +16,7 @@ from scipy.stats import norm
 
 from cibench import load, measures, run
 from cibench.errors import BadInput
-from cibench.report import write_report
+from cibench.report import Beside, write_report
 from cibench.rows import TYPES
 from cibench.score import score
 from cibench.sensitivity import CURVES, SENSITIVITY, curves, sensitivity, study
@@ -543,7 +543,7 @@ def test_the_report_says_where_each_method_breaks(tmp_path: Any) -> None:
     catalogue = about()
     scores = score(rows, catalogue)
     page = write_report(
-        tmp_path, rows, scores, catalogue, {}, study=study(rows, scores, catalogue)
+        tmp_path, rows, scores, catalogue, {}, Beside(study=study(rows, scores, catalogue))
     ).read_text(encoding="utf-8")
     section = page[page.index('<section id="breakdown">') :]
     section = section[: section.index("</section>")]

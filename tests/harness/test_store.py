@@ -29,8 +29,9 @@ def run(tmp_path_factory):
 def test_the_folder_holds_what_the_design_says_and_no_leftovers(run):
     names = sorted(p.relative_to(run.folder).as_posix() for p in run.folder.rglob("*"))
     assert names == [
-        "catalogue.json", "manifest.json", "replicates", "replicates/cell-00000.parquet",
-        "replicates/cell-00001.parquet", "replicates/cell-00002.parquet", "suite.toml",
+        ".lock", ".status.json", "catalogue.json", "manifest.json", "replicates",
+        "replicates/cell-00000-00000.parquet", "replicates/cell-00001-00000.parquet",
+        "replicates/cell-00002-00000.parquet", "suite.toml",
     ]  # fmt: skip
 
 

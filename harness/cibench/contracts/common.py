@@ -12,6 +12,7 @@ from unittest import SkipTest
 import numpy as np
 
 from cibench import registry
+from cibench.assumptions import alternatives
 from cibench.design import Dial, Scenario, dials, values_of
 from cibench.method import Estimator
 from cibench.model import Array, Draw
@@ -131,15 +132,22 @@ def module_doc(module: str) -> str:
 
 
 def broken_assumptions() -> set[str]:
-    """Return the names of the assumptions that the registered scenarios' dials break."""
-    found = (entry.value for entry in registry.entries("scenario").values())
-    return {dial.breaks for cls in found for dial in dials(cls).values()}
+    """Return the names of the assumptions that the registered scenarios or their dials break."""
+    found = [entry.value for entry in registry.entries("scenario").values()]
+    by_dial = {dial.breaks for cls in found for dial in dials(cls).values()}
+    return by_dial.union(*(cls.violates for cls in found))
 
 
 def assumed_assumptions() -> set[str]:
     """Return the names of the assumptions that the registered estimators assume or test."""
     found = (entry.value for entry in registry.entries("estimator").values())
-    return {name for estimator in found for name in (*estimator.assumes, *estimator.tests)}
+    return {name for each in found for name in named_assumptions(each)}
+
+
+def named_assumptions(estimator: Estimator) -> tuple[str, ...]:
+    """Return the names of what it assumes or tests, the two sides of an "or" apart."""
+    said = (*estimator.assumes, *estimator.tests)
+    return tuple(name for assumption in said for name in alternatives(assumption))
 
 
 def slips(own: Iterable[str], known: set[str], settled: set[str]) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from cibench.contracts.common import (
     broken_assumptions,
     label,
     module_doc,
+    named_assumptions,
     require,
     slips,
 )
@@ -59,8 +60,7 @@ def check_declaration(estimator: Estimator) -> None:
 def check_assumption_names(estimator: Estimator) -> None:
     """Demand that no assumption of its is nearly the name that a dial has for it."""
     broken, verb = broken_assumptions(), "assumes" if estimator.assumes else "tests"
-    own_names = (*estimator.assumes, *estimator.tests)
-    for own, other in slips(own_names, broken, broken & assumed_assumptions()):
+    for own, other in slips(named_assumptions(estimator), broken, broken & assumed_assumptions()):
         complaint = f"{verb} '{own}', but a dial breaks '{other}': one spelling, please"
         require(False, label(estimator), complaint)
 

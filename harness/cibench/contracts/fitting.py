@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import locale
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from cibench.contain import contained
 from cibench.contracts.common import UNITS, small_draw
 from cibench.design import Scenario
 from cibench.method import Estimator
@@ -66,22 +66,8 @@ def fit(estimator: Estimator, scenario: Scenario, problem: Problem, replicate: i
 
 @contextmanager
 def _contained() -> Iterator[None]:
-    sink, folder, environment = io.StringIO(), Path.cwd(), dict(os.environ)
-    tongue = locale.setlocale(locale.LC_ALL)
-    with (
-        unchanged_random_states(), np.errstate(), warnings.catch_warnings(), threadpool_limits(1),
-        redirect_stdout(sink), redirect_stderr(sink),
-    ):  # fmt: skip
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        finally:
-            os.chdir(folder)
-            if dict(os.environ) != environment:
-                os.environ.clear()
-                os.environ.update(environment)
-            if locale.setlocale(locale.LC_ALL) != tongue:
-                locale.setlocale(locale.LC_ALL, tongue)
+    with unchanged_random_states(), threadpool_limits(1), contained():
+        yield
 
 
 def _global_state() -> dict[str, object]:

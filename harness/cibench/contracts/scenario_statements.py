@@ -51,11 +51,12 @@ def check_defaults(scenario: Scenario) -> None:
 
 
 def check_assumption_names(scenario: Scenario) -> None:
-    """Demand that no dial's assumption is nearly the name that an estimator has for it."""
-    assumed = assumed_assumptions()
-    for name, dial in dials(type(scenario)).items():
-        for own, other in slips([dial.breaks], assumed, assumed & broken_assumptions()):
-            complaint = f"dial '{name}' breaks '{own}', but an estimator assumes '{other}'"
+    """Demand that no assumption it breaks is nearly the name that an estimator has for it."""
+    assumed, cls = assumed_assumptions(), type(scenario)
+    breaks = [(f"dial '{name}' breaks", dial.breaks) for name, dial in dials(cls).items()]
+    for who, name in breaks + [("its defaults break", name) for name in cls.violates]:
+        for own, other in slips([name], assumed, assumed & broken_assumptions()):
+            complaint = f"{who} '{own}', but an estimator assumes '{other}'"
             require(False, label(scenario), f"{complaint}: one spelling, please")
 
 

@@ -62,18 +62,29 @@ def attribution(
     errors of zero. The errors are the infinitesimal jackknife's: S / sqrt n of each replicate's
     influence on a share, through its own interval and through mean error, S and M.
     """
+    found = shares(t, theta, s, low, high, level, outside)
+    if isinstance(found, str):
+        return dict.fromkeys(PARTS, blank(found))
+    errors = {part: standard_deviation(each) / sqrt(t.size) for part, (_, each) in found.items()}
+    return {part: Score(value, errors[part]) for part, (value, _) in found.items()}
+
+
+def shares(
+    t: Array, theta: Array, s: Array, low: Array, high: Array, level: float,
+    outside: Outside = False,
+) -> dict[str, tuple[float, Array]] | str:  # fmt: skip
+    """Return each share with the replicates' influences on it, or why there are none."""
     why = ASYMMETRIC if np.any(outside) else _undefined(t, theta, s, low, high)
     if why is not None:
-        return dict.fromkeys(PARTS, blank(why))
+        return why
     answers = _Answers.of(t - theta, s, (high - low) / 2, covers(low, high, theta))
     worlds = [
         _normal_world(answers, level, bias, se) if shape else _seen_world(answers, bias, se)
         for bias, se, shape in WORLDS
     ]
-    shares = SHAPLEY @ np.array([value for value, _ in worlds])
+    values = SHAPLEY @ np.array([value for value, _ in worlds])
     by_replicate = SHAPLEY @ np.array([influence for _, influence in worlds])
-    errors = [standard_deviation(row) / sqrt(t.size) for row in by_replicate]
-    return {p: Score(float(v), e) for p, v, e in zip(PARTS, shares, errors, strict=True)}
+    return {p: (float(v), e) for p, v, e in zip(PARTS, values, by_replicate, strict=True)}
 
 
 def lost_to_failures(covered: int, given: int, total: int) -> Score:

@@ -68,13 +68,10 @@ def simultaneous_coverage(family: Sequence[Group], truth_mcse: Sequence[float]) 
     The family is aligned. Horizons without any band are left out. The truths' own errors move all
     horizons one way at once, which is the worst they can do.
     """
-    given = [group["ok"] & _given(group, "band_low", "band_high", "truth") for group in family]
-    banded = [i for i, there in enumerate(given) if there.any()]
-    if not banded:
-        return blank("")
-    common = np.logical_and.reduce([given[i] for i in banded])
-    if not common.any():
-        return blank("no replicate has the bands of all horizons")
+    found = bands(family)
+    if isinstance(found, str):
+        return blank(found)
+    banded, common = found
     low, high, theta = (
         np.array([family[i][name][common] for i in banded])
         for name in ("band_low", "band_high", "truth")
@@ -85,6 +82,16 @@ def simultaneous_coverage(family: Sequence[Group], truth_mcse: Sequence[float]) 
         return simultaneous(low, high, theta + by * shift)
 
     return with_truth_error(held, np.zeros(1), float(shift.any()))
+
+
+def bands(family: Sequence[Group]) -> tuple[list[int], Array] | str:
+    """Return the horizons that have bands and mark the replicates that have all of them."""
+    given = [group["ok"] & _given(group, "band_low", "band_high", "truth") for group in family]
+    banded = [i for i, there in enumerate(given) if there.any()]
+    if not banded:
+        return ""
+    common = np.logical_and.reduce([given[i] for i in banded])
+    return (banded, common) if common.any() else "no replicate has the bands of all horizons"
 
 
 def size_adjusted_power(group: Group, null: Group, level: float) -> Score:

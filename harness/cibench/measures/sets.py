@@ -39,8 +39,13 @@ def bias_eliminated_coverage(
 @np.errstate(all="ignore")
 def ci_length(low: Array, high: Array, outside: Outside = False) -> Score:
     """Return the mean length, with error S / sqrt n; infinite and without error if one set is."""
-    length = np.where(outside, np.inf, np.where(low > high, 0.0, high - low))
-    return mean_score(length)
+    return mean_score(set_length(low, high, outside))
+
+
+@np.errstate(all="ignore")
+def set_length(low: Array, high: Array, outside: Outside = False) -> Array:
+    """Return the length of each set: none of the empty one, infinite of two rays."""
+    return np.where(outside, np.inf, np.where(low > high, 0.0, high - low))
 
 
 def rejection(low: Array, high: Array, outside: Outside = False) -> Score:
@@ -64,9 +69,17 @@ def interval_score(
     and without error, if one set is unbounded, two rays or empty: an empty set is infinitely far
     from every truth. The error is S / sqrt n.
     """
+    return mean_score(set_score(low, high, theta, level, outside))
+
+
+@np.errstate(all="ignore")
+def set_score(
+    low: Array, high: Array, theta: Array, level: float, outside: Outside = False
+) -> Array:
+    """Return the interval score of each set."""
     distance = np.maximum(low - theta, 0) + np.maximum(theta - high, 0)
     improper = np.logical_or(outside, low > high)
-    return mean_score(np.where(improper, np.inf, high - low + 2 / (1 - level) * distance))
+    return np.where(improper, np.inf, high - low + 2 / (1 - level) * distance)
 
 
 def lower_noncoverage(low: Array, high: Array, theta: Array, outside: Outside = False) -> Score:
@@ -75,14 +88,18 @@ def lower_noncoverage(low: Array, high: Array, theta: Array, outside: Outside = 
     With the upper one it adds up to what coverage lacks, but for empty sets and sets of two rays,
     which miss on no side.
     """
-    missed = (theta < low) & (low <= high) & ~np.asarray(outside, dtype=bool)
-    return proportion(int(missed.sum()), low.size)
+    return proportion(int(missed(low, high, theta, outside)[0].sum()), low.size)
 
 
 def upper_noncoverage(low: Array, high: Array, theta: Array, outside: Outside = False) -> Score:
     """Return the share of sets with the truth above them: they lie too low."""
-    missed = (theta > high) & (low <= high) & ~np.asarray(outside, dtype=bool)
-    return proportion(int(missed.sum()), low.size)
+    return proportion(int(missed(low, high, theta, outside)[1].sum()), low.size)
+
+
+def missed(low: Array, high: Array, theta: Array, outside: Outside = False) -> tuple[Array, Array]:
+    """Say of each interval whether the truth lies below it, and whether above."""
+    interval = (low <= high) & ~np.asarray(outside, dtype=bool)
+    return (theta < low) & interval, (theta > high) & interval
 
 
 def simultaneous_coverage(low: Array, high: Array, theta: Array) -> Score:

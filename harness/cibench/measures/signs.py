@@ -18,10 +18,10 @@ NONE = "nothing is significant"
 
 def type_s(t: Array, theta: Array, low: Array, high: Array, outside: Outside = False) -> Score:
     """Return the share of significant estimates with the wrong sign, blank at a zero truth."""
-    significant, why = _significant(theta, low, high, outside)
+    found, why = significant(theta, low, high, outside)
     if why:
         return blank(why) if t.size else BLANK
-    wrong = np.sign(t[significant]) != np.sign(theta[significant])
+    wrong = np.sign(t[found]) != np.sign(theta[found])
     return proportion(int(wrong.sum()), wrong.size)
 
 
@@ -32,15 +32,15 @@ def type_m(t: Array, theta: Array, low: Array, high: Array, outside: Outside = F
     Its error is S / sqrt m of the m significant ones, whose number is taken as it is: the mean
     given m has no other.
     """
-    significant, why = _significant(theta, low, high, outside)
+    found, why = significant(theta, low, high, outside)
     if why:
         return blank(why) if t.size else BLANK
-    return mean_score(np.abs(t[significant] / theta[significant]))
+    return mean_score(np.abs(t[found] / theta[found]))
 
 
-def _significant(theta: Array, low: Array, high: Array, outside: Outside) -> tuple[Array, str]:
-    """Say which sets do not hold zero, and why there is nothing to measure, if so."""
-    significant = ~covers(low, high, 0.0, outside)
+def significant(theta: Array, low: Array, high: Array, outside: Outside) -> tuple[Array, str]:
+    """Mark the sets that do not hold zero, and say why there is nothing to measure, if so."""
+    found = ~covers(low, high, 0.0, outside)
     if (theta == 0).any():
-        return significant, ZERO
-    return significant, "" if significant.any() else NONE
+        return found, ZERO
+    return found, "" if found.any() else NONE

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from math import log, sqrt
+from collections.abc import Mapping
+from math import isnan, log, sqrt
+from typing import Any
 
 import numpy as np
 
@@ -46,3 +48,11 @@ def heavy(share: float, n: int) -> bool:
     light-tailed law would now and then show by chance (`light_share`).
     """
     return n >= FEWEST and share > max(TENTH, light_share(n))
+
+
+def noiseless(score: Mapping[Any, Any]) -> bool:
+    """Say whether a score's estimates vary by no more than rounding, as in data without noise."""
+    spread = float(score.get("empirical_se", np.nan))
+    if isnan(spread) or score["answered"] < 2:
+        return False
+    return bool(spread <= 1e-9 * max(abs(score["truth"]), abs(score["bias"])))

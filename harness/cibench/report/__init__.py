@@ -1,8 +1,9 @@
-"""The report of a finished run: plots as files, and one self-contained HTML page."""
+"""The report of a finished run: one self-contained HTML page, its plots and tables as files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,28 @@ if TYPE_CHECKING:
     from cibench.report.views import View
     from cibench.sensitivity import Study
 
-__all__ = ["write_report"]
+__all__ = ["Beside", "write_report"]
+
+
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """Hold the tables that stand beside the scores.
+
+    `comparison` puts scores beside published figures, `study` says where methods break, `pairs`
+    how methods differ in the default cells, `ranks` are the leaderboards, `suite` is the content
+    of the suite file: what is None leaves no section. `expected` says whether methods did what was
+    expected, `pretests` scores diagnostics, `seeds` says what fits repeated on one data set
+    showed: these are made where they are None, without a suite's expectations.
+    """
+
+    comparison: pd.DataFrame | None = None
+    study: Study | None = None
+    pairs: pd.DataFrame | None = None
+    ranks: pd.DataFrame | None = None
+    suite: Mapping[str, Any] = field(default_factory=dict)
+    expected: pd.DataFrame | None = None
+    pretests: pd.DataFrame | None = None
+    seeds: pd.DataFrame | None = None
 
 
 def write_report(
@@ -25,29 +47,46 @@ def write_report(
     scores: pd.DataFrame,
     catalogue: Mapping[str, Any],
     manifest: Mapping[str, Any],
-    comparison: pd.DataFrame | None = None,
-    study: Study | None = None,
+    beside: Beside | None = None,
 ) -> Path:
-    """Write `report.html` and `plots/` into a run folder and return the report's path.
+    """Write `report.html`, `plots/` and `tables/` into a run folder; return the report's path.
 
     Takes plain tables and mappings, so that a run can be reported again without what made it.
-    `comparison` puts scores beside published figures, `study` says where methods break. Fits
-    repeated on one data set (`refit` above zero) are left out.
+    Fits repeated on one data set (`refit` above zero) are left out of all but `beside.seeds`.
     """
+    from cibench.expectations import expectations
+    from cibench.instability import instability
+    from cibench.pretesting import diagnostics
+    from cibench.report import alarms, surprises
+    from cibench.report.export import write_tables
     from cibench.report.failures import failure_plot
     from cibench.report.labels import label
     from cibench.report.page import Report, page
+    from cibench.report.pretest_plot import pretest_plots
+    from cibench.report.seeds import seeds_section
     from cibench.report.views import cut
 
-    stored = len(rows)
-    rows = label(rows[~(rows["refit"] > 0)], catalogue)
-    scores = label(scores, catalogue)
-    views = cut(rows, scores, catalogue, study)
+    beside = beside or Beside()
+    expected, pretests, seeds = beside.expected, beside.pretests, beside.seeds
+    expected = expectations(scores, catalogue, {}) if expected is None else expected
+    pretests = diagnostics(rows, catalogue) if pretests is None else pretests
+    seeds = instability(rows) if seeds is None else seeds
+    told = {name: expected[name].to_numpy() for name in ("expected", "broken", "verdict")}
+    rows, refits = label(rows[~(rows["refit"] > 0)], catalogue), int((rows["refit"] > 0).sum())
+    scores = label(scores.assign(**told), catalogue)
+    views = cut(rows, scores, catalogue, beside.study, beside.pairs)
     drawn = {view.slug: list(_plots(view, views)) for view in views}
     by_scenario = rows[rows["kind"] == "estimate"].groupby("scenario", sort=False)
     failures = [plot for name, part in by_scenario if (plot := failure_plot(str(name), part))]
-    report = Report(views, drawn, failures, rows, scores, catalogue, manifest, stored, comparison)
-    _save(folder / "plots", [*(p for plots in drawn.values() for p in plots), *failures])
+    tests = alarms.lines(pretests, catalogue)
+    seen = pretest_plots(alarms.doses(tests), tests)
+    report = Report(
+        views, drawn, failures, rows, scores, catalogue, manifest, refits, beside.comparison,
+        beside.ranks, beside.suite, surprises.lines(expected, catalogue), tests, seen,
+        seeds_section(seeds, catalogue), folder,
+    )  # fmt: skip
+    _save(folder / "plots", [*(p for ps in drawn.values() for p in ps), *failures, *seen])
+    write_tables(folder / "tables", views, manifest)
     text, path = page(report), folder / "report.html"
     write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))
     return path

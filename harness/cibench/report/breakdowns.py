@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from math import inf, isinf
 from typing import Any
 
+from cibench.report.cells import raw, sortable
 from cibench.report.doses import Line
 from cibench.report.markup import Html, breakable, h, join
 from cibench.report.numbers import BLANK, blank, error_of, number, percent, plain, signed
@@ -46,9 +47,7 @@ def breakdown_section(views: Sequence[View]) -> Html | None:
 
 
 def _table(scenario: str, rows: Sequence[Html]) -> Html:
-    head = h("thead", h("tr", [_header(*names) for names in HEAD]))
-    table = h("table", head, h("tbody", rows), cls="sortable breaks-at")
-    return join(h("h3", scenario), h("div", table, cls="scroll tall"))
+    return join(h("h3", scenario), sortable(HEAD, rows, "breaks-at"))
 
 
 def in_words(line: Line) -> Html:
@@ -109,7 +108,7 @@ def _row(view: View, line: Line) -> Html:
     place = line["breakdown"] if not blank(line["breakdown"]) else inf
     return h(
         "tr", h("th", breakable(str(line["method"])), scope="row"), h("td", where),
-        h("td", in_words(line), data_v=_raw(abs(place - line["default"]))),
+        h("td", in_words(line), data_v=raw(abs(place - line["default"]))),
         *(_setting(line[f"bracket_{end}"]) for end in ("low", "high")),
         _lengths(line), *_bias(line),
     )  # fmt: skip
@@ -123,7 +122,7 @@ def _both_ways(view: View, line: Line) -> bool:
 
 def _setting(value: Any) -> Html:
     said = BLANK if blank(value) else plain(value)
-    return h("td", said, cls="num", data_v=_raw(value))
+    return h("td", said, cls="num", data_v=raw(value))
 
 
 def _lengths(line: Line) -> Html:
@@ -132,7 +131,7 @@ def _lengths(line: Line) -> Html:
     there, of_there = line["ci_length_breakdown"], line["ci_length_breakdown_mcse"]
     if not blank(there) and line["breakdown"] != line["default"]:
         said += [join(" → ", number(there, of_there), " ", _mc(error_of(there, of_there)))]
-    return h("td", join(*said, between="<br>"), cls="at", data_v=_raw(start))
+    return h("td", join(*said, between="<br>"), cls="at", data_v=raw(start))
 
 
 def _bias(line: Line) -> Iterator[Html]:
@@ -143,19 +142,11 @@ def _bias(line: Line) -> Iterator[Html]:
     around = {**line, "breakdown": half, "breakdown_low": low, "breakdown_high": high}
     said = BLANK if blank(half) else _end(half, around)
     span = None if blank(half) or low == high else _span(around, "mc below")
-    yield h("td", said, " ", span, cls="num", data_v=_raw(half))
+    yield h("td", said, " ", span, cls="num", data_v=raw(half))
     slope, error = line["slope"], line["slope_mcse"]
     of_slope = h("span", error_of(slope, error), cls="mc below")
-    yield h("td", signed(slope, error), " ", of_slope, cls="num", data_v=_raw(slope))
+    yield h("td", signed(slope, error), " ", of_slope, cls="num", data_v=raw(slope))
 
 
 def _mc(text: str) -> Html:
     return h("span", text, cls="mc")
-
-
-def _header(name: str, meaning: str) -> Html:
-    return h("th", h("button", name, type="button"), scope="col", title=meaning)
-
-
-def _raw(value: Any) -> str:
-    return "" if blank(value) or isinf(value) else repr(float(value))

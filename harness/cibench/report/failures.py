@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cibench.report.figures import Plot, canvas, draw
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 COLOURS = {
     "failed": ("#D55E00", ""), "nonfinite": ("#E69F00", "//"), "timeout": ("#CC79A7", "xx"),
-    "crashed": ("#000000", ""), "declined": ("#56B4E9", ".."),
+    "memory": ("#0072B2", "\\\\"), "crashed": ("#000000", ""), "declined": ("#56B4E9", ".."),
 }  # fmt: skip
 FIT = ["scenario", "n", "parameters", "dials", "estimator", "options"]
 BARS = 30
@@ -83,19 +83,23 @@ def lost_fits(rows: pd.DataFrame) -> pd.DataFrame:
     return lost.drop_duplicates([*FIT, "replicate", "status", "reason"])
 
 
-def reasons(lost: pd.DataFrame) -> Html:
-    """Tally why fits gave no answer, the most frequent first."""
+def reasons(lost: pd.DataFrame, command: Callable[[Mapping[Any, Any]], str]) -> Html:
+    """Tally why fits gave no answer, the most frequent first, with a `command` to replay one."""
     lost = lost.fillna({"reason": "no reason given"})
     keys = ["scenario", "n", "method", "status", "reason"]
     grouped = lost.groupby(keys, sort=False)["at"].agg(["size", "unique"])
     tally = grouped.sort_values("size", ascending=False, kind="stable")
+    first = lost.drop_duplicates(keys).set_index(keys, drop=False)
+    replays = [command(row) for row in first.loc[tally.index[:REASONS]].to_dict("records")]
     body = [
         h("tr", *(h("td", str(k)) for k in (key[2], key[0], key[1])), h("td", key[3]),
           h("td", f"{size:,}", cls="num"), h("td", _few(list(places))),
-          h("td", key[4], cls="reason"))
-        for key, size, places in tally.head(REASONS).itertuples()
+          h("td", key[4], cls="reason"), h("td", h("code", replay)))
+        for (key, size, places), replay in zip(
+            tally.head(REASONS).itertuples(), replays, strict=True
+        )
     ]  # fmt: skip
-    names = ("method", "scenario", "n", "status", "fits", "where", "reason")
+    names = ("method", "scenario", "n", "status", "fits", "where", "reason", "replay one")
     head = h("thead", h("tr", *(h("th", name, scope="col") for name in names)))
     more = len(tally) - REASONS
     return join(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from cibench.report.cases import Case, cases
 from cibench.report.labels import DEFAULT
@@ -42,7 +41,7 @@ class Finding:
     rank: tuple[int, float]
 
 
-def findings(views: Sequence[View], catalogue: Mapping[str, Any]) -> list[Finding]:
+def findings(views: Sequence[View]) -> list[Finding]:
     """Return what broke: at the defaults first, then along the dials, then lesser faults.
 
     Sizes and targets of one scenario share a line. A cell whose method is broken at the default
@@ -51,18 +50,18 @@ def findings(views: Sequence[View], catalogue: Mapping[str, Any]) -> list[Findin
     by_method: dict[tuple[str, str], list[Case]] = {}
     for case in cases(views):
         by_method.setdefault(case.pair, []).append(case)
-    found = [finding for group in by_method.values() for finding in _of_method(group, catalogue)]
+    found = [finding for group in by_method.values() for finding in _of_method(group)]
     return sorted(found, key=lambda finding: finding.rank)
 
 
-def _of_method(group: Sequence[Case], catalogue: Mapping[str, Any]) -> Iterator[Finding]:
+def _of_method(group: Sequence[Case]) -> Iterator[Finding]:
     """Judge one method in one scenario, dial by dial, over all sizes and targets."""
     by_dial: dict[str, list[Case]] = {}
     for case in group:
         if case.broken and (case.at_default or not _broken_at_default(case)):
             where = case.setting.dial or (DEFAULT if case.at_default else "several")
             by_dial.setdefault(where, []).append(case)
-    yield from (_under_covers(broken, catalogue) for broken in by_dial.values())
+    yield from (_under_covers(broken) for broken in by_dial.values())
     if failing := [c for c in group if c.score["answered"] and fails_often(c.score)]:
         yield _fails(max(failing, key=lambda c: float(c.score["failure_rate"])))
     if wide := [c for c in group if c.verdict is Verdict.CONSERVATIVE]:
@@ -72,18 +71,17 @@ def _of_method(group: Sequence[Case], catalogue: Mapping[str, Any]) -> Iterator[
         yield _is_off(max(biased, key=lambda c: abs(bias_in_se(c.score)[0])))
 
 
-def _under_covers(broken: list[Case], catalogue: Mapping[str, Any]) -> Finding:
+def _under_covers(broken: list[Case]) -> Finding:
     worst = max(broken, key=lambda c: shortfall(c.score))
     score, silent = worst.score, worst.verdict is Verdict.SILENT
-    expected = declared(worst, catalogue)
     sentence = join(
         who(worst), " gives no answer in " if silent else " under-covers in ",
         h("b", worst.view.scenario), breaking(worst), ": ",
         h("b", "every fit failed") if silent else coverage(score), off(score), ".",
-        onset(worst, broken), also(worst, broken), tag(expected),
+        onset(worst, broken), also(worst, broken), tag(worst),
     )  # fmt: skip
     badge = "0 fits" if silent else f"{percent(score['coverage'])} %"
-    tier = 0 if worst.at_default else 2 if expected else 1
+    tier = 0 if worst.at_default else 2 if declared(worst) else 1
     return Finding("broken", badge, sentence, (tier, -shortfall(score)))
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from cibench.report.cases import Case, cases
 from cibench.report.findings import Finding, findings
@@ -20,9 +19,9 @@ SHOWN = 5
 HELD = (Verdict.SOUND, Verdict.LOW, Verdict.CONSERVATIVE)
 
 
-def headline(views: Sequence[View], catalogue: Mapping[str, Any]) -> Html:
+def headline(views: Sequence[View]) -> Html:
     """Write the findings, what held up, and the heat maps."""
-    found = findings(views, catalogue)
+    found = findings(views)
     every = list(cases(views))
     return h(
         "section",

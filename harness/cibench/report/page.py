@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib.resources import files
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cibench.replay_command import command
+from cibench.report.ademp import ademp_section
 from cibench.report.breakdowns import breakdown_section
+from cibench.report.document import document
+from cibench.report.expected import expected_section
 from cibench.report.failures import fits, lost_fits, reasons
 from cibench.report.figures import Plot
 from cibench.report.headline import headline
-from cibench.report.labels import slug
+from cibench.report.labels import parse, slug
 from cibench.report.markup import Html, h, join
 from cibench.report.numbers import count, percent
+from cibench.report.pretests import pretest_section
 from cibench.report.published import published_section
+from cibench.report.ranks import ranks_section
 from cibench.report.sections import (
     Drawn,
     figure,
@@ -23,8 +30,9 @@ from cibench.report.sections import (
     provenance_section,
     scenario_section,
 )
-from cibench.report.tables import diagnostic_table
+from cibench.report.surprises import Line
 from cibench.report.views import View
+from cibench.report.worlds import Worlds, worlds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +40,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """Hold all that a page is written from; rows and scores are labelled, `stored` counts rows."""
+    """Hold all that a page is written from.
+
+    Rows and scores are labelled; `refits` counts the rows of repeated fits, which are in neither.
+    """
 
     views: Sequence[View]
     drawn: Drawn
@@ -41,8 +52,15 @@ class Report:
     scores: pd.DataFrame
     catalogue: Mapping[str, Any]
     manifest: Mapping[str, Any]
-    stored: int
+    refits: int
     comparison: pd.DataFrame | None = None
+    ranks: pd.DataFrame | None = None
+    suite: Mapping[str, Any] = field(default_factory=dict)
+    expected: Sequence[Line] = ()
+    pretests: Sequence[Line] = ()
+    seen: Sequence[Plot] = ()
+    seeds: Html | None = None
+    folder: Path = Path()
 
 
 def page(report: Report) -> str:
@@ -54,22 +72,18 @@ def page(report: Report) -> str:
             key=lambda v: v.scenario,
         )
     }  # fmt: skip
-    body = h(
-        "body", _header(report, list(scenarios)),
-        h("main", headline(report.views, report.catalogue),
+    return document(
+        title, _header(report, list(scenarios)),
+        h("main", expected_section(report.expected), headline(report.views),
+          ranks_section(report.ranks, report.scores, report.suite.get("ranking") or {}),
           breakdown_section(report.views),
-          [scenario_section(views, report.drawn) for views in scenarios.values()],
-          _published(report), _diagnostics(report), _failures(report),
+          [scenario_section(views, report.drawn, partial(_worlds, report))
+           for views in scenarios.values()],
+          _published(report), _diagnostics(report), report.seeds, _failures(report),
+          ademp_section(report.views, report.rows, report.catalogue, report.manifest),
           methods_section(report.rows["estimator"].unique(), report.catalogue),
-          provenance_section(report.manifest, report.stored)),
-        h("script", Html(_asset("script.js"))),
+          provenance_section(report.manifest, len(report.rows), report.refits)),
     )  # fmt: skip
-    head = h(
-        "head", h("meta", charset="utf-8"),
-        h("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        h("title", title), h("style", Html(_asset("style.css"))),
-    )  # fmt: skip
-    return join(Html("<!doctype html>\n"), h("html", head, body, lang="en"), "\n")
 
 
 def _place(views: Sequence[View], scenario: str) -> int:
@@ -85,14 +99,19 @@ def _header(report: Report, scenarios: Sequence[str]) -> Html:
         f"nominal level {' or '.join(percent(x) for x in sorted(level))} %" if level else "",
         str(manifest.get("created") or "")[:10],
     ]  # fmt: skip
-    links = [h("a", "Findings", href="#findings")]
+    opening = ["Surprises"] if any(row["expected"] for row in report.expected) else []
+    links = [h("a", part, href=f"#{part.lower()}") for part in (*opening, "Findings")]
+    if report.ranks is not None and not report.ranks.empty:
+        links.append(h("a", "Leaderboard", href="#leaderboard"))
     if any(view.doses.broken for view in report.views):
         links.append(h("a", "Breakdown points", href="#breakdown"))
     links += [h("a", name, href=f"#{slug(f'scenario {name}')}") for name in scenarios]
-    parts = ["Failures", "Methods", "Provenance"]
+    parts = ["Failures", "ADEMP", "Methods", "Provenance"]
     if report.comparison is not None:
         parts.insert(0, "Published")
-    if "diagnostic" in set(report.scores["kind"]):
+    if report.seeds is not None:
+        parts.insert(0, "Seeds")
+    if report.pretests:
         parts.insert(0, "Diagnostics")
     links += [h("a", part, href=f"#{part.lower()}") for part in parts]
     return h(
@@ -101,21 +120,22 @@ def _header(report: Report, scenarios: Sequence[str]) -> Html:
     )  # fmt: skip
 
 
+def _worlds(report: Report, view: View) -> Html | None:
+    scores = report.scores
+    here = scores[(scores["kind"] == "diagnostic") & (scores["scenario"] == view.scenario)]
+    alarms = [
+        score for score in here[here["n"] == view.n].to_dict("records")
+        if parse(score["parameters"]) == view.parameters
+    ]  # fmt: skip
+    return worlds(Worlds(view, report.catalogue.get("estimators") or {}, alarms))
+
+
 def _published(report: Report) -> Html | None:
     return None if report.comparison is None else published_section(report.comparison)
 
 
 def _diagnostics(report: Report) -> Html | None:
-    scores = report.scores[report.scores["kind"] == "diagnostic"].to_dict("records")
-    if not scores:
-        return None
-    return h(
-        "section", h("h2", "Diagnostics"),
-        h("p", "How often each diagnostic raised the alarm, with 95 % Wilson limits: at the "
-          "default an alarm is false, along a dial that breaks what it tests it is right.",
-          cls="note"),
-        diagnostic_table(scores), id="diagnostics",
-    )  # fmt: skip
+    return pretest_section(report.pretests, [figure(plot) for plot in report.seen])
 
 
 def _failures(report: Report) -> Html:
@@ -126,10 +146,6 @@ def _failures(report: Report) -> Html:
         body = join(
             h("p", f"{count(len(lost), 'fit')} of {every:,} gave no answer."),
             h("div", [figure(plot) for plot in report.failures], cls="plots"),
-            reasons(lost),
+            reasons(lost, lambda row: command(report.folder, row, report.catalogue)),
         )
     return h("section", h("h2", "Failures"), body, id="failures")
-
-
-def _asset(name: str) -> str:
-    return files("cibench.report").joinpath(name).read_text(encoding="utf-8")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from cibench.report.attribution import shortfalls
+from cibench.report.document import facts
 from cibench.report.figures import Plot
 from cibench.report.labels import DEFAULT, dials_of, slug
 from cibench.report.markup import Html, h, join, prose
 from cibench.report.numbers import BLANK, blank, exact, plain
+from cibench.report.pairs import comparison
 from cibench.report.tables import score_table
 from cibench.report.views import View
 
@@ -17,16 +19,21 @@ Drawn = Mapping[str, Sequence[Plot]]
 """The plots of each view, by the view's slug."""
 
 
-def scenario_section(views: Sequence[View], drawn: Drawn) -> Html:
-    """Write one scenario: what it asks, what its dials break, then plots and scores by view."""
+def scenario_section(
+    views: Sequence[View], drawn: Drawn, beside: Callable[[View], Html | None]
+) -> Html:
+    """Write one scenario: what it asks, what its dials break, then plots and scores by view.
+
+    `beside` writes what else belongs under a view's scores.
+    """
     name, about = views[0].scenario, views[0].about
     first, *others = views
     return h(
         "section", h("h2", name), prose(str(about.get("doc") or "")), _facts(views),
         _dials(about),
         h("details", h("summary", "Equations"), h("pre", str(about.get("equations") or ""))),
-        _view(first, drawn, opened=True),
-        [_view(view, drawn, opened=False) for view in others],
+        _view(first, drawn, beside(first), opened=True),
+        [_view(view, drawn, beside(view), opened=False) for view in others],
         id=slug(f"scenario {name}"),
     )  # fmt: skip
 
@@ -38,14 +45,15 @@ def methods_section(names: Iterable[str], catalogue: Mapping[str, Any]) -> Html:
     return h("section", h("h2", "Methods"), h("div", cards, cls="cards"), id="methods")
 
 
-def provenance_section(manifest: Mapping[str, Any], stored: int) -> Html:
+def provenance_section(manifest: Mapping[str, Any], stored: int, refits: int = 0) -> Html:
     """Write where the numbers come from: seed, versions, machine, rows, declined pairs."""
     expected = manifest.get("expected_rows")
     rows = f"{stored:,} stored" + (f" of {expected:,} expected" if expected is not None else "")
     if expected is not None and stored != expected:
         rows += ": the run is incomplete"
+    rows += f"; {refits:,} more of repeated fits" if refits else ""
     versions = manifest.get("versions") or {}
-    facts = [
+    known = [
         ("suite", manifest.get("suite")), ("seed", manifest.get("seed")),
         ("replicates", manifest.get("replicates")), ("nominal level", manifest.get("level")),
         ("rows", rows), ("created", manifest.get("created")),
@@ -60,7 +68,7 @@ def provenance_section(manifest: Mapping[str, Any], stored: int) -> Html:
           "run’s seed with the scenario, n and replicate for the data, and the method’s name for "
           "its own randomness. The dials are not part of the address of the data, so that every "
           "method and every setting faces the same noise."),
-        _list(facts), _declined(manifest.get("declined") or ()), id="provenance",
+        facts(known), _declined(manifest.get("declined") or ()), id="provenance",
     )  # fmt: skip
 
 
@@ -74,7 +82,7 @@ def figure(plot: Plot) -> Html:
     )  # fmt: skip
 
 
-def _view(view: View, drawn: Drawn, *, opened: bool) -> Html:
+def _view(view: View, drawn: Drawn, beside: Html | None, *, opened: bool) -> Html:
     truth = h("span", f" truth {_truth(view)}", cls="mc") if view.apart else None
     return h(
         "details", h("summary", h("h3", view.title), truth),
@@ -85,7 +93,8 @@ def _view(view: View, drawn: Drawn, *, opened: bool) -> Html:
         h("h4", "Scores"),
         h("p", "In brackets, Monte Carlo standard errors; beside proportions, 95 % Wilson limits. "
           "A click on a heading sorts.", cls="note"),
-        score_table(view), shortfalls(view), cls="view", id=view.slug, open=opened,
+        score_table(view), shortfalls(view), comparison(view), beside,
+        cls="view", id=view.slug, open=opened,
     )  # fmt: skip
 
 
@@ -99,7 +108,7 @@ def _facts(views: Sequence[View]) -> Html:
         f"{k} = {plain(v)}" + (f" ({units[k]})" if units.get(k) else "")
         for k, v in parameters.items()
     ]
-    return _list((
+    return facts((
         ("estimand", ", ".join(about.get("estimands") or {v.estimand for v in views})),
         ("truth", truths[0] if len(truths) == 1 else "differs; given with each part below"),
         ("parameters", "; ".join(said)),
@@ -145,7 +154,7 @@ def _behaviour(dial: Mapping[str, Any]) -> str:
 
 def _method(name: str, said: Mapping[str, Any]) -> Html:
     options = ", ".join(f"{k} = {plain(v)}" for k, v in (said.get("options") or {}).items())
-    facts = (
+    known = (
         ("answers", ", ".join((*(said.get("targets") or ()), *(said.get("horizons") or ())))),
         ("tests", ", ".join(said.get("tests") or ())),
         ("assumes", ", ".join(said.get("assumes") or ())),
@@ -156,7 +165,7 @@ def _method(name: str, said: Mapping[str, Any]) -> Html:
     )
     module = str(said.get("module") or "")
     family = h("details", h("summary", "Its family"), prose(module)) if module else None
-    return h("article", h("h3", name), prose(str(said.get("doc") or "")), _list(facts), family)
+    return h("article", h("h3", name), prose(str(said.get("doc") or "")), facts(known), family)
 
 
 def _declined(pairs: Iterable[Mapping[str, Any]]) -> Html | None:
@@ -165,9 +174,3 @@ def _declined(pairs: Iterable[Mapping[str, Any]]) -> Html | None:
         for p in pairs
     ]
     return join(h("h3", "Declined by declaration"), h("ul", lines)) if lines else None
-
-
-def _list(facts: Iterable[tuple[str, Any]]) -> Html:
-    """Write named facts as a list, without those that are not known."""
-    known = [(name, value) for name, value in facts if value not in (None, "")]
-    return h("dl", [(h("dt", name), h("dd", str(value))) for name, value in known])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cibench.report.cells import header, raw
 from cibench.report.labels import DEFAULT
 from cibench.report.markup import Html, h, join
 from cibench.report.numbers import BLANK, blank, digits, error_of, limits, number, percent
@@ -61,10 +62,10 @@ def score_table(view: View) -> Html:
     columns = [c for c in COLUMNS if failing or c.key != "coverage_with_failures"]
     moving = len({score["truth"] for _, _, score in scores if not blank(score["truth"])}) > 1
     rejection = _rejection_name([score["truth"] for _, _, score in scores])
-    head = [_header("method"), _header("setting"), _header("answered", "answered of all fits")]
-    head += [_header("truth", "the true value, mean over replicates")] if moving else []
-    head += [_header(c.name or rejection, c.meaning) for c in columns]
-    head.append(_header("seconds", "mean time of a fit"))
+    head = [header("method"), header("setting"), header("answered", "answered of all fits")]
+    head += [header("truth", "the true value, mean over replicates")] if moving else []
+    head += [header(c.name or rejection, c.meaning) for c in columns]
+    head.append(header("seconds", "mean time of a fit"))
     body = [_row(at, i, m, s, columns, moving) for i, (at, m, s) in enumerate(scores)]
     table = h("table", h("thead", h("tr", head)), h("tbody", body), cls="sortable scores")
     return join(h("div", table, cls="scroll tall"), hidden_note(view))
@@ -88,20 +89,6 @@ def hidden_note(view: View) -> Html | None:
     )  # fmt: skip
 
 
-def diagnostic_table(scores: Sequence[Score]) -> Html:
-    """Write how often each diagnostic raised the alarm, one row per setting."""
-    names = ("scenario", "n", "diagnostic", "setting", "data sets", "alarms %", "failures")
-    body = [
-        h("tr", h("td", str(s["scenario"])), h("td", f"{int(s['n']):,}", cls="num"),
-          h("td", str(s["method"])), h("td", str(s["at"])),
-          h("td", f"{s['answered']:,}", cls="num"), _proportion(s, "rejection"),
-          h("td", f"{s['failures']:,}", cls="num"))
-        for s in scores
-    ]  # fmt: skip
-    head = h("thead", h("tr", [_header(name) for name in names]))
-    return h("div", h("table", head, h("tbody", body), cls="sortable"), cls="scroll")
-
-
 def _row(
     at: str, place: int, method: str, score: Score, columns: Sequence[Column], moving: bool
 ) -> Html:
@@ -114,7 +101,7 @@ def _row(
         h("td", answered, cls="num", data_v=int(score["answered"])),
         _measure(score, "truth") if moving else None,
         [_column(score, c) for c in columns],
-        h("td", number(score["seconds"]), cls="num", data_v=_raw(score["seconds"])),
+        h("td", number(score["seconds"]), cls="num", data_v=raw(score["seconds"])),
         cls="at-default" if at == DEFAULT else None,
     )  # fmt: skip
 
@@ -129,7 +116,7 @@ def _column(score: Score, column: Column) -> Html:
 def _measure(score: Score, key: str) -> Html:
     value, error = score[key], score[f"{key}_mcse"]
     beside = h("span", error_of(value, error), cls="mc")
-    return h("td", number(value, error), " ", beside, cls="num", data_v=_raw(value))
+    return h("td", number(value, error), " ", beside, cls="num", data_v=raw(value))
 
 
 def _proportion(score: Score, key: str) -> Html:
@@ -138,18 +125,10 @@ def _proportion(score: Score, key: str) -> Html:
     said = None if blank(error) else f"Monte Carlo standard error {percent(error, 2)} points"
     beside = h("span", limits(low, high), cls="mc")
     share = percent(value, max(1, digits(low, high)))
-    return h("td", share, " ", beside, cls="num", data_v=_raw(value), title=said)
-
-
-def _header(name: str, meaning: str = "") -> Html:
-    return h("th", h("button", name, type="button"), scope="col", title=meaning)
+    return h("td", share, " ", beside, cls="num", data_v=raw(value), title=said)
 
 
 def _rejection_name(truths: Sequence[Any]) -> str:
     """Name the rejection of zero by what it is: size where the truth is zero, power elsewhere."""
     zero = {truth == 0 for truth in truths if not blank(truth)}
     return {(True,): "size %", (False,): "power %"}.get(tuple(zero), "rejects 0 %")
-
-
-def _raw(value: Any) -> str:
-    return "" if blank(value) else repr(float(value))

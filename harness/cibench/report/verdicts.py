@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from enum import StrEnum
 
+from cibench.measures.tails import noiseless
 from cibench.report.numbers import blank
 from cibench.report.views import Score
 
@@ -68,14 +69,6 @@ def _unjudged(score: Score) -> Verdict | None:
     if blank(score["coverage"]):
         return Verdict.NO_LIMITS
     return Verdict.NOISELESS if noiseless(score) else None
-
-
-def noiseless(score: Score) -> bool:
-    """Say whether the estimates vary by no more than rounding, as in data without noise."""
-    spread = score.get("empirical_se")
-    if blank(spread) or score["answered"] < 2:
-        return False
-    return bool(spread <= 1e-9 * max(abs(score["truth"]), abs(score["bias"])))
 
 
 def shortfall(score: Score) -> float:

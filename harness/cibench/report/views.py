@@ -30,7 +30,7 @@ class View:
     `about` is the scenario's part of the catalogue; `scores` are keyed by method and setting
     label; `apart` is the title where the scenario has other views too, "" where not; `rows` are
     the replicate rows, the first fit of each data set only. `doses` are the
-    view's share of the sensitivity study.
+    view's share of the sensitivity study, `pairs` the comparisons in its default cell.
     """
 
     scenario: str
@@ -48,6 +48,7 @@ class View:
     scores: Mapping[tuple[str, str], Score]
     rows: pd.DataFrame
     doses: Doses = field(default_factory=Doses)
+    pairs: Mapping[tuple[str, str, str], Mapping[str, Any]] = field(default_factory=dict)
 
     @cached_property
     def default_rows(self) -> pd.DataFrame:
@@ -83,7 +84,7 @@ class View:
 
 def cut(
     rows: pd.DataFrame, scores: pd.DataFrame, catalogue: Mapping[str, Any],
-    study: Study | None = None,
+    study: Study | None = None, pairs: pd.DataFrame | None = None,
 ) -> list[View]:  # fmt: skip
     """Cut labelled rows and scores of estimators into views, in the order of the score table."""
     scores = scores[scores["kind"] == "estimate"]
@@ -92,11 +93,14 @@ def cut(
     parts: list[tuple[Any, pd.DataFrame]] = list(scores.groupby(KEYS, sort=False))
     titles = labels.view_titles([dict(zip(KEYS, key, strict=True)) for key, _ in parts])
     known = catalogue.get("scenarios") or {}
-    doses = by_view(study, scores, KEYS)
+    from cibench.report.pairs import lines_of  # which reads views
+
+    doses, compared = by_view(study, scores, KEYS), lines_of(pairs, scores, KEYS, catalogue)
     lone = Counter(key[0] for key, _ in parts)
     return [
         _view(key, part, shares.get(key, rows.iloc[:0]), known.get(key[0]) or {},
-              (title, "" if lone[key[0]] == 1 else title), doses.get(key, Doses()))
+              (title, "" if lone[key[0]] == 1 else title), doses.get(key, Doses()),
+              compared.get(key, {}))
         for (key, part), title in zip(parts, titles, strict=True)
     ]  # fmt: skip
 
@@ -104,6 +108,7 @@ def cut(
 def _view(
     key: Any, part: pd.DataFrame, rows: pd.DataFrame, about: Mapping[str, Any],
     title: tuple[str, str], doses: Doses,
+    pairs: Mapping[tuple[str, str, str], Mapping[str, Any]],
 ) -> View:  # fmt: skip
     scenario, n, parameters, estimand, horizon, level = key
     places = {
@@ -118,5 +123,5 @@ def _view(
         settings=labels.in_order(places.values(), about),
         methods=tuple(dict.fromkeys(part["method"])),
         scores={(s["method"], s["at"]): s for s in part.to_dict("records")}, rows=rows,
-        doses=doses,
+        doses=doses, pairs=pairs,
     )  # fmt: skip

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
+from cibench.expectations.verdicts import Expected, Verdict
 from cibench.report.cases import Case
 from cibench.report.markup import Html, h, join
 from cibench.report.numbers import blank, digits, limits, percent, signed
@@ -79,16 +79,19 @@ def also(worst: Case, broken: Iterable[Case]) -> str:
     return f" Broken also at {named}." if others else ""
 
 
-def declared(case: Case, catalogue: Mapping[str, Any]) -> bool | None:
-    """Say whether the method declares that it relies on what the dial breaks, None if unknown."""
-    said = (catalogue.get("estimators") or {}).get(case.score["estimator"])
-    broken = case.view.dial(case.setting.dial or "").get("breaks")
-    return broken in (said.get("assumes") or ()) if said and broken else None
+def declared(case: Case) -> bool:
+    """Say whether the method declares that it relies on what is broken there."""
+    return bool(case.score["broken"])
 
 
-def tag(declared: bool | None) -> Html | None:
-    """Mark a breakdown as declared or as a surprise."""
-    if declared is None:
+def tag(case: Case) -> Html | None:
+    """Mark a breakdown as declared, or as a surprise."""
+    score = case.score
+    if score["broken"]:
+        said = "must fail here" if score["expected"] == Expected.FAILS else "assumes this"
+        return join(" ", h("span", f"as declared: it {said}", cls="tag"))
+    if score["expected"] != Expected.VALID:
         return None
-    said = "as declared: it assumes this" if declared else "a surprise: it does not assume this"
-    return join(" ", h("span", said, cls="tag" if declared else "tag surprise"))
+    sure = score["verdict"] == Verdict.FAILS_UNEXPECTEDLY
+    said = "a surprise: nothing it assumes is broken" if sure else "unexpected, perhaps by chance"
+    return join(" ", h("span", said, cls="tag surprise"))

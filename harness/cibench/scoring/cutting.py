@@ -16,14 +16,15 @@ import numpy as np
 from cibench.errors import BadInput
 from cibench.measures.answers import Group
 from cibench.model import Array
-from cibench.rows import SCORED, STATUSES
+from cibench.rows import FINE, SCORED, STATUSES
+from cibench.storage.shards import coded
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-FAILURES = ("failed", "nonfinite", "timeout", "crashed")
-"""The statuses that count as failures; who declines has not failed."""
+FAILURES = tuple(status for status in STATUSES if status not in FINE)
+"""The statuses that count as failures."""
 
 NUMBERS = (
     "truth", "truth_mcse", "estimate", "std_error", "ci_low", "ci_high", "outside", "band_low",
@@ -109,7 +110,7 @@ def _codes(table: pa.Table) -> tuple[Array, Array]:
 
     codes = np.zeros(table.num_rows, dtype=np.int64)
     for name in SCORED:
-        values, own = _dictionary(table, name)
+        values, own = coded(table, name)
         if own.size and (own != own[0]).any():
             codes = pd.factorize(codes * (len(values) + 1) + own + 1)[0]
     if not codes.size:
@@ -127,16 +128,9 @@ def _in_order(codes: Array, replicate: Array) -> Array:
     return np.lexsort((replicate, codes))
 
 
-def _dictionary(table: pa.Table, name: str) -> tuple[list[Any], Array]:
-    """Return the distinct values of a column and the place of each row's, -1 for null."""
-    encoded = table[name].combine_chunks().dictionary_encode()
-    places = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return encoded.dictionary.to_pylist(), places.astype(np.int64)
-
-
 def _flags(table: pa.Table) -> dict[str, Array]:
     """Say of each row whether it was answered, failed or declined."""
-    statuses, own = _dictionary(table, "status")
+    statuses, own = coded(table, "status")
     if own.size and (own.min() < 0 or not set(statuses) <= set(STATUSES)):
         found = next((s for s in statuses if s not in STATUSES), None)
         raise BadInput(f"the replicate table holds an unknown status: {found!r}")

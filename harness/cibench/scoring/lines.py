@@ -42,9 +42,9 @@ class Line:
 def lines(part: Part, catalogue: Mapping[str, Any]) -> list[Line]:
     """Measure every group of a part, alone and beside the others of its cell."""
     found = [_line(*pair, catalogue) for pair in zip(part.names, part.groups, strict=True)]
-    for members in _families(part, (*TARGET, "horizon")):
+    for members in families(part, (*TARGET, "horizon")):
         _compare(members, part, found, catalogue)
-    for members in _families(part, (*TARGET, "estimator", "options")):
+    for members in families(part, (*TARGET, "estimator", "options")):
         groups = aligned([part.groups[i] for i in members])
         banded = simultaneous_coverage(groups, [found[i].means["truth_mcse"] for i in members])
         for i in members:
@@ -69,7 +69,7 @@ def _line(names: Mapping[str, Any], group: Group, catalogue: Mapping[str, Any]) 
     replicates, failures = group["ok"].size, int(group["failed"].sum())
     counts = (replicates, int(group["ok"].sum()), failures, int(group["declined"].sum()))
     means = {name: mean(*present(group, name)) for name in ("truth", "truth_mcse", "seconds")}
-    reason = _heavy(names, group, catalogue)
+    reason = without_moments(names, group, catalogue)
     if names["kind"] == "diagnostic":
         scores = measure_diagnostic(group)
     else:
@@ -80,7 +80,7 @@ def _line(names: Mapping[str, Any], group: Group, catalogue: Mapping[str, Any]) 
     return Line(counts, means, scores, not reason, reason)
 
 
-def _heavy(names: Mapping[str, Any], group: Group, catalogue: Mapping[str, Any]) -> str:
+def without_moments(names: Mapping[str, Any], group: Group, catalogue: Mapping[str, Any]) -> str:
     """Say why the averages of a group cannot be believed, "" where they can."""
     for part, key in (("estimators", "estimator"), ("scenarios", "scenario")):
         said = (catalogue.get(part) or {}).get(names[key]) or {}
@@ -93,8 +93,8 @@ def _heavy(names: Mapping[str, Any], group: Group, catalogue: Mapping[str, Any])
     return f"one replicate makes {100 * share:.0f} % of the sum of squares"
 
 
-def _families(part: Part, keys: Sequence[str]) -> list[list[int]]:
-    """Return the groups of estimators that agree in all of the keys."""
+def families(part: Part, keys: Sequence[str]) -> list[list[int]]:
+    """Return the groups of estimators, not of diagnostics, that agree in all of the keys."""
     families: dict[tuple[Any, ...], list[int]] = {}
     for i, names in enumerate(part.names):
         if names["kind"] != "diagnostic":
@@ -102,13 +102,10 @@ def _families(part: Part, keys: Sequence[str]) -> list[list[int]]:
     return list(families.values())
 
 
-def _compare(
-    members: list[int], part: Part, found: list[Line], catalogue: Mapping[str, Any]
-) -> None:
-    """Add what compares the estimators of one cell and target.
+def in_order(members: list[int], part: Part, catalogue: Mapping[str, Any]) -> list[int]:
+    """Sort groups as the catalogue has their estimators, which is the suite's order, not the rows'.
 
-    The order in which a reference is looked for is the catalogue's, which is the suite's, not
-    that of the rows.
+    In this order a reference is looked for.
     """
     order = {name: place for place, name in enumerate(catalogue.get("estimators") or {})}
 
@@ -117,7 +114,14 @@ def _compare(
         name = str(names["estimator"])
         return order.get(name, inf), name, str(names["options"])
 
-    members = sorted(members, key=rank)
+    return sorted(members, key=rank)
+
+
+def _compare(
+    members: list[int], part: Part, found: list[Line], catalogue: Mapping[str, Any]
+) -> None:
+    """Add what compares the estimators of one cell and target."""
+    members = in_order(members, part, catalogue)
     groups = aligned([part.groups[i] for i in members])
     common = coverage_common(groups, float(np.nan_to_num(found[members[0]].means["truth_mcse"])))
     gains, first = precision_gains(groups)

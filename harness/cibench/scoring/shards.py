@@ -3,17 +3,47 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from cibench.errors import BadInput
-from cibench.rows import CELL
-from cibench.scoring.cutting import NEEDED, TEXTS, check
+from cibench.rows import CELL, SCORED
+from cibench.scoring.cutting import NEEDED, TEXTS, Part, cut
+from cibench.storage import shards
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+T = TypeVar("T")
+
+
+class _Scattered(Exception):  # noqa: N818 - a layout of shards, not an error
+    """Say that a cell's shards do not stand side by side."""
+
+
+def by_cell(folder: Path, use: Callable[[Iterator[Part]], T]) -> T:
+    """Return what `use` makes of a run folder's rows, with one cell in memory at a time.
+
+    Where a cell's shards are not neighbours by name, `use` is called again with all rows at once.
+    Raises BadInput where a shard is not readable or lacks columns.
+    """
+    found = shards.paths(folder)
+    try:
+        return use(_each_once(neighbours(found)))
+    except _Scattered:
+        return use(iter([cut(read(found))]))
+
+
+def _each_once(cells: Iterable[tuple[list[Path], pa.Table]]) -> Iterator[Part]:
+    seen: set[tuple[Any, ...]] = set()
+    for _, table in cells:
+        part = cut(table)
+        keys = {tuple(names[key] for key in SCORED) for names in part.names}
+        if seen & keys:
+            raise _Scattered
+        seen |= keys
+        yield part
 
 
 def read(paths: Iterable[Path], columns: Sequence[str] = NEEDED) -> pa.Table:
@@ -24,7 +54,7 @@ def read(paths: Iterable[Path], columns: Sequence[str] = NEEDED) -> pa.Table:
     return _joined([_read(path, columns) for path in paths])
 
 
-def neighbours(shards: Iterable[Path]) -> Iterator[tuple[list[Path], pa.Table]]:
+def neighbours(found: Iterable[Path]) -> Iterator[tuple[list[Path], pa.Table]]:
     """Yield the shards of each cell, those that stand side by side, and their rows.
 
     The next shard is read while the caller works on the last; empty ones are left out.
@@ -32,7 +62,7 @@ def neighbours(shards: Iterable[Path]) -> Iterator[tuple[list[Path], pa.Table]]:
     paths: list[Path] = []
     tables: list[pa.Table] = []
     with ThreadPoolExecutor(1) as ahead:
-        for path, table in _ahead(ahead, shards):
+        for path, table in _ahead(ahead, found):
             if not table.num_rows:
                 continue
             if tables and _cell(tables[-1], tables[-1].num_rows - 1) != _cell(table, 0):
@@ -43,9 +73,9 @@ def neighbours(shards: Iterable[Path]) -> Iterator[tuple[list[Path], pa.Table]]:
         yield paths, _joined(tables)
 
 
-def _ahead(pool: ThreadPoolExecutor, shards: Iterable[Path]) -> Iterator[tuple[Path, pa.Table]]:
+def _ahead(pool: ThreadPoolExecutor, found: Iterable[Path]) -> Iterator[tuple[Path, pa.Table]]:
     waiting: deque[tuple[Path, Future[pa.Table]]] = deque()
-    for path in shards:
+    for path in found:
         waiting.append((path, pool.submit(_read, path)))
         if len(waiting) > 2:
             first, table = waiting.popleft()
@@ -65,14 +95,4 @@ def _joined(tables: list[pa.Table]) -> pa.Table:
 
 
 def _read(path: Path, columns: Sequence[str] = NEEDED) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path, read_dictionary=list(TEXTS)) as shard:
-            check(shard.schema_arrow.names)
-            return shard.read(columns=list(columns), use_threads=False).unify_dictionaries()
-    except (OSError, pa.ArrowException) as error:
-        raise BadInput(f"{path}: not readable: {error}") from error
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}") from error
+    return shards.read(path, columns, TEXTS)

@@ -47,11 +47,11 @@ def gather(rows: pd.DataFrame, scores: pd.DataFrame, catalogue: Mapping[str, Any
         named: Line = {str(k): v for k, v in line.items()}
         if not _blank(named["dial"]):
             moved.setdefault(_key(named, KEYS), []).append(named)
-        elif _at_default(named["dials"], _dials(known, named["scenario"])):
+        elif at_default(named["dials"], dials_of(known, named["scenario"])):
             starts[_key({**named, "dial": None}, KEYS)] = named
     return [
         _curve(lines, starts.get(_key({**lines[0], "dial": None}, KEYS)), cells,
-               _dials(known, lines[0]["scenario"]).get(lines[0]["dial"]) or {})
+               dials_of(known, lines[0]["scenario"]).get(lines[0]["dial"]) or {})
         for lines in moved.values()
     ]  # fmt: skip
 
@@ -112,12 +112,14 @@ def _aligned(cell: Group, replicates: Array) -> dict[str, Array]:
     return spread
 
 
-def _dials(known: Mapping[str, Any], scenario: Any) -> Mapping[str, Any]:
+def dials_of(known: Mapping[str, Any], scenario: Any) -> Mapping[str, Any]:
+    """Return what the catalogue's scenarios say of one's dials."""
     found: Mapping[str, Any] = (known.get(scenario) or {}).get("dials") or {}
     return found
 
 
-def _at_default(dials: Any, about: Mapping[str, Any]) -> bool:
+def at_default(dials: Any, about: Mapping[str, Any]) -> bool:
+    """Say whether a row's dials are all where the catalogue's dials of its scenario start."""
     given = {} if _blank(dials) else json.loads(dials)
     return all(v == (about.get(name) or {}).get("default", 0) for name, v in given.items())
 

@@ -1,0 +1,178 @@
+"""How often would the verdicts on the reference suites be wrong? A resampling study.
+
+Three full runs of a subset of the built-in suites, from three seeds, are judged one by one as any
+run is; their rows, which have disjoint addresses, make one pool. A hundred runs as large as the
+pool, and a hundred as large as one of the three, are drawn from it with replacement, replicate by
+replicate and the same ones in every cell, and judged likewise. What the suites declare is taken
+to be so: a surprise is a false one. The tables go to results/reference/expectations.
+
+    python benchmarks/expectations.py run FOLDER      makes the three runs: 15 minutes on two cores
+    python benchmarks/expectations.py judge FOLDER    draws, judges and writes the tables: 3 minutes
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import cibench
+from cibench import Suite
+from cibench.expectations import SURPRISES, Expected, Verdict, expectations
+from cibench.measures import covers, proportion
+from cibench.model import Array
+from cibench.rows import SCORED
+from cibench.score import score
+
+SEEDS, REPLICATES, RESAMPLES = (1, 2, 3), 400, 100
+OUT = Path(__file__).parents[1] / "results" / "reference" / "expectations"
+POLYNOMIALS = [f"rd/global-polynomial-{order}" for order in range(1, 6)]
+WEIGHTED = ["drdid/or", "drdid/dr", "drdid/ipw", "drdid/ipw-normalised", "oracle/experiment"]
+SUBSET = {
+    ("quickstart", "rd/cct-1"): [
+        "rdrobust/conventional", "rdrobust/robust", "rd/global-polynomial", "rd/local-linear",
+    ],
+    ("quickstart", "did/two-group"): ["panel/twfe", "naive/difference-in-means"],
+    ("rd", "rd/cct-*"): ["rdrobust/robust", "rd/local-linear", *POLYNOMIALS, "oracle/experiment"],
+    ("rd", "rd/loyalty"): ["rd/local-linear", *POLYNOMIALS, "oracle/experiment"],
+    ("did", "did/repeated-cross-sections"): [
+        "panel/twfe-covariates", "naive/difference-in-means", "oracle/experiment",
+    ],
+    ("did", "did/two-period"): [*WEIGHTED, "naive/difference-in-means"],
+    **{("did", f"did/sant-anna-zhao-{design}"): WEIGHTED for design in (1, 2, 3, 4)},
+    ("staggered", "did/staggered"): ["naive/difference-in-means", "oracle/experiment"],
+    ("staggered", "did/staggered", "everywhere"): ["panel/twfe"],
+}  # fmt: skip
+"""Which methods of which tables are run: those that are cheap for what they teach."""
+
+KEY = list(SCORED)
+
+
+def subset() -> dict[str, Any]:
+    """Return a suite of the chosen methods, with what the built-in suites expect of them."""
+    cells = []
+    for (name, scenario, *parameters), methods in SUBSET.items():
+        for table in Suite.find(name).spec["cells"]:
+            own = table.get("parameters") or {}
+            named = [m for m in methods if any(fnmatchcase(m, p) for p in table["estimators"])]
+            if named and table["scenario"] == scenario and all(p in own for p in parameters):
+                cells.append(_restricted(table, named))
+    return {"name": "expectations", "seed": SEEDS[0], "replicates": REPLICATES, "cells": cells}
+
+
+def _restricted(table: Mapping[str, Any], named: list[str]) -> dict[str, Any]:
+    kept = {**table, "estimators": named}
+    for part in ("options", "expect"):
+        kept[part] = dict(table.get(part) or {})
+    kept["options"] = {n: o for n, o in kept["options"].items() if n in named}
+    for part in ("floor", "fails"):
+        words = kept["expect"].get(part)
+        if isinstance(words, Mapping):
+            own = {p: w for p, w in words.items() if any(fnmatchcase(m, p) for m in named)}
+            kept["expect"][part] = own
+    return {k: v for k, v in kept.items() if v not in ({}, [])}
+
+
+def run(folder: Path) -> None:
+    """Make the three runs, each a run folder."""
+    for seed in SEEDS:
+        cibench.run({**subset(), "seed": seed}, folder / f"seed-{seed}", workers=2)
+
+
+def judge(folder: Path) -> None:
+    """Judge the runs, the pool and what is drawn from it, and write the tables."""
+    runs = [cibench.load(folder / f"seed-{seed}") for seed in SEEDS]
+    catalogue, spec = runs[0].catalogue, subset()
+    rows = [
+        made.replicates.assign(replicate=lambda r, at=at: r["replicate"] + at * REPLICATES)
+        for at, made in enumerate(runs)
+    ]
+    pooled = pd.concat(rows, ignore_index=True)
+    scores = score(pooled, catalogue)
+    pool = expectations(scores, catalogue, spec)
+    hits = covered(pooled, scores)
+    lines = [_summary(f"run, seed {s}", [r.expectations]) for s, r in zip(SEEDS, runs, strict=True)]
+    lines.append(_summary("pool", [pool]))
+    drawn = {
+        size: list(resampled(hits, scores, catalogue, spec, size))
+        for size in (hits.shape[1], REPLICATES)
+    }
+    lines += [_summary(f"resamples of {n}", tables) for n, tables in drawn.items()]
+    OUT.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(lines).to_csv(OUT / "summary.csv", index=False, float_format="%.4g")
+    beside = _beside(pool, drawn[hits.shape[1]])
+    beside.to_csv(OUT / "verdicts.csv", index=False, float_format="%.5g")
+    print(pd.DataFrame(lines).to_string(index=False))
+
+
+def covered(rows: pd.DataFrame, scores: pd.DataFrame) -> Array:
+    """Return for each score (lines) and replicate (columns) whether the truth was covered.
+
+    A failure covers nothing; nobody of the subset declines, which is checked.
+    """
+    assert not (rows["status"] == "declined").any()
+    low, high, truth = (rows[name].to_numpy(float) for name in ("ci_low", "ci_high", "truth"))
+    held = covers(low, high, truth, rows["outside"].fillna(False).to_numpy(bool))
+    held &= (rows["status"] == "ok").to_numpy()
+    groups = rows.assign(held=held).groupby(KEY, sort=False, dropna=False)
+    hits = np.array([part.sort_values("replicate")["held"].to_numpy() for _, part in groups])
+    shares = scores["coverage_with_failures"].to_numpy(float)
+    known = ~np.isnan(shares)
+    assert np.array_equal(hits.mean(axis=1)[known], shares[known])
+    return hits
+
+
+def resampled(
+    hits: Array, scores: pd.DataFrame, catalogue: Mapping[str, Any], spec: Mapping[str, Any],
+    size: int,
+) -> Iterator[pd.DataFrame]:  # fmt: skip
+    """Yield the expectations of runs of `size` replicates drawn from the pool."""
+    rng = np.random.default_rng(20261121 + size)
+    known = scores["coverage_with_failures"].notna().to_numpy()
+    for _ in range(RESAMPLES):
+        times = np.bincount(rng.integers(0, hits.shape[1], size), minlength=hits.shape[1])
+        found = [proportion(int(k), size) for k in hits.astype(np.int64) @ times]
+        columns = {
+            "replicates": size, "answered": size,
+            "coverage_with_failures": np.where(known, [s.value for s in found], np.nan),
+            "coverage_with_failures_mcse": np.where(known, [s.mcse for s in found], np.nan),
+        }  # fmt: skip
+        yield expectations(scores.assign(**columns), catalogue, spec)
+
+
+def _summary(name: str, tables: list[pd.DataFrame]) -> dict[str, Any]:
+    """Count surprises over tables, and the mean share of what is inconclusive."""
+    judged = [
+        t[t["expected"].isin([Expected.VALID, Expected.FAILS]) & t["tries"].gt(0)] for t in tables
+    ]
+    surprised = [int(t["verdict"].isin(SURPRISES).sum()) for t in judged]
+    open_ = [float((t["verdict"] == Verdict.INCONCLUSIVE).mean()) for t in judged]
+    return {
+        "what": name, "tables": len(tables), "replicates": int(judged[0]["tries"].max()),
+        "expectations": len(judged[0]), "tables_with_a_surprise": sum(n > 0 for n in surprised),
+        "surprises": sum(surprised), "inconclusive_share": np.mean(open_),
+        "inconclusive_share_most": max(open_),
+    }  # fmt: skip
+
+
+def _beside(pool: pd.DataFrame, tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return the pool's verdicts and, beside each, how many resamples gave which."""
+    kept = ["scenario", "dial", "setting", "n", "parameters", "estimator", "horizon", "expected",
+            "because", "floor", "tries", "covered", "coverage", "low", "high", "verdict", "needed",
+            "note"]  # fmt: skip
+    verdicts = np.array([table["verdict"].to_numpy() for table in tables])
+    counts = {
+        f"resamples {verdict}": (verdicts == verdict).sum(axis=0)
+        for verdict in Verdict
+        if verdict not in (Verdict.NONE, Verdict.OTHER_QUESTION)
+    }
+    return pool[kept].assign(**counts)[pool["expected"] != ""]
+
+
+if __name__ == "__main__":
+    {"run": run, "judge": judge}[sys.argv[1]](Path(sys.argv[2]))

@@ -1,0 +1,58 @@
+"""Cut what is missing of a run into blocks of replicates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from cibench.block import Block, Result
+from cibench.design import truths
+from cibench.storage.inventory import Inventory
+from cibench.suite import Suite
+
+BLOCK_SECONDS = 1.0
+"""How long a block should take: long against its transport, short against a lost one."""
+
+LARGEST_BLOCK = 2000
+
+
+class Cutter:
+    """Cut blocks that take about `BLOCK_SECONDS`, as earlier ones of their kind showed."""
+
+    def __init__(self, suite: Suite, inventory: Inventory, plugins: tuple[str, ...]) -> None:
+        self._suite, self._plugins = suite, plugins
+        self._todo = [list(inventory.missing(index)) for index in range(len(suite.cells))]
+        self._pace: dict[Any, float] = {}
+        self._truths = [
+            tuple(truths(cell.scenario).items()) if todo else ()
+            for cell, todo in zip(suite.cells, self._todo, strict=True)
+        ]
+
+    def learn(self, block: Block, result: Result) -> None:
+        """Note how long a replicate of such a block takes."""
+        self._pace[_kind(block)] = result.seconds / block.count
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the blocks, cell by cell, each sized when it is asked for."""
+        for index, cell in enumerate(self._suite.cells):
+            for first, count, entrants in self._todo[index]:
+                whole = Block(
+                    cell=index, key=cell.key, entrants=tuple(cell.entrants[e] for e in entrants),
+                    truths=self._truths[index], seed=self._suite.seed, level=self._suite.level,
+                    first=first, count=count, plugins=self._plugins, refits=self._suite.refits,
+                )  # fmt: skip
+                yield from self._pieces(whole)
+
+    def _pieces(self, whole: Block) -> Iterator[Block]:
+        first, end = whole.first, whole.first + whole.count
+        while first < end:
+            pace = self._pace.get(_kind(whole))
+            size = 1 if pace is None else round(BLOCK_SECONDS / max(pace, 1e-6))
+            count = min(max(1, min(LARGEST_BLOCK, size)), end - first)
+            yield whole.part(first, count)
+            first += count
+
+
+def _kind(block: Block) -> Any:
+    """Return what settings of the dials share: their replicates take about as long."""
+    return block.key["scenario"], block.key["n"], block.entrants

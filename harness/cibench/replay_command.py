@@ -1,0 +1,33 @@
+"""The command that makes a stored fit again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+KEYS = ("n", "dials", "parameters", "options")
+"""What a fit's command names besides scenario, estimator and replicate."""
+
+
+def command(run: Path, row: Mapping[Any, Any], catalogue: Mapping[str, Any]) -> str:
+    """Return the command that replays the fit of a row."""
+    words = ["cibench", "replay", str(run), "--scenario", row["scenario"]]
+    words += ["--replicate", str(row["replicate"]), "--estimator", row["estimator"]]
+    return shlex.join([*words, *arguments(row, catalogue)])
+
+
+def arguments(row: Mapping[Any, Any], catalogue: Mapping[str, Any]) -> list[str]:
+    """Return the arguments that name size, setting, parameters and options off their default."""
+    words = ["--n", str(row["n"])]
+    scenario = catalogue.get("scenarios", {}).get(row["scenario"], {})
+    for kind in ("dials", "parameters"):
+        defaults = {name: spec["default"] for name, spec in scenario.get(kind, {}).items()}
+        for name, value in json.loads(row[kind]).items():
+            if value != defaults.get(name):
+                words += [f"--{kind.removesuffix('s')}", f"{name}={json.dumps(value)}"]
+    own = catalogue.get("estimators", {}).get(row["estimator"], {}).get("options", {})
+    options = {k: v for k, v in json.loads(row["options"]).items() if v != own.get(k)}
+    return [*words, *(["--options", json.dumps(options)] if options else [])]

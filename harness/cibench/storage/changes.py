@@ -1,0 +1,72 @@
+"""What has changed since rows were stored, and which rows that concerns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cibench import provenance, registry
+from cibench.suite import Suite
+
+
+@dataclass(frozen=True)
+class Change:
+    """Say in words what has changed; None stands for every scenario or every estimator."""
+
+    text: str
+    scenario: str | None = None
+    estimators: frozenset[str] | None = None
+
+
+def changes(manifest: Mapping[str, Any], suite: Suite) -> list[Change]:
+    """Return what would give other rows today than when the manifest was written.
+
+    Seed, level, Python and the libraries under everything concern every row, a scenario's source
+    its rows, an estimator's source or library that estimator's.
+    """
+    found = [
+        Change(f"{name} {manifest.get(name)} → {now}")
+        for name, now in (("seed", suite.seed), ("level", suite.level))
+        if manifest.get(name) != now
+    ]
+    return [*found, *_python(manifest), *_versions(manifest, suite), *_sources(manifest, suite)]
+
+
+def _python(manifest: Mapping[str, Any]) -> list[Change]:
+    before, now = (str(made["python"]) for made in (manifest, provenance.machine()))
+    same = before.split(".")[:2] == now.split(".")[:2]
+    return [] if same else [Change(f"Python {before} → {now}")]
+
+
+def _versions(manifest: Mapping[str, Any], suite: Suite) -> list[Change]:
+    before, now = manifest["versions"], provenance.versions(suite.libraries)
+    users: dict[str, set[str]] = {}
+    for name in suite.estimators:
+        for package in provenance.packages(registry.find_estimator(name).uses):
+            users.setdefault(package, set()).add(name)
+    return [
+        Change(
+            f"{package} {before[package]} → {version}",
+            estimators=None if package in provenance.EVERYONES else frozenset(users[package]),
+        )
+        for package, version in now.items()
+        if before.get(package, version) != version
+    ]
+
+
+def _sources(manifest: Mapping[str, Any], suite: Suite) -> list[Change]:
+    before, found = manifest["sources"], []
+    for what, digest in provenance.sources(suite).items():
+        if what not in before:
+            continue
+        kind, name = what.split(" ", 1)
+        if digest is None:
+            text = f"{what} is code without a file, of which nobody can say whether it is the same"
+        elif digest != before[what]:
+            text = f"the source of {what}"
+        else:
+            continue
+        scenario = name if kind == "scenario" else None
+        found.append(Change(text, scenario, None if scenario else frozenset([name])))
+    return found

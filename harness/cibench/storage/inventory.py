@@ -1,0 +1,176 @@
+"""What a run folder holds: the fits that are stored, stale rows, damaged shards."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from cibench.errors import BadInput
+from cibench.model import Array
+from cibench.rows import FINE
+from cibench.storage import shards
+from cibench.storage.changes import Change
+from cibench.suite import Cell, Suite
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+IDENTITY = ("scenario", "dials", "n", "parameters")
+TEXTS = ("estimator", "options", "status")
+ADDRESSES = (*IDENTITY, *TEXTS, "replicate", "refit")
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """Hold where a shard is, how many rows it has, and which do not stay.
+
+    `stale` rows belong to another suite or other code, `again` rows are to be computed anew.
+    """
+
+    path: Path
+    cell: int | None
+    rows: int
+    stale: Array
+    again: Array
+
+
+@dataclass(eq=False)
+class Inventory:
+    """Hold a folder's shards, the fits that are stored and what is wrong.
+
+    `have` says for each cell, entrant and replicate whether the fit is stored; `failures` counts
+    each cell's fits without an answer. `changed` are the words for stale rows and how many there
+    are, `damaged` the shards that cannot be read, with the reason.
+    """
+
+    suite: Suite
+    have: list[Array]
+    failures: list[int]
+    shards: list[Shard] = field(default_factory=list)
+    changed: Counter[str] = field(default_factory=Counter)
+    damaged: dict[Path, str] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, suite: Suite) -> Inventory:
+        """Return the inventory of a folder that holds nothing."""
+        sizes = [(len(cell.entrants), suite.replicates) for cell in suite.cells]
+        return cls(suite, [np.zeros(size, dtype=bool) for size in sizes], [0] * len(sizes))
+
+    @property
+    def stored(self) -> list[int]:
+        """Return for each cell how many of its rows are stored, not counting refits."""
+        return [
+            int(have.sum(axis=1) @ rows_of(cell))
+            for have, cell in zip(self.have, self.suite.cells, strict=True)
+        ]
+
+    def missing(self, cell: int) -> Iterable[tuple[int, int, Array]]:
+        """Yield the first replicate, the number of replicates and the entrants that lack them."""
+        lacking = ~self.have[cell]
+        cuts = np.flatnonzero((lacking[:, 1:] != lacking[:, :-1]).any(axis=0)) + 1
+        for first, end in zip((0, *cuts), (*cuts, lacking.shape[1]), strict=True):
+            if lacking[:, first].any():
+                yield int(first), int(end - first), np.flatnonzero(lacking[:, first])
+
+
+def rows_of(cell: Cell) -> Array:
+    """Return how many rows a fit of each entrant has."""
+    return np.array([len(cell.asked(e.estimator)) for e in cell.entrants])
+
+
+class Redo(NamedTuple):
+    """Say which rows are to be computed again: of some statuses, or of the first replicates."""
+
+    statuses: frozenset[str] = frozenset()
+    replicates: int = 0
+
+
+def take(run: Path, suite: Suite, changes: Sequence[Change], redo: Redo) -> Inventory:
+    """Read the addresses of all stored rows and return what is there.
+
+    Rows that `changes` concern or that the suite does not ask for are stale.
+    """
+    made = Inventory.empty(suite)
+    cells = {_identity(cell.key): index for index, cell in enumerate(suite.cells)}
+    for path in shards.paths(run):
+        try:
+            table = shards.read(path, ADDRESSES, TEXTS)
+            index = cells.get(identity := _own_identity(path, table))
+            concerned = [c for c in changes if c.scenario in (None, identity[0])]
+            if index is None:
+                stale = _mark(made, table, concerned)
+                made.changed[f"{_title(identity)} is not in the suite"] += int((~stale).sum())
+                everything = np.ones(table.num_rows, bool)
+                made.shards.append(Shard(path, None, table.num_rows, everything, ~everything))
+            else:
+                _enter(made, path, index, table, concerned, redo)
+        except BadInput as error:
+            made.damaged[path] = str(error)
+    made.changed += Counter()  # without what concerns no row
+    return made
+
+
+def _identity(key: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(key[name] for name in IDENTITY)
+
+
+def _own_identity(path: Path, table: pa.Table) -> tuple[Any, ...]:
+    values = [table[name].unique().to_pylist() for name in IDENTITY]
+    if any(len(found) != 1 for found in values):
+        raise BadInput(f"{path}: not readable: it does not hold the rows of one cell")
+    return tuple(found[0] for found in values)
+
+
+def _title(identity: tuple[Any, ...]) -> str:
+    scenario, dials, n, parameters = identity
+    values = {**json.loads(dials), **json.loads(parameters)}
+    return f"{scenario} n={n} " + " ".join(f"{k}={v}" for k, v in values.items())
+
+
+def _enter(
+    made: Inventory, path: Path, index: int, table: pa.Table, changes: Sequence[Change], redo: Redo
+) -> None:  # fmt: skip
+    """Note which of the cell's fits a shard holds; raises BadInput where one is there twice."""
+    cell, have = made.suite.cells[index], made.have[index]
+    stale = _mark(made, table, changes)
+    entrant, replicate = shards.places(table, cell.entrants), table["replicate"].to_numpy()
+    names = shards.texts(table, "estimator")
+    for name in set(names[entrant < 0]):
+        foreign = (entrant < 0) & (names == name) & ~stale
+        made.changed[f"{name} with its options is not in the suite for {cell}"] += foreign.sum()
+    beyond = (replicate >= have.shape[1]) & (entrant >= 0) & ~stale
+    made.changed[f"replicates beyond the suite's {have.shape[1]}"] += int(beyond.sum())
+    stale |= (entrant < 0) | beyond
+    fits = np.where(stale, 0, entrant * have.shape[1] + replicate)
+    first = ~stale & (table["refit"].to_numpy() == 0)
+    counts = np.bincount(fits[first], minlength=have.size)
+    due = np.repeat(rows_of(cell), have.shape[1])
+    if (counts > due).any() or (have.ravel() & (counts > 0)).any():
+        raise BadInput(f"{path}: not readable: it holds rows that are stored already")
+    status = shards.texts(table, "status")
+    again = ~stale & (np.isin(status, list(redo.statuses)) | (replicate < redo.replicates))
+    again |= ~stale & (counts < due)[fits]  # a part of a fit is none
+    again |= ~stale & np.isin(fits, fits[again])  # and neither are its refits
+    stays = ~stale & ~again
+    have.ravel()[fits[stays]] = True
+    lost = np.stack([fits, table["refit"].to_numpy()])[:, stays & ~np.isin(status, FINE)]
+    made.failures[index] += np.unique(lost, axis=1).shape[1]
+    made.shards.append(Shard(path, index, table.num_rows, stale, again))
+
+
+def _mark(made: Inventory, table: pa.Table, changes: Sequence[Change]) -> Array:
+    """Say which rows the changes concern, and count them under each."""
+    names, stale = shards.texts(table, "estimator"), np.zeros(table.num_rows, dtype=bool)
+    for change in changes:
+        hit = np.ones_like(stale)
+        if change.estimators is not None:
+            hit = np.isin(names, list(change.estimators))
+        made.changed[change.text] += int(hit.sum())
+        stale |= hit
+    return stale

@@ -1,0 +1,100 @@
+"""Open a run folder to store rows in it: a new one, or one that goes on where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cibench import store
+from cibench.errors import BadInput
+from cibench.storage.changes import changes
+from cibench.storage.inventory import Inventory, Redo, take
+from cibench.storage.lock import locked
+from cibench.storage.shards import REPLICATES
+from cibench.storage.tidy import tidy
+from cibench.storage.writer import Writer
+from cibench.suite import NO_REFITS, Refits, Suite
+
+WORDS = 6
+"""How many changes are named; the others are counted."""
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """Hold a run folder that is ours: what it holds, and what it said of itself before."""
+
+    run: Path
+    suite: Suite
+    inventory: Inventory
+    before: Mapping[str, Any] | None
+    held: ExitStack
+
+    @property
+    def complete(self) -> bool:
+        """Say whether all is there and the folder needs nothing written."""
+        rows = sum(self.inventory.stored)
+        tidy_already = not self.inventory.changed and not self.inventory.damaged
+        return bool(self.before and tidy_already and rows == self.suite.expected_rows)
+
+    def begin(self) -> Writer:
+        """Lay the folder out, or bring it to where the suite can go on, and return its writer.
+
+        Raises BadInput where it cannot be written or another run has just begun in it.
+        """
+        try:
+            if self.before is None:
+                (self.run / REPLICATES).mkdir(parents=True, exist_ok=True)
+                self.held.enter_context(locked(self.run))
+                if store.holds_run(self.run):
+                    raise BadInput(f"{self.run} is in use: another run was begun in it just now")
+            else:
+                tidy(self.run, self.inventory, store.NOTES)
+            store.write_notes(self.run, self.suite, self.before, sum(self.inventory.stored))
+        except OSError as error:
+            raise BadInput(f"{self.run} cannot be written: {error.strerror or error}") from error
+        return Writer(self.run, self.suite, self.inventory.shards)
+
+
+@contextmanager
+def opened(run: Path, suite: Suite, update: bool, repair: bool) -> Iterator[Session]:
+    """Open a run folder, with nothing written yet.
+
+    Raises BadInput where it is in use, holds something else than a run, rows that the suite would
+    not give today (unless they are to be set aside: `update`) or damaged shards (unless what they
+    held is to be run again: `repair`).
+    """
+    with ExitStack() as held:
+        if not store.holds_run(run):
+            store.check_free(run)
+            yield Session(run, suite, Inventory.empty(suite), None, held)
+            return
+        before = store.read_manifest(run)
+        held.enter_context(locked(run))
+        found = take(run, suite, changes(before, suite), _redo(before, suite))
+        if found.damaged and not repair:
+            first, *others = found.damaged.values()
+            more = f", and {len(others)} more shards" if others else ""
+            raise BadInput(f"{first}{more}; --repair runs again what is missing then")
+        if found.changed and not update:
+            raise BadInput(f"{run} holds rows that today would be others: {_words(found)}")
+        yield Session(run, suite, found, before, held)
+
+
+def _redo(before: Mapping[str, Any], suite: Suite) -> Redo:
+    """Return what to compute again: fits that met a limit that moved, those to be refitted anew."""
+    past, refits = before.get("limits", {}), Refits(*before.get("refits", NO_REFITS))
+    moved = [status for status, now in store.limits(suite).items() if past.get(status) != now]
+    anew = max(refits.replicates, suite.refits.replicates) if refits != suite.refits else 0
+    return Redo(frozenset(moved), anew)
+
+
+def _words(found: Inventory) -> str:
+    said = [f"{text} ({count:,} rows)" for text, count in found.changed.items()]
+    more = [f"and {len(said) - WORDS} more"] if len(said) > WORDS else []
+    return (
+        f"{'; '.join([*said[:WORDS], *more])}. --update sets them aside and runs what is missing, "
+        "--out names another folder"
+    )

@@ -1,0 +1,93 @@
+"""Shards: Parquet files of replicate rows, each of one cell, each put in place whole.
+
+A shard grows: a longer version takes the place of the shorter one in one step, until it is full
+and the next one begins. So at every moment the folder holds each row once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cibench.errors import BadInput
+from cibench.files import write_atomically
+from cibench.model import Array
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+REPLICATES = "replicates"
+SHARD_ROWS = 2**16
+"""When a shard is full: 5 to 10 MB, which are written again every few seconds until then."""
+
+
+def place(run: Path, cell: int, part: int) -> Path:
+    """Return the path of a shard; shards of a cell are neighbours by name, in suite order."""
+    return run / REPLICATES / f"cell-{cell:05d}-{part:05d}.parquet"
+
+
+def paths(run: Path) -> list[Path]:
+    """Return the shards of a run folder in order."""
+    return sorted((run / REPLICATES).glob("[!.]*.parquet"))
+
+
+def write(path: Path, table: pa.Table) -> None:
+    """Put a shard in place, checksums in it."""
+    import pyarrow.parquet as pq
+
+    write_atomically(
+        path, lambda p: pq.write_table(table, p, compression="zstd", write_page_checksum=True)
+    )
+
+
+def read(
+    path: Path, columns: Sequence[str] | None = None, dictionaries: Sequence[str] = ()
+) -> pa.Table:
+    """Return a shard's rows, some columns or all, those of `dictionaries` encoded as such.
+
+    Raises BadInput naming the shard where it is not readable or lacks a column.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(
+            path, read_dictionary=list(dictionaries), page_checksum_verification=True
+        ) as shard:
+            lacking = [name for name in columns or () if name not in shard.schema_arrow.names]
+            if lacking:
+                raise BadInput(
+                    f"{path}: the replicate table lacks columns: {', '.join(lacking)}; "
+                    "was it written by another version of cibench?"
+                )
+            table = shard.read(
+                columns=None if columns is None else list(columns), use_threads=False
+            )
+            return table.unify_dictionaries()
+    except (OSError, pa.ArrowException) as error:
+        detail = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadInput(f"{path}: not readable: {detail}") from error
+
+
+def texts(table: pa.Table, name: str) -> Array:
+    """Return a column of texts as an array of objects that shares what is equal."""
+    values, codes = coded(table, name)
+    return np.array(values, dtype=object)[codes]
+
+
+def places(table: pa.Table, entrants: Sequence[tuple[str, str]]) -> Array:
+    """Return the place of each row's estimator and options among the entrants, -1 for none."""
+    known = {tuple(entrant): place for place, entrant in enumerate(entrants)}
+    (names, name), (options, option) = (coded(table, c) for c in ("estimator", "options"))
+    found = [[known.get((one, with_), -1) for with_ in options] for one in names]
+    return np.array(found, dtype=np.int64).reshape(len(names), len(options))[name, option]
+
+
+def coded(table: pa.Table, name: str) -> tuple[list[Any], Array]:
+    """Return the distinct values of a column and the place of each row's, -1 for null."""
+    encoded = table[name].combine_chunks().dictionary_encode()
+    own = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return encoded.dictionary.to_pylist(), own.astype(np.int64)

@@ -1,0 +1,456 @@
+"""Expectations: what follows from declarations, and what is found of it, family-wise."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from math import inf, isnan, sqrt
+from statistics import NormalDist
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binom, binomtest
+
+import cibench
+from cibench.errors import BadInput
+from cibench.expectations import ALPHA, EXPECTATIONS, Expected, Verdict, expectations
+from cibench.expectations.derive import expectation
+from cibench.expectations.entries import Said, entries, said
+from cibench.expectations.limits import exact, replicates_needed
+from cibench.expectations.verdicts import judge
+from cibench.measures import proportion
+from cibench.rows import SCORED
+
+OUTCOME, PROPENSITY = "outcome model correct", "propensity model correct"
+
+
+def dial(breaks, default=0.0, grid=(0.1, 0.2, 0.4), within=(-1.0, 1.0)):
+    return {"default": default, "grid": list(grid), "within": list(within), "breaks": breaks}
+
+
+CATALOGUE = {
+    "scenarios": {
+        "toy/line": {
+            "violates": ["no confounding"],
+            "parameters": {"effect": {"default": 1.0}},
+            "dials": {
+                "sorting": dial("no manipulation"), "rho": dial("independent errors"),
+                "misfit": dial(OUTCOME), "tilt": dial(PROPENSITY), "hump": dial("no heaping", 1.0),
+            },
+        },
+        "toy/tilted": {
+            "violates": [PROPENSITY], "parameters": {}, "dials": {"misfit": dial(OUTCOME)},
+        },
+    },
+    "estimators": {
+        "toy/robust": {"assumes": ["no manipulation"], "targets": ["ATE"]},
+        "toy/both": {"assumes": [f"{OUTCOME} or {PROPENSITY}"], "targets": ["ATE"]},
+        "toy/outcome": {"assumes": [OUTCOME, "independent errors"], "targets": ["ATE"]},
+        "toy/naive": {"assumes": ["no confounding"], "targets": ["ATE"]},
+        "toy/few": {"assumes": ["many clusters"], "targets": ["ATE"], "horizons": ["ATT"]},
+        "toy/hump": {"assumes": ["no heaping"], "targets": ["ATE"]},
+        "toy/oracle": {"assumes": [], "targets": ["ATE"], "oracle": True},
+    },
+}  # fmt: skip
+
+
+def names(estimator, scenario="toy/line", estimand="ATE", horizon=None, n=100, **moved):
+    dials = {d: s["default"] for d, s in CATALOGUE["scenarios"][scenario]["dials"].items()} | moved
+    known = CATALOGUE["scenarios"][scenario]["parameters"]
+    return {
+        "kind": "estimate", "scenario": scenario, "estimator": estimator, "estimand": estimand,
+        "horizon": horizon, "n": n, "dials": json.dumps(dials),
+        "parameters": json.dumps({name: spec["default"] for name, spec in known.items()}),
+    }  # fmt: skip
+
+
+def expected(row, **words):
+    return expectation(row, CATALOGUE, Said(**words)).expected
+
+
+@pytest.mark.parametrize(
+    ("row", "words", "wanted"),
+    [
+        (names("toy/robust"), {}, Expected.VALID),
+        (names("toy/robust", rho=0.4), {"fails": {"sorting": (0.2,)}}, Expected.VALID),
+        (names("toy/robust", sorting=0.4), {}, Expected.NOTHING),
+        (names("toy/robust", sorting=0.1), {"fails": {"sorting": (0.2,)}}, Expected.NOTHING),
+        (names("toy/robust", sorting=0.2), {"fails": {"sorting": (0.2,)}}, Expected.FAILS),
+        (names("toy/robust", sorting=0.4), {"fails": {"sorting": (0.2,)}}, Expected.FAILS),
+        (names("toy/robust", sorting=-0.4), {"fails": {"sorting": (0.2,)}}, Expected.NOTHING),
+        (names("toy/robust", sorting=-0.4), {"fails": {"sorting": (0.2, -0.3)}}, Expected.FAILS),
+        (names("toy/robust", sorting=-0.2), {"fails": {"sorting": (-0.3, 0.2)}}, Expected.NOTHING),
+        (names("toy/hump", hump=0.8), {"fails": {"hump": (0.9,)}}, Expected.FAILS),
+        (names("toy/hump", hump=0.95), {"fails": {"hump": (0.9,)}}, Expected.NOTHING),
+        (names("toy/hump"), {}, Expected.VALID),
+        (names("toy/naive"), {}, Expected.NOTHING),
+        (names("toy/naive"), {"at_default": True}, Expected.FAILS),
+        (names("toy/naive", sorting=0.4), {"at_default": True}, Expected.FAILS),
+        (names("toy/both", misfit=0.4), {}, Expected.VALID),
+        (names("toy/both", misfit=0.4, tilt=0.4), {}, Expected.NOTHING),
+        (names("toy/both", "toy/tilted"), {}, Expected.VALID),
+        (names("toy/both", "toy/tilted", misfit=0.4), {}, Expected.NOTHING),
+        (names("toy/both", "toy/tilted", misfit=0.4), {"fails": {"misfit": (0.2,)}},
+         Expected.FAILS),
+        (names("toy/outcome", misfit=0.4, rho=0.4),
+         {"fails": {"misfit": (0.1,), "rho": (0.1,)}}, Expected.NOTHING),
+        (names("toy/outcome", misfit=0.4, sorting=0.4), {"fails": {"misfit": (0.1,)}},
+         Expected.FAILS),
+        (names("toy/few"), {}, Expected.VALID),
+        (names("toy/few"), {"violates": frozenset({"many clusters"})}, Expected.NOTHING),
+        (names("toy/few"), {"violates": frozenset({"many clusters"}), "at_default": True},
+         Expected.FAILS),
+        (names("toy/few", estimand="ATT"), {}, Expected.OTHER_QUESTION),
+        (names("toy/few", estimand="ATT", horizon=2), {}, Expected.VALID),
+        (names("toy/few", horizon=2), {}, Expected.OTHER_QUESTION),
+        (names("toy/oracle", sorting=0.4, rho=0.4), {}, Expected.VALID),
+        (names("toy/stranger"), {}, Expected.NOTHING),
+    ],
+)  # fmt: skip
+def test_what_is_expected_follows_from_what_is_declared(row, words, wanted):
+    assert expected(row, **words) is wanted
+
+
+def test_a_setting_equal_to_the_default_says_that_it_fails_everywhere():
+    words = {"fails": {"rho": (0.0,)}, "violates": frozenset({"independent errors"})}
+    for rho in (-0.4, 0.0, 0.4):
+        assert expected(names("toy/outcome", rho=rho), **words) is Expected.FAILS
+
+
+def test_the_reason_is_in_words():
+    found = expectation(
+        names("toy/robust", sorting=0.4), CATALOGUE, Said(fails={"sorting": (0.2,)})
+    )
+    assert found.because == (
+        "“no manipulation” is broken by sorting = 0.4, declared to fail from 0.2 on"
+    )
+    assert found.broken == ("no manipulation",)
+    both = expectation(names("toy/both", misfit=0.4, tilt=0.4), CATALOGUE, Said())
+    assert both.because.endswith("is broken by several dials, which may cancel")
+    other = expectation(names("toy/robust", estimand="LATE"), CATALOGUE, Said())
+    assert other.because == "it answers ATE, not LATE"
+
+
+# Which rows a [[cells]] table speaks for
+
+TABLE = {"scenario": "toy/*", "n": [100, 200], "estimators": ["toy/*"]}
+
+
+def words(row, *tables):
+    about = CATALOGUE["scenarios"][row["scenario"]]
+    return said(entries({"cells": list(tables)}), row, about)
+
+
+@pytest.mark.parametrize(
+    ("change", "row", "holds"),
+    [
+        ({}, names("toy/robust"), True),
+        ({"scenario": ["toy/tilted"]}, names("toy/robust"), False),
+        ({"estimators": "toy/naive"}, names("toy/robust"), False),
+        ({"n": 200}, names("toy/robust"), False),
+        ({}, names("toy/robust", sorting=0.2), False),
+        ({"dials": "grid"}, names("toy/robust", sorting=0.2), True),
+        ({"dials": {"sorting": "grid"}}, names("toy/robust", sorting=0.2), True),
+        ({"dials": {"sorting": "grid"}}, names("toy/robust", sorting=0.3), False),
+        ({"dials": {"sorting": 0.3}}, names("toy/robust", sorting=0.3), True),
+        ({"dials": {"sorting": 0.3}}, names("toy/robust"), True),
+        ({"dials": {"sorting": 0.3, "rho": 0.1}}, names("toy/robust", sorting=0.3, rho=0.1), False),
+        ({"dials": {"sorting": 0.3, "rho": 0.1}, "vary": "crossed"},
+         names("toy/robust", sorting=0.3, rho=0.1), True),
+        ({"dials": {"sorting": 0.3}, "vary": "crossed"}, names("toy/robust"), False),
+        ({"parameters": {"effect": 2}}, names("toy/robust"), False),
+        ({"parameters": {"effect": [1, 2]}}, names("toy/robust"), True),
+    ],
+)  # fmt: skip
+def test_a_table_speaks_for_its_own_cells(change, row, holds):
+    table = TABLE | change | {"expect": {"floor": 0.7}}
+    assert (words(row, table).floor == 0.7) is holds
+
+
+def test_the_closest_name_has_the_word():
+    floor = {"toy/*": 0.8, "*": 0.6, "toy/robust": 0.7}
+    table = TABLE | {"expect": {"floor": floor}}
+    assert words(names("toy/robust"), table).floor == 0.7
+    assert words(names("toy/naive"), table).floor == 0.8
+
+
+def test_two_tables_join_their_words_but_may_not_contradict_each_other():
+    one = TABLE | {"expect": {"floor": 0.8, "fails": {"toy/*": {"sorting": 0.2}}, "why": "a"}}
+    two = TABLE | {"expect": {"fails": {"toy/*": {"rho": 0.4}}, "why": "b"}}
+    joined = words(names("toy/robust"), one, TABLE, two)
+    assert joined.fails == {"sorting": (0.2,), "rho": (0.4,)}
+    assert (joined.floor, joined.why) == (0.8, "a; b")
+    with pytest.raises(BadInput, match=r"cells\[2\].expect.floor: 0.7, but another table says 0.8"):
+        words(names("toy/robust"), one, TABLE | {"expect": {"floor": 0.7}})
+    other = TABLE | {"expect": {"fails": {"toy/robust": {"sorting": 0.4}}}}
+    with pytest.raises(BadInput, match=r"cells\[2\].expect.fails: another table gives sorting"):
+        words(names("toy/robust"), one, other)
+
+
+# Bad input, told when the suite is read
+
+SUITE = """
+name = "t"
+seed = 1
+replicates = 3
+[[cells]]
+scenario = "rd/cct-1"
+n = 100
+dials = "grid"
+estimators = ["rdrobust/*", "rd/local-linear"]
+expect = { EXPECT }
+"""
+
+
+@pytest.mark.parametrize(
+    ("expect", "line"),
+    [
+        ("flor = 0.9", "expect.flor: no key named 'flor'; did you mean 'floor'?"),
+        ("floor = 0.96", "expect.floor: 0.96 is not a coverage above 0 and below the level 0.95"),
+        ("floor = true", "expect.floor: True is not a coverage"),
+        ("floor = { 'rdrobust/robst' = 0.8 }", "floor.rdrobust/robst: no estimator of these cells"),
+        ("floor = { 'rdrobust/robst' = 0.8 }", "did you mean 'rdrobust/robust'?"),
+        ("floor = { 'rdrobust/robust' = 2 }", "floor.rdrobust/robust: 2 is not a coverage"),
+        ("fails = { 'rdrobust/robst' = { sorting = 0.2 } }", "did you mean 'rdrobust/robust'?"),
+        ("fails = { 'rdrobust/*' = { sortin = 0.2 } }",
+         "fails.rdrobust/*.sortin: no dial named 'sortin'; did you mean 'sorting'?"),
+        ("fails = { 'rdrobust/*' = { sorting = 2 } }", "sorting: 2 lies outside 0 to 1"),
+        ("fails = { 'rdrobust/*' = { sorting = 'much' } }", "'much' is not a setting"),
+        ("fails = { 'rdrobust/*' = { sorting = [0.1, 0.2] } }",
+         "takes one setting, or one on either side of the default"),
+        ("fails = { 'rdrobust/donut' = { sorting = 0.2 } }",
+         "it does not rely on “no manipulation”, which it breaks; it assumes no heaping,"),
+        ("fails = { 'rdrobust/robust' = 'default' }",
+         "it does not rely on anything that the design breaks; it assumes no manipulation,"),
+        ("fails = { 'rdrobust/robust' = 'always' }",
+         "'always' is not \"default\" or a table of dials and settings"),
+        ("fails = { 'rdrobust/robust' = { sorting = 0 } }", "rely on anything that the design"),
+        ("violates = ['no manipulatio']",
+         "violates: no assumption named 'no manipulatio'; did you mean 'no manipulation'?"),
+        ("why = ''", "expect.why: '' is not a reason in words"),
+    ],
+)  # fmt: skip
+def test_whatever_is_wrong_is_one_line_with_the_near_miss(tmp_path, expect, line):
+    path = tmp_path / "t.toml"
+    path.write_text(SUITE.replace("EXPECT", expect))
+    with pytest.raises(BadInput) as error:
+        cibench.Suite.read(path)
+    message = str(error.value)
+    assert message.startswith(f"{path}: cells[1].expect")
+    assert line in message and "\n" not in message
+
+
+def test_what_is_right_is_taken(tmp_path):
+    path = tmp_path / "t.toml"
+    expect = (
+        "floor = { '*' = 0.8 }, fails = { 'rdrobust/*' = { sorting = 0.2 } }, "
+        "violates = ['independent errors'], why = 'because'"
+    )
+    path.write_text(SUITE.replace("EXPECT", expect))
+    suite = cibench.Suite.read(path)
+    assert cibench.Suite.parse(suite.spec).cells == suite.cells
+
+
+def test_contradicting_tables_are_bad_input_with_the_file(tmp_path):
+    path = tmp_path / "t.toml"
+    text = SUITE.replace("EXPECT", "floor = 0.8")
+    path.write_text(text + text[text.index("[[cells]]") :].replace("0.8", "0.7"))
+    with pytest.raises(BadInput, match=r"t.toml: cells\[2\].expect.floor: 0.7, but another table"):
+        cibench.Suite.read(path)
+
+
+# Limits and replicates
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 10), (10, 10), (95, 100), (1, 3), (450, 1000)])
+@pytest.mark.parametrize("alpha", [0.05, 0.0007])
+def test_limits_are_clopper_and_pearsons(k, n, alpha):
+    interval = binomtest(k, n).proportion_ci(1 - alpha, "exact")
+    assert exact(k, n, alpha) == pytest.approx((interval.low, interval.high), abs=1e-12)
+
+
+def chance(size, p, floor, alpha, above):
+    """Return, count by count, the chance that the limits come to lie off the floor."""
+    limits = [exact(k, size, alpha) for k in range(size + 1)]
+    sure = np.array([low > floor if above else high < floor for low, high in limits])
+    return float(binom.pmf(np.arange(size + 1), size, p)[sure].sum())
+
+
+@pytest.mark.parametrize(
+    ("covered", "tries", "above"),
+    [(97, 100, True), (19, 20, True), (85, 100, False), (0, 5, False)],
+)
+def test_that_many_replicates_decide_nine_times_in_ten(covered, tries, above):
+    floor, alpha = 0.9, 0.05 / 40
+    p = (covered + 0.5) / (tries + 1)
+    needed = int(replicates_needed(covered, tries, floor, alpha))
+    assert chance(needed, p, floor, alpha, above) >= 0.9
+    # it moves in teeth, so that a few fewer may do too; but not a tenth less
+    fewer = max(1, int(0.9 * needed) - 1)
+    assert chance(fewer, p, floor, alpha, above) < 0.9
+
+
+def test_at_the_floor_nothing_decides():
+    assert replicates_needed(899_999, 999_999, 0.9, 0.001) == inf
+
+
+@pytest.mark.parametrize(
+    ("kind", "low", "high", "verdict"),
+    [
+        (Expected.VALID, 0.91, 0.97, Verdict.VALID),
+        (Expected.VALID, 0.89, 0.97, Verdict.INCONCLUSIVE),
+        (Expected.VALID, 0.5, 0.89, Verdict.FAILS_UNEXPECTEDLY),
+        (Expected.VALID, 0.976, 1.0, Verdict.CONSERVATIVE),
+        (Expected.FAILS, 0.5, 0.89, Verdict.FAILS),
+        (Expected.FAILS, 0.5, 0.91, Verdict.INCONCLUSIVE),
+        (Expected.FAILS, 0.91, 0.97, Verdict.SURVIVES),
+        (Expected.FAILS, 0.98, 1.0, Verdict.SURVIVES),
+    ],
+)
+def test_the_vocabulary(kind, low, high, verdict):
+    assert judge(kind, low, high, floor=0.9, level=0.95) is verdict
+
+
+# From a score table
+
+
+def scores(*rows):
+    """Return a score table with one row for each (names, covered, replicates, changes)."""
+    lines = []
+    for row, covered, replicates, changes in rows:
+        held = proportion(covered, replicates)
+        lines.append(
+            dict.fromkeys(SCORED) | {"level": 0.95, "options": "{}"} | row
+            | {
+                "replicates": replicates, "answered": replicates, "failures": 0, "declined": 0,
+                "truth": 1.0, "truth_mcse": 0.0, "bias": 0.0, "empirical_se": 1.0,
+                "coverage_with_failures": held.value, "coverage_with_failures_mcse": held.mcse,
+            } | changes
+        )  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+def verdicts(*rows, spec=None):
+    return expectations(scores(*rows), CATALOGUE, spec or {}).to_dict("records")
+
+
+def test_limits_are_adjusted_for_all_rows_that_bear_a_verdict():
+    bearing = [(names("toy/robust"), 95, 100, {}), (names("toy/both"), 90, 100, {})]
+    silent = [
+        (names("toy/robust", sorting=0.4), 10, 100, {}),
+        (names("toy/oracle"), 0, 100, {"declined": 100}),
+    ]
+    found = verdicts(*bearing, *silent)
+    assert [(f["low"], f["high"]) for f in found[:2]] == [
+        exact(95, 100, ALPHA / 2), exact(90, 100, ALPHA / 2),
+    ]  # fmt: skip
+    assert all(isnan(f["low"]) and f["verdict"] == "" for f in found[2:])
+
+
+def test_the_table_has_a_row_for_each_score_in_its_order():
+    table = scores((names("toy/robust"), 95, 100, {}), (names("toy/naive"), 3, 100, {}))
+    found = expectations(table, CATALOGUE, {})
+    assert tuple(found.columns) == EXPECTATIONS
+    pd.testing.assert_frame_equal(found[list(SCORED)], table[list(SCORED)])
+
+
+@pytest.mark.parametrize(
+    ("row", "covered", "changes", "verdict", "note"),
+    [
+        (names("toy/robust"), 1900, {}, Verdict.VALID, ""),
+        (names("toy/robust"), 1500, {}, Verdict.FAILS_UNEXPECTEDLY, ""),
+        (names("toy/robust"), 1990, {}, Verdict.CONSERVATIVE, ""),
+        (names("toy/robust"), 1805, {}, Verdict.INCONCLUSIVE, ""),
+        (names("toy/robust"), 0, {"answered": 0, "failures": 2000}, Verdict.FAILS_UNEXPECTEDLY, ""),
+        (names("toy/robust"), 0, {"answered": 0, "declined": 2000}, Verdict.NONE,
+         "declined every data set"),
+        (names("toy/robust"), 950, {"answered": 1000, "declined": 1000}, Verdict.VALID, ""),
+        (names("toy/robust"), 1900, {"coverage_with_failures": np.nan}, Verdict.NONE,
+         "gives no limits, so coverage is undefined"),
+        (names("toy/robust"), 0, {"empirical_se": 1e-18}, Verdict.NONE,
+         "the estimates do not vary, so coverage says nothing"),
+        (names("toy/robust"), 1900, {"kind": "diagnostic"}, Verdict.NONE,
+         "a diagnostic: diagnostics.csv scores it"),
+        (names("toy/robust"), 1900, {"level": np.nan}, Verdict.NONE, "no level between 0 and 1"),
+        (names("toy/robust", estimand="LATE"), 1900, {}, Verdict.OTHER_QUESTION, ""),
+    ],
+)  # fmt: skip
+def test_verdicts_and_what_has_none(row, covered, changes, verdict, note):
+    [found] = verdicts((row, covered, 2000, changes))
+    assert (found["verdict"], found["note"]) == (verdict, note)
+    assert isnan(found["needed"]) is (verdict is not Verdict.INCONCLUSIVE)
+
+
+def test_failures_that_are_expected_and_those_that_do_not_come():
+    spec = {
+        "cells": [TABLE | {"dials": "grid", "expect": {"fails": {"toy/robust": {"sorting": 0.2}}}}]
+    }
+    found = verdicts(
+        (names("toy/robust", sorting=0.4), 1000, 2000, {}),
+        (names("toy/robust", sorting=0.2), 1900, 2000, {}),
+        (names("toy/robust", sorting=0.1), 1900, 2000, {}),
+        spec=spec,
+    )
+    assert [f["verdict"] for f in found] == [Verdict.FAILS, Verdict.SURVIVES, ""]
+
+
+def test_floors_come_from_the_suite_with_their_reason():
+    spec = {"cells": [TABLE | {"expect": {"floor": {"toy/robust": 0.8}, "why": "few clusters"}}]}
+    rows = [(names(name), 1700, 2000, {}) for name in ("toy/robust", "toy/both")]
+    found = verdicts(*rows, spec=spec)
+    assert [(f["floor"], f["verdict"]) for f in found] == [
+        (0.8, Verdict.VALID), (0.9, Verdict.FAILS_UNEXPECTEDLY),
+    ]  # fmt: skip
+    assert found[0]["note"] == "few clusters"
+
+
+def test_an_error_in_the_truth_widens_the_limits_by_its_quantile():
+    of_truth, share = 0.01, 0.93
+    error = sqrt(share * (1 - share) / 2000 + of_truth**2)
+    row = (names("toy/robust"), 1860, 2000, {"coverage_with_failures_mcse": error})
+    [found] = verdicts(row)
+    low, high = exact(1860, 2000, ALPHA)
+    reach = NormalDist().inv_cdf(1 - ALPHA / 2) * of_truth
+    assert (found["low"], found["high"]) == pytest.approx((low - reach, high + reach), rel=1e-9)
+
+
+def test_an_empty_table_has_an_empty_answer():
+    empty = scores((names("toy/robust"), 1, 2, {})).iloc[:0]
+    assert expectations(empty, CATALOGUE, {}).empty
+
+
+def test_a_run_folder_is_all_it_takes(tmp_path):
+    cell = {
+        "scenario": "did/two-group", "n": 20, "dials": {"rho": 0.9},
+        "estimators": ["panel/twfe", "baseline/zero", "oracle/experiment"],
+        "expect": {"fails": {"panel/twfe": {"rho": 0.6}}, "floor": 0.8},
+    }  # fmt: skip
+    suite = {"name": "t", "seed": 1, "replicates": 3, "cells": [cell]}
+    run = cibench.run(suite, tmp_path / "run")
+    table = run.expectations
+    assert list(table["expected"]) == ["valid", "valid", "valid", "fails", "valid", "valid"]
+    assert list(table["note"][table["estimator"] == "baseline/zero"].unique()) == [
+        "gives no limits, so coverage is undefined"
+    ]
+    run.write_scores()
+    code = (
+        "import json, sys, tomllib, pathlib\n"
+        "from cibench.expectations import expectations\n"
+        "from cibench.score import score_folder\n"
+        "folder = pathlib.Path('run')\n"
+        "catalogue = json.loads((folder / 'catalogue.json').read_text())\n"
+        "spec = tomllib.loads((folder / 'suite.toml').read_text())\n"
+        "found = expectations(score_folder(folder, catalogue), catalogue, spec)\n"
+        "print(*found['verdict'], sep='|')\n"
+        "banned = {'registry', 'design', 'method', 'runner', 'suite', 'block'}\n"
+        "print([m for m in sys.modules if m in {f'cibench.{b}' for b in banned}])\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    verdict, modules = ran.stdout.splitlines()
+    assert verdict.split("|") == list(table["verdict"]) and modules == "[]"
+    stored = pd.read_csv(tmp_path / "run" / "expectations.csv", keep_default_na=False)
+    assert list(stored["verdict"]) == list(table["verdict"])

@@ -1,0 +1,481 @@
+"""Leaderboards: the ranks of estimators whose true performance is known, and what is declared."""
+
+from __future__ import annotations
+
+import json
+from math import exp, inf, log, nan, sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+
+from cibench.errors import BadInput
+from cibench.ranking import COLUMNS, Ranking, ranks, ranks_folder
+from cibench.ranking.losses import log_ratio, losses, reference
+from cibench.ranking.sets import compare, rank_sets
+from cibench.report.ranks import ranks_section
+from cibench.rows import SCORED, TYPES, schema
+from cibench.score import score
+
+Array = NDArray[Any]
+Z = 1.959963984540054
+SEEN = {"oracle": True, "moments": True}
+
+
+def rows(t: Any, s: Any = 1.0, **columns: Any) -> pd.DataFrame:
+    """Return the rows of one estimator in one cell at a truth of 2, with Wald limits."""
+    t = np.asarray(t, dtype=float)
+    filled: dict[str, Any] = {
+        "kind": "estimate", "scenario": "rd/one", "dials": "{}", "n": 100, "parameters": "{}",
+        "options": "{}", "replicate": np.arange(t.size), "refit": 0, "estimator": "test/a",
+        "estimand": "ATE", "level": 0.95, "truth": 2.0, "truth_mcse": 0.0, "estimate": t,
+        "std_error": s, "ci_low": t - Z * s, "ci_high": t + Z * s, "outside": False,
+        "status": "ok", "seconds": 0.1,
+    }  # fmt: skip
+    made = pd.DataFrame(dict.fromkeys(TYPES) | filled | columns)
+    made.loc[made["status"] != "ok", ["estimate", "std_error", "ci_low", "ci_high"]] = nan
+    floats = [name for name, kind in TYPES.items() if kind == "float64"]
+    return made.astype(dict.fromkeys(floats, float))
+
+
+def joined(*parts: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat(parts, ignore_index=True)
+
+
+def catalogue(*estimators: str, oracle: str = "test/oracle") -> dict[str, Any]:
+    known = {name: {"moments": True} for name in estimators}
+    return {"estimators": known | {oracle: SEEN}, "scenarios": {}}
+
+
+KNOWN = catalogue("test/a", "test/b", "baseline/zero")
+
+
+def board(
+    table: pd.DataFrame, about: dict[str, Any] | None = None, *, design: str = "rd",
+    without: str = "", declined: Any = (), **spec: Any,
+) -> pd.DataFrame:  # fmt: skip
+    """Return one leaderboard by estimator."""
+    about = about or KNOWN
+    scores = score(table, about)
+    found = ranks(table, scores, about, {"declined": list(declined)}, Ranking(**spec))
+    assert list(found) == list(COLUMNS)
+    found = found[(found["design"] == design) & (found["without"] == without)]
+    return found.set_index("estimator", drop=False)
+
+
+def trio(n: int = 200, seed: int = 1, **columns: Any) -> pd.DataFrame:
+    """Return an oracle and two estimators on the same data, b twice as wide as a."""
+    rng = np.random.default_rng(seed)
+    noise, own = rng.normal(size=(2, n))
+    return joined(
+        rows(2 + noise, estimator="test/oracle", **columns),
+        rows(2 + 1.2 * noise + 0.2 * own, 1.2, estimator="test/a", **columns),
+        rows(2 + 2 * noise - 0.4 * own, 2, estimator="test/b", **columns),
+    )
+
+
+# --- the score of a cell
+
+
+def test_a_cell_is_the_log_of_the_ratio_of_mean_interval_scores() -> None:
+    table = trio()
+    found = board(table)
+    scores = score(table, KNOWN).set_index("estimator")["interval_score"]
+    for name in ("test/a", "test/b"):
+        expected = log(scores[name] / scores["test/oracle"])
+        assert found.loc[name, "log_ratio"] == pytest.approx(expected, rel=1e-12)
+        assert found.loc[name, "ratio"] == pytest.approx(exp(expected), rel=1e-12)
+    assert (found["reference"] == "test/oracle").all()
+    assert found.loc["test/oracle", ["log_ratio", "mcse"]].tolist() == [0, 0]
+    assert (found.loc["test/oracle", "role"], found.loc["test/oracle", "rank"]) == ("oracle", "")
+    assert found.loc[["test/a", "test/b"], "rank"].tolist() == ["1", "2"]
+
+
+def test_the_rmse_can_be_the_measure() -> None:
+    table = trio()
+    found = board(table, measure="rmse")
+    scores = score(table, KNOWN).set_index("estimator")["rmse"]
+    expected = log(scores["test/b"] / scores["test/oracle"])
+    assert found.loc["test/b", "log_ratio"] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("measure", ["interval_score", "rmse"])
+def test_a_failure_a_decline_and_an_unbounded_set_have_the_declared_worst_score(
+    measure: str,
+) -> None:
+    table, worst = trio(), 30.0
+    lost = (table["estimator"] == "test/a") & (table["replicate"] < 20)
+    plain = board(table, worst=worst, measure=measure)
+    cell = table[table["estimator"] == "test/a"]
+    loss = losses_of(cell, measure)
+    m = losses_of(table[table["estimator"] == "test/oracle"], measure).mean()
+    power = 2 if measure == "rmse" else 1
+    kept = loss[20:].sum() / 200 / m + 0.1 * worst**power
+    statuses = ["failed", "timeout", "declined"]
+    for status in statuses:
+        broken = table.assign(status=np.where(lost, status, "ok"))
+        broken.loc[lost, ["estimate", "ci_low", "ci_high"]] = nan
+        found = board(broken, worst=worst, measure=measure)
+        assert found.loc["test/a", "log_ratio"] == pytest.approx(log(kept) / power, rel=1e-12)
+        assert found.loc["test/a", "worst"] == pytest.approx(0.1)
+        assert found.loc["test/b", "log_ratio"] == plain.loc["test/b", "log_ratio"]
+    if measure == "interval_score":
+        open_sets = table.assign(ci_high=np.where(lost, inf, table["ci_high"]))
+        found = board(open_sets, worst=worst)
+        assert found.loc["test/a", "log_ratio"] == pytest.approx(log(kept), rel=1e-12)
+
+
+def losses_of(cell: pd.DataFrame, measure: str) -> Array:
+    t, low, high = (cell[name].to_numpy() for name in ("estimate", "ci_low", "ci_high"))
+    if measure == "rmse":
+        return np.asarray(np.square(t - 2))
+    return np.asarray(high - low + 40 * (np.maximum(low - 2, 0) + np.maximum(2 - high, 0)))
+
+
+def test_nothing_is_worse_than_the_worst_nor_better_than_its_inverse() -> None:
+    table = joined(
+        trio(), rows([1e9] * 200, estimator="test/far"),
+        rows([nan] * 200, nan, estimator="test/never", status="failed"),
+        rows([2.0] * 200, estimator="baseline/zero", ci_low=nan, ci_high=nan),
+    )  # fmt: skip
+    found = board(table, worst=50)
+    for name in ("test/far", "test/never"):
+        assert found.loc[name, "ratio"] == pytest.approx(50)
+        assert found.loc[name, "worst"] == 1
+        assert found.loc[name, "rank"] == "4–5"
+    assert found.loc["baseline/zero", "ratio"] == pytest.approx(1 / 50)
+    assert found.loc["baseline/zero", ["role", "rank"]].tolist() == ["baseline", "1"]
+
+
+def test_an_answer_without_limits_is_an_interval_of_length_zero() -> None:
+    table = joined(trio(), rows([1.9] * 200, estimator="test/point", ci_low=nan, ci_high=nan))
+    oracle = losses_of(table[table["estimator"] == "test/oracle"], "interval_score").mean()
+    assert board(table).loc["test/point", "ratio"] == pytest.approx(40 * 0.1 / oracle, rel=1e-9)
+
+
+def test_influences_are_the_derivatives_by_the_replicates_weights() -> None:
+    """Brute force: leave one replicate out, and compare to the influence's first order."""
+    rng, n = np.random.default_rng(3), 400
+    own, known = rng.gamma(2, 2, n) ** 2, rng.gamma(2, 1, n)
+    own[:9] = inf
+    for measure in ("interval_score", "rmse"):
+        spec = Ranking(measure=measure, worst=6.0)
+        found = log_ratio(own, *reference(known), spec)
+        left = []
+        for r in range(n):
+            keep = np.arange(n) != r
+            left.append(log_ratio(own[keep], *reference(known[keep]), spec).value)
+        pseudo = (n - 1) / n * (np.mean(left) - np.array(left))
+        assert found.terms == pytest.approx(pseudo, abs=0.03 * np.abs(pseudo).max())
+        error = sqrt(np.square(found.terms).sum())
+        assert error == pytest.approx(sqrt(np.square(pseudo).sum()), rel=0.03)
+
+
+# --- cells, weights, scenarios
+
+
+def suite_of_three() -> pd.DataFrame:
+    parts = [trio(seed=1), trio(seed=2, scenario="rd/two")]
+    parts += [trio(seed=2, scenario="rd/two", dials='{"d":1.0}', dial="d", setting=1.0)]
+    return joined(*parts, trio(seed=3, scenario="did/three"))
+
+
+def keys_of(table: pd.DataFrame) -> pd.DataFrame:
+    """Return of a score table what ranking reads, without the measures."""
+    ok = (table["status"] == "ok").rename("answered")
+    keys = [table[name] for name in SCORED]
+    return ok.groupby(keys, dropna=False, sort=False).sum().reset_index()
+
+
+def one_cell(table: pd.DataFrame, **keys: Any) -> float:
+    for name, value in keys.items():
+        table = table[table[name] == value]
+    scores = score(table, KNOWN).set_index("estimator")["interval_score"]
+    return log(scores["test/b"] / scores["test/oracle"])
+
+
+def test_scenarios_have_their_weights_and_their_cells_share_it() -> None:
+    table = suite_of_three()
+    one, two = one_cell(table, scenario="rd/one"), one_cell(table, scenario="rd/two", dials="{}")
+    for weights, share in (({}, 0.5), ({"rd/one": 3}, 0.75), ({"*/two": 0.0}, 1.0)):
+        found = board(table, weights=weights)
+        expected = share * one + (1 - share) * two
+        assert found.loc["test/b", "log_ratio"] == pytest.approx(expected, rel=1e-12)
+    assert found.loc["test/b", ["scenarios", "cells"]].tolist() == [1, 1]
+
+
+def test_each_design_each_scenario_and_each_omission_is_a_board() -> None:
+    table = suite_of_three()
+    found = ranks(table, score(table, KNOWN), KNOWN, {})
+    boards = found[["design", "without"]].drop_duplicates().to_numpy().tolist()
+    assert boards == [["rd", ""], ["rd", "rd/one"], ["rd", "rd/two"], ["rd/one", ""],
+                      ["rd/two", ""], ["did", ""]]  # fmt: skip
+    left = board(table, without="rd/one").loc["test/b", "log_ratio"]
+    assert left == board(table, design="rd/two").loc["test/b", "log_ratio"]
+
+
+def test_only_defaults_count_where_that_is_declared() -> None:
+    about = KNOWN | {"scenarios": {"rd/two": {"dials": {"d": {"default": 1.0}}}}}
+    table = suite_of_three().replace({"dials": {"{}": '{"d":0.0}'}})
+    about["scenarios"]["rd/one"] = {"dials": {"d": {"default": 0.0}}}
+    found = board(table, about, settings="default")
+    assert found.loc["test/b", "cells"] == 2
+    assert board(table, about).loc["test/b", "cells"] == 3
+
+
+def test_the_reference_is_the_one_declared_else_an_oracle_else_the_first_contender() -> None:
+    table = suite_of_three()
+    assert set(board(table, reference="test/b")["reference"]) == {"test/b"}
+    contenders = table[table["estimator"] != "test/oracle"]
+    found = board(contenders)
+    assert set(found["reference"]) == {"test/a"} and found.loc["test/a", "rank"] == "1"
+    assert board(table, reference="test/none").empty
+
+
+def test_who_was_not_run_everywhere_has_no_rank_and_the_others_keep_theirs() -> None:
+    table = joined(suite_of_three(), rows(2 + np.arange(200) % 7, estimator="test/late"))
+    found, before = board(table), board(suite_of_three())
+    line = found.loc["test/late"]
+    assert line["rank"] == "" and pd.isna(line["rank_low"]) and np.isnan(line["log_ratio"])
+    assert line["note"] == "not run in every cell of rd/two"
+    assert found["estimator"].iloc[-1] == "test/late"
+    pd.testing.assert_series_equal(found["log_ratio"].iloc[:-1], before["log_ratio"])
+
+
+def test_a_design_whose_scenarios_share_no_method_has_no_board_in_the_report() -> None:
+    kept = {"rd/one": "test/a", "rd/two": "test/b"}
+    table = joined(suite_of_three(), *(
+        rows(1 + np.arange(200) % 5, estimator=f"{name}-too", scenario=scenario)
+        for scenario, name in kept.items()
+    ))  # fmt: skip
+    alone = table["scenario"].map(kept)
+    own = [str(e).startswith(str(k)) for e, k in zip(table["estimator"], alone, strict=True)]
+    table = table[np.array(own) | (table["scenario"] == "did/one")]
+    scores = score(table, KNOWN)
+    found = ranks(table, scores, KNOWN, {})
+    assert not ((found["design"] == "rd") & (found["without"] == "")).any()
+    page = ranks_section(found, scores.assign(method=scores["estimator"]), {})
+    assert page and "rd/one" in page
+
+
+def test_who_declined_a_scenario_by_declaration_has_the_worst_score_there() -> None:
+    table = joined(suite_of_three(), rows(2 + np.arange(200) % 7, estimator="test/late"))
+    said = [{"scenario": "rd/two", "estimator": "test/late", "reason": "needs covariates"}]
+    found = board(table, declined=said, worst=10)
+    alone = board(table, design="rd/one", declined=said, worst=10).loc["test/late", "log_ratio"]
+    expected = (alone + log(10)) / 2
+    assert found.loc["test/late", "log_ratio"] == pytest.approx(expected, rel=1e-12)
+    assert found.loc["test/late", "worst"] >= 0.5
+    assert found.loc["test/late", "rank"] == "3"
+
+
+# --- errors: paired, by replicate, over all cells that share their noise
+
+
+def shared_noise(
+    seed: int, cells: int, n: int, same: bool = True, trials: int = 1, **columns: Any
+) -> pd.DataFrame:
+    """Return cells of one scenario whose replicates start from the same noise, or do not."""
+    rng, parts = np.random.default_rng(seed), []
+    columns["replicate"] = np.tile(np.arange(n), trials)
+    noise = rng.normal(size=(4, n * trials))
+    for cell in range(cells):
+        if not same:
+            noise = rng.normal(size=(4, n))
+        keys = {"dials": json.dumps({"d": float(cell)}), **columns}
+        parts.append(rows(2 + noise[0], estimator="test/oracle", **keys))
+        parts.append(rows(2 + 1.5 * noise[1], 1.5, estimator="test/a", **keys))
+        parts.append(rows(2 + noise[2] + noise[3], 1.4, estimator="test/b", **keys))
+    return joined(*parts)
+
+
+def test_cells_that_share_their_noise_add_nothing_to_what_is_known() -> None:
+    one, many = (board(shared_noise(1, cells, 150, same=True)) for cells in (1, 6))
+    pd.testing.assert_series_equal(one["mcse"], many["mcse"])
+    apart = board(shared_noise(1, 6, 150, same=False))  # other noise at the same addresses
+    assert apart.loc["test/a", "mcse"] < 0.6 * one.loc["test/a", "mcse"]
+
+
+def test_errors_are_the_spread_over_repetitions() -> None:
+    """Trials are families of scenarios; their scores spread as the reported errors say."""
+    trials, parts = 200, []
+    for size, n in ((2, 200), (1, 100)):
+        where = np.repeat([f"trial{i}/one" for i in range(trials)], n)
+        parts.append(shared_noise(size, 2, n, trials=trials, scenario=where).assign(n=size))
+    table = joined(*parts)
+    found = ranks(table, keys_of(table), KNOWN, {}).set_index("estimator")
+    for name in ("test/a", "test/b"):
+        line = found.loc[name]
+        ratio = line["log_ratio"].std() / sqrt(np.square(line["mcse"]).mean())
+        assert ratio == pytest.approx(1, abs=3 / sqrt(2 * trials))
+
+
+def test_an_error_of_the_truth_is_part_of_the_error_and_shared_by_cells_of_one_truth() -> None:
+    exact = board(joined(trio(), trio(dials='{"d":1.0}')))
+    simulated = board(joined(trio(truth_mcse=0.3), trio(dials='{"d":1.0}', truth_mcse=0.3)))
+    alone = board(trio(truth_mcse=0.3))
+    for name in ("test/a", "test/b"):
+        assert simulated.loc[name, "mcse"] > exact.loc[name, "mcse"]
+        assert simulated.loc[name, "mcse"] == pytest.approx(alone.loc[name, "mcse"], rel=1e-9)
+
+
+# --- the sets
+
+
+def test_rank_sets_by_hand() -> None:
+    scores = np.array([0.0, 1.0, 1.1, 5.0])
+    terms = np.diag([0.1, 0.1, 0.1, 0.1])
+    compared = compare(scores, terms, 1e9, np.random.default_rng(1))
+    low, high = rank_sets(compared, np.arange(4))
+    assert low.tolist() == [1, 2, 2, 4] and high.tolist() == [1, 3, 3, 4]
+    some_low, some_high = rank_sets(compared, np.array([1, 2, 3]))
+    assert some_low.tolist() == [1, 1, 3] and some_high.tolist() == [2, 2, 3]
+    assert (compared.low == -compared.high.T).all()
+
+
+SPREADS = {
+    "unequal": (1.0, 1.15, 1.15, 1.4, 1.45), "equal": (1.2,) * 5, "far": (1.0, 1.5, 2.2, 3.2, 4.5),
+}  # fmt: skip
+
+
+def contest(trials: int, n: int, spreads: tuple[float, ...], seed: int) -> pd.DataFrame:
+    """Return trials as families: two scenarios, the first at two settings with the same noise."""
+    rng, p = np.random.default_rng(seed), len(spreads)
+    parts = []
+    for name, settings in (("one", (0.0, 1.0)), ("two", (0.0,))):
+        common, own = rng.normal(size=trials * n), rng.normal(size=(p, trials * n))
+        where = np.repeat([f"t{i}/{name}" for i in range(trials)], n)
+        again = np.tile(np.arange(n), trials)
+        for setting in settings:
+            keys = {"scenario": where, "replicate": again, "dials": f'{{"d":{setting}}}'}
+            parts.append(rows(2 + common, estimator="test/oracle", **keys))
+            for i, spread in enumerate(spreads):
+                t = 2 + spread * (0.8 * common + 0.6 * own[i])
+                parts.append(rows(t, spread, estimator=f"test/{i}", **keys))
+    return joined(*parts)
+
+
+def true_ranks(spreads: tuple[float, ...]) -> tuple[Array, Array]:
+    """Return the lowest and highest true rank of each: equals share all ranks among them."""
+    s = np.array(spreads)
+    better, worse = (s[:, None] > s).sum(axis=1), (s[:, None] < s).sum(axis=1)
+    return 1 + better, s.size - worse
+
+
+def hold_all(kind: str, trials: int, n: int, seed: int) -> tuple[float, float]:
+    """Return how often all sets hold the true ranks at once, and the mean length of a set."""
+    spreads = SPREADS[kind]
+    low, high = true_ranks(spreads)
+    about = catalogue(*(f"test/{i}" for i in range(len(spreads))))
+    table = contest(trials, n, spreads, seed)
+    found = ranks(table, keys_of(table), about, {})
+    found = found[~found["design"].str.contains("/") & (found["without"] == "")]
+    found = found[found["role"] != "oracle"].sort_values(["design", "estimator"])
+    sets = found[["rank_low", "rank_high"]].to_numpy(dtype=int).reshape(trials, len(spreads), 2)
+    held = (sets[:, :, 0] <= low) & (sets[:, :, 1] >= high)
+    return float(held.all(axis=1).mean()), float((sets[:, :, 1] - sets[:, :, 0] + 1).mean())
+
+
+@pytest.mark.parametrize(("kind", "most"), [("unequal", 4.5), ("far", 2.5)])
+def test_the_sets_hold_all_true_ranks_at_once(kind: str, most: float) -> None:
+    trials = 40
+    held, length = hold_all(kind, trials, 100, seed=5)
+    assert held >= 0.95 - 3 * sqrt(0.05 * 0.95 / trials)
+    assert length <= most
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [50, 500])
+@pytest.mark.parametrize("kind", SPREADS)
+def test_the_sets_hold_all_true_ranks_in_1000_trials(kind: str, n: int) -> None:
+    trials, batch = 1000, 50
+    held = [hold_all(kind, batch, n, seed)[0] for seed in range(trials // batch)]
+    assert np.mean(held) >= 0.95 - 3 * sqrt(0.05 * 0.95 / trials), np.mean(held)
+
+
+def test_limits_of_a_ratio_come_from_the_same_comparison() -> None:
+    found = board(trio())
+    line = found.loc["test/b"]
+    half = log(line["ratio_high"] / line["ratio_low"]) / 2
+    assert stats.norm.ppf(0.975) < half / line["mcse"] < stats.norm.ppf(1 - 0.025 / 3) * 1.1
+    assert found.loc["test/oracle", ["ratio_low", "ratio_high"]].tolist() == [1, 1]
+
+
+# --- bad input
+
+
+def test_one_replicate_ranks_nobody() -> None:
+    found = board(trio(1))
+    assert set(found.loc[["test/a", "test/b"], "rank"]) == {"1–2"}
+    assert set(found["note"]) == {"one replicate has no error"} and found["mcse"].isna().all()
+
+
+def test_errors_that_never_vary_have_exact_ranks() -> None:
+    still = [rows([2 + d] * 30, estimator=f"test/{k}") for d, k in ((0.1, "oracle"), (1, "a"))]
+    found = board(joined(*still, rows([4.5] * 30, estimator="test/b")), worst=100)
+    assert found.loc[["test/a", "test/b"], "rank"].tolist() == ["1", "2"]
+    assert (found["mcse"] == 0).all()
+
+
+def test_a_reference_that_never_errs_leaves_its_cell_out() -> None:
+    sure = rows([2.0] * 200, 0.0, estimator="test/oracle", scenario="rd/sure")
+    others = [rows(2 + np.arange(200) % 3, estimator=f"test/{k}", scenario="rd/sure") for k in "ab"]
+    found = board(joined(trio(), sure, *others))
+    assert found["cells"].unique().tolist() == [1]
+    assert board(joined(sure, *others)).empty
+
+
+def test_a_reference_that_failed_always_is_no_reference() -> None:
+    table = trio()
+    lost = table["estimator"] == "test/oracle"
+    table.loc[lost, ["estimate", "ci_low", "ci_high"]] = nan
+    table.loc[lost, "status"] = "failed"
+    found = board(table)
+    assert set(found["reference"]) == {"test/a"}
+    assert found.loc["test/oracle", "worst"] == 1
+
+
+def test_fewer_than_two_to_rank_make_no_board() -> None:
+    assert board(trio().query("estimator != 'test/b'")).empty
+
+
+def test_tables_of_another_version_are_refused() -> None:
+    table = trio()
+    with pytest.raises(BadInput, match="lacks columns: crps"):
+        ranks(table.drop(columns="crps"), score(table, KNOWN), KNOWN, {})
+    with pytest.raises(BadInput, match="score table lacks columns: answered"):
+        ranks(table, score(table, KNOWN).drop(columns="answered"), KNOWN, {})
+
+
+def test_a_folder_is_ranked_as_its_rows_are(tmp_path: Path) -> None:
+    table = suite_of_three()
+    scores = score(table, KNOWN)
+    (tmp_path / "replicates").mkdir()
+    shards = [part for _, part in table.groupby(["scenario", "dials", "replicate"])]
+    for i, shard in enumerate(shards[::40]):
+        made = pa.Table.from_pandas(shard, schema=schema(), preserve_index=False)
+        pq.write_table(made, tmp_path / "replicates" / f"cell-{i:05d}.parquet")
+    stored = pd.read_parquet(tmp_path / "replicates")
+    scores = score(stored, KNOWN)
+    expected = ranks(stored, scores, KNOWN, {})
+    found = ranks_folder(tmp_path, scores, KNOWN, {})
+    pd.testing.assert_frame_equal(found, expected)
+
+
+def test_declared_weights_take_globs_and_the_first_match() -> None:
+    spec = Ranking.of({"ranking": {"weights": {"rd/a*": 2, "rd/*": 5}, "baselines": ["x/*"]}})
+    assert [spec.weight(name) for name in ("rd/ab", "rd/b", "did/c")] == [2, 5, 1]
+    assert spec.role("x/y", {}) == "baseline" and spec.role("naive/z", {}) == ""
+    assert losses({k: np.array(v) for k, v in EMPTY.items()}, spec, 0.95).size == 0
+
+
+EMPTY: dict[str, Any] = {
+    **dict.fromkeys(("truth", "estimate", "ci_low", "ci_high", "outside"), np.zeros(0)),
+    **dict.fromkeys(("ok", "failed", "declined"), np.zeros(0, dtype=bool)),
+}
