@@ -72,8 +72,22 @@ class Child:
     def start(self) -> None:
         """Start a child and wait until it has imported what it needs, before any clock runs.
 
-        Raises BadInput where it does not start, or is larger than the limit when idle.
+        Try again where something from outside ends it on the way. Raises BadInput where it does
+        not start, or is larger than the limit when idle.
         """
+        attempts = 1
+        while not self._started():
+            self._process.join(CLOSING)
+            if attempts >= FROM_OUTSIDE or not from_outside(self._process):
+                raise BadInput(f"a worker process did not start: {cause(self._process)}")
+            attempts += 1
+        self._memory = Memory(self._process.pid)
+        most = self._limits.memory
+        if most and (idle := self._memory.resident()) > most:
+            raise BadInput(f"memory: {size(most)} is less than an idle worker takes, {size(idle)}")
+
+    def _started(self) -> bool:
+        """Start a child; say whether it came to be ready."""
         with self._starting:
             if self._stopped:
                 raise CancelledError
@@ -83,17 +97,12 @@ class Child:
             self._process = spawn(self._context, serve, arguments, self._modules)
             theirs.close()
         try:
-            ready = self._pipe.recv() == READY
+            ready: bool = self._pipe.recv() == READY
         except (EOFError, OSError):
             ready = False
         if self._stopped:
             raise CancelledError
-        if not ready:
-            raise BadInput(f"a worker process did not start: {cause(self._process)}")
-        self._memory = Memory(self._process.pid)
-        most = self._limits.memory
-        if most and (idle := self._memory.resident()) > most:
-            raise BadInput(f"memory: {size(most)} is less than an idle worker takes, {size(idle)}")
+        return ready
 
     def stop(self) -> None:
         """End the child at once; a `run` in another thread ends with CancelledError."""
