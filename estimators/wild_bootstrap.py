@@ -20,7 +20,7 @@ from cibench.model import Array
 from ._did import UNCONDITIONAL, clusters, seed
 
 NEEDS = ("unit", "time")
-ASSUMES = (*UNCONDITIONAL, "constant effects")
+ASSUMES = (*UNCONDITIONAL, "constant effects", "many treated clusters")
 
 
 def _within(problem: Problem) -> tuple[Array, Array, Array]:
