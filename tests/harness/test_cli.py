@@ -216,7 +216,7 @@ def test_quick_commands_import_no_heavy_library(command):
         "import sys\nfrom cibench.cli import main\n"
         f"try:\n    main({command!r})\nexcept SystemExit:\n    pass\n"
         "heavy = {'pandas', 'scipy', 'matplotlib', 'pyarrow', 'rdrobust', 'linearmodels',"
-        " 'doubleml', 'sklearn', 'pebble', 'statsmodels'}\n"
+        " 'doubleml', 'sklearn', 'statsmodels'}\n"
         "print('HEAVY', sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
