@@ -22,6 +22,7 @@ def describe_scenario(cls: type[Scenario]) -> dict[str, Any]:
         "reference": cls.reference,
         "moments": cls.moments,
         "violates": list(cls.violates),
+        "prior_of": cls.prior_of,
         "dials": {name: asdict(spec) for name, spec in dials(cls).items()},
         "parameters": {name: asdict(spec) for name, spec in parameters(cls).items()},
     }

@@ -86,7 +86,8 @@ class Scenario:
     its fields are parameters and dials; `truth()` gives the estimand's value from them alone and
     `draw(n, rng)` a data set of n units. Noise is drawn first and in a fixed order, so that a dial
     changes what is done with the noise and not the noise. `violates` names the assumptions that
-    the design itself breaks, with every dial at its default.
+    the design itself breaks, with every dial at its default. `prior_of` names the estimator from
+    whose prior every data set draws all its parameters anew, if there is one.
     """
 
     name: ClassVar[str] = ""
@@ -95,6 +96,7 @@ class Scenario:
     reference: ClassVar[str] = ""
     moments: ClassVar[bool] = True
     violates: ClassVar[tuple[str, ...]] = ()
+    prior_of: ClassVar[str] = ""
     specs: ClassVar[Mapping[str, Dial | Parameter]] = {}
     types: ClassVar[Mapping[str, type]] = {}
 

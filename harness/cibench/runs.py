@@ -25,7 +25,7 @@ SCORES, COMPARISON = "scores.csv", "comparison.csv"
 SENSITIVITY, CURVES = "sensitivity.csv", "curves.csv"
 PAIRS, RANKS, FAILURES = "pairs.parquet", "ranks.csv", "failures.csv"
 EXPECTATIONS, DIAGNOSTICS = "expectations.csv", "diagnostics.csv"
-INSTABILITY = "instability.csv"
+INSTABILITY, CALIBRATION = "instability.csv", "calibration.csv"
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,16 @@ class Run:
         return instability(self.replicates)
 
     @cached_property
+    def calibration(self) -> pd.DataFrame:
+        """Return whether posteriors are calibrated where parameters are drawn from their prior.
+
+        `cibench.calibration.calibration` says what the columns hold; elsewhere there are no rows.
+        """
+        from cibench.calibration import calibration
+
+        return calibration(self.replicates, self.catalogue)
+
+    @cached_property
     def comparison(self) -> pd.DataFrame | None:
         """Return our scores beside the figures that the suite's published table holds, if any."""
         from cibench.published import beside, read_published
@@ -155,14 +165,18 @@ class Run:
         """Write the tables and return the path of `scores.csv`.
 
         The others are `expectations.csv`, `sensitivity.csv`, `curves.csv`, `ranks.csv`,
-        `failures.csv` and `pairs.parquet` always; `diagnostics.csv`, `instability.csv` and
-        `comparison.csv` where the run has diagnostics, refits or published figures.
+        `failures.csv` and `pairs.parquet` always; `diagnostics.csv`, `instability.csv`,
+        `calibration.csv` and `comparison.csv` where the run has diagnostics, refits, parameters
+        drawn from a prior or published figures.
         """
         tables = {
             SCORES: self.scores, EXPECTATIONS: self.expectations, SENSITIVITY: self.sensitivity,
             CURVES: self.curves, RANKS: self.ranks, FAILURES: self.failures,
         }  # fmt: skip
-        some = {DIAGNOSTICS: self.diagnostics, INSTABILITY: self.instability}
+        some = {
+            DIAGNOSTICS: self.diagnostics, INSTABILITY: self.instability,
+            CALIBRATION: self.calibration,
+        }  # fmt: skip
         tables |= {name: table for name, table in some.items() if len(table)}
         if (compared := self.comparison) is not None:
             tables[COMPARISON] = compared
@@ -186,7 +200,7 @@ class Run:
 
         beside = Beside(
             self.comparison, self.study, self._default_pairs(), self.ranks, self.suite,
-            self.expectations, self.diagnostics, self.instability,
+            self.expectations, self.diagnostics, self.instability, self.calibration,
         )  # fmt: skip
         told = self.replicates, self.scores, self.catalogue, self.manifest
         return write_report(self.folder, *told, beside)

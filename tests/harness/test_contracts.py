@@ -487,6 +487,12 @@ class MisspeltDial(Experiment):
     )
 
 
+class PriorOfNobody(Experiment):
+    """Its parameters come from the prior of a method that is none."""
+
+    prior_of = "naive/difference-in-mean"
+
+
 class OutOfRange(Experiment):
     """A default lies outside its own range."""
 
@@ -550,6 +556,7 @@ PLANTED = [
     (UntreatedTarget, "check_targets", "the ATT averages over 1200 untreated rows"),
     (StrangeTarget, "check_targets", "marks rows for ATT[7], which is no target"),
     (MisspeltDial, "check_assumption_names", "'no manipulations', but an estimator assumes 'no ma"),
+    (PriorOfNobody, "check_prior", "did you mean 'naive/difference-in-means'?"),
     (OutOfRange, "check_defaults", "the default 11.0 of 'effect' lies outside -10 to 10"),
     (Undocumented, "check_documented", "has no docstring"),
     (Unreferenced, "check_documented", "states no reference"),

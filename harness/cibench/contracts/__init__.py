@@ -35,6 +35,7 @@ SCENARIO_CHECKS: tuple[Callable[[Scenario], None], ...] = (
     scenario_statements.check_documented,
     scenario_statements.check_defaults,
     scenario_statements.check_assumption_names,
+    scenario_statements.check_prior,
     scenario_statements.check_accepted,
     scenario_draws.check_roles,
     scenario_draws.check_arrays,

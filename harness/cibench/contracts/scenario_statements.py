@@ -15,6 +15,7 @@ from cibench.contracts.common import (
     slips,
 )
 from cibench.design import Scenario, dials
+from cibench.errors import unknown
 
 
 def check_documented(scenario: Scenario) -> None:
@@ -58,6 +59,18 @@ def check_assumption_names(scenario: Scenario) -> None:
         for own, other in slips([name], assumed, assumed & broken_assumptions()):
             complaint = f"{who} '{own}', but an estimator assumes '{other}'"
             require(False, label(scenario), f"{complaint}: one spelling, please")
+
+
+def check_prior(scenario: Scenario) -> None:
+    """Demand that the estimator from whose prior it draws is one that answers it."""
+    name = type(scenario).prior_of
+    if not name:
+        return
+    every = registry.entries("estimator")
+    known = unknown("estimator", name, every)
+    require(name in every, label(scenario), f"prior_of: {known}")
+    why = replace(every[name].value, uses=()).declines(scenario)
+    require(why is None, label(scenario), f"prior_of names '{name}', which declines it: {why}")
 
 
 def check_accepted(scenario: Scenario) -> None:

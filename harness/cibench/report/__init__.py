@@ -28,7 +28,8 @@ class Beside:
     how methods differ in the default cells, `ranks` are the leaderboards, `suite` is the content
     of the suite file: what is None leaves no section. `expected` says whether methods did what was
     expected, `pretests` scores diagnostics, `seeds` says what fits repeated on one data set
-    showed: these are made where they are None, without a suite's expectations.
+    showed, `posteriors` whether posteriors are calibrated: these are made where they are None,
+    without a suite's expectations.
     """
 
     comparison: pd.DataFrame | None = None
@@ -39,6 +40,7 @@ class Beside:
     expected: pd.DataFrame | None = None
     pretests: pd.DataFrame | None = None
     seeds: pd.DataFrame | None = None
+    posteriors: pd.DataFrame | None = None
 
 
 def write_report(
@@ -54,10 +56,12 @@ def write_report(
     Takes plain tables and mappings, so that a run can be reported again without what made it.
     Fits repeated on one data set (`refit` above zero) are left out of all but `beside.seeds`.
     """
+    from cibench.calibration import calibration
     from cibench.expectations import expectations
     from cibench.instability import instability
     from cibench.pretesting import diagnostics
     from cibench.report import alarms, surprises
+    from cibench.report.calibrated import calibrated_section
     from cibench.report.export import write_tables
     from cibench.report.failures import failure_plot
     from cibench.report.labels import label
@@ -71,6 +75,8 @@ def write_report(
     expected = expectations(scores, catalogue, {}) if expected is None else expected
     pretests = diagnostics(rows, catalogue) if pretests is None else pretests
     seeds = instability(rows) if seeds is None else seeds
+    posteriors = beside.posteriors
+    posteriors = calibration(rows, catalogue) if posteriors is None else posteriors
     told = {name: expected[name].to_numpy() for name in ("expected", "broken", "verdict")}
     rows, refits = label(rows[~(rows["refit"] > 0)], catalogue), int((rows["refit"] > 0).sum())
     scores = label(scores.assign(**told), catalogue)
@@ -83,7 +89,7 @@ def write_report(
     report = Report(
         views, drawn, failures, rows, scores, catalogue, manifest, refits, beside.comparison,
         beside.ranks, beside.suite, surprises.lines(expected, catalogue), tests, seen,
-        seeds_section(seeds, catalogue), folder,
+        seeds_section(seeds, catalogue), calibrated_section(posteriors, catalogue), folder,
     )  # fmt: skip
     _save(folder / "plots", [*(p for ps in drawn.values() for p in ps), *failures, *seen])
     write_tables(folder / "tables", views, manifest)

@@ -60,6 +60,7 @@ class Report:
     pretests: Sequence[Line] = ()
     seen: Sequence[Plot] = ()
     seeds: Html | None = None
+    posteriors: Html | None = None
     folder: Path = Path()
 
 
@@ -79,7 +80,8 @@ def page(report: Report) -> str:
           breakdown_section(report.views),
           [scenario_section(views, report.drawn, partial(_worlds, report))
            for views in scenarios.values()],
-          _published(report), _diagnostics(report), report.seeds, _failures(report),
+          _published(report), _diagnostics(report), report.seeds, report.posteriors,
+          _failures(report),
           ademp_section(report.views, report.rows, report.catalogue, report.manifest),
           methods_section(report.rows["estimator"].unique(), report.catalogue),
           provenance_section(report.manifest, len(report.rows), report.refits)),
@@ -109,6 +111,8 @@ def _header(report: Report, scenarios: Sequence[str]) -> Html:
     parts = ["Failures", "ADEMP", "Methods", "Provenance"]
     if report.comparison is not None:
         parts.insert(0, "Published")
+    if report.posteriors is not None:
+        parts.insert(0, "Calibration")
     if report.seeds is not None:
         parts.insert(0, "Seeds")
     if report.pretests:
