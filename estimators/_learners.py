@@ -1,8 +1,8 @@
 """Seeded learners for double machine learning: linear, lasso, random forest and boosting.
 
-The lasso (of an indicator, an L1-penalised logit) chooses its penalty by five-fold cross-validation.
-The forest is that of DoubleML's own coverage study of the partially linear model, with 100 trees for
-200: ten of its twenty covariates at a split, a depth of five, leaves of two rows or more.
+The lasso (of an indicator, an L1-penalised logit) chooses its penalty by cross-validation in five
+folds. The forest is that of DoubleML's own coverage study of the partially linear model, with 100
+trees for 200: ten of its twenty covariates at a split, a depth of five, leaves of two rows or more.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 
 LEARNERS = ("linear", "lasso", "forest", "boosting")
 FOREST = {"n_estimators": 100, "max_features": 0.5, "max_depth": 5, "min_samples_leaf": 2}
-BOOSTING = {"n_estimators": 100, "max_depth": 2, "learning_rate": 0.1, "subsample": 0.5}
+BOOSTING = {"n_estimators": 100, "max_depth": 2, "learning_rate": 0.05, "subsample": 0.5}
 
 
 def _known(learner: str) -> str:

@@ -12,7 +12,8 @@ import numpy as np
 from cibench import Declined, Estimand, Problem
 from cibench.model import Array
 
-AVERAGES = (Estimand.ATE, Estimand.ATT, Estimand.MEAN)
+EFFECTS = (Estimand.ATE, Estimand.ATT)
+AVERAGES = (*EFFECTS, Estimand.MEAN)
 """A mean under missing outcomes is an ATE: where nothing is seen, y is 0, and so is its mean."""
 NEEDS = ("treatment", "covariates")
 
@@ -47,8 +48,11 @@ class Nuisance(NamedTuple):
     influence: Array
 
 
-def sample(problem: Problem) -> Sample:
-    """Return the columns of a regression on covariates; raises Declined where there is none."""
+def sample(problem: Problem, *, penalised: bool = False) -> Sample:
+    """Return the columns of a regression on covariates; raises Declined where there is none.
+
+    A `penalised` one may have more covariates than rows.
+    """
     roles, y, d = problem.roles, problem.outcome, problem.treatment
     if roles.time:
         raise Declined("the rows are a panel's or of several periods, no cross-section")
@@ -58,14 +62,14 @@ def sample(problem: Problem) -> Sample:
     if np.ptp(d) == 0:
         raise Declined(f"the treatment never changes: it is {d[0]:g} in all rows")
     x = np.column_stack([np.ones(y.size), problem.covariates])
-    if y.size < x.shape[1] + 3:
+    if y.size < x.shape[1] + 3 and not penalised:
         raise Declined(f"{y.size} rows are too few for {x.shape[1] - 1} covariates")
     return Sample(y.astype(float), d.astype(float), x)
 
 
-def binary_sample(problem: Problem) -> Sample:
+def binary_sample(problem: Problem, *, penalised: bool = False) -> Sample:
     """Return the same; raises Declined also where the treatment is not of zeros and ones."""
-    found = sample(problem)
+    found = sample(problem, penalised=penalised)
     if not np.isin(found.d, (0, 1)).all():
         raise Declined("takes a treatment of zeros and ones")
     return found

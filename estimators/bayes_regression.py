@@ -7,10 +7,10 @@ With outcome, treatment and covariates centred and scaled to a variance of 1,
     s2 ~ InverseGamma(shape, rate)
 
 so that a posteriori s2 ~ InverseGamma(a, r) and b | s2 ~ N(m, s2 V), and the effect is Student's t
-with 2a degrees of freedom (Gelman and others 2013, Bayesian Data Analysis, chapter 14; centring stands
-for a flat prior on the constant and takes one row). The credible interval is exact; the draws, which
-fill `pit` and `crps`, come from `rng`. `effect_mean` is in units of the data; the two priors are
-standard deviations in units of the error, per s.d. of treatment or covariate.
+with 2a degrees of freedom (Gelman and others 2013, Bayesian Data Analysis, chapter 14). Centring
+stands for a flat prior on the constant and takes one row. The credible interval is exact; the
+draws, which fill `pit` and `crps`, come from `rng`. `effect_mean` is in units of the data; the two
+priors are standard deviations in units of the error, per s.d. of treatment or covariate.
 """
 
 import numpy as np

@@ -2,9 +2,9 @@
 
 The partially linear model (PLR) takes out of outcome and treatment what covariates predict and
 regresses what is left; where effects differ, it weights them by the variance of treatment. The
-interactive model (IRM) is for a binary treatment: augmented inverse-propensity weights, propensities
-cut at `clip` and 1 - `clip`. Learners are "linear", "lasso", "forest" or "boosting"; folds and
-learner seeds come from the estimator's own stream.
+interactive model (IRM) is for a binary treatment: augmented inverse-propensity weights, with
+propensities cut at `clip` and 1 - `clip`. Learners are "linear", "lasso", "forest" or "boosting";
+folds and learner seeds come from the estimator's own stream.
 """
 
 from typing import Any
@@ -56,7 +56,7 @@ def partially_linear(
     """Partial covariates out of outcome and treatment, cross-fitted; errors robust."""
     from doubleml import DoubleMLPLR
 
-    s = sample(problem)
+    s = sample(problem, penalised=learner != "linear")
     _enough(s, folds)
     learners = (regressor(learner, seed(rng)) for _ in ("ml_l", "ml_m"))
     model = DoubleMLPLR(_data(problem), *learners, n_folds=folds, draw_sample_splitting=False)
@@ -75,7 +75,7 @@ def interactive(
     from doubleml import DoubleMLIRM
     from doubleml.utils import PSProcessorConfig
 
-    s = binary_sample(problem)
+    s = binary_sample(problem, penalised=learner != "linear")
     _enough(s, folds)
     if (fewest := int(min(s.d.sum(), (1 - s.d).sum()))) < 2 * folds:
         raise Declined(f"{fewest} rows of one arm are too few for {folds} folds")

@@ -20,6 +20,7 @@ from ._observables import (
     AVERAGES,
     COMMON,
     NEEDS,
+    OUTCOME,
     OVERLAP,
     Sample,
     binary_sample,
@@ -76,7 +77,7 @@ def _variances(s: Sample, place: Array) -> Array:
 
 @estimator(
     "matching/nearest-neighbour", targets=AVERAGES, needs=NEEDS, uses=("sklearn",),
-    assumes=(*COMMON, OVERLAP, "close matches"),
+    assumes=(*COMMON, OVERLAP, f"close matches or {OUTCOME}"),
 )  # fmt: skip
 def nearest_neighbour(
     problem: Problem, rng: np.random.Generator, *, matches: int = 1, adjust: bool = True

@@ -1,4 +1,4 @@
-"""Diagnostics of selection on observables: do the arms overlap, and do weights balance them?
+"""Diagnostics of selection on observables: overlap of the arms, balance of their covariates.
 
 Both ask the propensities of a logit. They say nothing about what is not observed.
 """

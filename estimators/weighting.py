@@ -12,6 +12,7 @@ from cibench import Declined, Estimate, Problem, estimator
 from ._observables import (
     AVERAGES,
     COMMON,
+    EFFECTS,
     EITHER,
     NEEDS,
     OVERLAP,
@@ -42,15 +43,14 @@ def normalised(problem: Problem, rng: np.random.Generator) -> Estimate:
 
 
 @estimator(
-    "ipw/trimmed", targets=AVERAGES, needs=NEEDS, uses=USES,
-    assumes=(*COMMON, f"{OVERLAP} or constant effects", PROPENSITY),
+    "ipw/trimmed", targets=EFFECTS, needs=NEEDS, uses=USES,
+    assumes=(*COMMON, "constant effects", PROPENSITY),
 )  # fmt: skip
 def trimmed(problem: Problem, rng: np.random.Generator, *, threshold: float = 0.1) -> Estimate:
     """Drop units whose propensity is within `threshold` of 0 or 1, then weight, normalised.
 
-    The propensity is fitted again to those who are left (Crump and others 2009, Biometrika 96); of
-    the treated only those near 1 are dropped. Where effects differ and units are dropped, the
-    estimate is the effect on those who are left.
+    The propensity is fitted again to those who are left (Crump and others 2009, Biometrika 96).
+    Where effects differ the estimate is the effect on those who are left.
     """
     if not 0 <= threshold < 0.5:
         raise ValueError(f"threshold = {threshold:g} is not between 0 and 0.5")

@@ -1,21 +1,21 @@
 """Selection on observables: the interactive regression model of double machine learning.
 
     T = X'b / s.d.(X'b) ~ N(0, 1),   b_j = 1 / j^2,   X ~ N(0, 0.5^|j-k|), 20 columns
-    D = 1[s (T + propensity_misfit q(T)) + a U + l > 0],   l ~ logistic,   q(t) = (t^2 - 1) / sqrt(2)
+    D = 1[s (T + propensity_misfit q(T)) + a U + l > 0],   l ~ logistic,   q(t) = (t^2 - 1)/sqrt(2)
     Y(0) = E,   Y(1) = theta + T + outcome_misfit q(T) + E,   E = sqrt(r) U + sqrt(1 - r) E'
 
-so that X explains half of the treated units' outcomes, as in DoubleML's make_irm_data. The effects
-differ and their mean, the estimand, is theta. Those with a larger effect are likelier to be treated:
-the naive difference in means is off by 0.367.
+so that X explains half of what outcomes with treatment vary, as in DoubleML's make_irm_data. The
+effects differ and their mean, the estimand, is theta. Those with a larger effect are likelier to be
+treated: the naive difference in means is off by 0.444.
 
 The dials:
-- `overlap`: the effective sample share of the treated, Kish's (sum w)^2 / (n sum w^2) for the weights
-  w = 1 / P(D = 1 | X). It is 2 / (1 + exp(s^2 / 2)) for large n, the same for the untreated, and sets
-  s: 1.11 at the default of 0.7; DoubleML's design has s = 1.81 and a share of 0.324. No method is
-  biased, but inverse weights get so uneven that their average is no longer near normal.
-- `confounding`: an unobserved U has the partial R2 r with the latent index of treatment, a^2 = (pi^2/3)
-  r / (1 - r), and with both potential outcomes, given X. Methods that go by X are off by E[E[E | D =
-  1, X] - E[E | D = 0, X]], 0.204 at 0.1.
+- `overlap`: the effective sample share of the treated, Kish's (sum w)^2 / (n sum w^2) for weights
+  w = 1 / P(D = 1 | X). It is 2 / (1 + exp(s^2 / 2)) for large n, the same for the untreated, and
+  sets s: 1.11 at the default of 0.7; DoubleML's design has s = 1.81 and a share of 0.324. Weighting
+  stays consistent, but weights get so uneven that averages are far from normal at any usual n.
+- `confounding`: an unobserved U has the partial R2 r with the latent index of treatment, a^2 =
+  (pi^2 / 3) r / (1 - r), and with both potential outcomes, given X. Methods that go by X are off by
+  E[E[E | D = 1, X] - E[E | D = 0, X]], 0.179 at 0.1.
 - `outcome_misfit`: effects curved in T. Linear outcome models are off; weights are not.
 - `propensity_misfit`: the index of treatment curved in T. Logistic weights are off; outcome models
   are not. Doubly robust methods bear either.

@@ -3,16 +3,16 @@
     D_i = 1[X_i + l_i > 0],   l ~ logistic,   X ~ N(0, 1)
     Y_i = X_i + E_i + effect D_i + spillover effect (1 - D_i) S_i,   E ~ N(0, 1)
 
-Units live on a ring, and S_i is the share of treated among unit i's two neighbours. The baseline is
-the world where nobody is treated. Treatment adds `effect` to whoever gets it, and the estimand (ATE)
-is what it adds to a unit while nobody else is treated. Under `spillover` an untreated unit feels
-that share of the effect if both neighbours are treated and half of it if one is; the treated, who
-have it all already, feel nothing from others. So y is the baseline plus what was felt, and unit by
-unit it is not baseline + effect D.
+Units live on a ring, and S_i is the share of treated among unit i's two neighbours. The baseline
+is the world where nobody is treated. Treatment adds `effect` to whoever gets it, and the estimand
+(ATE) is what it adds to a unit while nobody else is treated. Under `spillover` an untreated unit
+feels that share of the effect if both neighbours are treated and half of it if one is; the treated,
+who have it all already, feel nothing from others. So y is the baseline plus what was felt, and unit
+by unit it is not baseline + effect D.
 
 Half of the units are treated, whatever those next to them do: methods that go by X take a world in
 which half of everybody's neighbours are treated for one without treatment, and are off by
--spillover effect / 2, -0.25 at 0.5. The naive difference in means is off by 0.82 at the default.
+-spillover effect / 2, -0.25 at 0.5. The naive difference in means is off by 0.826 at the default.
 Adjusting for X leaves the errors of units that share a neighbour a little correlated, too.
 """
 

@@ -5,13 +5,14 @@
 
 The outcome is observed where T = 1; elsewhere y is 0, as in observables/kang-schafer: the world
 without treatment is the one where nobody answers, the effect of answering is Y and the estimand its
-mean. The mean of those who answered is off by -0.164.
+mean. The mean of those who answered is off by -0.161.
 
 `dependence` is r, the share of what the covariates leave of the latent index of answering that the
 outcome's own error explains, a partial R2 (McKelvey and Zavoina's). At 0 outcomes are missing at
-random given the covariates, by a logistic model; above, those with higher outcomes answer more often
-than others of equal covariates. Every method that goes by the covariates is off by E[E[e | T = 1,
-X]], 0.290 at 0.2; response is then no longer exactly logistic in X, which matters less.
+random given the covariates, by a logistic model; above, those with higher outcomes answer more
+often than others of equal covariates. Every method that goes by the covariates is off by
+E[E[e | T = 1, X]], 0.322 at 0.2; response is then no longer exactly logistic in X, which matters
+less.
 """
 
 import numpy as np

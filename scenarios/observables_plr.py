@@ -4,7 +4,7 @@
     X ~ N(0, 0.7^|j-k|),  20 columns,   V, E ~ N(0, 1),   L logistic,   h(x) = sqrt(2) cos(3 x)
 
 Nothing is hidden at the defaults: V and E are independent. Least squares of Y on D alone is off by
-0.168.
+0.169.
 
 What the dials do to a method that takes out what X predicts, to its probability limit:
 - `confounding`: an unobserved U has the partial R2 r with the treatment given X, V = sqrt(r) U +

@@ -3,9 +3,9 @@
     D = X'b + V,   Y = theta D + X'b + E,   X ~ N(0, I),   V, E ~ N(0, 1),   |b| = 1
 
 At the default the first five covariates have coefficients of 1 / sqrt(5) in both equations and the
-others, `covariates` less five, none. X explains half of the treatment. Least squares of Y on D alone
-is off by 0.5. Least squares on all covariates has no bias, but with few more rows than covariates no
-precision either, and robust errors that are not to be trusted.
+others, `covariates` less five, none. X explains half of the treatment. Least squares of Y on D
+alone is off by 0.5. Least squares on all covariates has no bias, but with few more rows than
+covariates no precision either, and robust errors that are not to be trusted.
 
 `density` moves that share of the variance of X'b to the other covariates, evenly: none of them
 matters much, all of them together do. A lasso drops what it takes for noise: if it dropped all of
