@@ -119,8 +119,3 @@ def regression(y: Array, x: Array, rows: Array, who: str) -> Nuisance:
     fitted = x @ np.linalg.solve(triangle, onto.T @ y[rows])
     bread = np.linalg.inv(triangle.T @ triangle / y.size)
     return Nuisance(fitted, x * (rows * (y - fitted))[:, None] @ bread)
-
-
-def seed(rng: np.random.Generator) -> int:
-    """Draw a seed for a library from the estimator's own stream."""
-    return int(rng.integers(2**31))

@@ -13,6 +13,7 @@ import numpy as np
 
 from cibench import Declined, Estimand, Estimate, Problem, estimator
 
+from ._did import seed
 from ._doubleml import estimate, split
 from ._learners import classifier, regressor
 from ._observables import (
@@ -25,7 +26,6 @@ from ._observables import (
     Sample,
     binary_sample,
     sample,
-    seed,
 )
 
 USES = ("doubleml", "sklearn")

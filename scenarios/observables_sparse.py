@@ -5,11 +5,12 @@
 At the default the first five covariates have coefficients of 1 / sqrt(5) in both equations and the
 others, `covariates` less five, none. X explains half of the treatment. Least squares of Y on D
 alone is off by 0.5. Least squares on all covariates has no bias, but with few more rows than
-covariates no precision either, and robust errors that are not to be trusted.
+covariates little precision, and with fewer it does not exist.
 
 `density` moves that share of the variance of X'b to the other covariates, evenly: none of them
-matters much, all of them together do. A lasso drops what it takes for noise: if it dropped all of
-the dense part and nothing else, it would be off by density / (1 + density), 0.333 at 0.5.
+matters much, all of them together do. A lasso drops what it takes for noise: if that were all of
+the dense part and nothing else, it would be off by density / (1 + density), 0.333 at 0.5; it also
+drops some of the first five, which are then drowned.
 """
 
 import numpy as np
