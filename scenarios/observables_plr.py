@@ -9,7 +9,7 @@ Nothing is hidden at the defaults: V and E are independent. Least squares of Y o
 What the dials do to a method that takes out what X predicts, to its probability limit:
 - `confounding`: an unobserved U has the partial R2 r with the treatment given X, V = sqrt(r) U +
   sqrt(1 - r) V', and also with the outcome given X and D; E = sqrt(r / (1 - r)) U + sqrt(1 - r) E',
-  so that Var(Y | X, D) stays 1. Off by r / sqrt(1 - r), 0.112 at 0.1 (Cinelli and Hazlett 2020,
+  so that Var(Y | X, D) stays 1. Off by r / sqrt(1 - r), 0.105 at 0.1 (Cinelli and Hazlett 2020,
   equation 8).
 - `roughness`: a wave in X1, of s.d. 1 but for 1e-4 and uncorrelated with all that is linear in X.
   Least squares and linear learners are off by roughness^2 / (1 + roughness^2), 0.2 at 0.5; learners
