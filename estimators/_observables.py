@@ -96,9 +96,9 @@ def propensity(d: Array, x: Array) -> Nuisance:
         warnings.simplefilter("ignore")
         try:
             fit = Logit(d, x).fit(disp=0, maxiter=100)
+            p = np.asarray(fit.predict())
         except (PerfectSeparationError, np.linalg.LinAlgError) as error:
             raise Declined(why) from error
-    p = np.asarray(fit.predict())
     sure = not fit.mle_retvals["converged"] or min(p.min(), 1 - p.max()) < CERTAIN
     if sure or not np.isfinite(p).all():
         raise Declined(why)

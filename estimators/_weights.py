@@ -7,10 +7,9 @@ Of one arm, a = 1 or 0, the mean over the units that `target` marks (all of them
 with weights w, an outcome model m (0: none) and v = t, or v = w for weights normalised to one. With
 p the propensity the weights are D/p and (1 - D)/(1 - p) for everybody, D and (1 - D) p/(1 - p) for
 the treated. The mean's influence adds to its own terms what the fitted coefficients bring, the
-derivative's average times their influence. A library does not help out here: statsmodels'
-TreatmentEffect has neither Horvitz-Thompson nor trimmed weights nor doubly robust effects on the
-treated, and its standard errors of normalised weights leave out that the weights' sum is estimated:
-they depend on where the outcome's zero is.
+derivative's average times their influence. No library kept here has Horvitz and Thompson's weights,
+trimming, effects on the treated or means under missing outcomes; where statsmodels' TreatmentEffect
+has an answer, normalised weights and AIPW for everybody, this one is the same.
 """
 
 from typing import NamedTuple
