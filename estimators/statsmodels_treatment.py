@@ -2,8 +2,8 @@
 
 A logit of treatment and least squares, linear in the covariates; standard errors by the library's
 GMM, which takes the fitted nuisances into account. It has effects on everybody only; outcomes that
-are missing, zeros here, make its GMM singular. ipw/normalised and aipw/linear agree with it and have
-the rest.
+are missing, zeros here, make its GMM singular. ipw/normalised and aipw/linear agree with it and
+have the rest.
 """
 
 from typing import Any
