@@ -12,6 +12,7 @@ from cibench import Declined, Estimand, Estimate, Problem, estimator
 
 from ._observables import (
     AVERAGES,
+    COLLINEAR,
     COMMON,
     NEEDS,
     OUTCOME,
@@ -38,11 +39,12 @@ def least_squares(problem: Problem, rng: np.random.Generator, *, errors: str = "
     s = sample(problem)
     design = np.column_stack([s.d, s.x])
     refuse_singular(design, "the covariates are collinear or determine the treatment")
+    leverage = np.sum(np.linalg.qr(design)[0] ** 2, axis=1)
+    if errors in ("HC2", "HC3") and leverage.max() > 1 - COLLINEAR:
+        raise Declined(f"some row determines its own fit: {errors} errors do not exist")
     fit = OLS(s.y, design).fit(cov_type=errors, use_t=True)
     low, high = fit.conf_int(1 - problem.level)[0]
     value, se, p_value = (float(part[0]) for part in (fit.params, fit.bse, fit.pvalues))
-    if not np.isfinite(se):
-        raise Declined(f"some row determines its own fit: {errors} errors do not exist")
     return Estimate(value, se, float(low), float(high), df=fit.df_resid, p_value=p_value)
 
 
