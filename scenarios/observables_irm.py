@@ -6,7 +6,8 @@
 
 so that X explains half of what outcomes with treatment vary, as in DoubleML's make_irm_data. The
 effects differ and their mean, the estimand, is theta. Those with a larger effect are likelier to be
-treated: the naive difference in means is off by 0.444.
+treated: the naive difference in means is off by 0.444. In twenty dimensions nobody has a near
+match.
 
 The dials:
 - `overlap`: the effective sample share of the treated, Kish's (sum w)^2 / (n sum w^2) for weights
@@ -38,7 +39,7 @@ class Interactive(Scenario):
     estimand = Estimand.ATE
     roles = Roles(covariates=COVARIATES)
     reference = "Chernozhukov and others (2018), Econometrics Journal 21; DoubleML, make_irm_data"
-    violates = ("no confounding", "constant effects")
+    violates = ("no confounding", "constant effects", "close matches")
 
     theta: float = parameter(0.5, unit="s.d. of the error")
     overlap: float = dial(
