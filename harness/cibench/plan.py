@@ -43,8 +43,8 @@ SHARES = (
 )  # fmt: skip
 IN_SE = ("bias", "median_bias", "absolute_bias")
 RELATIVE = (
-    "mse", "rmse", "empirical_se", "model_se", "se_ratio", "ci_length", "mad", "interval_score",
-    "type_m", "crps",
+    "mse", "rmse", "empirical_se", "model_se", "se_ratio", "ci_length", "mad", "mae",
+    "interval_score", "type_m", "crps",
 )  # fmt: skip
 AS_IS = (
     "relative_bias", "pit_mean", "pit_dispersion", "shortfall_bias", "shortfall_se",

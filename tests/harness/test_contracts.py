@@ -515,7 +515,7 @@ class Unreferenced(Experiment):
 class NobodyAnswers(Experiment):
     """No estimator is for it."""
 
-    estimand = Estimand.MEAN
+    estimand = Estimand.LATE_AT_CUTOFF  # which every method wants a running variable for
     roles = Roles(covariates=("x",), treatment="d", cohort="x")
 
 
@@ -604,7 +604,7 @@ def test_the_outcome_follows_from_what_lies_behind_the_treatment():
 
 
 def test_a_scenario_that_only_lacks_a_library_is_skipped():
-    estimator("planted/absent", targets=(Estimand.MEAN,), uses=("no_such_library",))(
+    estimator("planted/absent", targets=(Estimand.LATE_AT_CUTOFF,), uses=("no_such_library",))(
         mean_difference
     )
     with pytest.raises(SkipTest):

@@ -450,3 +450,17 @@ def test_an_exact_truth_changes_nothing_and_wilson_limits_stay() -> None:
     blurred = measures.with_truth_error(held, theta, 0.3)
     assert blurred.mcse > held(theta).mcse
     assert (blurred.low, blurred.high) == (held(theta).low, held(theta).high)
+
+
+def test_the_mean_absolute_error_of_normal_estimates_and_its_error() -> None:
+    rng = np.random.default_rng(9)
+    theta = rng.normal(2, 1, 4000)
+    t = theta + 0.5 + rng.normal(size=4000)
+    # the folded normal law: mean and variance of |0.5 + Z|
+    mean = sqrt(2 / np.pi) * np.exp(-0.125) + 0.5 * (1 - 2 * norm.cdf(-0.5))
+    spread = sqrt(1.25 - mean**2)
+    score = measures.mae(t, theta)
+    assert score.value == pytest.approx(mean, abs=4 * spread / sqrt(4000))
+    assert score.mcse == pytest.approx(spread / sqrt(4000), rel=0.05)
+    assert score.value == pytest.approx(np.abs(t - theta).mean())
+    assert isnan(measures.mae(t[:0], theta[:0]).value)

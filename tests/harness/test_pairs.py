@@ -239,7 +239,7 @@ def test_a_single_pair_has_students_limits() -> None:
 
 
 CHECKED = ("bias", "absolute_bias", "rmse", "empirical_se", "model_se", "se_ratio", "coverage",
-           "rejection", "ci_length", "interval_score", "mad", "median_bias")  # fmt: skip
+           "rejection", "ci_length", "interval_score", "mad", "mae", "median_bias")  # fmt: skip
 BIASES, SPREADS, CLAIMED = (0.0, 0.0, 0.3, -0.4), (1.0, 1.0, 1.2, 0.9), (1.0, 0.8, 1.1, 0.6)
 SHARED = 0.8
 
@@ -274,6 +274,7 @@ def truly(name: str) -> Array:
             "coverage": (np.abs(e) <= h).mean(), "rejection": (np.abs(2 + e) > h).mean(),
             "ci_length": 2 * h.mean(), "interval_score": 2 * h.mean() + 40 * miss.mean(),
             "mad": float(np.median(np.abs(bias + spread * grid))),
+            "mae": float(np.abs(bias + spread * grid).mean()),
         }[name])  # fmt: skip
     return np.array(found)
 

@@ -54,7 +54,7 @@ RARE = {"size_adjusted_power", "simultaneous_coverage", "crps", "pit_mean", "pit
 """What plain rows cannot have: a null cell, bands, a posterior."""
 
 POINTS = {"bias", "relative_bias", "mse", "rmse", "empirical_se", "median_bias", "mad",
-          "precision_gain"}  # fmt: skip
+          "mae", "precision_gain"}  # fmt: skip
 SETS = {"coverage", "ci_length", "rejection", "interval_score", "lower_noncoverage",
         "upper_noncoverage", "coverage_common", "shortfall"}  # fmt: skip
 SIGNS, SHARES = {"type_s", "type_m"}, {f"shortfall_{p}" for p in ("bias", "se", "shape")}
@@ -89,7 +89,7 @@ def test_columns_are_the_keys_the_counts_and_the_measures_in_this_order() -> Non
         "bias_eliminated_coverage_high", "ci_length", "ci_length_mcse", "rejection",
         "rejection_mcse", "rejection_low", "rejection_high", "failure_rate", "failure_rate_mcse",
         "failure_rate_low", "failure_rate_high", "median_bias", "median_bias_mcse", "mad",
-        "mad_mcse", "interval_score", "interval_score_mcse", "lower_noncoverage",
+        "mad_mcse", "mae", "mae_mcse", "interval_score", "interval_score_mcse", "lower_noncoverage",
         "lower_noncoverage_mcse", "lower_noncoverage_low", "lower_noncoverage_high",
         "upper_noncoverage", "upper_noncoverage_mcse", "upper_noncoverage_low",
         "upper_noncoverage_high", "type_s", "type_s_mcse", "type_s_low", "type_s_high", "type_m",
@@ -200,6 +200,7 @@ def test_every_measure_in_the_table_is_the_function_on_the_arrays() -> None:
         "failure_rate": measures.proportion(0, 40),
         "median_bias": measures.median_bias(t, theta),
         "mad": measures.mad(t, theta),
+        "mae": measures.mae(t, theta),
         "interval_score": measures.interval_score(low, high, theta, 0.95),
         "lower_noncoverage": measures.lower_noncoverage(low, high, theta),
         "upper_noncoverage": measures.upper_noncoverage(low, high, theta),
@@ -464,6 +465,7 @@ def simulated_truths(
     sizes -= (2 + bias) * law.cdf(-half)
     return {
         "median_bias": bias, "mad": float(mad),
+        "mae": float(stats.foldnorm.mean(abs(bias))),
         "interval_score": 2 * float(half.mean()) + 40 * float(over),
         "lower_noncoverage": float(stats.nct.sf(bounds[1], df, bias)),
         "upper_noncoverage": float(stats.nct.cdf(bounds[0], df, bias)),

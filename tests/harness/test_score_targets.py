@@ -64,6 +64,7 @@ def targets(law: Law) -> dict[str, float]:
         "bias_eliminated_coverage": (np.abs(e - law.bias) <= h).mean(),
         "ci_length": 2 * h.mean(), "rejection": significant.mean(), "failure_rate": LOST,
         "median_bias": float(np.median(e)), "mad": float(np.median(size)),
+        "mae": float(size.mean()),
         "interval_score": 2 * h.mean() + 2 / (1 - LEVEL) * beyond,
         "lower_noncoverage": (e > h).mean(), "upper_noncoverage": (e < -h).mean(),
         "type_s": (significant & (t < 0)).mean() / significant.mean(),

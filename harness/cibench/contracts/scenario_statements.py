@@ -76,9 +76,10 @@ def check_prior(scenario: Scenario) -> None:
 def check_accepted(scenario: Scenario) -> None:
     """Demand an estimator that does not decline it; skip where those that would lack a library.
 
-    Neither an oracle counts nor a baseline that gives no error and no limits.
+    Neither a diagnostic counts nor an oracle nor a baseline that gives no error and no limits.
     """
     every = [entry.value for entry in registry.entries("estimator").values()]
+    every = [each for each in every if each.kind == "estimate"]
     found = [each for each in every if not each.oracle and each.gives != ("value",)]
     if any(estimator.declines(scenario) is None for estimator in found):
         return

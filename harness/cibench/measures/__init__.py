@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cibench.measures.accuracy import bias, empirical_se, mse, relative_bias, rmse
+from cibench.measures.accuracy import bias, empirical_se, mae, mse, relative_bias, rmse
 from cibench.measures.attribution import attribution, lost_to_failures
 from cibench.measures.core import (
     BLANK,
@@ -36,7 +36,7 @@ from cibench.measures.uncertainty import model_se, se_ratio
 __all__ = [
     "BLANK", "Score", "attribution", "bias", "bias_eliminated_coverage", "ci_length", "coverage",
     "covers", "crps", "empirical_se", "failure_rate", "heavy", "interval_score", "jackknife",
-    "largest_share", "light_share", "lost_to_failures", "lower_noncoverage", "mad", "mean",
+    "largest_share", "light_share", "lost_to_failures", "lower_noncoverage", "mad", "mae", "mean",
     "median_bias", "model_se", "mse", "pit_dispersion", "pit_mean", "precision_gain",
     "proportion", "rejection", "relative_bias", "rmse", "se_ratio", "simultaneous_coverage",
     "size_adjusted_power", "type_m", "type_s", "upper_noncoverage", "with_truth_error",

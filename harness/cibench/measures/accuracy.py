@@ -1,4 +1,4 @@
-"""How far off the estimates are: bias, relative bias, squared error, empirical standard error.
+"""How far off the estimates are: bias, squared and absolute error, empirical standard error.
 
 `t` are the estimates and `theta` the truths of the same replicates. All rests on the errors
 t - theta, so that it also holds where every replicate has a truth of its own. Formulas after
@@ -49,6 +49,12 @@ def relative_bias(t: Array, theta: Array) -> Score:
 def mse(t: Array, theta: Array) -> Score:
     """Return the mean squared error, with error sqrt(sum((sq - MSE)^2) / (n (n - 1)))."""
     return mean_score(np.square(t - theta))
+
+
+@np.errstate(all="ignore")
+def mae(t: Array, theta: Array) -> Score:
+    """Return the mean absolute error, with the error of a mean, S / sqrt n of the |t - theta|."""
+    return mean_score(np.abs(t - theta))
 
 
 def rmse(t: Array, theta: Array) -> Score:

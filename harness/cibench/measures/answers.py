@@ -23,7 +23,7 @@ SETS, WALD = (*LIMITS, "truth"), ("estimate", "truth", "std_error", *LIMITS)
 NEEDS = {
     **dict.fromkeys(
         ("bias", "relative_bias", "mse", "rmse", "empirical_se", "median_bias", "mad",
-         "precision_gain"), POINTS),
+         "mae", "precision_gain"), POINTS),
     **dict.fromkeys(
         ("coverage", "coverage_with_failures", "interval_score", "lower_noncoverage",
          "upper_noncoverage", "coverage_common", "shortfall", "shortfall_failures"), SETS),

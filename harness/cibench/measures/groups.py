@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cibench.measures.accuracy import bias, empirical_se, mse, relative_bias, rmse
+from cibench.measures.accuracy import bias, empirical_se, mae, mse, relative_bias, rmse
 from cibench.measures.answers import (
     LIMITS,
     NEEDS,
@@ -68,7 +68,7 @@ def measure_estimator(
 
 def _of_estimates(given: Group, truth_mcse: float) -> dict[str, Score]:
     t, theta = present(given, *POINTS)
-    measured = (bias, relative_bias, mse, rmse, median_bias, mad)
+    measured = (bias, relative_bias, mse, rmse, median_bias, mad, mae)
     scores = with_truth_errors(
         lambda truth: {measure.__name__: measure(t, truth) for measure in measured},
         theta, truth_mcse,

@@ -214,7 +214,7 @@ INFLUENCES: dict[str, Influences] = {
     "rejection": _rejection,
     "failure_rate": lambda g: of_mean(g["failed"].astype(float)),
     "median_bias": lambda g: _median(_errors(g)),
-    "mad": lambda g: _median(np.abs(_errors(g))),
+    "mad": lambda g: _median(np.abs(_errors(g))), "mae": lambda g: of_mean(np.abs(_errors(g))),
     "interval_score": lambda g: of_mean(set_score(*_sets(g)[:3], float(g["level"]), g["outside"])),
     "lower_noncoverage": lambda g: of_mean(missed(*_sets(g))[0].astype(float)),
     "upper_noncoverage": lambda g: of_mean(missed(*_sets(g))[1].astype(float)),

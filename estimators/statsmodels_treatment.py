@@ -1,0 +1,68 @@
+"""Normalised inverse-propensity weights and AIPW by `statsmodels`' TreatmentEffect.
+
+A logit of treatment and least squares, linear in the covariates; standard errors by the library's
+GMM, which takes the fitted nuisances into account. It has effects on everybody only; outcomes that
+are missing, zeros here, make its GMM singular. ipw/normalised and aipw/linear agree with it and
+have the rest.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from cibench import Declined, Estimand, Estimate, Problem, estimator
+
+from ._observables import (
+    COMMON,
+    EITHER,
+    NEEDS,
+    OVERLAP,
+    PROPENSITY,
+    binary_sample,
+    propensity,
+    refuse_singular,
+)
+
+TARGETS, USES = (Estimand.ATE,), ("statsmodels",)
+
+
+def _model(problem: Problem) -> Any:
+    """Return the library's model; raises Declined where propensities are too extreme for it."""
+    from statsmodels.discrete.discrete_model import Logit
+    from statsmodels.regression.linear_model import OLS
+    from statsmodels.treatment.treatment_effects import TreatmentEffect
+
+    s = binary_sample(problem)
+    propensity(s.d, s.x)
+    for arm, who in ((1, "treated"), (0, "untreated")):
+        refuse_singular(s.x[s.d == arm], f"the covariates of the {who} are collinear")
+    d = s.d.astype(int)
+    chosen = Logit(d, s.x).fit(disp=0, maxiter=100)
+    return TreatmentEffect(OLS(s.y, s.x), d, results_select=chosen)
+
+
+def _fit(problem: Problem, method: str) -> Estimate:
+    model = _model(problem)
+    try:
+        gmm = getattr(model, method)().results_gmm
+    except np.linalg.LinAlgError as error:
+        raise Declined(f"statsmodels finds no solution: {error}") from error
+    return Estimate.wald(float(gmm.params[0]), float(gmm.bse[0]), problem.level)
+
+
+@estimator(
+    "statsmodels/ipw", targets=TARGETS, needs=NEEDS, assumes=(*COMMON, OVERLAP, PROPENSITY),
+    uses=USES,
+)  # fmt: skip
+def weighted(problem: Problem, rng: np.random.Generator) -> Estimate:
+    """Weight by inverse propensities that sum to one in each arm."""
+    return _fit(problem, "ipw")
+
+
+@estimator(
+    "statsmodels/aipw", targets=TARGETS, needs=NEEDS, assumes=(*COMMON, OVERLAP, EITHER),
+    uses=USES, moments=False,
+)  # fmt: skip
+def augmented(problem: Problem, rng: np.random.Generator) -> Estimate:
+    """Add to regression predictions their weighted residuals."""
+    return _fit(problem, "aipw")

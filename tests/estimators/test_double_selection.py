@@ -1,0 +1,76 @@
+"""Post-double-selection: the lasso's first-order conditions, and least squares on what it picks."""
+
+import numpy as np
+import pytest
+from cibench.estimators.double_selection import penalty, selected
+from scipy.stats import norm
+
+from cibench import Declined, Problem, find_estimator, find_scenario
+
+FIT = find_estimator("lasso/double-selection").fit
+
+
+def problem_of(n=300, seed=1, **fields):
+    scenario = find_scenario("observables/sparse")(**fields)
+    draw = scenario.draw(n, np.random.default_rng(seed))
+    return Problem.of(draw, scenario.assigned_roles(), scenario.targets())
+
+
+def test_the_penalty_is_that_of_belloni_chernozhukov_and_hansen():
+    n, p = 300, 100
+    level = 0.1 / np.log(300)
+    whole = (
+        2 * 1.1 * np.sqrt(n) * norm.ppf(1 - level / (2 * p))
+    )  # their lambda, for sums of squares
+    assert penalty(n, p) == pytest.approx(whole / (2 * n))
+
+
+def test_what_is_picked_solves_the_weighted_lasso_with_its_own_loadings():
+    from scipy.optimize import minimize
+
+    problem = problem_of(200, covariates=8)
+    x = problem.covariates - problem.covariates.mean(axis=0)
+    y = problem.outcome - problem.outcome.mean()
+    picked = selected(y, x)
+    fitted = x[:, picked] @ np.linalg.lstsq(x[:, picked], y)[0]
+    loadings = np.sqrt(np.mean((x * (y - fitted)[:, None]) ** 2, axis=0))
+
+    def loss(b):  # b in positive and negative parts, so that it is smooth
+        residuals = y - x @ (b[:8] - b[8:])
+        slope = x.T @ residuals / 200
+        value = residuals @ residuals / 400 + penalty(200, 8) * loadings @ (b[:8] + b[8:])
+        pull = penalty(200, 8) * loadings
+        return value, np.concatenate([pull - slope, pull + slope])
+
+    found = minimize(loss, np.zeros(16), jac=True, bounds=[(0, None)] * 16, tol=1e-14).x
+    assert np.array_equal(np.abs(found[:8] - found[8:]) > 1e-5, picked)
+    assert 1 <= picked.sum() <= 8
+
+
+def test_the_estimate_is_least_squares_on_the_covariates_that_either_lasso_picks():
+    from statsmodels.api import OLS
+
+    problem = problem_of()
+    x = problem.covariates - problem.covariates.mean(axis=0)
+    y, d = (c - c.mean() for c in (problem.outcome, problem.treatment))
+    picked = selected(y, x) | selected(d, x)
+    assert picked[:5].all()
+    assert picked.sum() < 15
+    design = np.column_stack([problem.treatment, np.ones(300), problem.covariates[:, picked]])
+    direct = OLS(problem.outcome, design).fit(cov_type="HC1", use_t=True)
+    given = FIT(problem, np.random.default_rng(1))
+    assert (given.value, given.se) == pytest.approx((direct.params[0], direct.bse[0]), rel=1e-9)
+    assert (given.low, given.high) == pytest.approx(tuple(direct.conf_int()[0]), rel=1e-9)
+
+
+def test_more_covariates_than_rows_are_no_obstacle_and_bad_data_are_declined():
+    problem = problem_of(90)
+    given = FIT(problem, np.random.default_rng(1))
+    assert np.isfinite([given.value, given.se]).all()
+    c = problem.columns
+    with pytest.raises(Declined, match="never changes"):
+        FIT(Problem({**c, "d": np.ones(90)}, problem.roles, problem.targets), None)
+    with pytest.raises(Declined, match="determine the treatment"):
+        FIT(Problem({**c, "d": c["x1"]}, problem.roles, problem.targets), None)
+    still = Problem({**c, "x7": np.zeros(90)}, problem.roles, problem.targets)
+    assert np.isfinite(FIT(still, None).value)
