@@ -52,7 +52,7 @@ def slopes(problem: Problem) -> Slopes:
     average = np.array(total) / np.maximum(count, 1)
     rest = y - average[treated.astype(int), unit]
     error = float(rest @ rest / (y.size - (count > 0).sum()))
-    known = (count > 0).all(axis=0)
+    known = np.asarray((count > 0).all(axis=0))
     interest = int(unit[own][0])
     if not known[interest]:
         raise Declined("the unit of interest has treated rows only, or untreated rows only")

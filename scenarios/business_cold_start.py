@@ -37,7 +37,7 @@ class ColdStart(Scenario):
     rows: int = parameter(50, within=(20, 500), unit="rows of the new store")
     history: int = parameter(400, within=(8, 10_000), unit="rows of each other store")
     selection: float = parameter(
-        1.0, within=(-5, 5), unit="log odds of a promotion per s.d. of a_j"
+        0.5, within=(-5, 5), unit="log odds of a promotion per s.d. of a_j"
     )
     spread: float = dial(
         default=0, grid=(0.1, 0.25, 0.5), within=(0, 10), breaks="the same effect in every unit",

@@ -8,7 +8,7 @@ next `substitutes` serve the same need, the others do not. A unit is a product i
 are n / products stores, the last with part of the range. a, s, w and e are normal with s.d. 0.5,
 0.1, 0.2 and 0.5. Sales drop by `depth` at the recall and recover along a curve that halves what is
 missing every `half_life` weeks. The estimand is the average over the product's weeks from the
-recall on, -0.2738, and the effect in each of them.
+recall on, -0.2750, and the effect in each of them.
 
 A naive difference in means takes the best-seller's lead for an effect: one in 19 untreated rows is
 its own earlier one, so that it is off by 18/19 of `gap`, 0.947. Effects change from week to week;
@@ -17,7 +17,7 @@ with one date two-way fixed effects average them all the same.
 What the dials do to differences in differences, with 12 weeks before and 12 after:
 - `substitution`: each substitute gains that share of what the product loses. The baseline is the
   world without a recall, and the ATT what the recall as a whole does to the product, compared with
-  that world. Off by substitution 3/9 of the ATT, -0.0456 at 0.5.
+  that world. Off by substitution 3/9 of the ATT, -0.0458 at 0.5.
 - `leakage`: the news leaks, and that share of the first week's effect is felt two weeks early. Off
   by leakage 2/12 of 0.6, 0.1 at 1; what is measured from the week before alone is off by 0.6.
 - `stockout`: from the date on a competitor is out of stock in that share of the stores, and its
