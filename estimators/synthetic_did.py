@@ -3,7 +3,8 @@
 Synthetic DiD weights donors so that they run parallel to the treated units before treatment, and
 periods before treatment so that they resemble those after it, and then compares changes
 (Arkhangelsky and others 2021, algorithm 1). Errors are those of placebos (algorithm 4), the only
-ones that one treated unit allows.
+ones that one treated unit allows; they take errors for equally large in all units. On the wage
+panel they cover in 95 % of data sets, in 91 % where hours are the outcome (table 4).
 """
 
 from typing import TYPE_CHECKING

@@ -14,14 +14,19 @@ The treated have other loadings than the donors, so that their trends are not pa
 in differences are off by 0.022, with an RMSE of 0.049 (0.047 without noise). A naive difference in
 means, which takes the states' levels and the years' growth for an effect, is off by 1.35.
 
+Synthetic differences in differences with placebo errors cover in 95 % of data sets by the published
+figure (table 4, 400 replicates), synthetic control, which is off by 0.02, in 89 %.
+
 What the dials do, with n = 50:
 - `outside`: the treated units' loadings on f lie that many s.d. further out in all years, beyond
-  what a weighted average of donors can reach.
+  what a weighted average of donors can reach. At 4 synthetic control is off by about 0.3, and
+  synthetic differences in differences, which need changes alone to match, by about 0.09.
 - `structural_break`: from 2009 on their loadings on f move by that many s.d.; weights that
   matched before no longer do. Any method that extrapolates from before is off by 0.076 at 1, the
   mean of f from 2009 on.
 - `lost`: the panel begins that many years later. With 4 years before treatment weights fit the
-  noise and no longer the factors.
+  noise and no longer the factors. The wages' own factors move so slowly that 4 years do nearly as
+  well; with `interactive` = 5 synthetic differences in differences are off by about 0.06, not 0.01.
 - `spillover`: the donors feel that share of the effect from 2009 on. The baseline is the world
   where nobody is ever treated, and the ATT what the policy as a whole does to the treated, compared
   with that world. Whoever compares with weighted donors is off by -spillover effect, -0.1 at 1.
