@@ -15,7 +15,7 @@ from cibench.model import ROLE_NAMES, Diagnosis, Estimand, Estimate, Target
 
 Fit = Callable[..., Estimate | Mapping[Target, Estimate] | Diagnosis]
 
-PIP_NAMES = {"sklearn": "scikit-learn"}
+PIP_NAMES = {"sklearn": "scikit-learn", "diff_diff": "diff-diff"}
 """What to install for an import name, where the two differ."""
 
 GIVES = ("value", "se", "limits")
