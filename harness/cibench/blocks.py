@@ -7,6 +7,7 @@ from typing import Any
 
 from cibench.block import Block, Result
 from cibench.design import truths
+from cibench.model import Array, Target, Truth
 from cibench.storage.inventory import Inventory
 from cibench.suite import Suite
 
@@ -20,28 +21,34 @@ class Cutter:
     """Cut blocks that take about `BLOCK_SECONDS`, as earlier ones of their kind showed."""
 
     def __init__(self, suite: Suite, inventory: Inventory, plugins: tuple[str, ...]) -> None:
-        self._suite, self._plugins = suite, plugins
-        self._todo = [list(inventory.missing(index)) for index in range(len(suite.cells))]
+        self._suite, self._inventory, self._plugins = suite, inventory, plugins
         self._pace: dict[Any, float] = {}
-        self._truths = [
-            tuple(truths(cell.scenario).items()) if todo else ()
-            for cell, todo in zip(suite.cells, self._todo, strict=True)
-        ]
+        self._truths: dict[int, tuple[tuple[Target, Truth], ...]] = {}
+        self._missing()
 
     def learn(self, block: Block, result: Result) -> None:
         """Note how long a replicate of such a block takes."""
         self._pace[_kind(block)] = result.seconds / block.count
 
     def blocks(self) -> Iterator[Block]:
-        """Yield the blocks, cell by cell, each sized when it is asked for."""
+        """Yield the blocks of what is missing, cell by cell, each sized when it is asked for."""
+        todo = self._missing()
         for index, cell in enumerate(self._suite.cells):
-            for first, count, entrants in self._todo[index]:
+            for first, count, entrants in todo[index]:
                 whole = Block(
                     cell=index, key=cell.key, entrants=tuple(cell.entrants[e] for e in entrants),
                     truths=self._truths[index], seed=self._suite.seed, level=self._suite.level,
                     first=first, count=count, plugins=self._plugins, refits=self._suite.refits,
                 )  # fmt: skip
                 yield from self._pieces(whole)
+
+    def _missing(self) -> list[list[tuple[int, int, Array]]]:
+        """Return what is missing, cell by cell, whose truths are known from here on."""
+        cells = self._suite.cells
+        todo = [list(self._inventory.missing(index)) for index in range(len(cells))]
+        for index in [i for i, some in enumerate(todo) if some and i not in self._truths]:
+            self._truths[index] = tuple(truths(cells[index].scenario).items())
+        return todo
 
     def _pieces(self, whole: Block) -> Iterator[Block]:
         first, end = whole.first, whole.first + whole.count

@@ -243,6 +243,8 @@ def show_status(found: Status) -> None:
 
 
 def _state(cell: Mapping[str, Any]) -> str:
+    if cell.get("stopped"):
+        return str(cell["stopped"])
     if cell["done"] >= cell["total"]:
         return "done"
     return "begun" if cell["done"] else "waiting"
