@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cibench import lesson_commands
+from cibench.addresses import LOCAL, parse
 from cibench.errors import BadInput
 from cibench.gate import commands
 
@@ -88,6 +89,9 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Run folder [results/<name>].")] = None,
     replicates: Annotated[int | None, typer.Option(help="Replicates per cell.")] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes [one per core].")] = None,
+    executor: Annotated[
+        str, typer.Option(help="Where fits run: local, or a cluster, dask://host:8786.")
+    ] = LOCAL,
     update: Annotated[
         bool, typer.Option("--update", help="Set rows aside that today would be others.")
     ] = False,
@@ -103,14 +107,14 @@ def run(
 
     found = Suite.find(suite)
     found = found if replicates is None else found.with_replicates(replicates)
-    _check_workers(workers)
+    _check_workers(workers, executor)
     folder = out or (Path(suite) if _is_run(suite) else Path("results") / found.name)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what schedulers send
     try:
         with progress_bar() as listen:
             execute(
                 found, folder, workers or cores(), isolate=True, listen=listen,
-                update=update, repair=repair,
+                update=update, repair=repair, executor=None if executor == LOCAL else executor,
             )  # fmt: skip
     except KeyboardInterrupt:
         raise Interrupted(_left_behind(folder)) from None
@@ -255,9 +259,13 @@ def _close(finished: Run, written: Path) -> None:
         raise typer.Exit(UNSCORED)
 
 
-def _check_workers(workers: int | None) -> None:
+def _check_workers(workers: int | None, executor: str = LOCAL) -> None:
     if workers is not None and workers < 1:
         raise BadInput(f"--workers: {workers} is not a number of 1 or more")
+    if executor != LOCAL:
+        parse(executor)
+        if workers is not None:
+            raise BadInput("--workers: a cluster has the workers that it has; leave this out")
 
 
 def _is_run(suite: str) -> bool:

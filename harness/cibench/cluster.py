@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
 from cibench import remote_worker
-from cibench.errors import BadInput
+from cibench.addresses import parse
+from cibench.errors import BadInput, one_line
 from cibench.executors import Workplace
 from cibench.remote_worker import Terms
-
-ADDRESS = re.compile(r"(dask|dask\+tls)://(\[[0-9a-fA-F:]+\]|[^:/\s]+):(\d+)/?")
-PROTOCOLS = {"dask": "tcp", "dask+tls": "tls"}
-LOCAL = "local"
 
 REACH = 3.0
 """Seconds in which the scheduler's port answers, or nothing is there."""
@@ -32,16 +30,6 @@ COUNTED = 2.0
 """Seconds for which the number of workers is taken to be what it was."""
 
 
-def parse(executor: str) -> tuple[str, str, int]:
-    """Return protocol, host and port; raises BadInput where it is no scheduler's address."""
-    found = ADDRESS.fullmatch(executor)
-    if not found:
-        raise BadInput(
-            f"--executor: '{executor}' is neither '{LOCAL}' nor a scheduler like dask://host:8786"
-        )
-    return PROTOCOLS[found[1]], found[2].strip("[]"), int(found[3])
-
-
 @contextlib.contextmanager
 def on_dask(executor: str, terms: Terms) -> Iterator[Workplace]:
     """Run blocks on the workers of a scheduler, whichever there are while the run goes on.
@@ -53,20 +41,36 @@ def on_dask(executor: str, terms: Terms) -> Iterator[Workplace]:
         import distributed
     except ImportError as error:
         raise BadInput(f'--executor {executor}: pip install "cibench[dask]"') from error
-    try:
-        socket.create_connection((host, port), timeout=REACH).close()
-        client = distributed.Client(
-            f"{protocol}://{host}:{port}", timeout=GREET, set_as_default=False
-        )
-    except (OSError, ValueError, distributed.TimeoutError) as error:
-        said = str(error) or "no answer"
-        raise BadInput(f"--executor {executor}: no scheduler answers there: {said}") from error
+    client = _reach(executor, f"{protocol}://{host}:{port}", host, port)
     pool = client.get_executor(pure=False)
     try:
         lost = (distributed.scheduler.KilledWorker,)
         yield Workplace(pool, partial(remote_worker.run_block, terms), _slots(client), lost)
     finally:
         _leave(client, pool, terms.run)
+
+
+def _reach(executor: str, url: str, host: str, port: int) -> Any:
+    """Return a client of the scheduler; raises BadInput where none answers in time."""
+    import distributed
+
+    greeted: Future[Any] = Future()
+
+    def greet() -> None:
+        try:
+            client: Any = distributed.Client
+            greeted.set_result(client(url, timeout=GREET, set_as_default=False))
+        except Exception as error:
+            greeted.set_exception(error)
+
+    try:
+        socket.create_connection((host, port), timeout=REACH).close()
+        # a client waits for ever on a port that takes connections and never says a word
+        threading.Thread(target=greet, daemon=True).start()
+        return greeted.result(GREET)
+    except (OSError, ValueError, distributed.TimeoutError) as error:
+        said = one_line(error) if str(error) else "no answer in time"
+        raise BadInput(f"--executor {executor}: no scheduler answers there: {said}") from error
 
 
 def _slots(client: Any) -> Callable[[], int]:

@@ -220,15 +220,17 @@ def run(
     *,
     update: bool = False,
     repair: bool = False,
+    executor: str | None = None,
 ) -> Run:
     """Run a suite, or what is missing of it in a run folder, and return the run.
 
     `suite` is a path, a built-in suite's name, a mapping with the content of a suite file or a
     `Suite`. Without `out` the run folder is a temporary one that goes with the returned object.
     One worker is this process, without isolation; more are child processes that survive crashes
-    and keep to the suite's `timeout` and `memory`. Raises BadInput for a faulty suite, a folder
-    that is neither a run nor empty, rows that today would be others (`update` sets them aside) and
-    damaged shards (`repair` runs again what they held).
+    and keep to the suite's `timeout` and `memory`; with an `executor` such as "dask://host:8786"
+    they are those of a cluster. Raises BadInput for a faulty suite, a folder that is neither a run
+    nor empty, rows that today would be others (`update` sets them aside) and damaged shards
+    (`repair` runs again what they held).
     """
     if workers < 1:
         raise BadInput(f"workers: {workers} is not a number of 1 or more")
@@ -243,7 +245,8 @@ def run(
     if out is None:
         weakref.finalize(made, shutil.rmtree, made.folder, ignore_errors=True)
     execute(
-        suite, made.folder, workers, isolate=workers > 1, update=update, repair=repair
+        suite, made.folder, workers, isolate=workers > 1, update=update, repair=repair,
+        executor=executor,
     )  # fmt: skip
     return made
 
