@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from cibench.block import Block, Result
@@ -14,14 +14,27 @@ from cibench.suite import Suite
 BLOCK_SECONDS = 1.0
 """How long a block should take: long against its transport, short against a lost one."""
 
+MANY, LONGEST = 100, 10.0
+"""From so many workers on blocks take longer in proportion, so that a driver keeps up with them.
+
+No longer than that many seconds, though: so much is lost with a worker.
+"""
+
 LARGEST_BLOCK = 2000
 
 
 class Cutter:
-    """Cut blocks that take about `BLOCK_SECONDS`, as earlier ones of their kind showed."""
+    """Cut blocks that take about `BLOCK_SECONDS`, as earlier ones of their kind showed.
 
-    def __init__(self, suite: Suite, inventory: Inventory, plugins: tuple[str, ...]) -> None:
+    With `slots` blocks at a time, now, they are longer where that is many.
+    """
+
+    def __init__(
+        self, suite: Suite, inventory: Inventory, plugins: tuple[str, ...],
+        slots: Callable[[], int] = lambda: 1,
+    ) -> None:  # fmt: skip
         self._suite, self._inventory, self._plugins = suite, inventory, plugins
+        self.slots = slots
         self._pace: dict[Any, float] = {}
         self._truths: dict[int, tuple[tuple[Target, Truth], ...]] = {}
         self._missing()
@@ -54,10 +67,15 @@ class Cutter:
         first, end = whole.first, whole.first + whole.count
         while first < end:
             pace = self._pace.get(_kind(whole))
-            size = 1 if pace is None else round(BLOCK_SECONDS / max(pace, 1e-6))
+            size = 1 if pace is None else round(seconds(self.slots()) / max(pace, 1e-6))
             count = min(max(1, min(LARGEST_BLOCK, size)), end - first)
             yield whole.part(first, count)
             first += count
+
+
+def seconds(slots: int) -> float:
+    """Return how long a block should take where so many run at a time."""
+    return max(BLOCK_SECONDS, min(LONGEST, BLOCK_SECONDS * slots / MANY))
 
 
 def _kind(block: Block) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -49,10 +49,12 @@ def execute(
     with opened(folder, suite, update, repair) as session:
         if session.complete:
             return
-        job = _Job(session, Cutter(suite, session.inventory, plugins), listen)
+        cut = Cutter(suite, session.inventory, plugins)
         try:
-            with _place(suite, workers, isolate, executor) as place:
-                _run(job, place, partial(_pilot, session, plugins, listen, update, repair))
+            with ExitStack() as stack:
+                place = stack.enter_context(_place(suite, workers, isolate, executor))
+                job = _Job(session, cut, listen, stack.close)
+                _run(job, place, partial(_pilot, job, plugins, update, repair))
         except OSError as error:
             raise BadInput(
                 f"{folder}: {error.strerror or error}; what is stored stays, and the same command "
@@ -73,23 +75,23 @@ def _place(
 
 
 class _Job(NamedTuple):
-    """Hold what is to be run, apart from where."""
+    """Hold what is to be run, apart from where; `stop` ends what is under way there, at once."""
 
     session: Session
     cut: Cutter
     listen: Listener
+    stop: Callable[[], object]
 
 
 def _pilot(
-    session: Session, plugins: tuple[str, ...], listen: Listener, update: bool, repair: bool,
-    place: executors.Workplace,
-) -> None:  # fmt: skip
+    job: _Job, plugins: tuple[str, ...], update: bool, repair: bool, place: executors.Workplace
+) -> None:
     """Run the pilot into a folder within the run's and take over its counts."""
-    suite = rounds.pilot_of(session.suite)
-    with opened(session.run / rounds.PILOT, suite, update, repair) as own:
+    suite = rounds.pilot_of(job.session.suite)
+    with opened(job.session.run / rounds.PILOT, suite, update, repair) as own:
         if not own.complete:
-            _run(_Job(own, Cutter(suite, own.inventory, plugins), listen), place)
-    rounds.after_pilot(session)
+            _run(job._replace(session=own, cut=Cutter(suite, own.inventory, plugins)), place)
+    rounds.after_pilot(job.session)
 
 
 def _run(
@@ -113,6 +115,9 @@ def _run(
             _round(job, place, writer, progress, watch)
         progress.lengthen(_totals(session.suite), settled)
         ending = "finished"
+    except BaseException:
+        job.stop()  # before the last rows are written: workers would go on, and be in the way
+        raise
     finally:
         writer.flush(everything=True)
         store.close(session.run, progress.done)
@@ -123,6 +128,7 @@ def _round(
     job: _Job, place: executors.Workplace, writer: Writer, progress: Progress, watch: status.Watch
 ) -> None:  # fmt: skip
     """Run what is missing, and store it."""
+    job.cut.slots = place.slots
 
     def tick() -> None:
         writer.flush()

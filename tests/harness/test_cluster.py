@@ -14,7 +14,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from cibench import Suite, cluster, provenance, remote_worker, runner
+from cibench import Suite, blocks, cluster, provenance, remote_worker, runner
 from cibench.addresses import parse
 from cibench.blocks import Cutter
 from cibench.errors import BadInput
@@ -158,6 +158,10 @@ def test_blocks_carry_ids_numbers_and_names(suite_of):
         "Terms", "Limits", "Source", "Block", "Truth", "Target", "Estimand", "Refits", "Entrant",
     }  # fmt: skip
     assert len(pickle.dumps((terms, block))) < 5000
+
+
+def test_blocks_are_longer_where_many_run_at_a_time():
+    assert [blocks.seconds(n) for n in (1, 100, 400, 1000, 10_000)] == [1, 1, 4, 10, 10]
 
 
 # --- bad input
