@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import threading
 import time
@@ -41,13 +42,16 @@ def on_dask(executor: str, terms: Terms) -> Iterator[Workplace]:
         import distributed
     except ImportError as error:
         raise BadInput(f'--executor {executor}: pip install "cibench[dask]"') from error
-    client = _reach(executor, f"{protocol}://{host}:{port}", host, port)
-    pool = client.get_executor(pure=False)
-    try:
-        lost = (distributed.scheduler.KilledWorker,)
-        yield Workplace(pool, partial(remote_worker.run_block, terms), _slots(client), lost)
-    finally:
-        _leave(client, pool, terms.run)
+    from distributed.utils import silence_logging_cmgr
+
+    with silence_logging_cmgr(logging.CRITICAL):  # what it would say of a lost cluster, we say
+        client = _reach(executor, f"{protocol}://{host}:{port}", host, port)
+        pool = client.get_executor(pure=False)
+        try:
+            lost = (distributed.scheduler.KilledWorker,)
+            yield Workplace(pool, partial(remote_worker.run_block, terms), _slots(client), lost)
+        finally:
+            _leave(client, pool, terms.run)
 
 
 def _reach(executor: str, url: str, host: str, port: int) -> Any:
