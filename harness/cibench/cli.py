@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,11 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cibench import lesson_commands
+from cibench.addresses import LOCAL, is_url, parse
 from cibench.errors import BadInput
 from cibench.gate import commands
 
 if TYPE_CHECKING:
+    from cibench.progress import Progress
     from cibench.runs import Run
+    from cibench.suite import Suite
 
 app = typer.Typer(
     help="Benchmark causal estimators on data whose true effect is known.",
@@ -52,7 +56,7 @@ class Template(StrEnum):
     LESSON = "lesson"
 
 
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="A run folder or its URL.")]
 
 
 @app.command("list")
@@ -85,9 +89,14 @@ def run(
     suite: Annotated[
         str, typer.Argument(help="A suite file, a built-in suite, or a run folder to go on with.")
     ] = "quickstart",
-    out: Annotated[Path | None, typer.Option(help="Run folder [results/<name>].")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="Run folder, or URL as s3://bucket/run [results/<name>].")
+    ] = None,
     replicates: Annotated[int | None, typer.Option(help="Replicates per cell.")] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes [one per core].")] = None,
+    executor: Annotated[
+        str, typer.Option(help="Where fits run: local, or a cluster, dask://host:8786.")
+    ] = LOCAL,
     update: Annotated[
         bool, typer.Option("--update", help="Set rows aside that today would be others.")
     ] = False,
@@ -99,24 +108,30 @@ def run(
     from cibench.runner import execute
     from cibench.runs import Run
     from cibench.screen import progress_bar
-    from cibench.suite import Suite
+    from cibench.storage.mirror import mirrored
 
-    found = Suite.find(suite)
-    found = found if replicates is None else found.with_replicates(replicates)
-    _check_workers(workers)
-    folder = out or (Path(suite) if _is_run(suite) else Path("results") / found.name)
+    _check_workers(workers, executor)
+    found = _suite(suite) if replicates is None else _suite(suite).with_replicates(replicates)
+    place = out or (suite if _is_run(suite) else str(Path("results") / found.name))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what schedulers send
-    try:
-        with progress_bar() as listen:
-            execute(
-                found, folder, workers or cores(), isolate=True, listen=listen,
-                update=update, repair=repair,
-            )  # fmt: skip
-    except KeyboardInterrupt:
-        raise Interrupted(_left_behind(folder)) from None
-    finished = Run(folder)
-    finished.write_scores()
-    _close(finished, finished.write_report())
+    with mirrored(place) as (folder, copying):
+        try:
+            with progress_bar() as show_progress:
+
+                def listen(progress: Progress) -> None:
+                    show_progress(progress)
+                    if copying:
+                        copying.check()
+
+                execute(
+                    found, folder, workers or cores(), isolate=True, listen=listen, update=update,
+                    repair=repair, executor=None if executor == LOCAL else executor,
+                )  # fmt: skip
+        except KeyboardInterrupt:
+            raise Interrupted(_left_behind(folder, place)) from None
+        finished = Run(folder, place if copying else "")
+        finished.write_scores()
+        _close(finished, finished.write_report())
 
 
 @app.command()
@@ -154,8 +169,10 @@ def status(folder: RunFolder) -> None:
     """Show how far a run is, in all and cell by cell; from any terminal, while it runs or after."""
     from cibench.screen import show_status
     from cibench.status import look
+    from cibench.storage.mirror import fetched
 
-    show_status(look(folder))
+    with fetched(folder) as here:
+        show_status(look(here), folder)
 
 
 @app.command("replay")
@@ -179,13 +196,15 @@ def replay_(
     from cibench.bundle import write_bundle
     from cibench.replay import Wanted, read_options, read_pairs, replay
     from cibench.screen import show_replay
+    from cibench.storage.mirror import fetched
 
     wanted = Wanted(
         scenario, estimator, replicate, n, read_pairs("--dial", dial),
         read_pairs("--parameter", parameter), read_options(options),
     )  # fmt: skip
-    replayed = replay(folder, wanted)
-    show_replay(replayed, write_bundle(replayed, out))
+    with fetched(folder) as here:
+        replayed = replay(here, wanted)
+        show_replay(replayed, write_bundle(replayed, out))
     if replayed.differences:
         raise typer.Exit(UNSCORED)
 
@@ -194,18 +213,22 @@ def replay_(
 def score(folder: RunFolder) -> None:
     """Score a run again from its replicate rows and print the table."""
     from cibench.runs import load
+    from cibench.storage.mirror import fetched
 
-    found = load(folder)
-    _close(found, found.write_scores())
+    with fetched(folder, back=True) as here:
+        found = replace(load(here), url=folder if is_url(folder) else "")
+        _close(found, found.write_scores())
 
 
 @app.command()
 def report(folder: RunFolder) -> None:
     """Write a run's report and plots again from its replicate rows."""
     from cibench.runs import load
+    from cibench.storage.mirror import fetched
 
-    path = load(folder).write_report()
-    typer.echo(f"report: {path}")
+    with fetched(folder, back=True) as here:
+        path = load(here).write_report()
+    typer.echo(f"report: {f'{folder}/{path.name}' if is_url(folder) else path}")
 
 
 @app.command()
@@ -246,7 +269,8 @@ def _close(finished: Run, written: Path) -> None:
     show_scores(finished)
     show_failures(finished)
     name = "report" if written.suffix == ".html" else "scores"
-    typer.echo(f"{name}: {written.resolve()}")
+    where = f"{finished.url}/{written.name}" if finished.url else written.resolve()
+    typer.echo(f"{name}: {where}")
     unscored = finished.scores[finished.scores["answered"] == 0]
     for row in unscored.to_dict("records"):
         where = f"{row['scenario']} {row['dials']} n={row['n']} {row['estimator']}"
@@ -255,18 +279,33 @@ def _close(finished: Run, written: Path) -> None:
         raise typer.Exit(UNSCORED)
 
 
-def _check_workers(workers: int | None) -> None:
+def _check_workers(workers: int | None, executor: str = LOCAL) -> None:
     if workers is not None and workers < 1:
         raise BadInput(f"--workers: {workers} is not a number of 1 or more")
+    if executor != LOCAL:
+        parse(executor)
+        if workers is not None:
+            raise BadInput("--workers: a cluster has the workers that it has; leave this out")
+
+
+def _suite(suite: str) -> Suite:
+    """Return a suite by path, name or the run that has it."""
+    from cibench.storage.mirror import fetched
+    from cibench.suite import Suite
+
+    if not is_url(suite):
+        return Suite.find(suite)
+    with fetched(suite) as here:
+        return Suite.find(here)
 
 
 def _is_run(suite: str) -> bool:
     from cibench.suite import built_in_suites
 
-    return suite not in built_in_suites() and Path(suite).is_dir()
+    return is_url(suite) or (suite not in built_in_suites() and Path(suite).is_dir())
 
 
-def _left_behind(folder: Path) -> str:
+def _left_behind(folder: Path, place: str) -> str:
     from cibench import store
 
     if not store.holds_run(folder):
@@ -275,7 +314,7 @@ def _left_behind(folder: Path) -> str:
     stored, expected = manifest["stored_rows"], manifest["expected_rows"]
     return (
         f"interrupted: {stored:,} of {expected:,} rows are stored; "
-        f"to go on from there: cibench run {folder}"
+        f"to go on from there: cibench run {place}"
     )
 
 

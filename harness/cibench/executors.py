@@ -18,11 +18,16 @@ from cibench.supervise import Child, Limits
 
 
 class Workplace(NamedTuple):
-    """Say where blocks run: the executor, what it runs, and how many blocks at a time."""
+    """Say where blocks run: the executor, what it runs, and how many blocks at a time, now.
+
+    A block that ends with one of the `lost` errors was in the way of what happened to its workers,
+    and is sent again.
+    """
 
     executor: Executor
     work: Callable[[Block], Result]
-    workers: int
+    slots: Callable[[], int]
+    lost: tuple[type[Exception], ...] = ()
 
 
 class _Here(Executor):
@@ -38,7 +43,7 @@ class _Here(Executor):
 def in_process(modules: Sequence[str]) -> Iterator[Workplace]:
     """Run blocks in this process, without isolation."""
     import_all(modules)
-    yield Workplace(_Here(), run_block, 1)
+    yield Workplace(_Here(), run_block, lambda: 1)
 
 
 @contextlib.contextmanager
@@ -59,7 +64,7 @@ def local_processes(
     threads = ThreadPoolExecutor(workers)
     try:
         list(threads.map(Child.start, children))
-        yield Workplace(threads, work, workers)
+        yield Workplace(threads, work, lambda: workers)
     finally:
         for child in children:
             child.stop()

@@ -32,7 +32,7 @@ import numpy as np
 
 from cibench.errors import BadInput, unknown
 from cibench.measures.answers import NEEDS, POINTS, Group, answers
-from cibench.measures.core import proportion, standard_deviation
+from cibench.measures.core import ALL_EQUAL, NO_SPREAD, proportion, standard_deviation
 from cibench.measures.influence import INFLUENCES, Influence, nothing
 from cibench.measures.signs import significant
 from cibench.model import Array
@@ -54,6 +54,14 @@ PLANNED = (*SHARES, *IN_SE, *RELATIVE, *AS_IS)
 """The measures that a target may name."""
 
 COUNTED = ("coverage_with_failures", "failure_rate")
+
+NO_VALUE, NO_ERROR = "its value is 0", "it has not varied"
+SPREADLESS = (NO_SPREAD, ALL_EQUAL, NO_VALUE, NO_ERROR)
+"""Reasons that more replicates may do away with."""
+
+ROUNDING = 1e-12
+"""A spread that is no larger than this share of the value is none."""
+
 UNITS = {
     **dict.fromkeys(SHARES, "share"), **dict.fromkeys(IN_SE, "empirical SE"),
     **dict.fromkeys(RELATIVE, "of its value"), **dict.fromkeys(AS_IS, ""),
@@ -71,6 +79,11 @@ class Need:
     replicates: float
     at_most: float
     why: str = ""
+
+    @property
+    def spreadless(self) -> bool:
+        """Say whether nothing is known because nothing has varied yet."""
+        return self.why in SPREADLESS
 
 
 def check_target(measure: str, target: float) -> None:
@@ -122,14 +135,15 @@ def need(measure: str, target: float, group: Group, level: float, truth_mcse: fl
     rows = group if measure in COUNTED else _complete(given, names)
     found = _influence(measure, rows, level, 0.0)
     if found.why or not isfinite(found.value) or found.each.size < 2:
-        return Need(nan, nan, found.why or "one replicate has no spread")
+        return Need(nan, nan, found.why or NO_SPREAD)
     if measure in SHARES:
         raised *= (counted := _counted(measure, rows)) / found.each.size
         ends = _for_share(found.value, counted, target)
     else:
         unit = _unit(measure, found, rows)
-        if not unit > 0:
-            return Need(nan, nan, "all errors are equal" if measure in IN_SE else "its value is 0")
+        if not (unit > 0 and standard_deviation(found.each) > ROUNDING * abs(found.value)):
+            zero = ALL_EQUAL if measure in IN_SE else NO_VALUE
+            return Need(nan, nan, NO_ERROR if unit > 0 else zero)
         shifted = [_influence(measure, rows, level, d).value for d in (truth_mcse, -truth_mcse)]
         ends = _for_mean(measure, found, target, unit, abs(shifted[0] - shifted[1]) / 2)
     why = "the truth's own error is larger than the target" if ends[0] == inf else ""

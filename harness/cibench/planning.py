@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cibench.adaptive import Line
 from cibench.errors import BadInput
 from cibench.files import canonical
 from cibench.measures.answers import Group, present
 from cibench.measures.core import mean
-from cibench.plan import Need, check_target, need
+from cibench.plan import check_target, need
 from cibench.progress import Listener, Progress
 from cibench.rows import CELL
 from cibench.scoring.cutting import Part
@@ -160,25 +161,31 @@ class _Clock:
         return max(0.0, busy / share - fits) / max(replicates, 1)
 
 
-Found = tuple[list[tuple[str, str, Need]], float]
+Found = tuple[list[Line], float]
 """Of a cell: each estimator's need by measure, and the seconds of the fits of one replicate."""
 
 
 def _cells(parts: Iterator[Part], targets: Mapping[str, float]) -> Iterator[tuple[str, Found]]:
     for part in parts:
-        needs: list[tuple[str, str, Need]] = []
         seconds: dict[tuple[Any, ...], float] = {}
         for names, group in zip(part.names, part.groups, strict=True):
             entrant = names["kind"], names["estimator"], names["options"]
             seconds[entrant] = max(_seconds(group), seconds.get(entrant, 0.0))
-            if names["kind"] == "estimate":
-                shared = float(np.nan_to_num(mean(present(group, "truth_mcse")[0])))
-                needs += [
-                    (measure, str(names["estimator"]),
-                     need(measure, t, group, float(names["level"]), shared))
-                    for measure, t in targets.items()
-                ]  # fmt: skip
-        yield _identity(part.names[0]), (needs, sum(seconds.values()))
+        yield _identity(part.names[0]), (lines(part, targets), sum(seconds.values()))
+
+
+def lines(part: Part, targets: Mapping[str, float]) -> list[Line]:
+    """Return what each target takes for each estimator and estimand of a cell."""
+    found = []
+    for names, group in zip(part.names, part.groups, strict=True):
+        if names["kind"] == "estimate":
+            shared = float(np.nan_to_num(mean(present(group, "truth_mcse")[0])))
+            level = float(names["level"])
+            found += [
+                Line(measure, str(names["estimator"]), need(measure, t, group, level, shared))
+                for measure, t in targets.items()
+            ]
+    return found
 
 
 def _seconds(group: Group) -> float:
@@ -190,9 +197,7 @@ def _seconds(group: Group) -> float:
     return float(np.nan_to_num(mean(times[:-1] if times.size > 2 else times)))
 
 
-def _plan(
-    suite: Suite, cell: Cell, needs: list[tuple[str, str, Need]], fits: float, beyond: float
-) -> CellPlan:
+def _plan(suite: Suite, cell: Cell, needs: list[Line], fits: float, beyond: float) -> CellPlan:
     reached = [line for line in needs if isfinite(line[2].replicates)]
     lost = dict.fromkeys(
         f"{measure} of {estimator}: {found.why}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -12,7 +12,10 @@ SETTLED = 2.0
 
 @dataclass
 class CellProgress:
-    """Count one cell's rows and failed fits, and the seconds that its blocks took here."""
+    """Count one cell's rows and failed fits, and the seconds that its blocks took here.
+
+    `stopped` says why the cell has no more replicates, where precision decides.
+    """
 
     name: str
     total: int
@@ -20,6 +23,7 @@ class CellProgress:
     failures: int = 0
     rows: int = 0
     seconds: float = 0.0
+    stopped: str = ""
 
     def add(self, rows: int, failures: int, seconds: float) -> None:
         """Count a block."""
@@ -40,6 +44,11 @@ class Progress:
     cells: list[CellProgress]
     cell: str = ""
     started: float = field(default_factory=perf_counter)
+
+    def lengthen(self, totals: Sequence[int], stopped: Mapping[int, str] | None = None) -> None:
+        """Take note of how many rows the cells are to have now, and which stopped and why."""
+        for index, (cell, total) in enumerate(zip(self.cells, totals, strict=True)):
+            cell.total, cell.stopped = total, (stopped or {}).get(index, "")
 
     @property
     def total(self) -> int:

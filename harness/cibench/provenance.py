@@ -55,10 +55,13 @@ def source_digest(entry: Entry) -> str | None:
 
     None for code without a file: its rows cannot be told from those of another version.
     """
-    if entry.path is None:
-        return None
+    return None if entry.path is None else file_digest(entry.path)
+
+
+def file_digest(defining: Path) -> str:
+    """Return the digest of a file and of what it imports from its own folder."""
     digest = blake2b(digest_size=16)
-    for path in files_of(entry):
+    for path in sorted(_with_neighbours(defining)):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 

@@ -12,7 +12,7 @@ KEYS = ("n", "dials", "parameters", "options")
 """What a fit's command names besides scenario, estimator and replicate."""
 
 
-def command(run: Path, row: Mapping[Any, Any], catalogue: Mapping[str, Any]) -> str:
+def command(run: Path | str, row: Mapping[Any, Any], catalogue: Mapping[str, Any]) -> str:
     """Return the command that replays the fit of a row."""
     words = ["cibench", "replay", str(run), "--scenario", row["scenario"]]
     words += ["--replicate", str(row["replicate"]), "--estimator", row["estimator"]]

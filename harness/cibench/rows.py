@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 CELL = ("scenario", "dial", "setting", "dials", "n", "parameters")
 """What names a cell: the scenario at one setting, and a number of units."""
 
+IDENTITY = ("scenario", "dials", "n", "parameters")
+"""What of that no two cells share."""
+
 SCORED = ("kind", *CELL, "options", "estimator", "estimand", "horizon", "level")
 """What one row of the score table stands for."""
 

@@ -32,10 +32,17 @@ INSTABILITY, CALIBRATION = "instability.csv", "calibration.csv"
 class Run:
     """Hold a run folder; its tables are read and computed on first access.
 
+    Of a run in an object store `folder` is a copy that goes with the object, and `url` its place.
     In a notebook it shows itself as its score table.
     """
 
     folder: Path
+    url: str = ""
+
+    @property
+    def place(self) -> str:
+        """Return what the user calls the run: its URL, or else its folder."""
+        return self.url or str(self.folder)
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -221,7 +228,7 @@ class Run:
     def _repr_html_(self) -> str:
         from cibench.summary import summary
 
-        title = f"<p>cibench run <b>{self.manifest['suite']}</b>, {self.folder}</p>"
+        title = f"<p>cibench run <b>{self.manifest['suite']}</b>, {self.place}</p>"
         lines = summary(self.scores, self.catalogue)
         lines["broken"] = lines["broken"].map({True: "▼", False: ""})
         return title + str(lines.to_html(index=False, escape=True))
@@ -234,15 +241,18 @@ def run(
     *,
     update: bool = False,
     repair: bool = False,
+    executor: str | None = None,
 ) -> Run:
     """Run a suite, or what is missing of it in a run folder, and return the run.
 
     `suite` is a path, a built-in suite's name, a mapping with the content of a suite file or a
-    `Suite`. Without `out` the run folder is a temporary one that goes with the returned object.
+    `Suite`, `out` a folder or a URL such as s3://bucket/run. Without `out` the run folder is a
+    temporary one that goes with the returned object.
     One worker is this process, without isolation; more are child processes that survive crashes
-    and keep to the suite's `timeout` and `memory`. Raises BadInput for a faulty suite, a folder
-    that is neither a run nor empty, rows that today would be others (`update` sets them aside) and
-    damaged shards (`repair` runs again what they held).
+    and keep to the suite's `timeout` and `memory`; with an `executor` such as "dask://host:8786"
+    they are those of a cluster. Raises BadInput for a faulty suite, a folder that is neither a run
+    nor empty, rows that today would be others (`update` sets them aside) and damaged shards
+    (`repair` runs again what they held).
     """
     if workers < 1:
         raise BadInput(f"workers: {workers} is not a number of 1 or more")
@@ -253,17 +263,44 @@ def run(
         suite = Suite.parse(suite)
     elif not isinstance(suite, Suite):
         suite = Suite.find(suite)
-    made = Run(Path(out or tempfile.mkdtemp(prefix=f"cibench-{suite.name}-")))
-    if out is None:
-        weakref.finalize(made, shutil.rmtree, made.folder, ignore_errors=True)
-    execute(
-        suite, made.folder, workers, isolate=workers > 1, update=update, repair=repair
-    )  # fmt: skip
+    from cibench.storage.mirror import mirrored
+
+    made = None if out else _temporary(f"cibench-{suite.name}-")
+    with mirrored(made.folder if made else str(out)) as (folder, copying):
+        execute(
+            suite, folder, workers, isolate=workers > 1, update=update, repair=repair,
+            executor=executor, listen=lambda _: copying.check() if copying else None,
+        )  # fmt: skip
+        if copying:
+            return _copied(folder, str(out))
+    return made or Run(folder)
+
+
+def _temporary(prefix: str = "cibench-", url: str = "") -> Run:
+    """Return a run in a temporary folder that goes with it."""
+    made = Run(Path(tempfile.mkdtemp(prefix=prefix)), url)
+    weakref.finalize(made, shutil.rmtree, made.folder, ignore_errors=True)
+    return made
+
+
+def _copied(folder: Path, url: str) -> Run:
+    made = _temporary(url=url)
+    shutil.copytree(folder, made.folder, dirs_exist_ok=True)
     return made
 
 
 def load(path: str | Path) -> Run:
-    """Return the run in a folder; raises BadInput where there is none."""
-    run = Run(Path(path))
+    """Return the run in a folder or at a URL; raises BadInput where there is none.
+
+    A run at a URL is copied, to a temporary folder that goes with the returned object.
+    """
+    from cibench.addresses import is_url
+    from cibench.storage.mirror import fetched
+
+    if is_url(str(path)):
+        with fetched(path) as here:
+            run = _copied(here, str(path))
+    else:
+        run = Run(Path(path))
     store.read_manifest(run.folder)
     return run

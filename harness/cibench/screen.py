@@ -216,13 +216,13 @@ def show_failures(run: Run) -> None:
     for kind in kinds.head(EXAMPLES).to_dict("records"):
         said = f"{kind['fits']:,} {kind['estimator']} {kind['status']}: {kind['reason']}"
         out.print(f"  {said}", markup=False, soft_wrap=True)
-        words = command(run.folder, {**kind, "replicate": kind["first"]}, run.catalogue)
+        words = command(run.place, {**kind, "replicate": kind["first"]}, run.catalogue)
         out.print(f"    {words}", markup=False, soft_wrap=True)
     if len(kinds) > EXAMPLES:
         out.print(f"  and {len(kinds) - EXAMPLES} more kinds, all in the report")
 
 
-def show_status(found: Status) -> None:
+def show_status(found: Status, place: str) -> None:
     """Print how far a run is and how to go on with it, and a line for each cell."""
     out = console()
     if found.state == "running":
@@ -239,10 +239,12 @@ def show_status(found: Status) -> None:
     if lines:
         out.print(table(lines))
     if found.state in ("interrupted", "killed"):
-        out.print(f"to go on from there: cibench run {found.run}", markup=False)
+        out.print(f"to go on from there: cibench run {place}", markup=False)
 
 
 def _state(cell: Mapping[str, Any]) -> str:
+    if cell.get("stopped"):
+        return str(cell["stopped"])
     if cell["done"] >= cell["total"]:
         return "done"
     return "begun" if cell["done"] else "waiting"

@@ -81,7 +81,8 @@ def look(run: Path) -> Status:
     if state != "running":
         stored = _stored(run)
         done = sum(stored.values())
-        state = "finished" if done == manifest["expected_rows"] else state
+        whole = done == manifest["expected_rows"] and store.is_settled(manifest)
+        state = "finished" if whole else "interrupted" if state == "finished" else state
         for index, cell in enumerate(cells):
             cell["done"] = stored.get(index, 0)
     where = f"process {said.get('process')} on {said.get('host')}" if said else ""

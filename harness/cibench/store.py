@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cibench.errors import BadInput
 from cibench.files import toml, write_atomically, write_json
-from cibench.rows import TYPES
+from cibench.rows import IDENTITY, TYPES
 from cibench.storage.lock import LOCK
 from cibench.storage.shards import REPLICATES
 from cibench.suite import Suite
@@ -63,7 +63,7 @@ def write_notes(folder: Path, suite: Suite, before: Mapping[str, Any] | None, st
         "format": FORMAT,
         "suite": suite.name,
         "seed": suite.seed,
-        "replicates": suite.replicates,
+        "replicates": max(suite.counts, default=0),
         "level": suite.level,
         "limits": limits(suite),
         "refits": list(suite.refits),
@@ -77,6 +77,7 @@ def write_notes(folder: Path, suite: Suite, before: Mapping[str, Any] | None, st
         "machines": [*machines, *([] if machine in machines else [machine])],
         "sources": provenance.sources(suite),
         "declined": [refusal._asdict() for refusal in suite.refusals],
+        **({"precision": suite.precision.spec, "cells": cells(suite)} if suite.precision else {}),
     }
     _write_suite(folder, suite)
     write_json(folder / CATALOGUE, catalogue.describe(suite.scenarios, suite.estimators))
@@ -101,11 +102,35 @@ def _write_suite(folder: Path, suite: Suite) -> None:
     write_atomically(folder / SUITE, lambda p: p.write_text(text, encoding="utf-8"))
 
 
+def cells(suite: Suite, stopped: Mapping[int, str] | None = None) -> list[dict[str, Any]]:
+    """Return how many replicates each cell is to have and why it ends there, "" if it may not."""
+    said = stopped or {}
+    return [
+        {**{name: cell.key[name] for name in IDENTITY}, "replicates": n, "stopped": said.get(i, "")}
+        for i, (cell, n) in enumerate(zip(suite.cells, suite.counts, strict=True))
+    ]
+
+
+def note_cells(folder: Path, suite: Suite, stopped: Mapping[int, str]) -> None:
+    """Note in the manifest what `cells` says, before rows are stored that rest on it."""
+    said = {
+        "replicates": max(suite.counts, default=0), "expected_rows": suite.expected_rows,
+        "cells": cells(suite, stopped),
+    }  # fmt: skip
+    write_json(folder / MANIFEST, {**read_manifest(folder), **said})
+
+
+def is_settled(manifest: Mapping[str, Any]) -> bool:
+    """Say whether it is known how many replicates every cell is to have."""
+    return all(cell["stopped"] for cell in manifest.get("cells", ()))
+
+
 def close(folder: Path, stored: int) -> None:
     """Note in the manifest how many rows are stored and, if that is all, that the run has ended."""
     manifest = read_manifest(folder)
-    finished = _now() if stored == manifest["expected_rows"] else None
-    write_json(folder / MANIFEST, {**manifest, "finished": finished, "stored_rows": stored})
+    whole = stored == manifest["expected_rows"] and is_settled(manifest)
+    more = {"finished": _now() if whole else None, "stored_rows": stored}
+    write_json(folder / MANIFEST, {**manifest, **more})
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -100,8 +100,9 @@ class Suite:
 
     A fit may take `timeout` seconds and `memory` bytes. `spec` is the content of the suite file,
     with its paths made absolute; `published` a table of figures to put ours beside. With
-    `precision` targets instead of a count, `replicates` is 0 until they are planned. Build a suite
-    from a file with `Suite.read`, from a mapping of the same form with `Suite.parse`.
+    `precision` targets instead of a count, `replicates` is 0 and `lengths` holds how many each cell
+    is to have as far as that is known. Build a suite from a file with `Suite.read`, from a mapping
+    of the same form with `Suite.parse`.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Suite:
     published: Path | None = None
     refusals: tuple[Refusal, ...] = ()
     refits: Refits = NO_REFITS
+    lengths: tuple[int, ...] = ()
     spec: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
@@ -160,10 +162,21 @@ class Suite:
         """Return the same suite with another number of replicates; BadInput if it is below 1."""
         if replicates < 1:
             raise BadInput(f"replicates: {replicates} is not a number of 1 or more")
-        targets = ("precision", "min_replicates", "max_replicates")
+        targets = ("precision", "min_replicates", "max_replicates", "pilot")
         kept = {key: value for key, value in self.spec.items() if key not in targets}
         spec = {**kept, "replicates": replicates}
-        return dataclasses.replace(self, replicates=replicates, precision=None, spec=spec)
+        return dataclasses.replace(
+            self, replicates=replicates, precision=None, lengths=(), spec=spec
+        )
+
+    def with_lengths(self, lengths: Sequence[int]) -> Suite:
+        """Return the same suite with a number of replicates for each cell, for the time being."""
+        return dataclasses.replace(self, lengths=tuple(lengths))
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Return how many replicates each cell is to have."""
+        return self.lengths or (self.replicates,) * len(self.cells)
 
     @property
     def estimators(self) -> list[str]:
@@ -178,7 +191,7 @@ class Suite:
     @property
     def expected_rows(self) -> int:
         """Return how many replicate rows a complete run of this suite stores."""
-        return self.replicates * sum(cell.rows for cell in self.cells)
+        return sum(n * cell.rows for n, cell in zip(self.counts, self.cells, strict=True))
 
     @property
     def libraries(self) -> list[str]:

@@ -16,19 +16,28 @@ if TYPE_CHECKING:
     from cibench.suite import Cell
     from cibench.table import Table
 
-SCORING_KEYS = ("compare", "ranking", "precision", "min_replicates", "max_replicates")
+COUNTS = ("min_replicates", "max_replicates", "pilot")
+SCORING_KEYS = ("compare", "ranking", "precision", *COUNTS)
 
 
 @dataclass(frozen=True)
 class Precision:
     """Hold the Monte Carlo errors that a suite asks for and the replicates it allows a cell.
 
-    `targets` are errors by measure, in the units of `cibench.plan`.
+    `targets` are errors by measure, in the units of `cibench.plan`. With a `pilot` of so many
+    replicates it says how many a cell is run for, without one the cell's own rows do, as they come.
     """
 
     targets: Mapping[str, float] = field(default_factory=dict)
     least: int = 2
     most: int | None = None
+    pilot: int | None = None
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """Return it as plain data, for a manifest."""
+        counts = zip(COUNTS, (self.least, self.most, self.pilot), strict=True)
+        return {"targets": dict(self.targets), **dict(counts)}
 
 
 def check_scoring(table: Table, cells: Iterable[Cell]) -> None:
@@ -59,7 +68,7 @@ def check_scoring(table: Table, cells: Iterable[Cell]) -> None:
 def read_precision(table: Table) -> Precision | None:
     """Return the suite's precision targets, None where it states a count of replicates."""
     given = table.table("precision")
-    for key in ("min_replicates", "max_replicates"):
+    for key in COUNTS:
         if key in table.content and not given.content:
             raise table.bad(key, "belongs to a suite that states precision and no replicates")
     if not given.content:
@@ -76,7 +85,8 @@ def read_precision(table: Table) -> Precision | None:
     most = table.take(
         "max_replicates", int, None, lambda v: v >= least, f"a whole number of {least} or more"
     )
-    return Precision(dict(given.content), least, most)
+    pilot = table.take("pilot", int, None, lambda v: v > 1, "a whole number of 2 or more")
+    return Precision(dict(given.content), least, most, pilot)
 
 
 def comparison(spec: Mapping[str, Any]) -> str:

@@ -188,8 +188,10 @@ def test_a_suite_states_replicates_or_precision() -> None:
     assert fixed.precision is None and fixed.replicates == 7
     assert Suite.parse(fixed.spec).replicates == 7
     assert "precision = { coverage = 0.01 }" in suite.as_toml()
-    with pytest.raises(BadInput, match="states precision instead of replicates"):
-        run(suite)
+    pilot = parsed(replicates=None, precision={"coverage": 0.01}, pilot=50).precision
+    assert pilot is not None and pilot.pilot == 50
+    with pytest.raises(BadInput, match="pilot: belongs to a suite that states precision"):
+        parsed(pilot=50)
 
 
 @pytest.mark.parametrize(

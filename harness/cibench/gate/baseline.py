@@ -78,6 +78,11 @@ def save(run: Run, name: str, root: Path = FOLDER, *, replace: bool = False) -> 
     if folder.exists() and not replace:
         raise BadInput(f"{folder} exists; name another baseline, or replace it with --replace")
     manifest = run.manifest
+    if manifest.get("precision"):
+        raise BadInput(
+            f"{run.folder}: its cells have counts of their own; a baseline needs one count for "
+            "all, `replicates` instead of `precision`"
+        )
     rows = read_rows(run.folder / "replicates")
     if rows.num_rows != manifest["expected_rows"]:
         wanted = manifest["expected_rows"]

@@ -13,7 +13,7 @@ import numpy as np
 
 from cibench.errors import BadInput
 from cibench.model import Array
-from cibench.rows import FINE
+from cibench.rows import FINE, IDENTITY
 from cibench.storage import shards
 from cibench.storage.changes import Change
 from cibench.suite import Cell, Suite
@@ -21,7 +21,6 @@ from cibench.suite import Cell, Suite
 if TYPE_CHECKING:
     import pyarrow as pa
 
-IDENTITY = ("scenario", "dials", "n", "parameters")
 TEXTS = ("estimator", "options", "status")
 ADDRESSES = (*IDENTITY, *TEXTS, "replicate", "refit")
 
@@ -59,8 +58,22 @@ class Inventory:
     @classmethod
     def empty(cls, suite: Suite) -> Inventory:
         """Return the inventory of a folder that holds nothing."""
-        sizes = [(len(cell.entrants), suite.replicates) for cell in suite.cells]
+        counts = zip(suite.cells, suite.counts, strict=True)
+        sizes = [(len(cell.entrants), count) for cell, count in counts]
         return cls(suite, [np.zeros(size, dtype=bool) for size in sizes], [0] * len(sizes))
+
+    def fill(self) -> None:
+        """Take note that all fits are stored that the suite asks for until now."""
+        for have in self.have:
+            have[:] = True
+
+    def grow(self, suite: Suite) -> None:
+        """Take note that cells are to have more replicates."""
+        for index, count in enumerate(suite.counts):
+            before = self.have[index]
+            self.have[index] = np.zeros((before.shape[0], count), dtype=bool)
+            self.have[index][:, : before.shape[1]] = before
+        self.suite = suite
 
     @property
     def stored(self) -> list[int]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cibench import store
+from cibench import adaptive, store
 from cibench.errors import BadInput
+from cibench.rows import IDENTITY
 from cibench.storage.changes import changes
 from cibench.storage.inventory import Inventory, Redo, take
 from cibench.storage.lock import locked
@@ -27,17 +28,35 @@ class Session:
     """Hold a run folder that is ours: what it holds, and what it said of itself before."""
 
     run: Path
-    suite: Suite
     inventory: Inventory
     before: Mapping[str, Any] | None
     held: ExitStack
+
+    @property
+    def suite(self) -> Suite:
+        """Return the suite, with as many replicates of each cell as it is to have for now."""
+        return self.inventory.suite
 
     @property
     def complete(self) -> bool:
         """Say whether all is there and the folder needs nothing written."""
         rows = sum(self.inventory.stored)
         tidy_already = not self.inventory.changed and not self.inventory.damaged
-        return bool(self.before and tidy_already and rows == self.suite.expected_rows)
+        whole = bool(self.before and tidy_already and rows == self.suite.expected_rows)
+        return whole and self._settled
+
+    @property
+    def _settled(self) -> bool:
+        asked, before = self.suite.precision, self.before or {}
+        if asked is None:
+            return True
+        return bool(before.get("precision") == asked.spec and store.is_settled(before))
+
+    def lengthen(self, lengths: Sequence[int], stopped: Mapping[int, str]) -> None:
+        """Let cells have that many replicates, none fewer than until now."""
+        suite = self.suite.with_lengths(lengths)
+        store.note_cells(self.run, suite, stopped)
+        self.inventory.grow(suite)
 
     def begin(self) -> Writer:
         """Lay the folder out, or bring it to where the suite can go on, and return its writer.
@@ -69,9 +88,11 @@ def opened(run: Path, suite: Suite, update: bool, repair: bool) -> Iterator[Sess
     with ExitStack() as held:
         if not store.holds_run(run):
             store.check_free(run)
-            yield Session(run, suite, Inventory.empty(suite), None, held)
+            suite = _begun(suite, {})
+            yield Session(run, Inventory.empty(suite), None, held)
             return
         before = store.read_manifest(run)
+        suite = _begun(suite, before)
         held.enter_context(locked(run))
         found = take(run, suite, changes(before, suite), _redo(before, suite))
         if found.damaged and not repair:
@@ -80,7 +101,22 @@ def opened(run: Path, suite: Suite, update: bool, repair: bool) -> Iterator[Sess
             raise BadInput(f"{first}{more}; --repair runs again what is missing then")
         if found.changed and not update:
             raise BadInput(f"{run} holds rows that today would be others: {_words(found)}")
-        yield Session(run, suite, found, before, held)
+        yield Session(run, found, before, held)
+
+
+def _begun(suite: Suite, before: Mapping[str, Any]) -> Suite:
+    """Return a suite that states precision with the replicates that its cells have already.
+
+    What a run had decided on when it stopped is what it goes on with; a cell never shrinks but to
+    `max_replicates`.
+    """
+    if suite.precision is None:
+        return suite
+    least, end = adaptive.first(suite.precision), adaptive.most(suite.precision)
+    known = {tuple(c[name] for name in IDENTITY): c["replicates"] for c in before.get("cells", ())}
+    every = 0 if known else int(before.get("replicates") or 0)
+    keys = [tuple(cell.key[name] for name in IDENTITY) for cell in suite.cells]
+    return suite.with_lengths([min(end, max(least, known.get(key, every))) for key in keys])
 
 
 def _redo(before: Mapping[str, Any], suite: Suite) -> Redo:

@@ -34,6 +34,11 @@ def paths(run: Path) -> list[Path]:
     return sorted((run / REPLICATES).glob("[!.]*.parquet"))
 
 
+def paths_of(run: Path, cell: int) -> list[Path]:
+    """Return the shards of one cell in order."""
+    return sorted((run / REPLICATES).glob(f"cell-{cell:05d}-*.parquet"))
+
+
 def write(path: Path, table: pa.Table) -> None:
     """Put a shard in place, checksums in it."""
     import pyarrow.parquet as pq

@@ -1,0 +1,149 @@
+"""What adaptive precision saves on the built-in `rd` suite, from a pilot's moments.
+
+Running every cell to its target takes hours, so that three things are printed and kept apart:
+
+1. from a pilot of the suite (`--pilot` replicates a cell, kept in `--folder` and gone on with):
+   each cell's count, by the arithmetic of `cibench.plan` at the pilot's moments, and the fits of
+   all cells over those of one fixed count for all that meets the worst. Estimators without targets
+   (diagnostics) and `doubleml`, of which a fit takes a second, are left out of the pilot;
+2. the same with the pilot's own noise taken out of the largest share (`shrunk`): the maximum over
+   many estimators of noisy p (1 - p) is too high, and counts with it;
+3. a real run, sequential, of a part of the suite at looser targets, and whether each was met.
+
+Run it with `python benchmarks/adaptive.py --folder SCRATCH`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cibench import Suite, adaptive, rounds, runner, store
+from cibench.adaptive import Decision, Line, decide, first
+from cibench.plan import Need, for_share
+from cibench.suite import built_in_suites
+from cibench.suite_scoring import Precision
+
+TARGETS = {"coverage": 0.005, "bias": 0.1}
+LEFT_OUT = (
+    "doubleml/", "rddensity/", "rd/covariate-balance", "rd/placebo-cutoffs",
+    "rd/donut-comparison",
+)  # fmt: skip
+REAL = 4
+"""How much looser the targets of the real run are; its first look comes REAL^2 times sooner."""
+
+
+def spec() -> dict[str, Any]:
+    """Return the content of the built-in suite without what is left out."""
+    found = tomllib.loads(built_in_suites()["rd"].read_text(encoding="utf-8"))
+    cells = []
+    for cell in found["cells"]:
+        kept = [name for name in cell["estimators"] if not name.startswith(LEFT_OUT)]
+        plain = {key: value for key, value in cell.items() if key != "expect"}
+        cells += [{**plain, "estimators": kept}] if kept else []
+    return {**found, "cells": cells}
+
+
+def pilot(replicates: int, folder: Path) -> tuple[Suite, list[list[Line]]]:
+    """Run the pilot, or what is missing of it, and return what each cell's targets take."""
+    suite = Suite.parse({**spec(), "replicates": replicates})
+    runner.execute(suite, folder, 1, isolate=False)
+    return suite, [rounds.lines_of(folder, cell, TARGETS) for cell in range(len(suite.cells))]
+
+
+def counts(lines: list[list[Line]], precision: Precision) -> list[int]:
+    """Return where a sequential run ends each cell if the moments are those of the lines."""
+    found = []
+    for cell in lines:
+        made = Decision(first(precision))
+        while not made.stopped:
+            made = decide(cell, made.length, precision)
+        found.append(made.length)
+    return found
+
+
+def shrunk(cell: list[Line], n: int) -> list[Line]:
+    """Return the lines with each share drawn towards its cell's nearer end as far as noise goes.
+
+    With q = p (1 - p), a pilot of n replicates has E[q] = q (1 - 1 / n): that is undone; and of the
+    cell's largest share one standard error of q is taken, as the maximum of several is too high.
+    """
+    found = []
+    for line in cell:
+        takes = line.need.replicates
+        if line.measure == "coverage" and takes > first(Precision({})):
+            q = min(0.25, takes * TARGETS["coverage"] ** 2)
+            p = 0.5 + (0.25 - q) ** 0.5
+            error = abs(1 - 2 * p) * (q / n) ** 0.5
+            p = 0.5 + max(0.0, 0.25 - (q - error)) ** 0.5
+            takes = for_share(min(p, 1.0), TARGETS["coverage"])
+        found.append(Line(line.measure, line.estimator, Need(takes, takes, line.need.why)))
+    return found
+
+
+def compare(suite: Suite, found: list[int]) -> float:
+    """Return the fits of these counts over those of the largest for every cell."""
+    fits = [len(cell.entrants) for cell in suite.cells]
+    adaptive_fits = sum(n * k for n, k in zip(found, fits, strict=True))
+    return adaptive_fits / (max(found) * sum(fits))
+
+
+def alone(lines: list[list[Line]]) -> float:
+    """Return the fits over those of one fixed count if estimators did not end together."""
+    takes: list[float] = []
+    for cell in lines:
+        own: dict[str, float] = {}
+        for line in cell:
+            if line.need.replicates < 1e9:
+                own[line.estimator] = max(own.get(line.estimator, 0), line.need.replicates)
+        takes += [max(first(Precision({})), count) for count in own.values()]
+    return sum(takes) / len(takes) / max(takes)
+
+
+def real_run(folder: Path) -> Mapping[str, Any]:
+    """Run the first design with its dials to targets that are REAL times looser."""
+    content = spec()
+    cell = {**content["cells"][0], "scenario": "rd/cct-1"}
+    cell["estimators"] = ["rd/global-polynomial-*", "rd/local-linear", "oracle/experiment"]
+    looser = {name: REAL * target for name, target in TARGETS.items()}
+    suite = Suite.parse(
+        {"name": "loose", "seed": 1, "precision": looser, "cells": [cell], "max_replicates": 5000}
+    )
+    adaptive.FLOOR = adaptive.FLOOR // REAL**2
+    runner.execute(suite, folder, 1, isolate=False)
+    return store.read_manifest(folder)
+
+
+def main() -> None:
+    """Print counts and ratios."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--pilot", type=int, default=40)
+    asked.add_argument("--folder", type=Path, default=None)
+    given = asked.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        suite, lines = pilot(given.pilot, given.folder or Path(scratch) / "pilot")
+        precision = Precision(TARGETS)
+        raw = counts(lines, precision)
+        ours = counts([shrunk(cell, given.pilot) for cell in lines], precision)
+        print(f"computed from a pilot of {given.pilot}; targets {TARGETS}")
+        print(f"{'cell':60} {'count':>7} {'shrunk':>7}  decided by")
+        for cell, one, two, found in zip(suite.cells, raw, ours, lines, strict=True):
+            by = max((x for x in found if x.need.replicates < 1e9), key=lambda x: x.need.replicates)
+            print(f"{cell!s:60} {one:7,} {two:7,}  {by}")
+        print(f"fits over one fixed count of {max(raw):,}: {compare(suite, raw):.1%} (bound 60 %)")
+        print(f"shrunk, over {max(ours):,}: {compare(suite, ours):.1%}")
+        print(f"if each estimator could end by itself: {alone(lines):.1%}")
+        manifest = real_run(Path(scratch) / "real")
+        print(f"a real run of rd/cct-1, targets {manifest['precision']['targets']}")
+        for cell in manifest["cells"]:
+            print(f"  {cell['dials']:40} {cell['replicates']:6,}  {cell['stopped']}")
+        real = [cell["replicates"] for cell in manifest["cells"]]
+        print(f"  over one fixed count of {max(real):,}: {sum(real) / len(real) / max(real):.1%}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+"""A dask cluster gives the rows of one process, whatever becomes of its workers."""
+
+import multiprocessing
+import os
+import pickle
+import pickletools
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import psutil
+import pytest
+
+from cibench import Suite, blocks, cluster, provenance, remote_worker, runner
+from cibench.addresses import parse
+from cibench.blocks import Cutter
+from cibench.errors import BadInput
+from cibench.remote_worker import Terms
+from cibench.rows import ADDRESS, MAY_DIFFER
+from cibench.storage.inventory import Inventory
+from cibench.supervise import Limits
+
+distributed = pytest.importorskip("distributed")
+
+PLUGIN = '''
+"""A design, two methods that take a few milliseconds and one that dies."""
+import ctypes
+import time
+import numpy as np
+from cibench import Draw, Estimand, Estimate, Scenario, estimator, scenario
+
+@scenario("cluster/data")
+class Data(Scenario):
+    """y = d + e."""
+    estimand = Estimand.ATE
+    reference = "none"
+
+    def truth(self):
+        return 1.0
+
+    def draw(self, n, rng):
+        e, d = rng.normal(size=n), np.arange(n) % 2.0
+        return Draw({"y": d + e, "d": d}, e, np.ones(n))
+
+@estimator("cluster/slow", targets=(Estimand.ATE,))
+def slow(problem, rng):
+    time.sleep(0.005)
+    return Estimate.wald(rng.normal(), 1.0, problem.level)
+
+@estimator("cluster/quick", targets=(Estimand.ATE,))
+def quick(problem, rng):
+    return Estimate.wald(problem.outcome.mean() + np.random.normal(), 1.0, problem.level)
+
+@estimator("cluster/dies", targets=(Estimand.ATE,))
+def dies(problem, rng):
+    if problem.outcome[0] > 1.8:
+        ctypes.string_at(0)
+    return Estimate.wald(problem.outcome.mean(), 1.0, problem.level)
+'''
+GOOD = ("cluster/slow", "cluster/quick")
+
+pytestmark = pytest.mark.usefixtures("shelves")
+
+
+@pytest.fixture
+def suite_of(tmp_path):
+    (tmp_path / "plugin.py").write_text(PLUGIN)
+
+    def made(estimators=GOOD, replicates=150, **more):
+        cell = {"scenario": "cluster/data", "n": [10, 20], "estimators": list(estimators)}
+        plugins = [str(tmp_path / "plugin.py")]
+        spec = {"name": "t", "seed": 1, "replicates": replicates, "plugins": plugins, **more}
+        return Suite.parse({**spec, "cells": [cell]})
+
+    return made
+
+
+@pytest.fixture(scope="module")
+def workers():
+    """Start two workers and return what says their address and processes."""
+    import dask
+
+    with (
+        dask.config.set({"distributed.worker.daemon": False}),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+        ) as made,
+    ):
+        yield made
+
+
+def address(workers):
+    return workers.scheduler_address.replace("tcp://", "dask://")
+
+
+def processes(workers):
+    return {nanny.process.pid for nanny in workers.workers.values()}
+
+
+def execute(suite, folder, **more):
+    runner.execute(suite, folder, more.pop("workers", 1), more.pop("isolate", False), **more)
+    rows = pd.read_parquet(folder / "replicates")
+    assert not rows.duplicated(list(ADDRESS)).any()
+    order = ["n", "replicate", "estimator"]
+    return rows.sort_values(order, ignore_index=True).drop(columns=list(MAY_DIFFER))
+
+
+def test_serial_two_processes_and_a_cluster_give_the_same_rows(suite_of, tmp_path, workers):
+    serial = execute(suite_of(), tmp_path / "serial")
+    two = execute(suite_of(), tmp_path / "two", workers=2, isolate=True)
+    there = execute(suite_of(), tmp_path / "dask", executor=address(workers))
+    pd.testing.assert_frame_equal(two, serial, check_exact=True)
+    pd.testing.assert_frame_equal(there, serial, check_exact=True)
+    for pid in processes(workers):  # only the forkserver and its helper stay
+        left = psutil.Process(pid).children(recursive=True)
+        assert not [p for p in left if os.getpgid(p.pid) == p.pid]
+
+
+def test_a_worker_killed_half_way_costs_nothing_but_time(suite_of, tmp_path, workers, monkeypatch):
+    monkeypatch.setattr("cibench.blocks.BLOCK_SECONDS", 0.1)
+    before, killed = processes(workers), []
+
+    def listen(progress):
+        if progress.done > progress.total / 3 and not killed:
+            killed.append(min(before))
+            os.kill(min(before), signal.SIGKILL)
+
+    there = execute(suite_of(), tmp_path / "dask", executor=address(workers), listen=listen)
+    assert killed
+    serial = execute(suite_of(), tmp_path / "serial")
+    pd.testing.assert_frame_equal(there, serial, check_exact=True)
+
+
+def test_a_fit_that_dies_is_a_row_and_no_worker_goes_with_it(suite_of, tmp_path, workers):
+    before = processes(workers)
+    suite = suite_of(["cluster/dies", "cluster/quick"], 40)
+    there = execute(suite, tmp_path / "dask", executor=address(workers))
+    here = execute(suite, tmp_path / "here", workers=2, isolate=True)
+    pd.testing.assert_frame_equal(there, here, check_exact=True)
+    crashed = there[there["status"] == "crashed"]
+    assert 0 < len(crashed) < 20 and set(crashed["estimator"]) == {"cluster/dies"}
+    assert processes(workers) == before
+
+
+def test_blocks_carry_ids_numbers_and_names(suite_of):
+    suite = suite_of()
+    block = next(Cutter(suite, Inventory.empty(suite), suite.plugins).blocks())
+    terms = Terms.of(suite, provenance.modules(suite), Limits(1.0, 1e9))
+    found, words = set(), []
+    for code, argument, _ in pickletools.genops(pickle.dumps((terms, block))):
+        words.append(argument)
+        if code.name == "STACK_GLOBAL":
+            found.add(tuple(w for w in words if isinstance(w, str))[-2:])
+    assert {name for _, name in found} <= {
+        "Terms", "Limits", "Source", "Block", "Truth", "Target", "Estimand", "Refits", "Entrant",
+    }  # fmt: skip
+    assert len(pickle.dumps((terms, block))) < 5000
+
+
+def test_blocks_are_longer_where_many_run_at_a_time():
+    assert [blocks.seconds(n) for n in (1, 100, 400, 1000, 10_000)] == [1, 1, 4, 10, 10]
+
+
+# --- bad input
+
+
+def test_nobody_there_is_one_line_at_once(suite_of, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        started = time.monotonic()
+        code = (
+            f"from cibench.cli import main; main(['run', '--executor', 'dask://127.0.0.1:{port}'])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=tmp_path
+        )
+    assert done.returncode == 2 and time.monotonic() - started < 20
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"cibench: --executor dask://127.0.0.1:{port}: no scheduler answers")
+    assert not list(tmp_path.glob("results/*"))
+
+
+def test_a_port_that_is_no_schedulers_is_refused(suite_of, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "GREET", 0.5)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(BadInput, match="no scheduler answers there"):
+            execute(
+                suite_of(), tmp_path / "r", executor=f"dask://127.0.0.1:{other.getsockname()[1]}"
+            )
+
+
+def test_addresses():
+    assert parse("dask://host:8786") == ("tcp", "host", 8786)
+    assert parse("dask+tls://[::1]:1/") == ("tls", "::1", 1)
+    for wrong in ("dask", "dask://host", "http://host:1", "tcp://host:1"):
+        with pytest.raises(BadInput, match="is neither 'local' nor a scheduler like dask://host"):
+            parse(wrong)
+
+
+def test_a_worker_that_would_give_other_rows_refuses(suite_of, tmp_path, monkeypatch):
+    suite = suite_of()
+    terms = Terms.of(suite, (), Limits())
+    remote_worker._check(terms)
+    other = replace_version(terms, "numpy", "0.1")
+    with pytest.raises(BadInput, match=r"it has numpy \S+, the driver 0\.1"):
+        remote_worker._check(other)
+    (tmp_path / "plugin.py").write_text(PLUGIN + "\n")
+    with pytest.raises(BadInput, match=r"its source of scenario cluster/data is another and 2 mo"):
+        remote_worker._check(terms)
+    (tmp_path / "plugin.py").unlink()
+    with pytest.raises(BadInput, match=r"it does not find \S+plugin\.py, where the scenario"):
+        remote_worker._check(terms)
+    monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)
+    with pytest.raises(BadInput, match=r"DASK_DISTRIBUTED__WORKER__DAEMON=False"):
+        remote_worker._check(terms)
+
+
+def replace_version(terms, name, version):
+    versions = tuple((n, version if n == name else v) for n, v in terms.versions)
+    return terms._replace(versions=versions)
