@@ -6,7 +6,7 @@ from scipy.special import expit
 
 from cibench import Problem, find_scenario
 
-N = 200_000
+N = 60_000
 NEAR = 4 / np.sqrt(N)
 LATENT = np.pi**2 / 3
 
@@ -127,7 +127,7 @@ def test_kang_and_schafers_analyst_sees_their_transforms():
     many = drawn("kang-schafer", distortion=1.0).columns
     for j in (1, 2, 3, 4):  # standardised: mean 0 and variance 1, tails heavier than normal
         assert many[f"x{j}"].mean() == pytest.approx(0, abs=2 * NEAR)
-        assert many[f"x{j}"].std() == pytest.approx(1, abs=0.02)
+        assert many[f"x{j}"].std() == pytest.approx(1, abs=0.05)
     assert np.array_equal(plain.columns["d"], seen.columns["d"])
     assert np.array_equal(plain.columns["y"], plain.effects * plain.columns["d"])
     assert drawn("kang-schafer").effects.mean() == pytest.approx(210, abs=36.3 * NEAR)
