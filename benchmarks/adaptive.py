@@ -1,14 +1,14 @@
 """What adaptive precision saves on the built-in `rd` suite, from a pilot's moments.
 
-Running every cell to its target takes hours, so that three things are printed and kept apart:
+Running every cell to its target takes hours, so that two things are printed and kept apart:
 
-1. from a pilot of the suite (`--pilot` replicates a cell, kept in `--folder` and gone on with):
-   each cell's count, by the arithmetic of `cibench.plan` at the pilot's moments, and the fits of
-   all cells over those of one fixed count for all that meets the worst. Estimators without targets
-   (diagnostics) and `doubleml`, of which a fit takes a second, are left out of the pilot;
-2. the same with the pilot's own noise taken out of the largest share (`shrunk`): the maximum over
-   many estimators of noisy p (1 - p) is too high, and counts with it;
-3. a real run, sequential, of a part of the suite at looser targets, and whether each was met.
+1. computed, from a pilot of the suite (`--pilot` replicates a cell, kept in `--folder` and gone on
+   with): each cell's count, by the arithmetic of `cibench.plan` at the pilot's moments, and the
+   fits of all cells over those of one fixed count for all that meets the worst. Estimators without
+   targets (diagnostics) and `doubleml`, of which a fit takes a second, are left out. The largest of
+   several noisy p (1 - p) is too high, and the counts with it. `--cells` takes the first so many;
+2. run: a sequential run of one design at looser targets with a first look that comes as much
+   sooner, and whether each target was met.
 
 Run it with `python benchmarks/adaptive.py --folder SCRATCH`.
 """
@@ -19,12 +19,12 @@ import argparse
 import tempfile
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cibench import Suite, adaptive, rounds, runner, store
 from cibench.adaptive import Decision, Line, decide, first
-from cibench.plan import Need, for_share
 from cibench.suite import built_in_suites
 from cibench.suite_scoring import Precision
 
@@ -48,9 +48,10 @@ def spec() -> dict[str, Any]:
     return {**found, "cells": cells}
 
 
-def pilot(replicates: int, folder: Path) -> tuple[Suite, list[list[Line]]]:
+def pilot(replicates: int, folder: Path, cells: int | None) -> tuple[Suite, list[list[Line]]]:
     """Run the pilot, or what is missing of it, and return what each cell's targets take."""
     suite = Suite.parse({**spec(), "replicates": replicates})
+    suite = replace(suite, cells=suite.cells[:cells])
     runner.execute(suite, folder, 1, isolate=False)
     return suite, [rounds.lines_of(folder, cell, TARGETS) for cell in range(len(suite.cells))]
 
@@ -63,25 +64,6 @@ def counts(lines: list[list[Line]], precision: Precision) -> list[int]:
         while not made.stopped:
             made = decide(cell, made.length, precision)
         found.append(made.length)
-    return found
-
-
-def shrunk(cell: list[Line], n: int) -> list[Line]:
-    """Return the lines with each share drawn towards its cell's nearer end as far as noise goes.
-
-    With q = p (1 - p), a pilot of n replicates has E[q] = q (1 - 1 / n): that is undone; and of the
-    cell's largest share one standard error of q is taken, as the maximum of several is too high.
-    """
-    found = []
-    for line in cell:
-        takes = line.need.replicates
-        if line.measure == "coverage" and takes > first(Precision({})):
-            q = min(0.25, takes * TARGETS["coverage"] ** 2)
-            p = 0.5 + (0.25 - q) ** 0.5
-            error = abs(1 - 2 * p) * (q / n) ** 0.5
-            p = 0.5 + max(0.0, 0.25 - (q - error)) ** 0.5
-            takes = for_share(min(p, 1.0), TARGETS["coverage"])
-        found.append(Line(line.measure, line.estimator, Need(takes, takes, line.need.why)))
     return found
 
 
@@ -108,7 +90,7 @@ def real_run(folder: Path) -> Mapping[str, Any]:
     """Run the first design with its dials to targets that are REAL times looser."""
     content = spec()
     cell = {**content["cells"][0], "scenario": "rd/cct-1"}
-    cell["estimators"] = ["rd/global-polynomial-*", "rd/local-linear", "oracle/experiment"]
+    cell["estimators"] = ["rd/global-polynomial-1", "rd/global-polynomial-3", "rd/local-linear"]
     looser = {name: REAL * target for name, target in TARGETS.items()}
     suite = Suite.parse(
         {"name": "loose", "seed": 1, "precision": looser, "cells": [cell], "max_replicates": 5000}
@@ -122,23 +104,22 @@ def main() -> None:
     """Print counts and ratios."""
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--pilot", type=int, default=40)
-    asked.add_argument("--folder", type=Path, default=None)
+    asked.add_argument("--cells", type=int)
+    asked.add_argument("--folder", type=Path)
     given = asked.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        suite, lines = pilot(given.pilot, given.folder or Path(scratch) / "pilot")
-        precision = Precision(TARGETS)
-        raw = counts(lines, precision)
-        ours = counts([shrunk(cell, given.pilot) for cell in lines], precision)
-        print(f"computed from a pilot of {given.pilot}; targets {TARGETS}")
-        print(f"{'cell':60} {'count':>7} {'shrunk':>7}  decided by")
-        for cell, one, two, found in zip(suite.cells, raw, ours, lines, strict=True):
-            by = max((x for x in found if x.need.replicates < 1e9), key=lambda x: x.need.replicates)
-            print(f"{cell!s:60} {one:7,} {two:7,}  {by}")
-        print(f"fits over one fixed count of {max(raw):,}: {compare(suite, raw):.1%} (bound 60 %)")
-        print(f"shrunk, over {max(ours):,}: {compare(suite, ours):.1%}")
-        print(f"if each estimator could end by itself: {alone(lines):.1%}")
+        folder = given.folder or Path(scratch) / "pilot"
+        suite, lines = pilot(given.pilot, folder, given.cells)
+        found = counts(lines, Precision(TARGETS))
+        print(f"computed from a pilot of {given.pilot} in {len(found)} cells; targets {TARGETS}")
+        for cell, count, takes in zip(suite.cells, found, lines, strict=True):
+            known = [line for line in takes if line.need.replicates < adaptive.MOST]
+            print(f"  {cell!s:56} {count:7,}  {max(known, key=lambda x: x.need.replicates)}")
+        ratio = compare(suite, found)
+        print(f"  fits over one fixed count of {max(found):,}: {ratio:.1%} (bound 60 %)")
+        print(f"  if each estimator could end by itself: {alone(lines):.1%}")
         manifest = real_run(Path(scratch) / "real")
-        print(f"a real run of rd/cct-1, targets {manifest['precision']['targets']}")
+        print(f"run: rd/cct-1, targets {manifest['precision']['targets']}")
         for cell in manifest["cells"]:
             print(f"  {cell['dials']:40} {cell['replicates']:6,}  {cell['stopped']}")
         real = [cell["replicates"] for cell in manifest["cells"]]

@@ -109,12 +109,15 @@ def run(
     from cibench.runs import Run
     from cibench.screen import progress_bar
     from cibench.storage.mirror import mirrored
+    from cibench.suite import Suite
 
     _check_workers(workers, executor)
-    found = _suite(suite) if replicates is None else _suite(suite).with_replicates(replicates)
-    place = out or (suite if _is_run(suite) else str(Path("results") / found.name))
+    given = None if is_url(suite) and out in (None, suite) else _suite(suite)
+    place = out or (suite if _is_run(suite) or not given else f"results/{given.name}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what schedulers send
     with mirrored(place) as (folder, copying):
+        found = given or Suite.find(folder)  # what the suite names lies beside it
+        found = found if replicates is None else found.with_replicates(replicates)
         try:
             with progress_bar() as show_progress:
 

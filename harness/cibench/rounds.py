@@ -34,13 +34,17 @@ def pilot_of(suite: Suite) -> Suite:
     )
 
 
-def after_pilot(session: Session) -> None:
-    """Let every cell have as many replicates as the pilot in the run folder asks for."""
+def after_pilot(session: Session) -> dict[int, str]:
+    """Let every cell have as many replicates as the pilot in the run folder asks for.
+
+    Returns why, by cell.
+    """
     suite, asked = session.suite, session.suite.precision
     assert asked is not None
     folder = session.run / PILOT
     made = [from_pilot(lines_of(folder, c, asked.targets), asked) for c in range(len(suite.cells))]
     _go_on(session, dict(enumerate(made)))
+    return {cell: one.stopped for cell, one in enumerate(made)}
 
 
 def next_round(session: Session, settled: dict[int, str]) -> bool:

@@ -85,18 +85,18 @@ class _Job(NamedTuple):
 
 def _pilot(
     job: _Job, plugins: tuple[str, ...], update: bool, repair: bool, place: executors.Workplace
-) -> None:
-    """Run the pilot into a folder within the run's and take over its counts."""
+) -> dict[int, str]:
+    """Run the pilot into a folder within the run's, take over its counts and return why."""
     suite = rounds.pilot_of(job.session.suite)
     with opened(job.session.run / rounds.PILOT, suite, update, repair) as own:
         if not own.complete:
             _run(job._replace(session=own, cut=Cutter(suite, own.inventory, plugins)), place)
-    rounds.after_pilot(job.session)
+    return rounds.after_pilot(job.session)
 
 
 def _run(
     job: _Job, place: executors.Workplace,
-    pilot: Callable[[executors.Workplace], object] = lambda _: None,
+    pilot: Callable[[executors.Workplace], dict[int, str]] = lambda _: {},
 ) -> None:  # fmt: skip
     """Run round after round until every cell has what it is to have; one, without precision."""
     session = job.session
@@ -106,8 +106,8 @@ def _run(
     try:
         if session.suite.precision and session.suite.precision.pilot:
             watch.note("running", at_once=True)
-            pilot(place)
-            progress.lengthen(_totals(session.suite))
+            settled |= pilot(place)
+            progress.lengthen(_totals(session.suite), settled)
         progress.started = perf_counter()
         _round(job, place, writer, progress, watch)
         while rounds.next_round(session, settled):

@@ -210,7 +210,8 @@ def test_cells_have_what_they_take_and_the_rows_of_a_fixed_run(suite_of, tmp_pat
     stopped = [cell["stopped"] for cell in status.look(tmp_path / "r").cells]
     assert stopped == [cell["stopped"] for cell in manifest["cells"]]
     assert stopped[0] == "targets met, last that of coverage of adaptive/short"
-    assert Run(tmp_path / "r").write_report().exists()
+    report = Run(tmp_path / "r").write_report().read_text()
+    assert f"coverage 0.03, bias 0.1, by rounds: {easy:,} to {hard:,} replicates a cell" in report
     with pytest.raises(BadInput, match="cells have counts of their own"):
         baseline.save(cibench.load(tmp_path / "r"), "x", tmp_path)
 
@@ -271,6 +272,8 @@ def test_a_pilot_has_rows_of_its_own_that_nobody_scores(suite_of, tmp_path):
     ]  # fmt: skip
     assert [hard, easy] == [one.length for one in asked]
     assert [cell["stopped"] for cell in manifest["cells"]] == [one.stopped for one in asked]
+    told = [cell["stopped"] for cell in status.look(tmp_path / "r").cells]
+    assert told == [one.stopped for one in asked]
     assert asked[0].stopped.startswith("pilot of 40: coverage of adaptive/short takes at most")
 
 

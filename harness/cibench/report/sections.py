@@ -45,6 +45,21 @@ def methods_section(names: Iterable[str], catalogue: Mapping[str, Any]) -> Html:
     return h("section", h("h2", "Methods"), h("div", cards, cls="cards"), id="methods")
 
 
+def _precision(manifest: Mapping[str, Any]) -> str | None:
+    """Say what decided on the replicates of each cell, where precision did."""
+    asked, cells = manifest.get("precision"), manifest.get("cells") or ()
+    if not asked:
+        return None
+    counts = [cell["replicates"] for cell in cells]
+    short = sum(cell["stopped"].startswith("max_replicates") for cell in cells)
+    targets = ", ".join(f"{name} {value:g}" for name, value in asked["targets"].items())
+    how = f"a pilot of {asked['pilot']:,}" if asked.get("pilot") else "rounds"
+    return (
+        f"{targets}, by {how}: {min(counts):,} to {max(counts):,} replicates a cell, "
+        f"{short} of {len(cells)} cells ended at the most allowed"
+    )
+
+
 def provenance_section(manifest: Mapping[str, Any], stored: int, refits: int = 0) -> Html:
     """Write where the numbers come from: seed, versions, machine, rows, declined pairs."""
     expected = manifest.get("expected_rows")
@@ -55,7 +70,8 @@ def provenance_section(manifest: Mapping[str, Any], stored: int, refits: int = 0
     versions = manifest.get("versions") or {}
     known = [
         ("suite", manifest.get("suite")), ("seed", manifest.get("seed")),
-        ("replicates", manifest.get("replicates")), ("nominal level", manifest.get("level")),
+        ("replicates", manifest.get("replicates")), ("precision", _precision(manifest)),
+        ("nominal level", manifest.get("level")),
         ("rows", rows), ("created", manifest.get("created")),
         ("finished", manifest.get("finished")),
         ("platform", manifest.get("platform")), ("Python", manifest.get("python")),
