@@ -26,5 +26,6 @@ def before_treatment(problem: Problem, rng: np.random.Generator, *, after: str =
     later = after.split()
     kept = tuple(name for name in problem.roles.covariates if name not in later)
     own = replace(problem, roles=replace(problem.roles, covariates=kept))
-    found: Estimate = least_squares.fit(own, rng)
+    found = least_squares.fit(own, rng)
+    assert isinstance(found, Estimate)
     return found
