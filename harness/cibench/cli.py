@@ -14,7 +14,7 @@ import typer
 
 from cibench import lesson_commands
 from cibench.errors import BadInput
-from cibench.gate import commands
+from cibench.gate import commands, regress_command
 
 if TYPE_CHECKING:
     from cibench.runs import Run
@@ -27,6 +27,7 @@ app = typer.Typer(
 
 app.add_typer(commands.baselines, name="baseline")
 app.command()(commands.check)
+app.command()(regress_command.regress)
 
 UNSCORED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
