@@ -271,7 +271,9 @@ def test_a_bundle_of_the_worst_fit_is_handed_over(base, call):
     before, after = change["std_error"]
     assert after == pytest.approx(1.2 * before, rel=1e-12)
     (stored,) = json.loads((folder / "fit.json").read_text())["stored"]
-    assert stored["replicate"] == change["replicate"] and stored["std_error"] == after
+    assert stored["replicate"] == change["replicate"] and stored["std_error"] == pytest.approx(
+        after
+    )
     assert f"changed most in replicates {change['replicate']} (" in out
     found = json.loads(Path("results/check-one/verdict.json").read_text())
     worst = [cell["changed_most"][0]["replicate"] for cell in found["cells"]]
