@@ -9,7 +9,7 @@ from cibench.gate.covering import pairwise_rows
 
 FILE = Path(__file__).parents[2] / "scenarios" / "suites" / "quirks.toml"
 HEAD = """\
-# Options and data types, where shipped bugs sit, crossed pairwise; about three minutes on two cores.
+# Options and data types, where shipped bugs sit, crossed pairwise; three minutes on two cores.
 # Written by tests/gate/quirks_suite.py. Few replicates: what is looked for is a changed number.
 """
 TWFE, WILD = "panel/twfe-clustered", "panel/wild-bootstrap"

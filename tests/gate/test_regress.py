@@ -175,12 +175,12 @@ def test_versions_are_compared_and_named(place, capsys):
     assert ended.value.code == 2  # the last version says nothing of itself
     verdicts = [_verdicts(folder) for folder in sorted(Path("out").glob("*--*"))]
     assert verdicts == [
-        {"made/difference": "worse", "made/plain": "identical"},
+        {"made/difference": "statistically changed", "made/plain": "identical"},
         {"made/difference": "not comparable", "made/plain": "identical"},
     ]
     assert "cibench-made 1.0 (made-1.0) → cibench-made 1.1 (made-1.1)" in said
     assert "made/difference does not know its interface: ImportError" in said
-    assert "failed: 1 worse, 1 identical" in said
+    assert "failed: 1 statistically changed, 1 identical" in said
 
 
 def _verdicts(folder):

@@ -1,5 +1,6 @@
 """What must not matter does not: row order, labels, types, units, and how a weight is written."""
 
+import warnings
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -17,6 +18,9 @@ PANEL = ("panel/twfe", "panel/twfe-clustered", "panel/twfe-few-clusters",
 STAGGERED = ("did/att-gt", "did/att-gt-not-yet-treated", "did/did2s", "did/lpdid", "did/saturated")
 RD = ("rdrobust/robust", "rdrobust/conventional", "rd/local-linear", "rd/global-polynomial-1")
 CLUSTERED = ("rdrobust/clustered", "rdrobust/clustered-cr3")
+BY_HAND = "rd/local-linear"
+"""Its bandwidth is given in units of the running variable."""
+
 SIZES = {"quirks/regression": 120, "quirks/panel": 48, "quirks/rd": 400}
 
 
@@ -30,7 +34,9 @@ def problem(name, estimator, **parameters):
 def fitted(estimator, given):
     """Return estimate, standard error and limits of the first target."""
     np.random.seed(1)
-    answer = estimator.fit(given, np.random.default_rng(2))
+    with warnings.catch_warnings():  # what a library says of itself is recorded by runs
+        warnings.simplefilter("ignore")
+        answer = estimator.fit(given, np.random.default_rng(2))
     answer = answer[given.targets[0]] if isinstance(answer, dict) else answer
     parts = (answer.value, answer.se, answer.low, answer.high)
     return np.array([np.nan if part is None else float(part) for part in parts])
@@ -71,7 +77,7 @@ def test_the_order_of_rows_does_not_matter_at_a_cutoff(estimator):
     same_answers("quirks/rd", estimator, clusters, {**clusters, "rows": "sorted"})
 
 
-@pytest.mark.parametrize("estimator", RD)
+@pytest.mark.parametrize("estimator", [e for e in RD if e != BY_HAND])
 def test_where_the_cutoff_lies_and_the_unit_of_the_running_variable_do_not_matter(estimator):
     same_answers("quirks/rd", estimator, {}, {"cutoff": "far"}, rtol=1e-6)
 
@@ -89,6 +95,8 @@ WHERE = {
 def test_the_type_of_a_column_does_not_matter_where_its_values_are_the_same(estimator, numbers):
     name, form = WHERE[estimator]
     method = find_estimator(estimator)
+    if (estimator, numbers) == (BY_HAND, "whole"):
+        pytest.skip("thousandths are other units")
     given = problem(name, method, **form, numbers=numbers)
     assert given.outcome.dtype != float
     wide = recast(given, lambda _, column: column.astype(float))
