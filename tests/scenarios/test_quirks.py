@@ -135,6 +135,7 @@ def weighted_data():
     return x + e, x, weight, np.repeat(np.arange(150), weight)
 
 
+@pytest.mark.filterwarnings("ignore")  # pyfixest calls pandas as it used to be
 def test_a_frequency_weight_of_two_is_the_row_twice():
     import pandas as pd
     import pyfixest
@@ -173,6 +174,7 @@ def test_a_survey_weight_moves_the_estimate_as_the_row_twice_does_and_has_no_uni
     np.testing.assert_allclose(one.coef.to_numpy(), other.coef.to_numpy(), rtol=1e-8)
 
 
+@pytest.mark.filterwarnings("ignore")  # pyfixest calls pandas as it used to be
 def test_an_index_that_repeats_itself_changes_nothing():
     import pandas as pd
     import pyfixest
