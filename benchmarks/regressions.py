@@ -17,7 +17,7 @@ from typing import Any
 OUT, RUNS = Path("results/reference/regressions"), Path("results/regressions")
 PLANNED = {
     "options": ("linearmodels==7.0", "linearmodels==7.1"),
-    "rd-options": ("rdrobust==1.3.0", "rdrobust==2.0.0", "rdrobust==2.1.0", "rdrobust==2.1.1"),
+    "rd-options": ("rdrobust==1.3.0", "rdrobust==2.0.0", "rdrobust==2.1.0"),
     "default": ("linearmodels==6.1", "linearmodels==7.0", "linearmodels==7.1"),
     "staggered": ("pyfixest==0.40.1", "pyfixest==0.50.1", "pyfixest==0.60.0"),
 }
