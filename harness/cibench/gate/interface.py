@@ -65,4 +65,6 @@ def _cell(cell: CellResult, unknown: Mapping[str, str]) -> CellResult:
     if why is None:
         return cell
     said = f"the adapter does not know the version's interface: {why}"
-    return replace(cell, verdict=Verdict.NOT_COMPARABLE, measures=(), notes=(), why=said)
+    return replace(
+        cell, verdict=Verdict.NOT_COMPARABLE, measures=(), notes=(), why=said, changes=None
+    )
