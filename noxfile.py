@@ -77,6 +77,13 @@ def wheel(session: nox.Session) -> None:
 
 
 @nox.session
+def regress(session: nox.Session) -> None:
+    """Compare versions of a package: `nox -s regress -- rdrobust==1.3.0 rdrobust==2.1.1`."""
+    install(session, "-e", ".[all]")
+    session.run("cibench", "regress", "--cache", ".nox/versions", *session.posargs)
+
+
+@nox.session
 def slow(session: nox.Session) -> None:
     """Settle the statistical claims whose sources have changed since they were last settled."""
     install(session, "-e", ".[test]")

@@ -1,11 +1,14 @@
 """How often the gate finds planted faults, and how often it cries without one.
 
-`python benchmarks/gate_power.py pool` runs two pools of replicates (six minutes on two cores),
+`python benchmarks/gate_power.py all` does it all on two cores: `pool` runs two pools of replicates,
 `study` resamples checks out of them and writes the tables of results/reference/gate, `runs` does
-three whole checks from the command line. Checks of one pool overlap in the replicates that they
-draw, so that their results are not quite independent; what is drawn for the two sides of an
-unpaired check never is the same replicate. The faults are planted on rows, but for the swapped
-labels and the bandwidth, which are fits of their own.
+three whole checks from the command line; each says how long it took. `dry` is all three with a
+fiftieth of the replicates and a few checks, into results/gate-dry.
+
+Checks of one pool overlap in the replicates that they draw, so that their results are not quite
+independent; what is drawn for the two sides of an unpaired check never is the same replicate. The
+faults are planted on rows, but for the swapped labels and the bandwidth, which are fits of their
+own.
 """
 
 from __future__ import annotations
@@ -17,8 +20,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +37,32 @@ from cibench.gate.reading import read_rows
 from cibench.gate.rules import Rules, Verdict
 
 HERE = Path(__file__).parent
-POOLS, OUT = Path("results/gate-pools"), Path("results/reference/gate")
-CHECKS, ALARM_CHECKS = 100, 200
+WORKERS = 2
 FOUND = (Verdict.WORSE, Verdict.STATISTICALLY, Verdict.BETTER)
-COUNTS = (250, 500, 1000, 2000, 3000, 4000, 6000, 8000, 9900)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Say how large the study is and where its pools and tables go."""
+
+    pools: Path = Path("results/gate-pools")
+    out: Path = Path("results/reference/gate")
+    sizes: tuple[int, int] = (6000, 20000)
+    checks: int = 100
+    alarm_checks: int = 200
+    alarm_count: int = 1000
+    paired: int = 4000
+    counts: tuple[int, ...] = (250, 500, 1000, 2000, 3000, 4000, 6000, 8000, 9900)
+
+    @property
+    def needed(self) -> int:
+        """Return how many checks have to find a fault."""
+        return -(-95 * self.checks // 100)
+
+
+DRY = Study(
+    Path("results/gate-dry/pools"), Path("results/gate-dry"), (120, 400), 4, 6, 60, 80, (60, 190)
+)
 
 QUICK = [
     {"scenario": "rd/cct-1", "n": 500, "estimators": ["rdrobust/robust", "rd/local-linear"]},
@@ -62,18 +89,18 @@ JITTERED = [
 PLAIN = {"rd/local-linear": '{"bandwidth":0.5}', "planted/twfe": '{"swapped":0}'}
 
 
-def pools() -> None:
+def pools(size: Study) -> None:
     """Run both pools: the quick gate with 6,000 replicates, cheap estimators with 20,000."""
-    sizes = {"quick": (6000, [*QUICK, *FITTED]), "fast": (20000, [*FAST, *FITTED, *JITTERED])}
-    for name, (replicates, cells) in sizes.items():
-        started, busy = time.perf_counter(), time.process_time()
-        shutil.rmtree(POOLS / name, ignore_errors=True)
+    cells_of = {"quick": [*QUICK, *FITTED], "fast": [*FAST, *FITTED, *JITTERED]}
+    for (name, cells), replicates in zip(cells_of.items(), size.sizes, strict=True):
+        started = time.perf_counter()
+        shutil.rmtree(size.pools / name, ignore_errors=True)
         spec = {
             "name": f"pool-{name}", "seed": 4711, "replicates": replicates, "cells": cells,
             "plugins": [str(HERE / "planted.py")],
         }  # fmt: skip
-        cibench.run(spec, out=POOLS / name, workers=2)
-        print(name, f"{time.perf_counter() - started:.0f} s, {time.process_time() - busy:.0f}")
+        cibench.run(spec, out=size.pools / name, workers=WORKERS)
+        print(f"pool {name}: {time.perf_counter() - started:.0f} s", flush=True)
 
 
 Columns = dict[str, np.ndarray]
@@ -149,8 +176,8 @@ FAULTS = (
 class Pool:
     """Hold a pool's rows by estimator, each in replicate order, as columns and as tables."""
 
-    def __init__(self, name: str) -> None:
-        rows = read_rows(POOLS / name / "replicates")
+    def __init__(self, folder: Path) -> None:
+        rows = read_rows(folder / "replicates")
         self.tables: dict[tuple[str, str, str], pa.Table] = {}
         keys = rows.group_by(["scenario", "estimator", "options"]).aggregate([])
         for key in keys.select(["scenario", "estimator", "options"]).to_pylist():
@@ -230,67 +257,78 @@ def found(result: Comparison, where: tuple[str, str]) -> tuple[bool, bool, list[
     return bool(mine), len(hits) > len(mine), measures
 
 
-def power(pool: Pool, *, paired: bool, counts: tuple[int, ...]) -> Iterator[dict[str, Any]]:
-    """Yield for each fault how often it was found, at the first count that finds 95 of 100."""
-    for number, fault in enumerate(FAULTS):
-        for count in counts:
-            rng = np.random.default_rng([number, count, paired])
-            hits, others, by = 0, 0, Counter[str]()
-            for _ in range(CHECKS):
-                hit, other, measures = found(*check(pool, fault, count, rng, paired=paired))
-                hits, others = hits + hit, others + other
-                by.update(measures)
-                if hits + CHECKS - 1 < 95 + 0 and not paired:
-                    break
-            line = {
-                "fault": fault.name, "mode": "paired" if paired else "unpaired",
-                "estimator": " ".join(fault.where if paired else fault.unpaired),
-                "replicates": count, "checks": CHECKS, "found": hits, "other_cells": others,
-                "found_by": "; ".join(f"{m} {n}" for m, n in by.most_common(4)),
-            }  # fmt: skip
-            print(line, flush=True)
-            yield line
-            if hits >= 95:
-                break
+def power(number: int, size: Study, *, paired: bool) -> list[dict[str, Any]]:
+    """Return how often a fault was found, up to the first count that finds 95 of 100.
+
+    A count is given up as soon as it has missed too many for that: then fewer checks are told.
+    """
+    fault, lines = FAULTS[number], []
+    pool = Pool(size.pools / ("quick" if paired else "fast"))
+    for count in (size.paired,) if paired else size.counts:
+        rng = np.random.default_rng([number, count, paired])
+        hits, others, done, by = 0, 0, 0, Counter[str]()
+        while done < size.checks and (paired or done - hits <= size.checks - size.needed):
+            hit, other, measures = found(*check(pool, fault, count, rng, paired=paired))
+            hits, others, done = hits + hit, others + other, done + 1
+            by.update(measures)
+        lines.append({
+            "fault": fault.name, "mode": "paired" if paired else "unpaired",
+            "estimator": " ".join(fault.where if paired else fault.unpaired),
+            "replicates": count, "checks": done, "found": hits, "other_cells": others,
+            "found_by": "; ".join(f"{m} {n}" for m, n in by.most_common(4)),
+        })  # fmt: skip
+        print(lines[-1], flush=True)
+        if done == size.checks and hits >= size.needed:
+            break
+    return lines
 
 
-def alarms(pool: Pool) -> Iterator[dict[str, Any]]:
-    """Yield how many checks without a fault failed: jittered in pairs, other data, same data."""
+LOOSE = Rules(alpha=0.2).with_margins(
+    [f"{m}=0" for m in Rules().margins if m not in ("moved", "repeated")]
+)
+RULES = {"default rules": Rules(), "margins 0, level 0.2": LOOSE}
+KINDS = ("jittered folds, paired", "other data, unpaired")
+
+
+def alarms(kind: str, name: str, size: Study) -> dict[str, Any]:
+    """Return how many checks without a fault failed: jittered in pairs, or other data."""
+    pool, rules, count = Pool(size.pools / "fast"), RULES[name], size.alarm_count
+    rng = np.random.default_rng([count, len(kind), len(name)])
+    failed, verdicts = 0, Counter[str]()
+    for _ in range(size.alarm_checks):
+        quiet = _jittered if kind == KINDS[0] else _other_data
+        result = quiet(pool, count, rules, rng)
+        failed += result.exit_code == 1
+        verdicts[str(result.verdict)] += 1
+    line = {
+        "checks of": kind, "rules": name, "replicates": count, "checks": size.alarm_checks,
+        "failed": failed, "verdicts": "; ".join(f"{k} {v}" for k, v in verdicts.items()),
+    }  # fmt: skip
+    print(line, flush=True)
+    return line
+
+
+def _jittered(pool: Pool, count: int, rules: Rules, rng: np.random.Generator) -> Comparison:
+    """Compare two fits of the same data with fresh folds, which is which tossed by a coin."""
     jitters = [key for key in pool.tables if key[1] == "planted/jitter"]
     one, other = (pool.tables[key] for key in jitters)
     at = one.column_names.index("options")
     other = other.set_column(at, one.schema.field(at), one["options"])
-    random = {(jitters[0][1], jitters[0][2])}
-    loose = Rules(alpha=0.2).with_margins(
-        [f"{m}=0" for m in Rules().margins if m not in ("moved", "repeated")]
+    drawn = rng.choice(pool.size, count, replace=False)
+    turned = rng.random(count) < 0.5
+    both = [t.take(pa.array(drawn)) for t in (one, other)]
+    sides = [_mixed(both, turned), _mixed(both[::-1], turned)]
+    return compare(*sides, rules, random={(jitters[0][1], jitters[0][2])})
+
+
+def _other_data(pool: Pool, count: int, rules: Rules, rng: np.random.Generator) -> Comparison:
+    drawn = rng.choice(pool.size, 2 * count, replace=False)
+    numbers = np.arange(count)
+    halves = (
+        pa.concat_tables(list(pool.rows(side, numbers).values()))
+        for side in (drawn[:count], drawn[count:])
     )
-    for name, rules in (("default rules", Rules()), ("margins 0, level 0.2", loose)):
-        for kind, count in (("jittered folds, paired", 1000), ("other data, unpaired", 1000)):
-            rng = np.random.default_rng([count, len(kind), len(name)])
-            failed, verdicts = 0, Counter[str]()
-            for _ in range(ALARM_CHECKS):
-                if kind.startswith("jittered"):
-                    drawn = rng.choice(pool.size, count, replace=False)
-                    turned = rng.random(count) < 0.5
-                    both = [t.take(pa.array(drawn)) for t in (one, other)]
-                    sides = [_mixed(both, turned), _mixed(both[::-1], turned)]
-                    result = compare(*sides, rules, random=random)
-                else:
-                    drawn = rng.choice(pool.size, 2 * count, replace=False)
-                    numbers = np.arange(count)
-                    halves = (
-                        pa.concat_tables(list(pool.rows(side, numbers).values()))
-                        for side in (drawn[:count], drawn[count:])
-                    )
-                    result = compare(*halves, rules, paired=False)
-                failed += result.exit_code == 1
-                verdicts[str(result.verdict)] += 1
-            line = {
-                "checks of": kind, "rules": name, "replicates": count, "checks": ALARM_CHECKS,
-                "failed": failed, "verdicts": "; ".join(f"{k} {v}" for k, v in verdicts.items()),
-            }  # fmt: skip
-            print(line, flush=True)
-            yield line
+    return compare(*halves, rules, paired=False)
 
 
 def _mixed(sides: list[pa.Table], turned: np.ndarray) -> pa.Table:
@@ -299,26 +337,33 @@ def _mixed(sides: list[pa.Table], turned: np.ndarray) -> pa.Table:
     return whole.take(pa.array(np.arange(size) + size * turned))
 
 
-def study() -> None:
-    """Resample all checks and write the tables."""
-    OUT.mkdir(parents=True, exist_ok=True)
-    fast, quick = Pool("fast"), Pool("quick")
-    _write("alarms.csv", list(alarms(fast)))
-    lines = list(power(quick, paired=True, counts=(4000,)))
-    lines += power(fast, paired=False, counts=COUNTS)
-    _write("power.csv", lines)
+def study(size: Study) -> None:
+    """Resample all checks, in two processes, and write the tables."""
+    size.out.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
+    with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as processes:
+        quiet = [processes.submit(alarms, k, name, size) for k in KINDS for name in RULES]
+        faults = [
+            processes.submit(power, number, size, paired=paired)
+            for paired in (True, False)
+            for number in range(len(FAULTS))
+        ]
+        _write(size.out / "alarms.csv", [one.result() for one in quiet])
+        _write(size.out / "power.csv", [line for one in faults for line in one.result()])
+    print(f"study: {time.perf_counter() - started:.0f} s", flush=True)
 
 
-def runs() -> None:
+def runs(size: Study) -> None:
     """Do three whole checks of the quick suite: nothing changed, a fault, other data."""
-    OUT.mkdir(parents=True, exist_ok=True)
+    size.out.mkdir(parents=True, exist_ok=True)
     lines = []
-    work = POOLS / "runs"
+    work = size.pools / "runs"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     shutil.copy(HERE / "planted.py", work / "planted.py")
     cells = [*QUICK, {"scenario": "did/staggered", "n": 50, "estimators": ["planted/twfe"]}]
-    spec = {"name": "gate-runs", "seed": 4711, "replicates": 4000, "plugins": ["planted.py"]}
+    spec = {"name": "gate-runs", "seed": 4711, "plugins": ["planted.py"]}
+    spec["replicates"] = size.paired
     (work / "suite.toml").write_text(cibench_toml({**spec, "cells": cells}))
     _call(work, "run", "suite.toml", "--out", "first", "--workers", "2")
     _call(work, "baseline", "save", "first", "main")
@@ -349,7 +394,7 @@ def runs() -> None:
             "seconds": round(seconds), "load": round(_load(), 1),
         })  # fmt: skip
         print(lines[-1], flush=True)
-    _write("runs.csv", lines)
+    _write(size.out / "runs.csv", lines)
 
 
 def cibench_toml(spec: dict[str, Any]) -> str:
@@ -370,12 +415,18 @@ def _call(work: Path, *arguments: str) -> int:
     return subprocess.run(command, cwd=work, check=False, stdout=subprocess.DEVNULL).returncode
 
 
-def _write(name: str, lines: list[dict[str, Any]]) -> None:
-    with (OUT / name).open("w", newline="", encoding="utf-8") as file:
+def _write(path: Path, lines: list[dict[str, Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(lines)
 
 
+PARTS = {"pool": pools, "study": study, "runs": runs}
+
 if __name__ == "__main__":
-    {"pool": pools, "study": study, "runs": runs}[sys.argv[1]]()
+    asked = sys.argv[1] if len(sys.argv) > 1 else "all"
+    if asked not in (*PARTS, "all", "dry"):
+        raise SystemExit(f"gate_power.py: {asked!r} is none of {', '.join(PARTS)}, all, dry")
+    for part in PARTS.values() if asked in ("all", "dry") else (PARTS[asked],):
+        part(DRY if asked == "dry" else Study())

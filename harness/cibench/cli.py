@@ -16,7 +16,7 @@ import typer
 from cibench import lesson_commands
 from cibench.addresses import LOCAL, is_url, parse
 from cibench.errors import BadInput
-from cibench.gate import commands
+from cibench.gate import commands, regress_command
 
 if TYPE_CHECKING:
     from cibench.progress import Progress
@@ -31,6 +31,7 @@ app = typer.Typer(
 
 app.add_typer(commands.baselines, name="baseline")
 app.command()(commands.check)
+app.command()(regress_command.regress)
 
 UNSCORED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 

@@ -39,12 +39,17 @@ def print_doctor() -> None:
     import numpy as np  # noqa: F401 - loads the BLAS that is asked about below
     from threadpoolctl import threadpool_info
 
+    from cibench.gate.requirements import canonical_name, supported
     from cibench.provenance import machine
     from cibench.screen import console, table
 
     out, here = console(), machine()
     out.print(f"[bold]cibench {__version__}[/bold], Python {here['python']}, {here['platform']}\n")
-    rows = [{"package": n, "extra": e, "version": v} for n, e, v in dependencies()]
+    states = supported()
+    rows = [
+        {"package": n, "extra": e, "version": v, "works with": states.get(canonical_name(n), "")}
+        for n, e, v in dependencies()
+    ]
     out.print(table(rows), "")
     for library, names in lacking().items():
         out.print(f"pip install {library}  brings {', '.join(names)}", markup=False)

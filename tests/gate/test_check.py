@@ -257,3 +257,41 @@ def test_the_command_line_checks_in_worker_processes(base, call, monkeypatch):
     assert code == 0 and "passed: 2 identical" in out
     assert "300 of 300 rows" in err
     assert sys.modules["cibench.gate.commands"].ISOLATE
+
+
+def test_a_bundle_of_the_worst_fit_is_handed_over(base, call):
+    write(base, FACTOR="(1 + 0.2 * (y.mean() > 0))")
+    arguments = ["check", "made.toml", "--against", "one", "--workers", 1, "--bundle"]
+    code, out, _ = call(*arguments)
+    assert code == 1 and out.count("  bundle: ") == 2  # a change in each of the two cells
+    folder = Path(out.split("  bundle: ")[1].split()[0])
+    assert folder.is_relative_to("results/check-one/bundles")
+    assert {path.name for path in folder.iterdir()} >= {"reproduce.py", "data.csv", "fit.json"}
+    change = json.loads((folder / "change.json").read_text())
+    before, after = change["std_error"]
+    assert after == pytest.approx(1.2 * before, rel=1e-12)
+    (stored,) = json.loads((folder / "fit.json").read_text())["stored"]
+    assert stored["replicate"] == change["replicate"] and stored["std_error"] == pytest.approx(
+        after
+    )
+    assert f"changed most in replicates {change['replicate']} (" in out
+    found = json.loads(Path("results/check-one/verdict.json").read_text())
+    worst = [cell["changed_most"][0]["replicate"] for cell in found["cells"]]
+    assert change["replicate"] in worst
+
+
+def test_the_replay_command_names_the_cell(base, call):
+    """Both cells have the scenario, the size and the replicates in common."""
+    write(base, FACTOR="1.1")
+    call("check", "made.toml", "--against", "one", "--workers", 1)
+    found = json.loads(Path("results/check-one/verdict.json").read_text())
+    replays = {cell["changed_most"][0]["replay"] for cell in found["cells"]}
+    assert sum("--parameter effect=0.0" in command for command in replays) == 1
+
+
+def test_nothing_is_bundled_where_no_fit_changed(base, call):
+    code, out, _ = call("check", "made.toml", "--against", "one", "--workers", 1, "--bundle")
+    assert code == 0 and "no single fit changed: nothing to bundle" in out
+    assert not Path("results/check-one/bundles").exists()
+    code, _, err = call("check", "made.toml", "--expect", "--bundle")
+    assert code == 2 and "--bundle: single fits change only against a baseline" in err

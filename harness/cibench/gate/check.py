@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,7 +62,7 @@ def check_suite(
     clear(place.out)
     run = execute(suite, place)
     found = compare_run(run, baseline, rules, paired=paired)
-    if not paired or not (moved := _changed(found)):
+    if not paired or not (moved := changed(found)):
         return found
     random = _random(suite, moved, place, [read_rows(run.folder / "replicates")])
     return compare_run(run, baseline, rules, random=random) if random else found
@@ -78,7 +78,7 @@ def check_run(
     """
     provenance.refuse_strangers(baseline, run.manifest, paired=paired)
     found = compare_run(run, baseline, rules, paired=paired)
-    if place is None or not paired or not (moved := _changed(found)):
+    if place is None or not paired or not (moved := changed(found)):
         return found
     from cibench.suite import Suite
 
@@ -122,7 +122,7 @@ def clear(out: Path) -> None:
         shutil.rmtree(out)
 
 
-def _changed(found: Comparison) -> set[tuple[str, str]]:
+def changed(found: Comparison) -> set[tuple[str, str]]:
     """Return the estimators of which a number changed, with their options."""
     return {
         (cell.names["estimator"], cell.names["options"])
@@ -145,6 +145,11 @@ def _random(
         with tempfile.TemporaryDirectory(prefix="cibench-again-") as folder:
             again = Place(Path(folder), place.workers, place.isolate)
             tables.append(read_rows(execute(few, again).folder / "replicates"))
+    return restless(tables, moved)
+
+
+def restless(tables: Sequence[pa.Table], moved: set[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    """Return those of `moved` whose answers differ between two tables of the same addresses."""
     found = set()
     for pair in pairs(*tables):
         name = pair.names["estimator"], pair.names["options"]

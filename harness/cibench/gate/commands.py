@@ -93,6 +93,9 @@ def check(  # noqa: PLR0913, PLR0917 - the options of a command line
         str | None, typer.Option(help="Verdicts that fail, with commas between.")
     ] = None,
     unpaired: Annotated[bool, typer.Option("--unpaired", help="Compare other data.")] = False,
+    bundle: Annotated[
+        bool, typer.Option("--bundle", help="Bundle the fits that changed most, to bisect with.")
+    ] = False,
     root: Root = HERE,
 ) -> None:
     """Run a suite again at a baseline's addresses, or take a run, and compare it in pairs.
@@ -103,6 +106,8 @@ def check(  # noqa: PLR0913, PLR0917 - the options of a command line
     """
     if expect == (against is not None):
         raise BadInput("name a baseline with --against, or judge expectations with --expect")
+    if bundle and (expect or unpaired):
+        raise BadInput("--bundle: single fits change only against a baseline, in pairs")
     wanted = [v.strip().replace("-", " ") for v in (fail_on or "").split(",") if v.strip()]
     if against is None:
         raise typer.Exit(_expected(what, out, workers, replicates, power, wanted))
@@ -114,7 +119,7 @@ def check(  # noqa: PLR0913, PLR0917 - the options of a command line
     found = baseline.load(against, root)
     folder = out or Path("results") / f"check-{found.name.replace('/', '--')}"
     compared = _compared(what, found, rules, folder, workers, replicates, not unpaired)
-    raise typer.Exit(_close(compared, found, folder))
+    raise typer.Exit(_close(compared, found, folder, bundle=bundle))
 
 
 def _expected(
@@ -133,7 +138,7 @@ def _expected(
     folder = _run_folder(what, replicates)
     suite = None if folder else Suite.find(what)
     name = suite.name if suite else Path(what).name
-    place = Place(out or Path("results") / f"check-{name}", _workers(workers), ISOLATE)
+    place = Place(out or Path("results") / f"check-{name}", workers_or_cores(workers), ISOLATE)
     if suite is None:
         found = expect.judged(load(what), failing)
     else:
@@ -171,14 +176,15 @@ def _compared(
     if run_folder and folder.resolve() in (run_folder.resolve(), *run_folder.resolve().parents):
         raise BadInput(f"--out: {folder} holds the run that is to be checked")
     with progress_bar() as listen:
-        place: Place = checks.Place(folder, _workers(workers), ISOLATE, listen)
+        place: Place = checks.Place(folder, workers_or_cores(workers), ISOLATE, listen)
         if suite is None:
             assert run_folder is not None
             return checks.check_run(load(run_folder), found, rules, place, paired=paired)
         return checks.check_suite(suite, found, rules, place, replicates=replicates, paired=paired)
 
 
-def _workers(workers: int | None) -> int:
+def workers_or_cores(workers: int | None) -> int:
+    """Return a number of workers, one per core where none is given."""
     from cibench.cli import cores
 
     if workers is not None and workers < 1:
@@ -186,7 +192,7 @@ def _workers(workers: int | None) -> int:
     return workers or cores()
 
 
-def _close(compared: Comparison, found: Baseline, folder: Path) -> int:
+def _close(compared: Comparison, found: Baseline, folder: Path, *, bundle: bool) -> int:
     """Print the comparison and write its files; return the exit code."""
     from cibench.gate.check import RUN, clear
     from cibench.gate.files import PAGE, write_files
@@ -200,5 +206,10 @@ def _close(compared: Comparison, found: Baseline, folder: Path) -> int:
     told = tell(compared, catalogue)
     write_files(folder, compared, told)
     show_comparison(console(), compared, told)
+    if bundle:
+        from cibench.gate.bisect import hand_over, lines
+
+        for line in lines(hand_over(compared, told, folder / "bundles")):
+            typer.echo(line)
     typer.echo(f"page: {(folder / PAGE).resolve()}")
     return compared.exit_code

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isfinite
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from cibench.errors import BadInput
 from cibench.gate.compare import CellResult, Comparison
 from cibench.gate.judge import Judged
 from cibench.gate.rules import MEANING, MEASURES, WORST_FIRST, Scale, Verdict
+from cibench.replay_command import command
 from cibench.report.labels import DEFAULT, label, view_titles
 from cibench.report.numbers import BLANK, blank, count, number, plain, signed
 from cibench.rows import SCORED
+from cibench.store import read_catalogue
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -181,12 +184,18 @@ def largest_change(cell: CellResult, tolerance: float) -> str:
 
 def replay(run: str, cell: CellResult, replicate: int) -> str:
     """Return the command that fits one replicate again."""
-    names, folder = cell.names, Path(run)
+    folder = Path(run)
     folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    return (
-        f"cibench replay {quote(str(folder))} --scenario {names['scenario']} "
-        f"--replicate {replicate} --estimator {names['estimator']}"
-    )
+    return command(folder, {**cell.names, "replicate": replicate}, _catalogue(Path(run).resolve()))
+
+
+@lru_cache
+def _catalogue(run: Path) -> Mapping[str, Any]:
+    """Return what a run's catalogue says, which tells settings from defaults; empty without one."""
+    try:
+        return read_catalogue(run)
+    except BadInput:
+        return {}
 
 
 def reasons(told: Told) -> Sequence[str]:

@@ -1,0 +1,205 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from cibench.cli import main
+from cibench.errors import BadInput
+from cibench.gate.environments import Unavailable, build, installed_here
+from cibench.gate.requirements import outside, supported, wanted
+
+BACKEND = '''
+"""A build backend of its own: no index is asked for one."""
+import zipfile
+from pathlib import Path
+
+NAME, VERSION, NEEDS = "cibench_made", "{version}", "{needs}"
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    about = f"{{NAME}}-{{VERSION}}.dist-info"
+    needs = f"Requires-Dist: {{NEEDS}}\\n" if NEEDS else ""
+    files = {{
+        f"{{NAME}}.py": Path("cibench_made.py").read_text(),
+        f"{{about}}/METADATA":
+            f"Metadata-Version: 2.1\\nName: cibench-made\\nVersion: {{VERSION}}\\n" + needs,
+        f"{{about}}/WHEEL": "Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\n"
+            "Tag: py3-none-any\\n",
+    }}
+    files[f"{{about}}/RECORD"] = "".join(f"{{n}},,\\n" for n in (*files, f"{{about}}/RECORD"))
+    name = f"{{NAME}}-{{VERSION}}-py3-none-any.whl"
+    with zipfile.ZipFile(Path(folder) / name, "w") as wheel:
+        for path, text in files.items():
+            wheel.writestr(path, text)
+    return name
+'''
+PROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+[project]
+name = "cibench-made"
+dynamic = ["version", "dependencies"]
+"""
+PLUGIN = '''
+"""An adapter of the package that is made up."""
+import numpy as np
+from cibench import Draw, Estimand, Estimate, Scenario, estimator, scenario
+
+@scenario("made/randomised")
+class Randomised(Scenario):
+    """Y = effect D + e."""
+    estimand = Estimand.ATE
+    reference = "none"
+    effect: float = 0.5
+
+    def truth(self):
+        return self.effect
+
+    def draw(self, n, rng):
+        e, d = rng.normal(size=n), rng.permutation(np.arange(n) % 2).astype(float)
+        return Draw({"y": self.effect * d + e, "d": d}, e, np.full(n, self.effect))
+
+@estimator("made/difference", targets=(Estimand.ATE,), uses=("cibench_made",))
+def difference(problem, rng):
+    """Compare the treated with the untreated."""
+    from cibench_made import difference
+    return Estimate.wald(*difference(problem.outcome, problem.treatment), problem.level)
+
+@estimator("made/plain", targets=(Estimand.ATE,))
+def plain(problem, rng):
+    """Use nothing."""
+    y, d = problem.outcome, problem.treatment
+    return Estimate.wald(y[d == 1].mean() - y[d == 0].mean(), 2 / np.sqrt(y.size), problem.level)
+'''
+SUITE = """
+name = "made"
+seed = 5
+replicates = 60
+plugins = ["made.py"]
+[[cells]]
+scenario = "made/randomised"
+n = 40
+estimators = ["made/*"]
+"""
+DIFFERENCE = '''
+def {name}(y, d):
+    """Return the difference in means and its error."""
+    one, other = y[d == 1], y[d == 0]
+    error = {factor} * (one.var(ddof=1) / one.size + other.var(ddof=1) / other.size) ** 0.5
+    return one.mean() - other.mean(), error
+'''
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch, shelves):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "made.py").write_text(PLUGIN)
+    (tmp_path / "made.toml").write_text(SUITE)
+    return tmp_path
+
+
+def checkout(folder, version, factor=1.0, name="difference", needs=""):
+    """Write a version of the made-up package as a folder and return its name."""
+    made = folder / f"made-{version}"
+    made.mkdir()
+    (made / "backend.py").write_text(BACKEND.format(version=version, needs=needs))
+    (made / "pyproject.toml").write_text(PROJECT)
+    (made / "cibench_made.py").write_text(DIFFERENCE.format(factor=factor, name=name))
+    return made.name
+
+
+def test_requirements_and_folders_are_told_apart(place):
+    name = checkout(place, "1.0")
+    one, other = wanted([name, "Cibench_Made==2.0"])
+    assert (one.package, one.local) == ("cibench-made", True)
+    assert (other.package, other.local, other.slug) == ("cibench-made", False, "cibench-made-2.0")
+
+
+@pytest.mark.parametrize(
+    "asked, said",
+    [
+        (["numpy==1"], "two or more versions"),
+        (["numpy==1", "scipy==1"], "not the same package"),
+        (["numpy==1", "numpy=2"], "neither a folder nor a requirement"),
+        (["numpy==1", "numpy==1"], "named twice"),
+        (["numpy==1", "empty"], "names the package"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_one_line(place, asked, said):
+    (place / "empty").mkdir()
+    with pytest.raises(BadInput, match=said):
+        wanted(asked)
+
+
+def test_an_environment_differs_in_one_package_alone(place):
+    import subprocess
+
+    import numpy
+
+    (one,) = wanted([checkout(place, "1.5"), checkout(place, "1.6")])[:1]
+    made = build(one, place / "cache", installed_here())
+    code = "import cibench_made, numpy; print(numpy.__file__); print(cibench_made.__file__)"
+    said = subprocess.run(
+        [made.python, "-P", "-c", code], check=True, capture_output=True, encoding="utf-8"
+    ).stdout.split()
+    assert made.version == "1.5" and not made.brought
+    assert said[0] == numpy.__file__ and Path(said[1]).is_relative_to(place / "cache")
+
+
+def test_what_needs_another_numpy_is_not_available_and_pip_says_why(place):
+    names = [checkout(place, "1.0", needs="numpy<1"), checkout(place, "1.1")]
+    found = build(wanted(names)[0], place / "cache", installed_here())
+    assert isinstance(found, Unavailable)
+    assert "numpy<1" in found.why and len(found.why) <= 300
+    assert not list((place / "cache").iterdir())
+
+
+def test_a_built_version_is_taken_from_the_cache(place, monkeypatch):
+    """A requirement that is met here needs no index; the second time it needs no pip either."""
+    asked = wanted(["numpy", "numpy>1"])[0]
+    made = build(asked, place / "cache", installed_here())
+    assert made.version == installed_here()["numpy"]
+    monkeypatch.setattr("subprocess.run", None)
+    assert build(asked, place / "cache", installed_here()) == made
+
+
+def test_versions_are_compared_and_named(place, capsys):
+    names = [
+        checkout(place, "1.0"), checkout(place, "1.1", factor=1.3),
+        checkout(place, "2.0", name="renamed"),
+    ]  # fmt: skip
+    with pytest.raises(SystemExit) as ended:
+        main(["regress", *names, "--suite", "made.toml", "--workers", "1", "--out", "out"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert ended.value.code == 2  # the last version says nothing of itself
+    verdicts = [_verdicts(folder) for folder in sorted(Path("out").glob("*--*"))]
+    assert verdicts == [
+        {"made/difference": "statistically changed", "made/plain": "identical"},
+        {"made/difference": "not comparable", "made/plain": "identical"},
+    ]
+    assert "cibench-made 1.0 (made-1.0) → cibench-made 1.1 (made-1.1)" in said
+    assert "made/difference does not know its interface: ImportError" in said
+    assert "failed: 1 statistically changed, 1 identical" in said
+
+
+def _verdicts(folder):
+    cells = json.loads((folder / "verdict.json").read_text())["cells"]
+    return {cell["estimator"]: cell["verdict"] for cell in cells}
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(place, capsys):
+    (place / "out").mkdir()
+    (place / "out" / "thesis.tex").write_text("years of work")
+    with pytest.raises(SystemExit) as ended:
+        main(["regress", "numpy", "numpy>1", "--suite", "made.toml", "--out", "out"])
+    assert ended.value.code == 2 and "no regress wrote it" in capsys.readouterr().err
+    assert (place / "out" / "thesis.tex").exists()
+
+
+def test_versions_outside_the_stated_range_are_said_to_be():
+    assert supported()["rdrobust"] == ">=2.0"
+    assert outside("rdrobust", "1.3.0") == (
+        "rdrobust 1.3.0 is not of the versions that cibench states: rdrobust>=2.0"
+    )
+    assert not outside("rdrobust", "2.1.1") and not outside("nothing-of-ours", "1")
