@@ -1,4 +1,4 @@
-"""The command line: `cibench run`, `status`, `replay`, `plan`, `check`, `list`, `show` and more."""
+"""The command line: `cibench run`, `status`, `replay`, `plan`, `check`, `list`, `show`, `twin` and more."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cibench import lesson_commands
+from cibench import lesson_commands, twin_commands
 from cibench.errors import BadInput
 from cibench.gate import commands
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 
 app.add_typer(commands.baselines, name="baseline")
 app.command()(commands.check)
+app.add_typer(twin_commands.twins, name="twin")
 
 UNSCORED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 

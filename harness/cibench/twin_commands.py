@@ -1,0 +1,172 @@
+"""The command line's part for data twins: `cibench twin fit`, `sample`, `audit`, `show`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cibench.errors import BadInput
+
+if TYPE_CHECKING:
+    from cibench.twins.twin import Effect, Twin
+
+FAILED = 1
+HONEST = (
+    "twins are test benches, not evidence: what they know of the outcome comes from {rows} rows of "
+    "{where}, however many are drawn"
+)
+
+twins = typer.Typer(help="Scale a small real data set; the effect in it is planted, so known.")
+
+
+class Kind(StrEnum):
+    """Name the designs."""
+
+    RD = "rd"
+    DID = "did"
+    OBSERVABLES = "observables"
+    IV = "iv"
+
+
+class Side(StrEnum):
+    """Name the side of a cutoff on which units are treated."""
+
+    ABOVE = "above"
+    BELOW = "below"
+
+
+Column = Annotated[str, typer.Option(metavar="COLUMN")]
+File = Annotated[Path, typer.Argument(metavar="TWIN", help="A twin's file.")]
+
+
+@twins.command()
+def fit(
+    data: Annotated[Path, typer.Argument(metavar="CSV", help="The seed data.")],
+    design: Annotated[Kind, typer.Option(help="The design.")],
+    outcome: Annotated[str, typer.Option(metavar="COLUMN", help="The outcome.")],
+    out: Annotated[Path, typer.Option(help="The twin's file.")],
+    treatment: Column = "",
+    running: Column = "",
+    cutoff: Annotated[float | None, typer.Option(help="Of the running variable.")] = None,
+    side: Annotated[Side, typer.Option(help="The treated side of the cutoff.")] = Side.ABOVE,
+    fuzzy: Annotated[bool, typer.Option("--fuzzy", help="Not all follow the cutoff.")] = False,
+    instrument: Column = "",
+    unit: Column = "",
+    time: Column = "",
+    cohort: Column = "",
+    covariates: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="One each time [all that will do].")
+    ] = None,
+    structure: Annotated[
+        str, typer.Option(help="A TOML file with the outcome function, or: estimate.")
+    ] = "estimate",
+    generator: Annotated[str, typer.Option(help="vine, gaussian, resampling, trees.")] = "vine",
+    seed: Annotated[int, typer.Option(help="Of folds, ties and the generator's search.")] = 0,
+) -> None:
+    """Fit a twin to a CSV file: residualise, train, keep what reconstruction needs."""
+    from cibench.twins.design import Design
+    from cibench.twins.file import save_twin
+    from cibench.twins.fit import fit_twin
+    from cibench.twins.given import Given
+    from cibench.twins.seed import described, read_seed
+
+    _check_place(out)
+    asked = Design(
+        design.value, outcome, treatment, running, cutoff, side.value, fuzzy, instrument,
+        unit, time, cohort, tuple(covariates) if covariates else None,
+    )  # fmt: skip
+    given = None if structure == "estimate" else Given.read(Path(structure))
+    read = read_seed(data, asked)
+    for line in described(read):
+        typer.echo(line, err=True)
+    made = fit_twin(read, generator, given, seed)
+    save_twin(made, out)
+    _show(made)
+    typer.echo(f"twin: {out.resolve()}")
+
+
+@twins.command()
+def sample(
+    twin: File,
+    rows: Annotated[int, typer.Option(help="How many rows.")],
+    out: Annotated[Path, typer.Option(help="The CSV file.")],
+    effect: Annotated[
+        str | None, typer.Option(help="To plant: a number or a formula [the seed's].")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+) -> None:
+    """Write a CSV file of a twin's rows, with an effect planted."""
+    from cibench.twins.file import open_twin
+    from cibench.twins.sample import write_sample
+
+    _check_place(out)
+    if rows < 1:
+        raise BadInput(f"--rows: {rows} is not a number of rows")
+    opened = open_twin(twin)
+    for line in write_sample(opened, rows, _effect(effect), seed, out):
+        typer.echo(line)
+    typer.echo(HONEST.format(**opened.seed), err=True)
+    typer.echo(f"sample: {out.resolve()}")
+
+
+@twins.command()
+def show(twin: File) -> None:
+    """Show what a twin is made of."""
+    from cibench.twins.file import open_twin
+
+    _show(open_twin(twin))
+
+
+@twins.command()
+def audit(
+    twin: File,
+    out: Annotated[Path | None, typer.Option(help="The report [TWIN.html].")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Audit this CSV file of anybody's rows instead.")
+    ] = None,
+) -> None:
+    """Compare a twin's rows with the seed's summaries and the planted truth, and write a report.
+
+    The exit code is 0 where the twin passes and 1 where it does not.
+    """
+    from cibench.twins.audit import audit_twin
+    from cibench.twins.audit_report import write_report
+    from cibench.twins.file import open_twin
+
+    report = out or twin.with_suffix(".html")
+    _check_place(report)
+    opened = open_twin(twin)
+    found = audit_twin(opened, data)
+    for line in found.lines:
+        typer.echo(line)
+    write_report(opened, found, report)
+    typer.echo(f"report: {report.resolve()}")
+    if not found.passed:
+        raise typer.Exit(FAILED)
+
+
+def _effect(text: str | None) -> Effect | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
+
+
+def _check_place(out: Path) -> None:
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        raise BadInput(f"{out}: there is no such folder" if not out.is_dir() else f"{out}: a folder")
+
+
+def _show(twin: Twin) -> None:
+    from cibench.twins.asked import targets_of
+
+    typer.echo(f"{twin.name}: {twin.design.kind}, generator {twin.family}")
+    typer.echo(f"structure {twin.structure.name}")
+    told = twin.seed
+    se = f" (standard error {told['se']:.4g})" if told["se"] else ""
+    typer.echo(f"effect in the seed {told['effect']:.6g}{se}, from {told['rows']} rows")
+    typer.echo(f"estimands {', '.join(map(str, targets_of(twin)))}")
+    typer.echo(HONEST.format(**told))
