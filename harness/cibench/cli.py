@@ -1,4 +1,4 @@
-"""The command line: `cibench run`, `status`, `replay`, `plan`, `check`, `list`, `show`, `twin` and more."""
+"""The command line: `cibench run`, `status`, `replay`, `plan`, `check`, `twin`, `list` and more."""
 
 from __future__ import annotations
 

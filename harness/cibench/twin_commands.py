@@ -43,7 +43,7 @@ File = Annotated[Path, typer.Argument(metavar="TWIN", help="A twin's file.")]
 
 
 @twins.command()
-def fit(
+def fit(  # noqa: PLR0913, PLR0917 - a design has that many parts
     data: Annotated[Path, typer.Argument(metavar="CSV", help="The seed data.")],
     design: Annotated[Kind, typer.Option(help="The design.")],
     outcome: Annotated[str, typer.Option(metavar="COLUMN", help="The outcome.")],
@@ -157,7 +157,9 @@ def _effect(text: str | None) -> Effect | None:
 
 def _check_place(out: Path) -> None:
     if out.is_dir() or not out.absolute().parent.is_dir():
-        raise BadInput(f"{out}: there is no such folder" if not out.is_dir() else f"{out}: a folder")
+        raise BadInput(
+            f"{out}: there is no such folder" if not out.is_dir() else f"{out}: a folder"
+        )
 
 
 def _show(twin: Twin) -> None:

@@ -53,7 +53,7 @@ class Mechanism:
         return np.asarray(x @ self.coefficients)
 
     def probability(self, columns: Mapping[str, Array], rows: int, factor: float = 1.0) -> Array:
-        """Return the probability of a 1; `factor` multiplies the log odds' distance to the centre."""
+        """Return the probability of a 1; `factor` multiplies the log odds less their centre."""
         odds = self.centre + factor * (self.predictor(columns, rows) - self.centre)
         return np.asarray(1 / (1 + np.exp(-odds)))
 
@@ -67,7 +67,7 @@ class Mechanism:
         assert self.noise is not None
         value = self.predictor(columns, len(score)) + self.noise.normal_quantile(score)
         value = np.clip(value, self.low, self.high)
-        return np.rint(value) if self.whole else value
+        return np.asarray(np.rint(value) if self.whole else value)
 
     def mean(self, columns: Mapping[str, Array], rows: int) -> Array:
         """Return the expected value given columns (rounding and clipping aside)."""

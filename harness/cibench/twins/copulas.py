@@ -190,7 +190,7 @@ def _pair(u: Array, kinds: list[str]) -> float:
     if kinds == ["c", "c"]:
         from scipy.special import ndtri
 
-        return float(np.corrcoef(ndtri(u).T)[0, 1])
+        return float(np.asarray(np.corrcoef(ndtri(u).T))[0, 1])
     import pyvinecopulib as pv
 
     controls = pv.FitControlsBicop(family_set=[pv.BicopFamily.gaussian], num_threads=1)

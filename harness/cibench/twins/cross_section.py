@@ -4,7 +4,7 @@ The generated rows hold covariates, running variable and the residual. Scores q,
 independent of them, decide on treatment, others on the instrument. What dials do to them:
 
     confounding    residual' = sqrt(1 - c^2) residual + c sd q
-    sorting        rows less than `reach` below the cutoff, those with the highest residual, go above
+    sorting        rows less than `reach` short of the cutoff, highest residuals first, go beyond
     error          the analyst sees x + error sd(x) N(0, 1)
     policy         the outcome of all above the cutoff rises by policy sd
     overlap        log odds of treatment times 1 + overlap, about their mean
@@ -96,9 +96,7 @@ def sd_of(column: Array) -> float:
     return float(column.std()) or 1.0
 
 
-def _discontinuity(
-    twin: Twin, noise: Noise, effect: Effect, dials: Mapping[str, float]
-) -> Rows:
+def _discontinuity(twin: Twin, noise: Noise, effect: Effect, dials: Mapping[str, float]) -> Rows:
     design, sd, n = twin.design, twin.structure.sd, len(noise.u)
     latent = noise.units[design.running]
     residual = _confounded(noise, sd, dials)
@@ -121,7 +119,7 @@ def _discontinuity(
 
 def _confounded(noise: Noise, sd: float, dials: Mapping[str, float]) -> Array:
     share = dials.get("confounding", 0)
-    return np.sqrt(1 - share**2) * noise.residual + share * sd * noise.score
+    return np.asarray(np.sqrt(1 - share**2) * noise.residual + share * sd * noise.score)
 
 
 def _sorted(twin: Twin, x: Array, noise: Noise, dials: Mapping[str, float]) -> Array:

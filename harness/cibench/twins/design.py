@@ -21,7 +21,10 @@ ALLOWED = {
     "observables": {"treatment", "covariates"},
     "iv": {"treatment", "instrument", "covariates"},
 }
-EMPTY = ("", None, (), False)
+
+
+def _is_given(part: object) -> bool:
+    return part is not None and part is not False and part not in ("", ())
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Design:
         if self.kind not in DESIGNS:
             raise BadInput(f"--design: {unknown('design', self.kind, DESIGNS)}")
         for part in WANTED[self.kind]:
-            if part != "covariates" and getattr(self, part) in EMPTY:
+            if part != "covariates" and not _is_given(getattr(self, part)):
                 raise BadInput(f"--{part} is missing: a design of kind {self.kind} needs it")
         if self.kind == "did" and not (self.treatment or self.cohort):
             raise BadInput("--treatment or --cohort is missing: a did design needs one of them")
@@ -62,7 +65,7 @@ class Design:
         own = ALLOWED[self.kind] | {"kind", "outcome"}
         for part in fields(self):
             given = getattr(self, part.name)
-            if part.name not in own and given not in EMPTY and given != part.default:
+            if part.name not in own and _is_given(given) and given != part.default:
                 raise BadInput(f"--{part.name}: a design of kind {self.kind} has no such part")
         parts = [n for n in self.columns if n]
         twice = [n for n in parts if parts.count(n) > 1]

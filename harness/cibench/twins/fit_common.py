@@ -24,6 +24,7 @@ ZEROS = 0.01
 
 
 def features(seed: Seed, columns: Columns, form: str, order: int = 0) -> Features:
+    """Return features of the covariates; derived columns say nothing that their parts do not."""
     design = seed.design
     levels = {c.name: len(c.levels) for c in seed.known if c.kind == "category"}
     names = {d.name for d in seed.derived}
@@ -32,6 +33,7 @@ def features(seed: Seed, columns: Columns, form: str, order: int = 0) -> Feature
 
 
 def training_of(seed: Seed, columns: Columns, residuals: tuple[str, ...]) -> Training:
+    """Say of the columns to train on which are discrete and which are categories."""
     known = {c.name: c for c in seed.known}
     discrete = {n for n in columns if n not in residuals and (n not in known or known[n].discrete)}
     categories = {n for n in columns if n in known and known[n].kind == "category"}
@@ -42,6 +44,7 @@ def made_parts(
     seed: Seed, structure: Structure, mechanisms: dict[str, Mechanism], said: Given,
     panel: Panel | None,
 ) -> dict[str, Any]:  # fmt: skip
+    """Return the twin's parts that are no generator, by name."""
     told = {
         "rows": seed.rows, "where": Path(seed.where).name, "notes": list(seed.notes),
         "effect": structure.effect, "se": structure.se,
@@ -54,6 +57,7 @@ def made_parts(
 
 
 def outcome_of(seed: Seed, said: Given) -> Outcome:
+    """Return which values the outcome may take, from the user or from the seed's values."""
     y = seed.columns[seed.design.outcome]
     if said.bounds:
         return Outcome(*said.bounds)
@@ -66,5 +70,5 @@ def outcome_of(seed: Seed, said: Given) -> Outcome:
 
 
 def without(columns: Columns, names: tuple[str, ...]) -> Columns:
+    """Return the columns but those."""
     return {n: c for n, c in columns.items() if n not in names}
-

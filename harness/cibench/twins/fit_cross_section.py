@@ -26,9 +26,7 @@ EITHER = 0.02
 """From this share of rows on that contradict the cutoff the design is called fuzzy."""
 
 
-def fit_parts(
-    seed: Seed, said: Given, rng: np.random.Generator
-) -> tuple[dict[str, Any], Training]:
+def fit_parts(seed: Seed, said: Given, rng: np.random.Generator) -> tuple[dict[str, Any], Training]:
     """Return the twin's parts that are no generator, and what the generator trains on."""
     design = seed.design
     covariates = without(seed.columns, (design.outcome, design.treatment, design.instrument))
@@ -42,7 +40,9 @@ def fit_parts(
         columns[ABOVE] = _above(seed)
         shifter = columns[ABOVE]
         if design.fuzzy:
-            mechanisms["treatment"] = _mechanism(d, columns, _near(seed, covariates), (ABOVE,), said)
+            mechanisms["treatment"] = _mechanism(
+                d, columns, _near(seed, covariates), (ABOVE,), said
+            )
     elif design.kind == "iv":
         z = seed.columns[design.instrument]
         columns[design.instrument] = shifter = z

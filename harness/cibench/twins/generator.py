@@ -51,7 +51,6 @@ class Generator(Protocol):
         ...
 
 
-
 @dataclass(frozen=True)
 class Family:
     """Describe a family of generators: its module and class, what it uses, its words."""

@@ -108,7 +108,7 @@ class Smoothed:
     @cached_property
     def _edges(self) -> Array:
         v = self.values
-        return np.r_[v[0], (v[1:] + v[:-1]) / 2, v[-1]]
+        return np.asarray(np.r_[v[0], (v[1:] + v[:-1]) / 2, v[-1]])
 
     def at(self, rows: Array, rng: np.random.Generator) -> Array:
         """Return the column in these seed rows."""
@@ -118,7 +118,7 @@ class Smoothed:
             return np.asarray(self.values[rank])
         low, high = self._edges[rank], self._edges[rank + 1]
         tied = (low == self.values[rank]) | (high == self.values[rank])
-        return np.where(tied, self.values[rank], low + u * (high - low))
+        return np.asarray(np.where(tied, self.values[rank], low + u * (high - low)))
 
     def state(self) -> dict[str, Any]:
         """Return what a file keeps."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cibench.errors import BadInput
@@ -48,12 +48,12 @@ def write_sample(
     except OSError as error:
         raise BadInput(f"{out}: {error.strerror}") from error
     for target, truth in truths_of(twin, chosen).items():
-        error = f" (Monte Carlo error {truth.mcse:.2g})" if truth.mcse else ""
+        said = f" (Monte Carlo error {truth.mcse:.2g})" if truth.mcse else ""
         if target.horizon is None:
-            yield f"planted {target}: {truth.value:.6g}{error}"
+            yield f"planted {target}: {truth.value:.6g}{said}"
 
 
-def _ordered(twin: Twin, columns: dict[str, object]) -> list[str]:
+def _ordered(twin: Twin, columns: Mapping[str, object]) -> list[str]:
     """Return the outcome first, then the treatment, the rest of the design, covariates."""
     first = [n for n in twin.design.columns if n in columns]
     return [*first, *(n for n in columns if n not in first)]

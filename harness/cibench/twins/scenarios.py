@@ -25,7 +25,7 @@ import numpy as np
 from cibench import registry
 from cibench.design import Scenario, dial, parameter, scenario
 from cibench.errors import BadInput
-from cibench.model import Draw, Estimand, Target, Truth
+from cibench.model import Draw, Target, Truth
 from cibench.twins.asked import estimands_of, targets_of
 from cibench.twins.cross_section import Rows, reconstruct
 from cibench.twins.file import open_twin
@@ -34,7 +34,6 @@ from cibench.twins.panel import SINCE, rebuild_panel
 from cibench.twins.shown import roles_of, shown
 from cibench.twins.truth import truths_of
 from cibench.twins.twin import Effect, Twin
-
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -56,7 +56,9 @@ def read_frame(path: Path) -> pd.DataFrame:
         if twice:
             raise BadInput(f"{path}: two columns are called '{twice[0]}'")
         if "" in map(str.strip, header):
-            raise BadInput(f"{path}: column {list(map(str.strip, header)).index('') + 1} has no name")
+            raise BadInput(
+                f"{path}: column {list(map(str.strip, header)).index('') + 1} has no name"
+            )
         return pd.read_csv(path, encoding="utf-8-sig", index_col=False)
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from error
@@ -127,9 +129,7 @@ def _number(name: str, values: Array, indicator: str = "") -> Column:
     return Column(name, kind, low, high, (), indicator, distinct)  # type: ignore[arg-type]
 
 
-def _covariates(
-    frame: pd.DataFrame, design: Design, where: str, notes: list[str]
-) -> list[str]:
+def _covariates(frame: pd.DataFrame, design: Design, where: str, notes: list[str]) -> list[str]:
     """Return the covariates: those asked for, which must do, or whatever of the rest will do."""
     if design.covariates is not None:
         for name in design.covariates:
@@ -146,7 +146,7 @@ def _covariates(
     return chosen
 
 
-def _problem(series: pd.Series[object]) -> str:
+def _problem(series: pd.Series[Any]) -> str:
     """Say why a column cannot be a covariate, "" where it can."""
     seen = series.dropna()
     if seen.empty:
@@ -158,23 +158,25 @@ def _problem(series: pd.Series[object]) -> str:
     texts = seen.astype(str)
     if texts.str.match(DATE).all():
         return f"holds dates ({texts.iloc[0]}); turn them into numbers"
-    if seen.nunique() == len(seen):
+    return _too_many(seen.nunique(), len(seen))
+
+
+def _too_many(levels: int, rows: int) -> str:
+    if levels == rows:
         return "is an identifier: as many values as rows"
-    if seen.nunique() > MOST_LEVELS:
-        return f"holds {seen.nunique()} different texts; a category has at most {MOST_LEVELS}"
+    if levels > MOST_LEVELS:
+        return f"holds {levels} different texts; a category has at most {MOST_LEVELS}"
     return ""
 
 
-def _identifies(name: str, series: pd.Series[object]) -> str:
+def _identifies(name: str, series: pd.Series[Any]) -> str:
     """Say that a column of whole numbers identifies its rows; one that is named may stay."""
     if series.dtype.kind in "iu" and series.nunique() == len(series):
         return f"is an identifier: as many values as rows (to keep it: --covariates {name})"
     return ""
 
 
-def _add_covariate(
-    frame: pd.DataFrame, name: str, columns: Columns, known: list[Column]
-) -> None:
+def _add_covariate(frame: pd.DataFrame, name: str, columns: Columns, known: list[Column]) -> None:
     """Add a covariate as numbers, gaps filled with values of other rows, and its indicator."""
     series = frame[name]
     gone = series.isna().to_numpy()

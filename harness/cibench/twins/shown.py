@@ -94,5 +94,8 @@ def _targets(
             t: treated if t.horizon is None else treated & (since == t.horizon) for t in targets
         }
     if Target(Estimand.ATT) in targets and rows.target is not None:
-        return {Target(Estimand.ATE): np.ones(len(rows.target), bool), Target(Estimand.ATT): rows.target}
+        return {
+            Target(Estimand.ATE): np.ones(len(rows.target), bool),
+            Target(Estimand.ATT): rows.target,
+        }
     return rows.target

@@ -3,168 +3,70 @@
 Shares below the deciles of each number (shares of each level of a category or few-valued number),
 correlations of ranks of every pair, the density beside a cutoff. All are functions of means, so
 that a bootstrap of the seed's units is a matrix product; it gives each summary's standard error and
-the largest standardised discrepancy that 99 in 100 resamples of the seed itself stay within.
+the largest standardised discrepancy that 995 in 1,000 resamples of the seed itself stay within.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from cibench.model import Array
-from cibench.twins.columns import Column, Columns, mask
+from cibench.twins.columns import Columns, mask
+from cibench.twins.cross_section import ABOVE, rule
+from cibench.twins.definition import define
 from cibench.twins.generator import Training
-from cibench.twins.margins import Margin
+from cibench.twins.local_line import BANDWIDTH, local_jump
 from cibench.twins.seed import Seed
 from cibench.twins.twin import RESIDUAL, Twin
 
-RESAMPLES = 400
+RESAMPLES = 1000
 BLOCK = 50
-LEVEL = 0.99
-LEAST_SHARE = 0.02
-"""Levels that are rarer than this have no summary of their own."""
+LEVEL = 0.995
+"""Half of the audit's 1 % is for these, the other half for what the design demands."""
 
-BESIDE = 0.1
-"""The density at a cutoff compares windows that reach this share of s.d. to either side."""
-
-
-@dataclass(frozen=True, eq=False)
-class Definition:
-    """Say which summaries there are: thresholds of shares, scores that are correlated, windows."""
-
-    shares: list[tuple[str, str, float]]
-    scores: list[tuple[str, str, float]]
-    margins: Mapping[str, Margin]
-    window: tuple[str, float, float] | None
-
-    @property
-    def names(self) -> list[tuple[str, str]]:
-        """Return each summary's kind and what it is of."""
-        words = {"below": "share below", "is": "share of"}
-        found = [("margin", f"{c}: {words[how]} {at:g}") for c, how, at in self.shares]
-        found += [("dependence", f"{a} and {b}") for a, b in self._pair_names]
-        return found + ([("density", self.window[0])] if self.window else [])
-
-    @property
-    def pairs(self) -> list[tuple[int, int]]:
-        """Return the pairs of scores that are correlated: not two of the same column."""
-        numbered = combinations(range(len(self.scores)), 2)
-        return [(i, j) for i, j in numbered if self.scores[i][0] != self.scores[j][0]]
-
-    @property
-    def _pair_names(self) -> list[tuple[str, str]]:
-        def said(score: tuple[str, str, float]) -> str:
-            return f"{score[0]} = {score[2]:g}" if score[1] == "is" else score[0]
-
-        return [(said(self.scores[i]), said(self.scores[j])) for i, j in self.pairs]
-
-    def moments(self, columns: Columns) -> Array:
-        """Return rows by moments: the indicators, the scores, their squares and products."""
-        indicators = [_indicator(columns[c], how, at) for c, how, at in self.shares]
-        scores = [
-            _indicator(columns[c], how, at) if how == "is" else _score(columns[c], self.margins[c])
-            for c, how, at in self.scores
-        ]
-        products = [scores[i] * scores[j] for i, j in self.pairs]
-        windows = []
-        if self.window:
-            name, cutoff, h = self.window
-            x = columns[name]
-            windows = [((x >= cutoff) & (x < cutoff + h)), ((x < cutoff) & (x >= cutoff - h))]
-        every = [*indicators, *scores, *(s * s for s in scores), *products, *windows]
-        return np.column_stack(every).astype(float)
-
-    def statistics(self, means: Array) -> Array:
-        """Return the summaries from the moments' means, whatever stands before the last axis."""
-        a, k = len(self.shares), len(self.scores)
-        shares, mean = means[..., :a], means[..., a : a + k]
-        spread = np.maximum(means[..., a + k : a + 2 * k] - mean**2, 1e-12)
-        i, j = np.array(self.pairs, dtype=int).reshape(-1, 2).T
-        end = a + 2 * k + len(i)
-        cross = means[..., a + 2 * k : end] - mean[..., i] * mean[..., j]
-        parts = [shares, cross / np.sqrt(spread[..., i] * spread[..., j])]
-        if self.window:
-            above, below = means[..., end], means[..., end + 1]
-            parts.append(np.log((above + 1e-6) / (below + 1e-6))[..., None])
-        return np.concatenate(parts, axis=-1)
-
-    def state(self) -> dict[str, Any]:
-        """Return what a file keeps."""
-        margins = {n: m.state() for n, m in self.margins.items()}
-        return {
-            "shares": self.shares, "scores": self.scores, "margins": margins,
-            "window": self.window,
-        }  # fmt: skip
-
-    @classmethod
-    def load(cls, state: Mapping[str, Any]) -> Definition:
-        """Return the definition that a file kept."""
-        margins = {n: Margin.load(m) for n, m in state["margins"].items()}
-        shares, scores = ([tuple(s) for s in state[k]] for k in ("shares", "scores"))
-        return cls(shares, scores, margins, state["window"] and tuple(state["window"]))
+PROPENSITY = "probability of treatment"
+EVER = "ever treated"
 
 
-def _indicator(x: Array, how: str, at: float) -> Array:
-    return (x == at if how == "is" else x < at).astype(float)
-
-
-def _score(x: Array, margin: Margin) -> Array:
-    """Return mid-ranks among the seed's values, 1/2 where there is no value."""
-    right = np.searchsorted(margin.values, x, side="right")
-    left = np.searchsorted(margin.values, x, side="left")
-    return np.where(np.isnan(x), 0.5, (left + right) / (2 * len(margin.values)))
-
-
-def define(columns: Columns, known: tuple[Column, ...], twin: Twin) -> Definition:
-    """Choose the summaries of seed columns (NaN where a value is missing)."""
-    categories = {c.name for c in known if c.kind == "category"}
-    shares: list[tuple[str, str, float]] = []
-    scores: list[tuple[str, str, float]] = []
-    margins: dict[str, Margin] = {}
-    for name, column in columns.items():
-        seen = column[~np.isnan(column)]
-        values, counts = np.unique(seen, return_counts=True)
-        if len(values) < 2:
-            continue
-        common = values[counts >= LEAST_SHARE * len(column)]
-        few = len(values) <= 15
-        if few:
-            shares += [(name, "is", float(v)) for v in common[: max(1, len(common) - 1)]]
-        else:
-            deciles = np.unique(np.quantile(seen, np.arange(1, 10) / 10))
-            shares += [(name, "below", float(v)) for v in deciles]
-        if name in categories:
-            scores += [(name, "is", float(v)) for v in common[: max(1, len(common) - 1)]]
-        else:
-            scores.append((name, "rank", 0.0))
-            grid = np.quantile(seen, (np.arange(1000) + 0.5) / 1000, method="inverted_cdf")
-            margins[name] = Margin(np.sort(grid), np.zeros(0), discrete=False)
-    design = twin.design
-    window = None
-    if design.kind == "rd" and design.cutoff is not None:
-        x = columns[design.running]
-        window = design.running, design.cutoff, BESIDE * float(x.std())
-    return Definition(shares, scores, margins, window)
+def structural(twin: Twin, columns: Mapping[str, Array]) -> Array:
+    """Return each row's expected outcome without treatment."""
+    rows = len(columns[twin.design.outcome])
+    if twin.panel is None or twin.structure.formula:
+        return twin.structure.baseline(columns, rows)
+    panel = twin.panel
+    step = np.searchsorted(panel.times, columns[twin.design.time])
+    ever = columns[twin.treatment].reshape(-1, len(panel.times)).max(axis=1)
+    gap = panel.gap * np.repeat(ever, len(panel.times))
+    return np.asarray(panel.level[np.minimum(step, len(panel.times) - 1)] + gap)
 
 
 def unit_table(twin: Twin, columns: Mapping[str, Array], effect: Array | float) -> Columns:
-    """Return columns with a row for each unit; a panel's outcomes by period, effects taken out."""
+    """Return complete columns with a row for each unit, and what the design adds.
+
+    A panel's outcomes are residuals by period, its treatment whether a unit ever adopts; where
+    treatment depends on covariates its probability stands beside them.
+    """
     design = twin.design
     if twin.panel is None:
-        return dict(columns)
+        made = {n: c for n, c in columns.items() if n != ABOVE}
+        if design.kind == "observables":
+            rows = len(columns[design.outcome])
+            made[PROPENSITY] = twin.mechanisms["treatment"].mean(columns, rows)
+        return made
     periods = len(twin.panel.times)
-    left = columns[design.outcome] - effect * columns[twin.treatment]
+    left = columns[design.outcome] - structural(twin, columns) - effect * columns[twin.treatment]
     wide = {
         f"{design.outcome} {t:g}": left.reshape(-1, periods)[:, k]
         for k, t in enumerate(twin.panel.times)
     }
-    given = {n: columns[n].reshape(-1, periods)[:, 0] for n in design.covariates or ()}
+    parts = [c.name for c in twin.known if c.name in (design.covariates or ())]
+    parts += [c.indicator for c in twin.known if c.indicator]
+    given = {n: columns[n].reshape(-1, periods)[:, 0] for n in parts}
     ever = columns[twin.treatment].reshape(-1, periods).max(axis=1)
-    return {**given, **wide, "ever " + twin.treatment: ever}
+    return {**given, **wide, EVER: ever}
 
 
 def summarise(
@@ -172,7 +74,9 @@ def summarise(
 ) -> dict[str, Any]:
     """Return the seed's summaries, their errors and the simultaneous critical value."""
     columns = mask(_seed_table(twin, seed, training), seed.known)
-    definition = define(columns, seed.known, twin)
+    design = twin.design
+    columns = {n: c for n, c in columns.items() if n not in (design.unit, design.time)}
+    definition = define(columns, seed.known, design)
     moments = definition.moments(columns)
     n = len(moments)
     value = definition.statistics(moments.mean(axis=0))
@@ -185,25 +89,33 @@ def summarise(
     return {
         "definition": definition.state(), "value": value, "se": se,
         "critical": float(np.quantile(largest, LEVEL)), "units": n,
+        "jumps": _jump_errors(twin, seed),
     }  # fmt: skip
+
+
+def _jump_errors(twin: Twin, seed: Seed) -> dict[str, float]:
+    """Return how far off each covariate's jump at the cutoff is in the seed, by chance."""
+    design = twin.design
+    if design.kind != "rd" or design.cutoff is None:
+        return {}
+    x = seed.columns[design.running]
+    h = BANDWIDTH * float(x.std())
+    return {
+        name: local_jump(seed.columns[name], x, design.cutoff, h)[1]
+        for name in design.covariates or ()
+    }
 
 
 def _seed_table(twin: Twin, seed: Seed, training: Training) -> Columns:
     """Return the seed with a row for each unit, its treatment column in place."""
     if twin.panel is None:
-        from cibench.twins.cross_section import rule
-
         columns = dict(seed.columns)
         if twin.treatment not in columns:
             columns[twin.treatment] = rule(twin, columns[twin.design.running])
-        return columns
+        return unit_table(twin, columns, 0.0)
     names = [n for n in training.columns if n.startswith(RESIDUAL)]
-    return _seed_panel(twin, training, names)
-
-
-def _seed_panel(twin: Twin, training: Training, names: list[str]) -> Columns:
-    """Return covariates and untreated outcomes by period, from the residuals trained on."""
-    assert twin.panel is not None
-    outcome = twin.design.outcome
     kept = {n: c for n, c in training.columns.items() if n not in names}
-    return {**kept, **{f"{outcome} {n.removeprefix(RESIDUAL)}": training.columns[n] for n in names}}
+    outcome = twin.design.outcome
+    wide = {f"{outcome} {n.removeprefix(RESIDUAL)}": training.columns[n] for n in names}
+    ever = np.asarray(twin.seed["ever"], dtype=float)
+    return {**kept, **wide, EVER: ever}

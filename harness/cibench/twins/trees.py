@@ -49,8 +49,9 @@ class Tree:
         donors = np.argsort(leaf, kind="stable")
         nodes = np.arange(tree.node_count)
         start, stop = (np.searchsorted(leaf[donors], nodes, side) for side in ("left", "right"))
-        parts = (tree.children_left, tree.children_right, tree.feature, tree.threshold)
-        return cls(*(np.array(part) for part in parts), donors, start, stop)
+        left, right = np.array(tree.children_left), np.array(tree.children_right)
+        feature, threshold = np.array(tree.feature), np.array(tree.threshold)
+        return cls(left, right, feature, threshold, donors, start, stop)
 
     def leaves(self, x: Array) -> Array:
         """Return the leaf that each row falls into; thresholds are those of 32-bit numbers."""
@@ -89,16 +90,12 @@ class Trees:
         """Grow the trees, numbers before categories, whose codes have no order to split by."""
         categories = training.categories
         names = sorted(training.given, key=lambda n: n in categories)
-        kept = {
-            n: Smoothed.of(training.columns[n], discrete=n in training.discrete) for n in names
-        }
+        kept = {n: Smoothed.of(training.columns[n], discrete=n in training.discrete) for n in names}
         trees = {}
         for place, name in enumerate(names[1:], 1):
             x = stacked(training.columns, tuple(names[:place]))
             seed = int(rng.integers(2**31))
-            trees[name] = Tree.grow(
-                x, training.columns[name], seed, categorical=name in categories
-            )
+            trees[name] = Tree.grow(x, training.columns[name], seed, categorical=name in categories)
         return cls(kept, trees, training.rows, Residuals.of(training))
 
     def sample(self, n: int, rng: np.random.Generator) -> Columns:

@@ -35,10 +35,7 @@ def truths_of(twin: Twin, effect: Effect) -> dict[Target, Truth]:
     rows = rebuild(twin, noise, effect, {})
     every = np.ones(UNITS, dtype=bool)
     masks = {Estimand.ATE: every, Estimand.COEFFICIENT: every}
-    return {
-        t: _mean(rows.effects, masks[t.estimand] if t.estimand in masks else rows.target)
-        for t in targets
-    }
+    return {t: _mean(rows.effects, masks.get(t.estimand, rows.target)) for t in targets}
 
 
 def _mean(effects: Array, mask: Array | None) -> Truth:
