@@ -20,7 +20,7 @@ from cibench.twins.structure import least_squares
 from cibench.twins.summaries import structural
 from cibench.twins.twin import Twin
 
-PLACEBOS = (0.3, 0.7)
+PLACEBOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Placebo cutoffs are these quantiles of the running variable on either side of the real one."""
 
 EARLIEST = -5

@@ -26,12 +26,17 @@ FEW = 15
 
 @dataclass(frozen=True, eq=False)
 class Definition:
-    """Say which summaries there are: thresholds of shares, scores that are correlated, windows."""
+    """Say which summaries there are: thresholds of shares, scores that are correlated, windows.
+
+    `apart` are two columns whose dependence is none of the seed's: a twin unties the outcome from
+    the choice of treatment.
+    """
 
     shares: list[tuple[str, str, float]]
     scores: list[tuple[str, str, float]]
     margins: Mapping[str, Margin]
     window: tuple[str, float, float] | None
+    apart: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[tuple[str, str]]:
@@ -44,8 +49,13 @@ class Definition:
     @property
     def pairs(self) -> list[tuple[int, int]]:
         """Return the pairs of scores that are correlated: not two of the same column."""
-        numbered = combinations(range(len(self.scores)), 2)
-        return [(i, j) for i, j in numbered if self.scores[i][0] != self.scores[j][0]]
+        numbered = combinations([score[0] for score in self.scores], 2)
+        places = combinations(range(len(self.scores)), 2)
+        return [
+            place
+            for place, (a, b) in zip(places, numbered, strict=True)
+            if a != b and {a, b} != set(self.apart)
+        ]
 
     @property
     def _pair_names(self) -> list[tuple[str, str]]:
@@ -89,7 +99,7 @@ class Definition:
         margins = {n: m.state() for n, m in self.margins.items()}
         return {
             "shares": self.shares, "scores": self.scores, "margins": margins,
-            "window": self.window,
+            "window": self.window, "apart": self.apart,
         }  # fmt: skip
 
     @classmethod
@@ -97,7 +107,13 @@ class Definition:
         """Return the definition that a file kept."""
         margins = {n: Margin.load(m) for n, m in state["margins"].items()}
         shares, scores = ([tuple(s) for s in state[k]] for k in ("shares", "scores"))
-        return cls(shares, scores, margins, state["window"] and tuple(state["window"]))
+        return cls(
+            shares,
+            scores,
+            margins,
+            state["window"] and tuple(state["window"]),
+            tuple(state["apart"]),
+        )
 
 
 def _indicator(x: Array, how: str, at: float) -> Array:
@@ -139,4 +155,6 @@ def define(columns: Columns, known: tuple[Column, ...], design: Design) -> Defin
     if design.kind == "rd" and design.cutoff is not None:
         x = columns[design.running]
         window = design.running, design.cutoff, BESIDE * float(x.std())
-    return Definition(shares, scores, margins, window)
+    chosen = design.fuzzy or design.kind in ("observables", "iv")
+    apart = (design.outcome, design.treatment) if chosen else ()
+    return Definition(shares, scores, margins, window, apart)

@@ -13,7 +13,7 @@ from cibench.twins.assignment import logistic
 from cibench.twins.columns import Columns
 from cibench.twins.features import Features
 from cibench.twins.seed import Seed
-from cibench.twins.structure import FOLDS, least_squares
+from cibench.twins.structure import FOLDS
 from cibench.twins.twin import Panel
 
 LEAST_UNITS = 20
@@ -153,14 +153,17 @@ def _part(grid: Grid, rows: Array) -> Grid:
 
 
 def _levels(grid: Grid) -> tuple[Array, Array]:
-    """Return two-way effects of periods and units from the untreated cells."""
-    units, periods = grid.y.shape
-    i, t = np.nonzero(grid.d == 0)
-    x = np.zeros((len(i), units + periods))
-    x[np.arange(len(i)), i] = x[np.arange(len(i)), units + t] = 1
-    beta = least_squares(x, grid.y[i, t])
-    shift = beta[:units].mean()
-    return beta[units:] + shift, beta[:units] - shift
+    """Return two-way effects of periods and units from the untreated cells.
+
+    The units' are partialled out, so that there are as many equations as periods.
+    """
+    seen = (grid.d == 0).astype(float)
+    count = seen.sum(axis=1, keepdims=True)
+    mean = (grid.y * seen).sum(axis=1, keepdims=True) / count
+    matrix = np.diag(seen.sum(axis=0)) - seen.T @ (seen / count)
+    level, *_ = np.linalg.lstsq(matrix, (seen * (grid.y - mean)).sum(axis=0), rcond=1e-10)
+    unit = ((grid.y - level) * seen).sum(axis=1) / count[:, 0]
+    return level + unit.mean(), unit - unit.mean()
 
 
 def _common(grid: Grid) -> tuple[Array, float, Array]:

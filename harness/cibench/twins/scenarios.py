@@ -62,7 +62,7 @@ class TwinScenario(Scenario):
 
     def truth(self) -> dict[Target, Truth]:
         """Return the planted effect, or its simulated average over the estimand's rows."""
-        return truths_of(self.twin, self.effect)
+        return truths_of(self.twin, self.effect, float(getattr(self, "overlap", 0.0)))
 
     def rows(self, n: int, rng: np.random.Generator) -> Rows:
         """Draw n units with everything that lies behind them."""
@@ -133,7 +133,7 @@ class ObservablesTwin(TwinScenario):
     )  # fmt: skip
     overlap: float = dial(
         default=0, grid=(0.5, 1.0, 2.0), within=(-1, 10), breaks="overlap",
-        unit="share by which the log odds of treatment lie further apart", truth="moves",
+        unit="share by which the log odds of treatment lie further apart",
     )  # fmt: skip
 
 

@@ -21,8 +21,11 @@ NEAREST = 20_000
 
 
 @lru_cache(maxsize=64)
-def truths_of(twin: Twin, effect: Effect) -> dict[Target, Truth]:
-    """Return the truth of every target of a twin's scenario at the dials' defaults."""
+def truths_of(twin: Twin, effect: Effect, overlap: float = 0.0) -> dict[Target, Truth]:
+    """Return the truth of every target of a twin's scenario.
+
+    Of the dials only `overlap` moves who is treated, and so the ATT of a formula.
+    """
     targets = targets_of(twin)
     if isinstance(effect, float) and twin.outcome.free:
         return {t: Truth(effect) for t in targets}
@@ -32,7 +35,7 @@ def truths_of(twin: Twin, effect: Effect) -> dict[Target, Truth]:
     noise = Noise.draw(twin, UNITS, rng)
     if twin.design.kind == "rd":
         return {targets[0]: _at_cutoff(twin, effect, noise)}
-    rows = rebuild(twin, noise, effect, {})
+    rows = rebuild(twin, noise, effect, {"overlap": overlap})
     every = np.ones(UNITS, dtype=bool)
     masks = {Estimand.ATE: every, Estimand.COEFFICIENT: every}
     return {t: _mean(rows.effects, masks.get(t.estimand, rows.target)) for t in targets}
