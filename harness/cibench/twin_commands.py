@@ -63,7 +63,13 @@ def fit(  # noqa: PLR0913, PLR0917 - a design has that many parts
     structure: Annotated[
         str, typer.Option(help="A TOML file with the outcome function, or: estimate.")
     ] = "estimate",
-    generator: Annotated[str, typer.Option(help="vine, gaussian, resampling, trees.")] = "vine",
+    generator: Annotated[
+        str,
+        typer.Option(
+            help="vine, gaussian, resampling, trees; with the extra sdv (licence BUSL-1.1) "
+            "sdv-gaussian, sdv-ctgan, sdv-tvae."
+        ),
+    ] = "vine",
     seed: Annotated[int, typer.Option(help="Of folds, ties and the generator's search.")] = 0,
 ) -> None:
     """Fit a twin to a CSV file: residualise, train, keep what reconstruction needs."""

@@ -20,8 +20,11 @@ from cibench.twins.structure import least_squares
 from cibench.twins.summaries import structural
 from cibench.twins.twin import Twin
 
-PLACEBOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-"""Placebo cutoffs are these quantiles of the running variable on either side of the real one."""
+PLACEBOS = tuple(k / 20 for k in range(1, 20))
+"""Placebo cutoffs are these quantiles of the running variable on either side of the real one.
+
+They stand close together: a line on either side soon loses a jump that is not quite at its point.
+"""
 
 EARLIEST = -5
 JUMP = 0.1

@@ -53,7 +53,10 @@ class Generator(Protocol):
 
 @dataclass(frozen=True)
 class Family:
-    """Describe a family of generators: its module and class, what it uses, its words."""
+    """Describe a family of generators: its module and class, what it uses, its words.
+
+    `resamples` says that its file holds rows or values of the seed.
+    """
 
     module: str
     maker: str
@@ -78,6 +81,16 @@ FAMILIES: Mapping[str, Family] = {
     "trees": Family(
         "trees", "Trees", ("sklearn",), "one regression tree after the other",
         resamples=True,
+    ),
+    "sdv-gaussian": Family(
+        "sdv", "Synthesizer", ("sdv",), "SDV's GaussianCopulaSynthesizer (BUSL-1.1)",
+        resamples=True, extra="sdv",
+    ),
+    "sdv-ctgan": Family(
+        "sdv", "Ctgan", ("sdv",), "SDV's CTGANSynthesizer (BUSL-1.1)", resamples=True, extra="sdv",
+    ),
+    "sdv-tvae": Family(
+        "sdv", "Tvae", ("sdv",), "SDV's TVAESynthesizer (BUSL-1.1)", resamples=True, extra="sdv",
     ),
 }  # fmt: skip
 
