@@ -1,4 +1,4 @@
-"""The command line's part for data twins: `cibench twin fit`, `sample`, `audit`, `show`."""
+"""The command line's part for data twins: `cibench twin fit`, `sample`, `audit` and more."""
 
 from __future__ import annotations
 
@@ -141,17 +141,38 @@ def audit(
     from cibench.twins.audit import audit_twin
     from cibench.twins.audit_report import write_report
     from cibench.twins.file import open_twin
+    from cibench.twins.honest import worth
 
     report = out or twin.with_suffix(".html")
     _check_place(report)
     opened = open_twin(twin)
     found = audit_twin(opened, data)
-    for line in found.lines:
+    told = None if data else worth(opened)
+    for line in (*found.lines, *(told.lines if told else ())):
         typer.echo(line)
-    write_report(opened, found, report)
+    write_report(opened, found, report, told)
     typer.echo(f"report: {report.resolve()}")
     if not found.passed:
         raise typer.Exit(FAILED)
+
+
+@twins.command()
+def example(
+    name: Annotated[str | None, typer.Argument(help="One of them [list them].")] = None,
+    out: Annotated[Path | None, typer.Option(help="The CSV file [NAME.csv].")] = None,
+) -> None:
+    """Write the seed data of an example and say how a twin is fitted to them."""
+    from cibench.twins.examples import EXAMPLES, write_example
+
+    if name is None:
+        for key, one in EXAMPLES.items():
+            typer.echo(f"{key:14} {one.about}")
+        return
+    place = out or Path(f"{name}.csv")
+    _check_place(place)
+    options = write_example(name, place)
+    typer.echo(f"{EXAMPLES[name].about}: {place}")
+    typer.echo(f"  cibench twin fit {place} {options} --out {place.with_suffix('.twin')}")
 
 
 def _effect(text: str | None) -> Effect | None:

@@ -50,6 +50,7 @@ def test_the_effect_is_that_of_did2s(seeds):
             cluster="unit",
         )  # fmt: skip
     assert found.effect == pytest.approx(float(other.coef()["d"]), abs=1e-6)
+    assert found.se == pytest.approx(float(other.se()["d"]), rel=1e-4)
 
 
 def test_trends_are_parallel_in_a_twin_and_the_effect_is_the_planted_one(twin_of):

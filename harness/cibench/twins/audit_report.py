@@ -15,6 +15,7 @@ from cibench.files import write_atomically
 from cibench.model import Array
 from cibench.twins.audit import Audit, Check
 from cibench.twins.definition import Definition
+from cibench.twins.honest import Worth
 from cibench.twins.twin import Twin
 
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
@@ -42,15 +43,15 @@ def score(found: Audit, kind: str) -> float:
     return 1 - float(np.mean(gaps)) / (2 if kind == "dependence" else 1)
 
 
-def write_report(twin: Twin, found: Audit, path: Path) -> None:
+def write_report(twin: Twin, found: Audit, path: Path, told: Worth | None = None) -> None:
     """Write the report; raises BadInput where the place cannot be written."""
-    parts = [_head(twin, found), _rules(found), _scores(found)]
+    parts = [_head(twin, found), _worth(twin, told), _rules(found), _scores(found)]
     for kind, title in KINDS.items():
         checks = [c for c in found.checks if c.kind == kind]
         if checks:
             parts.append(_table(title, checks))
     pictures = [_margins(twin, found), _dependence(twin, found)]
-    parts[2:2] = [f"<p><img alt='{alt}' src='{src}'></p>" for alt, src in pictures]
+    parts[3:3] = [f"<p><img alt='{alt}' src='{src}'></p>" for alt, src in pictures]
     body = "\n".join(parts)
     page = (
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>Audit of {twin.name}</title>"
@@ -74,6 +75,18 @@ def _head(twin: Twin, found: Audit) -> str:
         f"{say(twin.structure.name)}; planted effect {found.effect:.6g}; seed "
         f"{say(told['where'])}, {told['rows']} rows.</p><p>The outcome function {f}. Twins are "
         f"test benches, not evidence.</p><ul>{lines}</ul>"
+    )
+
+
+def _worth(twin: Twin, told: Worth | None) -> str:
+    """Say what intervals from enlarged data are worth, where the outcome function is estimated."""
+    if told is None:
+        return ""
+    lines = "".join(f"<p>{html.escape(line)}.</p>" for line in told.lines)
+    return (
+        f"<h2>What enlarged data say of the world: what {twin.seed['rows']} rows say</h2>{lines}"
+        "<p>Each trial draws a seed of the real size from the twin, estimates the effect, plants "
+        "the estimate into enlarged data and forms the interval there.</p>"
     )
 
 

@@ -137,7 +137,7 @@ def residualise(grid: Grid, features: Features, rng: np.random.Generator) -> Res
     cohorts, place = np.unique(grid.cohort, return_inverse=True)
     coefficients = logistic(features.matrix(grid.covariates, units), place)
     panel = Panel(grid.times, cohorts, level, gap, _classes(coefficients), effects)
-    return Residualised(panel, residuals, *_att(grid))
+    return Residualised(panel, residuals, *att(grid))
 
 
 def _classes(coefficients: Array) -> Array:
@@ -158,12 +158,20 @@ def _levels(grid: Grid) -> tuple[Array, Array]:
     The units' are partialled out, so that there are as many equations as periods.
     """
     seen = (grid.d == 0).astype(float)
-    count = seen.sum(axis=1, keepdims=True)
-    mean = (grid.y * seen).sum(axis=1, keepdims=True) / count
-    matrix = np.diag(seen.sum(axis=0)) - seen.T @ (seen / count)
-    level, *_ = np.linalg.lstsq(matrix, (seen * (grid.y - mean)).sum(axis=0), rcond=1e-10)
-    unit = ((grid.y - level) * seen).sum(axis=1) / count[:, 0]
+    within = seen * (grid.y - _unit_mean(grid.y, seen))
+    level, *_ = np.linalg.lstsq(_normal(seen), within.sum(axis=0), rcond=1e-10)
+    unit = _unit_mean(grid.y - level, seen)[:, 0]
     return level + unit.mean(), unit - unit.mean()
+
+
+def _unit_mean(values: Array, seen: Array) -> Array:
+    return np.asarray((values * seen).sum(axis=1, keepdims=True) / seen.sum(axis=1, keepdims=True))
+
+
+def _normal(seen: Array) -> Array:
+    """Return the normal equations of the periods' levels, the units' partialled out."""
+    share = seen / seen.sum(axis=1, keepdims=True)
+    return np.asarray(np.diag(seen.sum(axis=0)) - seen.T @ share)
 
 
 def _common(grid: Grid) -> tuple[Array, float, Array]:
@@ -191,11 +199,23 @@ def _left(grid: Grid, level: Array, gap: float, effects: Array) -> Array:
     return np.asarray(grid.y - level - gap * (grid.cohort > 0)[:, None] - felt)
 
 
-def _att(grid: Grid) -> tuple[float, float]:
-    """Return the mean effect on treated cells and its error, over units (Borusyak and others)."""
+def att(grid: Grid) -> tuple[float, float]:
+    """Return the mean effect on treated cells and its standard error, clustered by unit.
+
+    The estimate is linear in the outcome; a unit's score holds its own treated cells, its own
+    level's error and what it adds to the errors of the periods' levels (Borusyak, Jaravel and
+    Spiess 2024, section 4.3, effects by time since adoption in the residuals).
+    """
     level, unit = _levels(grid)
-    beyond = (grid.y - level - unit[:, None]) * grid.d
-    treated = grid.d.sum()
+    beyond, treated = (grid.y - level - unit[:, None]) * grid.d, grid.d.sum()
+    effects, since = _by_time(grid, level, unit), grid.since
+    felt = np.where(since >= 0, effects[np.clip(since, 0, len(effects) - 1)], 0)
+    left, seen = grid.y - level - unit[:, None] - felt, (grid.d == 0).astype(float)
+    count = grid.d.sum(axis=1, keepdims=True)
+    slope = (count / seen.sum(axis=1, keepdims=True) * seen - grid.d).sum(axis=0) / treated
+    weight, *_ = np.linalg.lstsq(_normal(seen), slope, rcond=1e-10)
+    mean = _unit_mean(left, seen)
     value = float(beyond.sum() / treated)
-    per_unit = beyond.sum(axis=1) - value * grid.d.sum(axis=1)
-    return value, float(np.sqrt(np.sum(per_unit**2)) / treated)
+    own = (beyond - value * grid.d - count * mean * grid.d / np.maximum(count, 1)) / treated
+    score = own.sum(axis=1) + (weight * seen * (left - mean)).sum(axis=1)
+    return value, float(np.sqrt(np.sum(score**2)))

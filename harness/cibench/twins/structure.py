@@ -97,10 +97,10 @@ def given(
             residuals,
         )
     ones = np.ones((rows, 1))
-    slope, se = _slope(left, d, shifter, ones)
-    residuals = left - slope * d
+    found, se = slope(left, d, shifter, ones)
+    residuals = left - found * d
     residuals = residuals - residuals.mean()
-    return Fitted(Structure(formula, effect=slope, se=se, sd=float(residuals.std())), residuals)
+    return Fitted(Structure(formula, effect=found, se=se, sd=float(residuals.std())), residuals)
 
 
 def estimate(
@@ -117,13 +117,13 @@ def estimate(
     residuals = np.empty(rows)
     for k in range(FOLDS):
         inside, outside = fold != k, fold == k
-        beta, slope = _two_stages(y[inside], d[inside], shifter[inside], matrix[inside])
-        residuals[outside] = y[outside] - matrix[outside] @ beta - slope * d[outside]
-    beta, slope = _two_stages(y, d, shifter, matrix)
-    _, se = _slope(y, d, shifter, matrix)
+        beta, found = _two_stages(y[inside], d[inside], shifter[inside], matrix[inside])
+        residuals[outside] = y[outside] - matrix[outside] @ beta - found * d[outside]
+    beta, found = _two_stages(y, d, shifter, matrix)
+    _, se = slope(y, d, shifter, matrix)
     residuals = residuals - residuals.mean()
     structure = Structure(
-        features=candidates[best], coefficients=beta, effect=slope, se=se,
+        features=candidates[best], coefficients=beta, effect=found, se=se,
         sd=float(residuals.std()),
     )  # fmt: skip
     return Fitted(structure, residuals)
@@ -147,17 +147,17 @@ def _loss(y: Array, x: Array, fold: Array) -> float:
 
 def _two_stages(y: Array, d: Array, shifter: Array, x: Array) -> tuple[Array, float]:
     """Return the coefficients of x and of the treatment, shifted from outside."""
-    slope, _ = _slope(y, d, shifter, x)
-    return least_squares(x, y - slope * d), slope
+    found, _ = slope(y, d, shifter, x)
+    return least_squares(x, y - found * d), found
 
 
-def _slope(y: Array, d: Array, shifter: Array, x: Array) -> tuple[float, float]:
+def slope(y: Array, d: Array, shifter: Array, x: Array) -> tuple[float, float]:
     """Return the treatment's coefficient and its standard error (HC1); x is partialled out."""
     parts = np.column_stack([y, d, shifter])
     y_, d_, z_ = (parts - x @ least_squares(x, parts)).T
     cross = float(z_ @ d_)
-    slope = float(z_ @ y_) / cross
-    error = y_ - slope * d_
+    value = float(z_ @ y_) / cross
+    error = y_ - value * d_
     degrees = len(y) - x.shape[1] - 1
     se = np.sqrt(np.sum((z_ * error) ** 2) * len(y) / degrees) / abs(cross)
-    return slope, float(se)
+    return value, float(se)
