@@ -157,6 +157,34 @@ def audit(
 
 
 @twins.command()
+def ranks(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder with twins.")],
+) -> None:
+    """Rank estimators by generator, and say whether the order survives leaving one out."""
+    from cibench.runs import load
+    from cibench.screen import console, table
+    from cibench.twins.ranking import ranking
+
+    loaded = load(run)
+    found = ranking(loaded.scores, loaded.catalogue)
+    rows = [
+        {
+            "estimator": name,
+            **{o.over[0]: f"{o.value[i]:.3f} ({o.se[i]:.3f})" for o in found.alone},
+            "all": f"{found.all.value[i]:.3f} ({found.all.se[i]:.3f})",
+        }
+        for i, name in sorted(enumerate(found.estimators), key=lambda p: found.all.value[p[0]])
+    ]
+    console().print(table(rows, "RMSE, as a multiple of the best on the same twins"))
+    for left, one, other in found.undecided:
+        typer.echo(f"without {left} nothing separates {one} and {other}")
+    for left, one, other in found.reversals:
+        typer.echo(f"without {left} {one} and {other} change places")
+    verdict = "does not survive" if found.reversals else "survives"
+    typer.echo(f"the ranking {verdict} leaving any one generator out")
+
+
+@twins.command()
 def example(
     name: Annotated[str | None, typer.Argument(help="One of them [list them].")] = None,
     out: Annotated[Path | None, typer.Option(help="The CSV file [NAME.csv].")] = None,
