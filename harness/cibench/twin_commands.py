@@ -120,10 +120,13 @@ def sample(
 
 @twins.command()
 def show(twin: File) -> None:
-    """Show what a twin is made of."""
-    from cibench.twins.file import open_twin
+    """Show what a twin is made of, and its dials as a scenario."""
+    from cibench.listing import print_one
+    from cibench.twins.scenarios import register_twin
 
-    _show(open_twin(twin))
+    made = register_twin(twin)
+    print_one(made.name)
+    _show(made.twin)
 
 
 @twins.command()

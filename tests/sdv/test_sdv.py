@@ -12,7 +12,7 @@ from cibench.twins.design import Design
 from cibench.twins.file import open_twin, save_twin
 from cibench.twins.fit import fit_twin
 from cibench.twins.generator import Training, maker
-from cibench.twins.sample import default_effect
+from cibench.twins.scenarios import default_effect
 from cibench.twins.seed import seed_of
 
 pytestmark = [

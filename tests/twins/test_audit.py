@@ -8,8 +8,13 @@ from cibench.cli import main
 from cibench.twins.audit import audit_columns, audit_twin
 from cibench.twins.columns import mask
 from cibench.twins.file import save_twin
+from cibench.twins.fit import fit_twin
 from cibench.twins.generator import Training, maker
-from cibench.twins.sample import default_effect, draw_rows
+from cibench.twins.given import Given
+from cibench.twins.sample import draw_rows
+from cibench.twins.scenarios import default_effect
+from cibench.twins.seed import seed_of
+from cibench.twins.truth import truths_of
 
 FAMILIES = ("vine", "gaussian", "resampling", "trees")
 ROWS = 20_000
@@ -19,6 +24,17 @@ ROWS = 20_000
 @pytest.mark.parametrize("name", ["rd", "fuzzy", "observables", "iv", "did"])
 def test_every_generator_passes(twin_of, name, family):
     found = audit_twin(twin_of(name, family))
+    assert found.passed, "\n".join(found.lines)
+
+
+def test_a_known_structure_with_a_schedule_of_effects_passes(seeds):
+    make, design = seeds["rd"]
+    said = Given(outcome="3000 + 400*(x - 5) + 20*(x - 5)**2", effect="300*x")
+    twin = fit_twin(seed_of(make(), design), "vine", said)
+    assert default_effect(twin) == "300*x"
+    ((_, truth),) = truths_of(twin, "300*x").items()
+    assert truth == (1500.0, 0.0)
+    found = audit_twin(twin)
     assert found.passed, "\n".join(found.lines)
 
 

@@ -16,14 +16,17 @@ from statistics import NormalDist
 import numpy as np
 
 from cibench.errors import BadInput
+from cibench.model import Array
 from cibench.seeds import stream
 from cibench.twins.audit_design import design_checks
 from cibench.twins.audit_rules import Rule, coded, rules_of
 from cibench.twins.columns import Columns, mask
 from cibench.twins.definition import Definition
-from cibench.twins.sample import default_effect, draw_rows
+from cibench.twins.panel import SINCE
+from cibench.twins.sample import draw_rows
+from cibench.twins.scenarios import default_effect
 from cibench.twins.summaries import unit_table
-from cibench.twins.twin import Twin
+from cibench.twins.twin import Effect, Twin, planted
 
 ROWS = 20_000
 ERROR = 0.005
@@ -63,7 +66,7 @@ class Audit:
     rules: list[Rule]
     checks: list[Check]
     columns: Columns
-    effect: float
+    effect: Effect
     what: str
 
     @property
@@ -97,21 +100,34 @@ def audit_twin(twin: Twin, data: Path | None = None) -> Audit:
     return audit_columns(twin, rows.columns, effect, f"{twin.name}, {twin.family}")
 
 
-def audit_columns(twin: Twin, columns: Columns, effect: float, what: str = "rows") -> Audit:
+def audit_columns(twin: Twin, columns: Columns, effect: Effect, what: str = "rows") -> Audit:
     """Audit complete columns of numbers, indicators of missing values among them."""
     rules = rules_of(twin, mask(columns, twin.known))
     if any(r.violations == r.rows and r.name.startswith("every unit") for r in rules):
         return Audit(rules, [], columns, effect, what)
-    found = design_checks(twin, columns, effect)
+    felt = felt_in(twin, columns, effect)
+    found = design_checks(twin, columns, felt)
     critical = NormalDist().inv_cdf(1 - ERROR / (2 * len(found)))
     checks = [Check(f.kind, f.name, f.discrepancy, f.margin, f.se, critical) for f in found]
-    return Audit(rules, [*checks, *_likeness(twin, columns, effect)], columns, effect, what)
+    return Audit(rules, [*checks, *_likeness(twin, columns, felt)], columns, effect, what)
 
 
-def _likeness(twin: Twin, columns: Columns, effect: float) -> list[Check]:
+def felt_in(twin: Twin, columns: Columns, effect: Effect) -> Array:
+    """Return what the treatment adds to each row's outcome."""
+    d = columns[twin.treatment]
+    if twin.panel is None:
+        return planted(effect, columns, len(d)) * d
+    periods = len(twin.panel.times)
+    wide = d.reshape(-1, periods)
+    first = np.where(wide.any(axis=1), np.argmax(wide, axis=1), 0)
+    since = (np.arange(periods) - first[:, None]).ravel()
+    return planted(effect, {**columns, SINCE: since}, len(d)) * d
+
+
+def _likeness(twin: Twin, columns: Columns, felt: Array) -> list[Check]:
     told = twin.summaries
     definition = Definition.load(told["definition"])
-    table = mask(unit_table(twin, columns, effect), twin.known)
+    table = mask(unit_table(twin, columns, felt), twin.known)
     value = definition.statistics(definition.moments(table).mean(axis=0))
     rows = zip(definition.names, value - told["value"], told["se"], strict=True)
     return [

@@ -44,19 +44,19 @@ class Found(NamedTuple):
     margin: float
 
 
-def design_checks(twin: Twin, columns: Columns, effect: float) -> list[Found]:
-    """Run the checks of a twin's design on complete columns with that effect planted."""
-    left = columns[twin.design.outcome] - structural(twin, columns)
+def design_checks(twin: Twin, columns: Columns, felt: Array) -> list[Found]:
+    """Run the checks of a twin's design on complete columns; `felt` is what was planted."""
+    left = columns[twin.design.outcome] - structural(twin, columns) - felt
     if twin.panel is not None:
-        return _panel(twin, columns, left, effect)
+        return _panel(twin, columns, left)
     if twin.design.kind == "rd":
-        return _discontinuity(twin, columns, left, effect)
+        return _discontinuity(twin, columns, left)
     if twin.design.kind == "iv":
-        return _instrument(twin, columns, left, effect)
-    return _observables(twin, columns, left, effect)
+        return _instrument(twin, columns, left)
+    return _observables(twin, columns, left)
 
 
-def _discontinuity(twin: Twin, columns: Columns, left: Array, effect: float) -> list[Found]:
+def _discontinuity(twin: Twin, columns: Columns, left: Array) -> list[Found]:
     design, d = twin.design, columns[twin.treatment]
     x, c, margin = columns[design.running], design.cutoff or 0.0, JUMP * twin.structure.sd
     h, sign = BANDWIDTH * sd_of(x), 1 if design.side == "above" else -1
@@ -66,14 +66,14 @@ def _discontinuity(twin: Twin, columns: Columns, left: Array, effect: float) -> 
         p = [_at_cutoff(twin, columns, x, c, side) for side in (0.0, 1.0)]
         jump, se = local_jump(d, x, c, h)
         found.append(Found("take-up", "jump at the cutoff", sign * jump - (p[1] - p[0]), se, SHARE))
-    jump, se = local_jump(left - effect * d, x, c, h)
+    jump, se = local_jump(left, x, c, h)
     found.append(
         Found("effect", "jump at the cutoff less the planted one", sign * jump, se, margin)
     )
     for side in (0.0, 1.0):
         for q in PLACEBOS:
             at, here = float(np.quantile(x[inside == side], q)), inside == side
-            jump, se = local_jump((left - effect * d)[here], x[here], at, h)
+            jump, se = local_jump(left[here], x[here], at, h)
             found.append(Found("placebo", f"jump at {at:.4g}", jump, se, margin))
     for name in design.covariates or ():
         z = columns[name]
@@ -91,25 +91,25 @@ def _at_cutoff(twin: Twin, columns: Columns, x: Array, c: float, side: float) ->
     return float(twin.mechanisms["treatment"].probability(at, n).mean())
 
 
-def _observables(twin: Twin, columns: Columns, left: Array, effect: float) -> list[Found]:
+def _observables(twin: Twin, columns: Columns, left: Array) -> list[Found]:
     d = columns[twin.treatment]
     p = twin.mechanisms["treatment"].mean(columns, len(d))
     value, se = _ratio((d - p) * left, (d - p) * d)
     margin = JUMP * twin.structure.sd
-    found = [Found("effect", "estimate less the planted one", value - effect, se, margin)]
+    found = [Found("effect", "estimate less the planted one", value, se, margin)]
     found += _calibration(d, p, "treatment")
-    return [*found, _tie(left - effect * d, d - p, "treatment")]
+    return [*found, _tie(left, d - p, "treatment")]
 
 
-def _instrument(twin: Twin, columns: Columns, left: Array, effect: float) -> list[Found]:
+def _instrument(twin: Twin, columns: Columns, left: Array) -> list[Found]:
     d, z = columns[twin.treatment], columns[twin.design.instrument]
     e = twin.mechanisms["instrument"].mean(columns, len(z))
     value, se = _ratio((z - e) * left, (z - e) * d)
     margin = JUMP * twin.structure.sd / sd_of(d)
-    found = [Found("effect", "estimate less the planted one", value - effect, se, margin)]
+    found = [Found("effect", "estimate less the planted one", value, se, margin)]
     found += _calibration(z, e, "instrument")
-    found.append(_tie(left - effect * d, z - e, "instrument"))
-    return [*found, _tie(left - effect * d, d - least_fit(d, z, e), "treatment")]
+    found.append(_tie(left, z - e, "instrument"))
+    return [*found, _tie(left, d - least_fit(d, z, e), "treatment")]
 
 
 def least_fit(d: Array, z: Array, e: Array) -> Array:
@@ -142,7 +142,7 @@ def _tie(residual: Array, noise: Array, name: str) -> Found:
     return Found("residual", f"correlation with {name}", float(product.mean()), se, SHARE)
 
 
-def _panel(twin: Twin, columns: Columns, left: Array, effect: float) -> list[Found]:
+def _panel(twin: Twin, columns: Columns, left: Array) -> list[Found]:
     assert twin.panel is not None
     periods = len(twin.panel.times)
     r, d = left.reshape(-1, periods), columns[twin.treatment].reshape(-1, periods)
@@ -152,7 +152,7 @@ def _panel(twin: Twin, columns: Columns, left: Array, effect: float) -> list[Fou
     margin = JUMP * twin.structure.sd
     gain = (r * d).sum(axis=1) / d.sum(axis=1) - (r * (1 - d)).sum(axis=1) / (1 - d).sum(axis=1)
     never = left.reshape(-1, periods)[~columns[twin.treatment].reshape(-1, periods).any(axis=1)]
-    found = [_mean("effect", "treated periods less earlier ones", gain - effect, margin)]
+    found = [_mean("effect", "treated periods less earlier ones", gain, margin)]
     last = np.take_along_axis(r, first[:, None] - 1, axis=1)[:, 0]
     for k in range(EARLIEST, -1):
         seen = (since == k).any(axis=1)

@@ -72,7 +72,7 @@ def _head(twin: Twin, found: Audit) -> str:
     )  # fmt: skip
     return (
         f"<h1>Audit: {verdict}</h1><p>{say(found.what)}; {twin.design.kind}; structure "
-        f"{say(twin.structure.name)}; planted effect {found.effect:.6g}; seed "
+        f"{say(twin.structure.name)}; planted effect {say(str(found.effect))}; seed "
         f"{say(told['where'])}, {told['rows']} rows.</p><p>The outcome function {f}. Twins are "
         f"test benches, not evidence.</p><ul>{lines}</ul>"
     )

@@ -11,7 +11,7 @@ from cibench.seeds import stream
 from cibench.twins.columns import MISSING
 from cibench.twins.cross_section import Rows, reconstruct
 from cibench.twins.panel import rebuild_panel
-from cibench.twins.scenarios import check_effect
+from cibench.twins.scenarios import check_effect, default_effect
 from cibench.twins.truth import truths_of
 from cibench.twins.twin import Effect, Twin
 
@@ -22,11 +22,6 @@ def draw_rows(twin: Twin, rows: int, effect: Effect, seed: int) -> Rows:
     if twin.panel is None:
         return reconstruct(twin, rows, rng, effect, {})
     return rebuild_panel(twin, -(-rows // len(twin.panel.times)), rng, effect, {})
-
-
-def default_effect(twin: Twin) -> float:
-    """Return the effect that is planted where none is asked for: the seed's."""
-    return round(float(twin.seed["effect"]), 6)
 
 
 def write_sample(

@@ -189,6 +189,14 @@ def base_of(twin: Twin) -> tuple[type[TwinScenario], tuple[str, ...]]:
     return ObservablesTwin, ()
 
 
+def default_effect(twin: Twin) -> Effect:
+    """Return the effect that is planted where none is asked for: the seed's, or the user's."""
+    formula = twin.structure.effect_formula
+    if formula and twin.design.kind != "iv" and Formula(formula).names:
+        return formula
+    return round(float(twin.seed["effect"]), 6)
+
+
 def register_twin(path: str | Path) -> type[TwinScenario]:
     """Open a twin's file and put its scenario on the shelf under its digest; raises BadInput."""
     made = _scenario_of(open_twin(Path(path)))
@@ -199,7 +207,6 @@ def register_twin(path: str | Path) -> type[TwinScenario]:
 @lru_cache(maxsize=8)
 def _scenario_of(twin: Twin) -> type[TwinScenario]:
     (base, violates), estimands = base_of(twin), estimands_of(twin)
-    default = round(float(twin.seed["effect"]), 6)
     words = f"{base.__doc__} Fitted to {twin.seed['rows']} rows of {twin.seed['where']}."
     made = type(
         f"Twin_{twin.digest}", (base,),
@@ -207,7 +214,7 @@ def _scenario_of(twin: Twin) -> type[TwinScenario]:
             "__doc__": f"{words}\n\nf {twin.structure.name}; generator {twin.family}.",
             "__module__": __name__, "__qualname__": f"Twin_{twin.digest}",
             "__annotations__": {"effect": Effect},
-            "effect": parameter(default, unit="units of the outcome; a number or a formula"),
+            "effect": parameter(default_effect(twin), unit="outcome units; or a formula"),
             "twin": twin, "roles": roles_of(twin), "violates": violates,
             "estimand": estimands if len(estimands) > 1 else estimands[0],
         },

@@ -43,7 +43,7 @@ def structural(twin: Twin, columns: Mapping[str, Array]) -> Array:
     return np.asarray(panel.level[np.minimum(step, len(panel.times) - 1)] + gap)
 
 
-def unit_table(twin: Twin, columns: Mapping[str, Array], effect: Array | float) -> Columns:
+def unit_table(twin: Twin, columns: Mapping[str, Array], felt: Array) -> Columns:
     """Return complete columns with a row for each unit, and what the design adds.
 
     A panel's outcomes are residuals by period, its treatment whether a unit ever adopts; where
@@ -57,7 +57,7 @@ def unit_table(twin: Twin, columns: Mapping[str, Array], effect: Array | float) 
             made[PROPENSITY] = twin.mechanisms["treatment"].mean(columns, rows)
         return made
     periods = len(twin.panel.times)
-    left = columns[design.outcome] - structural(twin, columns) - effect * columns[twin.treatment]
+    left = columns[design.outcome] - structural(twin, columns) - felt
     wide = {
         f"{design.outcome} {t:g}": left.reshape(-1, periods)[:, k]
         for k, t in enumerate(twin.panel.times)
@@ -112,7 +112,7 @@ def _seed_table(twin: Twin, seed: Seed, training: Training) -> Columns:
         columns = dict(seed.columns)
         if twin.treatment not in columns:
             columns[twin.treatment] = rule(twin, columns[twin.design.running])
-        return unit_table(twin, columns, 0.0)
+        return unit_table(twin, columns, np.zeros(seed.rows))
     names = [n for n in training.columns if n.startswith(RESIDUAL)]
     kept = {n: c for n, c in training.columns.items() if n not in names}
     outcome = twin.design.outcome
