@@ -42,6 +42,14 @@ def pandas2(session: nox.Session) -> None:
 
 
 @nox.session
+def sdv(session: nox.Session) -> None:
+    """Run the tests of the extra `sdv`, which brings torch and pandas 2."""
+    session.install("torch", *CONSTRAINTS)
+    session.install("-e", ".[sdv]", "pytest", "pandas<3")
+    session.run("pytest", "tests/sdv", "-m", "sdv", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and formatting."""
     install(session, "ruff")

@@ -1,4 +1,4 @@
-"""The command line: `cibench run`, `status`, `replay`, `plan`, `check`, `list`, `show` and more."""
+"""The command line: `cibench run`, `status`, `replay`, `plan`, `check`, `twin`, `list` and more."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cibench import lesson_commands
+from cibench import lesson_commands, twin_commands
 from cibench.addresses import LOCAL, is_url, parse
 from cibench.errors import BadInput
 from cibench.gate import commands, regress_command
@@ -32,6 +32,7 @@ app = typer.Typer(
 app.add_typer(commands.baselines, name="baseline")
 app.command()(commands.check)
 app.command()(regress_command.regress)
+app.add_typer(twin_commands.twins, name="twin")
 
 UNSCORED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 

@@ -105,9 +105,15 @@ def _note_if_broken(module: str) -> None:
 def load_plugin(plugin: str) -> None:
     """Import a plug-in, a module's name or the path of a .py file; again where the file changed.
 
-    Raises BadInput with the plug-in's own complaint.
+    The path of a .twin file registers the data twin as a scenario. Raises BadInput with the
+    plug-in's own complaint.
     """
     load_built_in()
+    if plugin.endswith(".twin"):
+        from cibench.twins.scenarios import register_twin
+
+        register_twin(plugin)
+        return
     try:
         if not plugin.endswith(".py"):
             importlib.import_module(plugin)

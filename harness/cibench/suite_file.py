@@ -15,6 +15,7 @@ from cibench.files import canonical
 from cibench.suite import NO_REFITS, Cell, Entrant, Refits, Refusal, Suite, merge
 from cibench.suite_scoring import SCORING_KEYS, check_scoring, read_precision
 from cibench.table import Table
+from cibench.twins.in_suite import with_twins
 
 SUITE_KEYS = (
     "name", "seed", "replicates", "level", "plugins", "timeout", "memory", "published", "refits",
@@ -30,7 +31,9 @@ def parse(spec: Mapping[str, Any], where: str, folder: Path) -> Suite:
     """Build the suite; raises BadInput naming the file, the key and the near miss."""
     table = Table(spec, where)
     table.check_keys(SUITE_KEYS)
+    table, twins = with_twins(table, folder)
     plugins = [_absolute(p, folder) for p in table.strings("plugins", [])]
+    plugins = list(dict.fromkeys([*plugins, *twins]))
     for plugin in plugins:
         try:
             registry.load_plugin(plugin)
@@ -64,7 +67,7 @@ def parse(spec: Mapping[str, Any], where: str, folder: Path) -> Suite:
         cells=merge(cells),
         refusals=tuple(dict.fromkeys(refusals)),
         refits=_refits(table),
-        spec={**spec, **paths},
+        spec={**table.content, **paths},
     )
     _check_expectations(suite, where)
     return suite
@@ -127,7 +130,8 @@ def _is_name(name: str) -> bool:
 
 
 def _absolute(plugin: str, folder: Path) -> str:
-    return str((folder / plugin).resolve()) if plugin.endswith(".py") else plugin
+    is_file = plugin.endswith((".py", ".twin"))
+    return str((folder / plugin).resolve()) if is_file else plugin
 
 
 def _expand(table: Table, cells: list[Cell], refusals: list[Refusal]) -> None:

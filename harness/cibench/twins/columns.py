@@ -1,0 +1,121 @@
+"""What a twin knows of each column: its type, range, levels and missing values, and its rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+
+from cibench.model import Array
+from cibench.twins.formula import Formula, quoted
+
+Kind = Literal["continuous", "integer", "category"]
+Columns = dict[str, Array]
+MISSING = "missing: "
+"""What the name of a column's indicator of missing values begins with."""
+
+ATOMS = 15
+"""Up to so many distinct values a number is drawn as a discrete one."""
+
+INTEGER_ATOMS = 30
+EXACT = 1e-9
+"""Identities hold to this share of the columns' size: decimals in a file are not binary."""
+
+LARGEST_SUM = 4
+
+
+@dataclass(frozen=True)
+class Column:
+    """Describe a column: its kind, range, levels (a category's) and who says where it is missing.
+
+    `indicator` names the column that is 1 where this one is missing, "" where it never is; columns
+    that are always missing together share one.
+    """
+
+    name: str
+    kind: Kind
+    low: float
+    high: float
+    levels: tuple[str, ...] = ()
+    indicator: str = ""
+    distinct: int = 0
+
+    @property
+    def discrete(self) -> bool:
+        """Say whether it is drawn from the values that it has, and from no others."""
+        few = ATOMS if self.kind == "continuous" else INTEGER_ATOMS
+        return self.kind == "category" or self.distinct <= few
+
+
+@dataclass(frozen=True)
+class Derived:
+    """Describe a column that is a sum or product of others in every row."""
+
+    name: str
+    formula: str
+
+
+def find_identities(columns: Columns, protected: tuple[str, ...] = ()) -> tuple[Derived, ...]:
+    """Return the columns that are sums or products of others in every row.
+
+    `columns` hold numbers without gaps; those in `protected` are never derived. A part is never a
+    column that is derived itself, so that the order does not matter.
+    """
+    varying = {n: c for n, c in columns.items() if np.ptp(c) > 0}
+    found: dict[str, Derived] = {}
+    for name in varying:
+        if name in protected:
+            continue
+        others = [o for o in varying if o != name and o not in found]
+        used = {p for d in found.values() for p in Formula(d.formula).names}
+        formula = None if name in used else _identity(varying, name, others)
+        if formula:
+            found[name] = Derived(name, formula)
+    return tuple(found.values())
+
+
+def _identity(columns: Columns, name: str, others: list[str]) -> str | None:
+    whole = columns[name]
+    for pair in combinations(others, 2):
+        if _same(whole, columns[pair[0]] * columns[pair[1]]):
+            return " * ".join(map(quoted, pair))
+    for size in range(2, LARGEST_SUM + 1):
+        for parts in combinations(others, size):
+            if _same(whole, sum((columns[p] for p in parts), np.zeros(len(whole)))):
+                return " + ".join(map(quoted, parts))
+    return None
+
+
+def _same(one: Array, other: Array) -> bool:
+    scale = max(float(np.abs(one).max()), float(np.abs(other).max()))
+    if abs(one[0] - other[0]) > EXACT * scale:  # the first row rules out nearly all
+        return False
+    return bool(np.all(np.abs(one - other) <= EXACT * scale))
+
+
+def derive(columns: Columns, derived: tuple[Derived, ...], rows: int) -> Columns:
+    """Return the columns with the derived ones in place."""
+    made = {d.name: Formula(d.formula)(columns, rows) for d in derived}
+    return {**columns, **made}
+
+
+def round_off(columns: Columns, known: tuple[Column, ...]) -> Columns:
+    """Return the columns within their ranges, integers and categories whole."""
+    made = dict(columns)
+    for column in known:
+        if column.name in made:
+            value = np.clip(made[column.name], column.low, column.high)
+            made[column.name] = value if column.kind == "continuous" else np.rint(value)
+    return made
+
+
+def mask(columns: Columns, known: tuple[Column, ...]) -> Columns:
+    """Return the columns with NaN where their indicators say that they are missing."""
+    made = {n: c for n, c in columns.items() if not n.startswith(MISSING)}
+    for column in known:
+        if column.indicator and column.name in made:
+            gone = columns[column.indicator] == 1
+            made[column.name] = np.where(gone, np.nan, made[column.name])
+    return made

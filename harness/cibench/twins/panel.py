@@ -1,0 +1,99 @@
+"""Panels: two periods or staggered adoption, residualised and reconstructed unit by unit.
+
+    Y_it = level_t + gap 1[unit i ever adopts] + residual_it + effect_it D_it,   D_it = 1[t >= g_i]
+
+The period levels come from untreated cells alone (two-way least squares on them, as in imputation
+estimators), the effects from what the treated cells have beyond that, by time since adoption. A
+unit's residuals, one for each period, are trained together, so that their serial dependence stays.
+The cohort g_i is drawn from its law given covariates and knows nothing of the residuals: trends are
+parallel in the twin, whatever they were in the seed. What dials do to it:
+
+    trend          units that ever adopt drift by trend sd a period
+    anticipation   they feel that share of their effect in the period before adoption
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from cibench.model import Array
+from cibench.twins.columns import Columns
+from cibench.twins.cross_section import Rows
+from cibench.twins.formula import Formula
+from cibench.twins.twin import RESIDUAL, Effect, Twin, planted
+
+SINCE = "since"
+"""What formulas call the time since adoption: 0 in the period of adoption."""
+
+COHORT = "cohort"
+"""What the column of adoption periods is called where the seed data have none."""
+
+
+def residual_name(time: float) -> str:
+    """Return the name of a period's residual."""
+    return f"{RESIDUAL}{time:g}"
+
+
+def rebuild_panel(
+    twin: Twin, n: int, rng: np.random.Generator, effect: Effect, dials: Mapping[str, float]
+) -> Rows:
+    """Draw n units over all periods, rows sorted by unit and time."""
+    panel = twin.panel
+    assert panel is not None
+    units, u = twin.units(n, rng), rng.random(n)
+    noise = rng.random((n, len(panel.times)))
+    residual = np.column_stack([units.pop(residual_name(t)) for t in panel.times])
+    p = cohort_shares(twin, units, n)
+    place = (np.cumsum(p, axis=1)[:, :-1] < u[:, None]).sum(axis=1)
+    cohort = panel.cohorts[place]
+    return _cells(twin, units, residual, cohort, noise, effect, dials)
+
+
+def cohort_shares(twin: Twin, units: Columns, n: int) -> Array:
+    """Return each unit's probabilities of the cohorts, given its covariates."""
+    assert twin.panel is not None
+    features = twin.mechanisms["cohort"].features
+    odds = features.matrix(units, n) @ twin.panel.coefficients.T
+    odds = np.exp(odds - odds.max(axis=1, keepdims=True))
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+
+
+def _cells(
+    twin: Twin, units: Columns, residual: Array, cohort: Array, noise: Array, effect: Effect,
+    dials: Mapping[str, float],
+) -> Rows:  # fmt: skip
+    panel, design, sd = twin.panel, twin.design, twin.structure.sd
+    assert panel is not None
+    n, periods = residual.shape
+    unit, step = np.indices((n, periods))
+    time, ever = panel.times[step], np.broadcast_to(cohort[:, None] > 0, (n, periods))
+    since = np.where(ever, step - np.searchsorted(panel.times, cohort)[:, None], -1000)
+    d = (since >= 0).astype(float)
+    columns = {n_: np.repeat(c, periods) for n_, c in units.items()}
+    columns |= {design.unit: unit.ravel() + 1.0, design.time: time.ravel(), SINCE: since.ravel()}
+    rows = n * periods
+    if twin.structure.formula:
+        level = Formula(twin.structure.formula)(columns, rows)
+    else:
+        level = (panel.level[step] + panel.gap * ever).ravel()
+    drift = dials.get("trend", 0) * sd * (step * ever).ravel()
+    base = level + residual.ravel() + drift
+    effects = planted(effect, columns, rows)
+    early = dials.get("anticipation", 0) * (since.ravel() == -1)
+    felt = effects * (d.ravel() + early)
+    baseline = base
+    if not twin.outcome.free:
+        baseline = twin.outcome.realise(base, noise.ravel())
+        felt = twin.outcome.realise(base + felt, noise.ravel()) - baseline
+        treated = twin.outcome.realise(base + effects, noise.ravel()) - baseline
+        effects = np.where(d.ravel() == 1, felt, treated)
+    shown = {n_: c for n_, c in columns.items() if n_ != SINCE}
+    shown |= {twin.treatment: d.ravel(), design.outcome: baseline + felt}
+    shown[design.cohort or COHORT] = np.repeat(cohort, periods)
+    counted = (d == 1) & (time < (np.inf if np.any(panel.cohorts == 0) else panel.cohorts.max()))
+    return Rows(
+        shown, baseline, effects, residual.ravel(), {}, counted.ravel(), felt, early != 0,
+        latent={SINCE: since.ravel()},
+    )  # fmt: skip

@@ -1,0 +1,54 @@
+"""Rows of a twin as a CSV file, in the seed's columns and types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from cibench.errors import BadInput
+from cibench.files import write_atomically
+from cibench.seeds import stream
+from cibench.twins.columns import MISSING
+from cibench.twins.cross_section import Rows, reconstruct
+from cibench.twins.panel import rebuild_panel
+from cibench.twins.scenarios import check_effect, default_effect
+from cibench.twins.truth import truths_of
+from cibench.twins.twin import Effect, Twin
+
+
+def draw_rows(twin: Twin, rows: int, effect: Effect, seed: int) -> Rows:
+    """Draw at least so many rows (whole units of a panel) from an address of the twin's content."""
+    rng = stream("twin-sample", twin.digest, rows, seed)
+    if twin.panel is None:
+        return reconstruct(twin, rows, rng, effect, {})
+    return rebuild_panel(twin, -(-rows // len(twin.panel.times)), rng, effect, {})
+
+
+def write_sample(
+    twin: Twin, rows: int, effect: Effect | None, seed: int, out: Path
+) -> Iterator[str]:
+    """Write rows as CSV and yield what was planted; raises BadInput for an effect or a place."""
+    import pandas as pd
+
+    chosen = default_effect(twin) if effect is None else effect
+    try:
+        check_effect(twin, chosen)
+    except ValueError as error:
+        raise BadInput(f"--{error}") from error
+    drawn = draw_rows(twin, rows, chosen, seed)
+    columns = {n: c for n, c in drawn.columns.items() if not n.startswith(MISSING)}
+    frame = pd.DataFrame({n: twin.table(drawn.columns)[n] for n in _ordered(twin, columns)})
+    try:
+        write_atomically(out, lambda p: frame.to_csv(p, index=False))
+    except OSError as error:
+        raise BadInput(f"{out}: {error.strerror}") from error
+    for target, truth in truths_of(twin, chosen).items():
+        said = f" (Monte Carlo error {truth.mcse:.2g})" if truth.mcse else ""
+        if target.horizon is None:
+            yield f"planted {target}: {truth.value:.6g}{said}"
+
+
+def _ordered(twin: Twin, columns: Mapping[str, object]) -> list[str]:
+    """Return the outcome first, then the treatment, the rest of the design, covariates."""
+    first = [n for n in twin.design.columns if n in columns]
+    return [*first, *(n for n in columns if n not in first)]

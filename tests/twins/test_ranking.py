@@ -1,0 +1,43 @@
+"""A ranking by generators: what stands, what is undecided, what is reversed."""
+
+import pandas as pd
+import pytest
+
+from cibench import Suite
+from cibench.errors import BadInput
+from cibench.twins.ranking import ranking
+
+
+def made(values, error=0.01):
+    rows = [
+        {"scenario": f"twin/rd-{family}", "dial": None, "estimator": name, "rmse": rmse,
+         "rmse_mcse": error}
+        for family, scores in values.items() for name, rmse in scores.items()
+    ]  # fmt: skip
+    told = {f"twin/rd-{f}": {"doc": f"Fitted.\n\nf estimated; generator {f}."} for f in values}
+    return ranking(pd.DataFrame(rows), {"scenarios": told})
+
+
+def test_an_order_that_every_generator_agrees_on_survives():
+    found = made({f: {"a": 1.0, "b": 1.2} for f in ("vine", "gaussian", "trees")})
+    assert found.reversals == []
+    assert found.undecided == []
+    assert found.all.value.tolist() == pytest.approx([1.0, 1.2])
+    assert found.all.se.tolist() == pytest.approx([0.01 / 3**0.5] * 2)
+
+
+def test_an_order_that_rests_on_one_generator_does_not():
+    values = {f: {"a": 1.1, "b": 1.0} for f in ("vine", "gaussian")}
+    found = made({**values, "trees": {"a": 1.0, "b": 2.0}})
+    assert found.reversals == [("trees", "a", "b")]
+
+
+def test_two_generators_are_too_few():
+    with pytest.raises(BadInput, match="3 generators or more"):
+        made({f: {"a": 1.0, "b": 1.2} for f in ("vine", "gaussian")})
+
+
+def test_the_suite_reads_and_holds_every_generator(shelves):
+    suite = Suite.find("twins")
+    assert len(suite.scenarios) == 4
+    assert len(suite.cells[0].entrants) == 5
