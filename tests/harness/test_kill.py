@@ -86,7 +86,7 @@ def killed(folder: Path, out: Path, kills: int, seed: int) -> tuple[Counter[str]
 
     A run that is done before it was killed so often, as on a fast machine, is extended. Returns how
     many kills there were of each kind, all processes that were ever seen and how many replicates it
-    took. After each kill the rows that can be read hold no twins.
+    took. After each kill of the driver the rows that can be read hold no twins.
     """
     rng = np.random.default_rng(seed)
     count: Counter[str] = Counter()
@@ -101,7 +101,8 @@ def killed(folder: Path, out: Path, kills: int, seed: int) -> tuple[Counter[str]
                 time.sleep(0.1)  # most kills hit a run at work, some one that sets out
             time.sleep(rng.uniform(0, 1))
             count.update(_kill_one(process, rng, seen))
-            _no_twins(out)
+            if process.poll() is not None:  # a driver that lives may replace a shard that is read
+                _no_twins(out)
         if (code := process.wait()) == 0:
             if count.total() == kills:
                 return count, seen, replicates
