@@ -185,6 +185,14 @@ def test_the_slider_moves_and_the_page_says_the_runs_numbers(browser, line):
 
 
 @pytest.mark.browser
+def test_ticks_are_round_numbers_and_zero_is_zero(browser, line):
+    tab, _ = opened(browser, line[2] / "line.html")
+    assert tab.evaluate("ticks([-0.22, 0.02], 5)") == [-0.2, -0.15, -0.1, -0.05, 0]
+    assert tab.evaluate("ticks([-4.6, 5.4], 5)") == [-4, -2, 0, 2, 4]
+    tab.close()
+
+
+@pytest.mark.browser
 def test_data_sets_are_leafed_through_and_revealed(browser, line):
     _, frames, folder = line
     tab, heard = opened(browser, folder / "line.html")

@@ -168,11 +168,9 @@ def _model(lesson: Lesson, frames: Frames, ui: Interface) -> dict[str, Any]:
         for i, frame in enumerate(frames["frames"])
     ]  # fmt: skip
     marks = {"option": "window", "distance": "mark"}.get(lesson.slider.moves, "")
-    x_name = (
-        lesson.picture.get("x", "") or lesson.scenario_at(settings[0]).assigned_roles().treatment
-    )
     return {
-        "settings": list(settings), "plain": [plain(s) for s in settings], "x_name": x_name,
+        "settings": list(settings), "plain": [plain(s) for s in settings],
+        "x_name": drawn["across"],
         "methods": [words.labels[name] for name in lesson.estimators], "level": frames["level"],
         "colours": list(COLOURS), "edges": frames["edges"], "frames": made, "kind": drawn["kind"],
         "axes": drawn["axes"], "words": ui.words, "diagnostic": words.test,

@@ -45,11 +45,14 @@ def pictures(lesson: Lesson, frames: Mapping[str, Any]) -> dict[str, Any]:
     every = [picture for row in drawn for picture in row]
     axes = {axis: _range([p[axis] for p in every if axis in p]) for axis in ("x", "y", "d")}
     kind = every[0]["kind"] if every else "scatter"
+    across = every[0].get("across", "") if every else ""
     for one in every:
         del one["kind"]
+        one.pop("across", None)
         if kind == "panel":
             del one["y"]  # the lines hold it
-    return {"kind": kind, "axes": axes, "frames": [[_short(p) for p in row] for row in drawn]}
+    shown = [[_short(p) for p in row] for row in drawn]
+    return {"kind": kind, "across": across, "axes": axes, "frames": shown}
 
 
 def _one(lesson: Lesson, setting: float, shown: Mapping[str, Any]) -> Picture:
@@ -151,10 +154,14 @@ def _scatter(drawn: Draw, roles: Roles, wishes: Mapping[str, Any]) -> Picture:
     columns, treatment = drawn.columns, drawn.columns[roles.treatment]
     binary = np.unique(treatment).size <= 2
     first = roles.covariates[0] if binary and roles.covariates else roles.treatment
-    x, y = columns[wishes.get("x", first)], columns[wishes.get("y", roles.outcome)]
+    across = wishes.get("x", first)
+    x, y = columns[across], columns[wishes.get("y", roles.outcome)]
     rows = np.arange(x.size)[:: max(1, x.size // POINTS)]
     by = columns[wishes["by"]] if "by" in wishes else treatment if binary else np.zeros(x.size)
-    return {"x": x[rows].tolist(), "y": y[rows].tolist(), "by": (by[rows] > 0).astype(int).tolist()}
+    return {
+        "across": across, "x": x[rows].tolist(), "y": y[rows].tolist(),
+        "by": (by[rows] > 0).astype(int).tolist(),
+    }  # fmt: skip
 
 
 def _range(parts: list[list[float]]) -> list[float]:
