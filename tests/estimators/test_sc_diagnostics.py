@@ -1,6 +1,7 @@
 """The pre-fit diagnostic: it sees what no weights can reach and holds its size elsewhere."""
 
 import numpy as np
+import pytest
 from cibench.estimators import _donors, pysyncon
 
 from cibench import Problem, find_estimator, find_scenario
@@ -29,6 +30,7 @@ def test_the_statistic_is_the_misfit_over_the_placebos_median():
     assert given.passed == (given.p_value > 0.05)
 
 
+@pytest.mark.slow
 def test_what_lies_far_outside_the_hull_is_seen():
     assert not any(passes(k, outside=8.0)[1].passed for k in range(3))
     assert np.mean([passes(k, interactive=0.0)[1].passed for k in range(6)]) > 0.6

@@ -59,6 +59,7 @@ def test_differences_are_the_four_averages():
     assert given.se == pytest.approx(exact, rel=4 / np.sqrt(400))
 
 
+@pytest.mark.slow
 def test_the_published_ordering_shows():
     errors = {name: [] for name in ("sc/sdid", "pysyncon/sc", "sc/did")}
     for replicate in range(40):
