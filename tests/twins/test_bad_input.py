@@ -52,6 +52,20 @@ def test_treatment_that_contradicts_the_cutoff_is_counted():
     assert "--side below" in complaint(table)
 
 
+def test_a_column_that_repeats_the_rule_is_the_treatment_and_no_covariate():
+    table = frame().assign(again=lambda t: 7 - 2 * t["d"])
+    seed = seed_of(table, Design("rd", "y", running="x", cutoff=5.0))
+    assert seed.design.treatment == "d" and seed.design.covariates == ("w",)
+    assert seed.notes == (
+        "column 'd' tells who is treated, 1[x >= 5]: it is taken for the treatment",
+        "column 'again' is left out: it tells who is treated, 1[x >= 5]",
+    )
+    asked = Design("rd", "y", running="x", cutoff=5.0, covariates=("d",))
+    assert complaint(frame(), asked) == (
+        "data.csv: column 'd' tells who is treated, 1[x >= 5]: it can be no covariate"
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

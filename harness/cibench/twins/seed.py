@@ -90,12 +90,49 @@ def seed_of(frame: pd.DataFrame, design: Design, where: str = "seed data") -> Se
         notes.append(f"{lost} rows without {' or '.join(design.given)} are left out")
     if len(whole) < LEAST_ROWS:
         raise BadInput(f"{where}: {len(whole)} rows are too few: a twin needs {LEAST_ROWS}")
+    whole, design = _rule(whole, design, where, notes)
     columns, known = _parts(whole, design, where)
     chosen = _covariates(whole, design, where, notes)
     for name in chosen:
         _add_covariate(whole, name, columns, known)
     design = replace(design, covariates=tuple(chosen))
     return _with_identities(Seed(where, design, columns, tuple(known)), notes)
+
+
+def _rule(
+    frame: pd.DataFrame, design: Design, where: str, notes: list[str]
+) -> tuple[pd.DataFrame, Design]:
+    """Take a column that repeats an RD's rule for the treatment, or leave it out of the covariates.
+
+    As a covariate it would leave nothing of the jump. Raises BadInput where it is asked for as one.
+    """
+    if design.kind != "rd" or frame[design.running].dtype.kind not in "iuf":
+        return frame, design
+    above = frame[design.running].to_numpy() >= design.cutoff
+    treated = above if design.side == "above" else ~above
+    rule = f"1[{design.running} {'>=' if design.side == 'above' else '<'} {design.cutoff:g}]"
+    for name in [str(n) for n in frame.columns if n not in design.given]:
+        if frame[name].dtype.kind not in "iufb" or not _repeats(frame[name], treated):
+            continue
+        said = f"column '{name}' tells who is treated, {rule}"
+        if name in (design.covariates or ()):
+            raise BadInput(f"{where}: {said}: it can be no covariate")
+        if not design.treatment and np.array_equal(frame[name].to_numpy(dtype=float), treated):
+            design = replace(design, treatment=name)
+            notes.append(f"{said}: it is taken for the treatment")
+        else:
+            frame = frame.drop(columns=name)
+            notes.append(f"column '{name}' is left out: it tells who is treated, {rule}")
+    return frame, design
+
+
+def _repeats(series: pd.Series[Any], treated: Array) -> bool:
+    """Say whether a column has one value for the treated and another for the others."""
+    values = series.to_numpy(dtype=float)
+    if not np.isfinite(values).all():
+        return False
+    sides = [np.unique(values[side]) for side in (treated, ~treated)]
+    return all(s.size == 1 for s in sides) and sides[0][0] != sides[1][0]
 
 
 def _parts(frame: pd.DataFrame, design: Design, where: str) -> tuple[Columns, list[Column]]:
