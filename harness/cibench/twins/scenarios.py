@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -94,6 +94,14 @@ def check_effect(twin: Twin, effect: Effect) -> None:
 UNIT = "s.d. of the residual"
 
 
+def _confounding(*grid: float) -> Any:
+    """Declare the dial that ties the residual to the choice of treatment."""
+    return dial(
+        default=0, grid=grid, within=(-1, 1), breaks="no confounding",
+        unit="correlation of residual and readiness to take the treatment",
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
 class SharpTwin(TwinScenario):
     """A sharp discontinuity."""
@@ -117,20 +125,14 @@ class SharpTwin(TwinScenario):
 class FuzzyTwin(SharpTwin):
     """A fuzzy discontinuity."""
 
-    confounding: float = dial(
-        default=0, grid=(0.2, 0.4, 0.8), within=(-1, 1), breaks="no confounding",
-        unit="correlation of residual and readiness to take the treatment",
-    )  # fmt: skip
+    confounding: float = _confounding(0.2, 0.4, 0.8)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObservablesTwin(TwinScenario):
     """Selection on observables."""
 
-    confounding: float = dial(
-        default=0, grid=(0.1, 0.2, 0.4), within=(-1, 1), breaks="no confounding",
-        unit="correlation of residual and readiness to take the treatment",
-    )  # fmt: skip
+    confounding: float = _confounding(0.1, 0.2, 0.4)
     overlap: float = dial(
         default=0, grid=(0.5, 1.0, 2.0), within=(-1, 10), breaks="overlap",
         unit="share by which the log odds of treatment lie further apart",
@@ -141,10 +143,7 @@ class ObservablesTwin(TwinScenario):
 class InstrumentTwin(TwinScenario):
     """An instrument."""
 
-    confounding: float = dial(
-        default=0, grid=(0.2, 0.4, 0.8), within=(-1, 1), breaks="no confounding",
-        unit="correlation of residual and readiness to take the treatment",
-    )  # fmt: skip
+    confounding: float = _confounding(0.2, 0.4, 0.8)
     direct: float = dial(
         default=0, grid=(0.02, 0.05, 0.1), within=(-10, 10), breaks="exclusion restriction",
         unit=f"{UNIT} that one s.d. of the instrument adds to the outcome by itself",
