@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from cibench import __version__, registry
+from cibench.machine import cores
 from cibench.method import PIP_NAMES, installed
 
 
@@ -55,6 +55,5 @@ def print_doctor() -> None:
         out.print(f"pip install {library}  brings {', '.join(names)}", markup=False)
     for module, error in registry.broken().items():
         out.print(f"broken plug-in {module}: {error}", markup=False)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     blas = ", ".join(f"{i['internal_api']} {i['num_threads']}" for i in threadpool_info())
-    out.print(f"cores {cores}; threads outside of runs: {blas or 'none'}; each fit runs with one")
+    out.print(f"cores {cores()}; threads outside of runs: {blas or 'none'}; each fit runs with one")

@@ -12,6 +12,10 @@ class BadInput(Exception):  # noqa: N818 - what the user gave, not what went wro
     """Carry one clear line about something the user gave; the command line exits with 2."""
 
 
+class Interrupted(Exception):  # noqa: N818 - the user's wish, not an error
+    """Carry the line that says what an interrupted run leaves."""
+
+
 def near_miss(name: str, known: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the closest known name, "" where none is close.
 

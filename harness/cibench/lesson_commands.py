@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cibench.errors import BadInput
+from cibench.machine import workers_or_cores
 
 if TYPE_CHECKING:
     from cibench.lessons.build import Built
@@ -41,7 +41,8 @@ def lesson(
     if notebook:
         _notebooks(lessons, out)
         return
-    built = [_built(one, replicates, workers or os.cpu_count() or 1) for one in lessons]
+    processes = workers_or_cores(workers)
+    built = [_built(one, replicates, processes) for one in lessons]
     if len(built) == 1 and not every:
         from cibench.lessons.build import write_page
 

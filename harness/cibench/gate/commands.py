@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cibench.errors import BadInput
+from cibench.machine import workers_or_cores
 
 if TYPE_CHECKING:
     from cibench.gate.baseline import Baseline
@@ -181,15 +182,6 @@ def _compared(
             assert run_folder is not None
             return checks.check_run(load(run_folder), found, rules, place, paired=paired)
         return checks.check_suite(suite, found, rules, place, replicates=replicates, paired=paired)
-
-
-def workers_or_cores(workers: int | None) -> int:
-    """Return a number of workers, one per core where none is given."""
-    from cibench.cli import cores
-
-    if workers is not None and workers < 1:
-        raise BadInput(f"--workers: {workers} is not a number of 1 or more")
-    return workers or cores()
 
 
 def _close(compared: Comparison, found: Baseline, folder: Path, *, bundle: bool) -> int:

@@ -40,9 +40,9 @@ def regress(
     version that cannot be installed or run, or whose interface an adapter does not know, ends in 2.
     """
     from cibench.gate import regress as regressing
-    from cibench.gate.commands import workers_or_cores
     from cibench.gate.requirements import wanted
     from cibench.gate.rules import Rules
+    from cibench.machine import workers_or_cores
     from cibench.suite import Suite
 
     asked, found = wanted(versions), Suite.find(suite)

@@ -13,6 +13,7 @@ from cibench.lessons.claims import doubts
 from cibench.lessons.frames import shipped
 from cibench.lessons.lesson_file import built_in_lessons, find
 from cibench.lessons.store import store
+from cibench.machine import cores
 
 
 def main(*names: str) -> int:
@@ -20,7 +21,7 @@ def main(*names: str) -> int:
     failed = 0
     for name in names or built_in_lessons():
         started = time.perf_counter()
-        path = store(name, workers=int(os.environ.get("CIBENCH_WORKERS", os.cpu_count() or 1)))
+        path = store(name, workers=int(os.environ.get("CIBENCH_WORKERS", cores())))
         said = f"stored in {time.perf_counter() - started:.0f} s" if path else "was stored"
         lesson = find(name)
         wrong = doubts(shipped(lesson) or {}, lesson)
