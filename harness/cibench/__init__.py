@@ -20,7 +20,8 @@ if TYPE_CHECKING:
         Truth,
     )
     from cibench.registry import find_estimator, find_scenario
-    from cibench.runs import Run, load, run
+    from cibench.run_folder import Run
+    from cibench.runs import load, run
     from cibench.suite import Suite
 
 __version__ = "0.1.0"
@@ -33,7 +34,8 @@ _HOMES = {
         "Truth",
     ),
     "cibench.registry": ("find_estimator", "find_scenario"),
-    "cibench.runs": ("Run", "load", "run"),
+    "cibench.run_folder": ("Run",),
+    "cibench.runs": ("load", "run"),
     "cibench.suite": ("Suite",),
 }  # fmt: skip
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

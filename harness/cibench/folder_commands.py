@@ -11,7 +11,7 @@ import typer
 from cibench.addresses import is_url
 
 if TYPE_CHECKING:
-    from cibench.runs import Run
+    from cibench.run_folder import Run
 
 FAILED = 1
 

@@ -39,8 +39,8 @@ def run(
     ] = False,
 ) -> None:
     """Run a suite, or what is missing of it in its folder; score it and write its report."""
+    from cibench.run_folder import Run
     from cibench.runner import execute
-    from cibench.runs import Run
     from cibench.screen import progress_bar
     from cibench.storage.mirror import mirrored
     from cibench.suite import Suite

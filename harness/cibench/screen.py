@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from cibench.planning import Plan
     from cibench.replay import Replayed
-    from cibench.runs import Run
+    from cibench.run_folder import Run
     from cibench.status import Status
 
 PLAIN_WIDTH = 160

@@ -14,7 +14,7 @@ from cibench.gate import baseline
 from cibench.measures.core import proportion
 from cibench.plan import Need, for_share
 from cibench.rows import ADDRESS, MAY_DIFFER
-from cibench.runs import Run
+from cibench.run_folder import Run
 from cibench.suite_scoring import Precision
 
 COVERAGES = (0.5, 0.9, 0.95, 0.985, 0.995)

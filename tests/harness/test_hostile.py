@@ -6,7 +6,7 @@ import pytest
 
 from cibench import Suite, runner
 from cibench.rows import MAY_DIFFER
-from cibench.runs import Run
+from cibench.run_folder import Run
 
 PLUGIN = '''
 """Estimators that do what they like with their process, and some that would notice."""

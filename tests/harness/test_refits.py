@@ -10,7 +10,7 @@ from cibench import Suite, runner
 from cibench.errors import BadInput
 from cibench.instability import INSTABILITY, instability, measure
 from cibench.rows import MAY_DIFFER, TYPES
-from cibench.runs import Run
+from cibench.run_folder import Run
 
 PLUGIN = '''
 """Estimators with and without randomness of their own, for the tests."""

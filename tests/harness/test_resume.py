@@ -15,7 +15,7 @@ import cibench
 from cibench import Suite, answer, provenance, runner, store
 from cibench.errors import BadInput
 from cibench.rows import ADDRESS, MAY_DIFFER
-from cibench.runs import Run
+from cibench.run_folder import Run
 from cibench.storage import shards, writer
 
 SCENARIO = '''

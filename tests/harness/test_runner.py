@@ -8,7 +8,7 @@ import cibench
 from cibench import Estimand, Estimate, Suite, blocks, estimator, executors, runner
 from cibench.errors import BadInput
 from cibench.rows import ADDRESS, MAY_DIFFER, TYPES
-from cibench.runs import Run
+from cibench.run_folder import Run
 
 PLUGIN = '''
 """Estimators that behave badly, for the tests."""

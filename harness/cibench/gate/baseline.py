@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from cibench.runs import Run
+    from cibench.run_folder import Run
 
 FORMAT = 1
 FOLDER = Path("baselines")

@@ -22,7 +22,7 @@ from cibench.progress import Progress
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from cibench.runs import Run
+    from cibench.run_folder import Run
     from cibench.suite import Suite
 
 RUN = "run"
@@ -106,8 +106,8 @@ def compare_run(
 
 def execute(suite: Suite, place: Place) -> Run:
     """Run a suite into the folder `run` of the place."""
+    from cibench.run_folder import Run
     from cibench.runner import execute as run_suite
-    from cibench.runs import Run
 
     folder = place.out / RUN
     run_suite(suite, folder, place.workers, place.isolate, listen=place.listen)

@@ -24,7 +24,7 @@ from cibench.expectations import ALPHA, SURPRISES, Expected, Verdict
 from cibench.gate.check import Place, clear, execute
 
 if TYPE_CHECKING:
-    from cibench.runs import Run
+    from cibench.run_folder import Run
     from cibench.suite import Suite
 
 POWER = 0.95

@@ -12,7 +12,7 @@ from cibench.gate.rules import Verdict
 from cibench.provenance import packages
 
 if TYPE_CHECKING:
-    from cibench.runs import Run
+    from cibench.run_folder import Run
 
 SPEAK = ("TypeError", "AttributeError", "ImportError", "ModuleNotFoundError", "KeyError",
          "NameError", "NotImplementedError")  # fmt: skip

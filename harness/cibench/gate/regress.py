@@ -19,7 +19,8 @@ from cibench.gate.interface import strangers, without_strangers
 from cibench.gate.reading import read_rows
 from cibench.gate.requirements import Wanted
 from cibench.gate.rules import Rules
-from cibench.runs import Run, load
+from cibench.run_folder import Run
+from cibench.runs import load
 from cibench.suite import Suite
 
 MARK = "regress.json"

@@ -24,7 +24,7 @@ from cibench.model import Array
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cibench.runs import Run
+    from cibench.run_folder import Run
 
 FORMAT = 1
 SHOWN, INTERVALS, BINS, DIGITS = 24, 60, 40, 6

@@ -21,7 +21,7 @@ from cibench.seeds import stream
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cibench.runs import Run
+    from cibench.run_folder import Run
 
 DRAWS, ROWS = 20, 50_000
 """How many data sets of how many units the truth of another question is averaged over."""

@@ -17,7 +17,7 @@ from cibench.lessons.tables import numbers_table
 from cibench.report.markup import Html, h, join
 
 if TYPE_CHECKING:
-    from cibench.runs import Run
+    from cibench.run_folder import Run
 
 
 @dataclass(frozen=True)
