@@ -28,8 +28,8 @@ def lesson(
     workers: Annotated[int | None, typer.Option(help="Worker processes [one per core].")] = None,
 ) -> None:
     """Write a lesson as one page that opens by double click; of several an index too."""
-    from cibench.lessons import built_in_lessons, find
     from cibench.lessons.interface import Interface
+    from cibench.lessons.lesson_file import built_in_lessons, find
 
     if every and names:
         raise BadInput("--all: name lessons or ask for all of them, not both")
@@ -56,7 +56,7 @@ def lesson(
 
 def _list() -> None:
     """Print the lessons there are."""
-    from cibench.lessons import built_in_lessons, find
+    from cibench.lessons.lesson_file import built_in_lessons, find
     from cibench.screen import console, table
 
     found = [find(name) for name in built_in_lessons()]
@@ -95,8 +95,8 @@ def assignment(
     setting: Annotated[float | None, typer.Option(help="Of the slider [one at random].")] = None,
 ) -> None:
     """Give every student an own data set whose truth is sealed until the answers are in."""
-    from cibench.lessons import find
     from cibench.lessons.assignment import write_assignment
+    from cibench.lessons.lesson_file import find
 
     found = find(name)
     folder = out or Path(f"{found.name}-assignment")

@@ -14,10 +14,10 @@ import pytest
 import cibench
 from cibench.cli import main
 from cibench.errors import BadInput
-from cibench.lessons import find
 from cibench.lessons.assignment import write_assignment
 from cibench.lessons.class_report import write_report
 from cibench.lessons.grade import read_class
+from cibench.lessons.lesson_file import find
 from cibench.lessons.notebook import notebook
 
 TOY = Path(__file__).with_name("toy.toml").read_text(encoding="utf-8")

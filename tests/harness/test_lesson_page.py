@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 import cibench
-from cibench.lessons import find
 from cibench.lessons import frames as made
 from cibench.lessons.build import Built, write_course
 from cibench.lessons.interface import Interface
 from cibench.lessons.lesson import Lesson
+from cibench.lessons.lesson_file import find
 from cibench.lessons.page import page
 from cibench.report.numbers import error_of, number
 

@@ -12,17 +12,17 @@ import pytest
 
 import cibench
 from cibench.errors import BadInput
-from cibench.lessons import asked, best_of, built_in_lessons, draw, find, passed
 from cibench.lessons import frames as made
 from cibench.lessons.build import build
 from cibench.lessons.claims import doubts, errors_from_none, holds
 from cibench.lessons.interface import Interface, languages
 from cibench.lessons.lesson import Lesson, Series
+from cibench.lessons.lesson_file import built_in_lessons, find
 from cibench.lessons.lines import line_of
 from cibench.lessons.page import page
-from cibench.lessons.pictures import pictures
+from cibench.lessons.pictures import draw, pictures
 from cibench.lessons.prose import inline, markdown
-from cibench.lessons.select import truth_of
+from cibench.lessons.select import asked, best_of, passed, truth_of
 from cibench.lessons.store import as_text, reproduces, up_to_date
 
 TOY = Path(__file__).with_name("toy.toml").read_text(encoding="utf-8")
