@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cibench.adaptive import Line
+from cibench.adaptive import Line, first, most
 from cibench.errors import BadInput
 from cibench.files import canonical
 from cibench.measures.answers import Group, present
@@ -122,8 +122,9 @@ def plan(
 ) -> Plan:  # fmt: skip
     """Run the pilot and return what every cell needs to reach the targets.
 
-    The count of a cell is the largest over its estimators, targets and measures, within the
-    suite's `min_replicates` and `max_replicates`. Raises BadInput for a pilot of fewer than two.
+    The count of a cell is the largest over its estimators, targets and measures. Where the suite
+    states precision it lies within what its run does: from `min_replicates`, 1,000 at least unless
+    the suite has a pilot of its own, to `max_replicates`. BadInput for a pilot of fewer than two.
     """
     from cibench.runner import execute
 
@@ -208,7 +209,7 @@ def _plan(suite: Suite, cell: Cell, needs: list[Line], fits: float, beyond: floa
     worst = max(reached, key=lambda line: line[2].replicates)
     low, high = 2, inf
     if suite.precision:
-        low, high = suite.precision.least, suite.precision.most or inf
+        low, high = first(suite.precision), most(suite.precision)
     counts = [
         min(max(low, *(getattr(found, name) for _, _, found in reached)), high)
         for name in ("replicates", "at_most")

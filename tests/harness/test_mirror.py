@@ -28,6 +28,12 @@ estimators = ["naive/difference-in-means", "panel/first-difference"]
 """
 
 
+REPLAYED = (
+    "--scenario", "did/two-group", "--n", "20", "--replicate", "3",
+    "--estimator", "panel/first-difference",
+)  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def server():
     """Start an S3 server in this process and return its address."""
@@ -98,13 +104,15 @@ def test_the_commands_take_a_url(bucket, tmp_path, capsys, monkeypatch):
         (["status", bucket], "finished: 48 of 48 rows are stored"),
         (["score", bucket], f"scores: {bucket}/scores.csv"),
         (["run", bucket, "--workers", "1"], f"report: {bucket}/report.html"),
+        (["report", bucket], f"report: {bucket}/report.html"),
+        (["replay", bucket, *REPLAYED, "--out", "again"], "made again it is the s"),
     ):
         with pytest.raises(SystemExit) as ended:
             main(words)
         assert ended.value.code == 0
         assert said in capsys.readouterr().out
     assert {"report.html", "scores.csv", "manifest.json"} <= set(names(bucket))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["far.toml"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["again", "far.toml"]
 
 
 def test_a_driver_that_dies_leaves_what_was_copied(bucket, suite, tmp_path, monkeypatch):

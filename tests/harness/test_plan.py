@@ -250,9 +250,12 @@ def test_a_plan_takes_the_most_demanding_estimator_of_each_cell(planned: Plan) -
 
 def test_a_plan_keeps_to_the_suites_limits() -> None:
     spec = {key: value for key, value in SUITE.items() if key != "replicates"}
-    suite = Suite.parse(spec | {"precision": {"bias": 0.5}, "min_replicates": 30})
+    own = {"precision": {"bias": 0.5}, "min_replicates": 30}
+    suite = Suite.parse(spec | own | {"pilot": 50})
     made = plan(suite, {"bias": 0.5}, pilot=2, isolate=False)
     assert [cell.replicates for cell in made.cells] == [30, 30]
+    made = plan(Suite.parse(spec | own), {"bias": 0.5}, pilot=2, isolate=False)
+    assert [cell.replicates for cell in made.cells] == [1000, 1000]  # as its run begins
     capped = Suite.parse(spec | {"precision": {"bias": 0.01}, "max_replicates": 40})
     made = plan(capped, {"bias": 0.01}, pilot=2, isolate=False)
     assert [cell.at_most for cell in made.cells] == [40, 40]
