@@ -1,5 +1,6 @@
 """A dask cluster gives the rows of one process, whatever becomes of its workers."""
 
+import contextlib
 import multiprocessing
 import os
 import pickle
@@ -23,6 +24,7 @@ from cibench.rows import ADDRESS, MAY_DIFFER
 from cibench.storage.inventory import Inventory
 from cibench.supervise import Limits
 
+dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 
 PLUGIN = '''
@@ -81,8 +83,6 @@ def suite_of(tmp_path):
 @pytest.fixture(scope="module")
 def workers():
     """Start two workers and return what says their address and processes."""
-    import dask
-
     with (
         dask.config.set({"distributed.worker.daemon": False}),
         distributed.LocalCluster(
@@ -132,6 +132,60 @@ def test_a_worker_killed_half_way_costs_nothing_but_time(suite_of, tmp_path, wor
     assert killed
     serial = execute(suite_of(), tmp_path / "serial")
     pd.testing.assert_frame_equal(there, serial, check_exact=True)
+
+
+@pytest.mark.slow
+def test_a_scheduler_killed_half_way_ends_the_run_with_one_line(suite_of, tmp_path, monkeypatch):
+    monkeypatch.setattr("cibench.blocks.BLOCK_SECONDS", 0.05)
+    monkeypatch.setattr("cibench.storage.writer.FLUSH_SECONDS", 0.0)
+    port, killed = free_port(), []
+    patience = dask.config.set({"distributed.comm.timeouts.connect": "3s"})
+    with patience, scheduler_and_worker(port) as scheduler:
+
+        def listen(progress):
+            if progress.done > progress.total / 4 and not killed:
+                scheduler.kill()
+                killed.append(progress.done)
+
+        with pytest.raises(
+            BadInput, match=r"^the workers are gone .*the same command goes on"
+        ) as said:
+            execute(suite_of(), tmp_path / "r", executor=f"dask://127.0.0.1:{port}", listen=listen)
+    assert killed and len(str(said.value).splitlines()) == 1
+    kept = len(pd.read_parquet(tmp_path / "r" / "replicates"))
+    assert 0 < kept < 600
+    went_on = execute(suite_of(), tmp_path / "r")
+    serial = execute(suite_of(), tmp_path / "serial")
+    pd.testing.assert_frame_equal(went_on, serial, check_exact=True)
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+@contextlib.contextmanager
+def scheduler_and_worker(port):
+    """Start both as processes of their own, as a cluster does, and end what is left of them."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    url, dask = f"tcp://127.0.0.1:{port}", (sys.executable, "-m", "dask")
+    environment = {**os.environ, "DASK_DISTRIBUTED__WORKER__DAEMON": "False"}
+    scheduler = subprocess.Popen(
+        [*dask, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"], **quiet
+    )
+    worker = subprocess.Popen(
+        [*dask, "worker", url, "--nthreads", "1", "--death-timeout", "10", "--no-dashboard"],
+        env=environment, **quiet,
+    )  # fmt: skip
+    try:
+        with distributed.Client(url, timeout=60, set_as_default=False) as client:
+            client.wait_for_workers(1, timeout=60)
+        yield scheduler
+    finally:
+        scheduler.kill()
+        worker.terminate()
+        worker.wait(30)
 
 
 def test_a_fit_that_dies_is_a_row_and_no_worker_goes_with_it(suite_of, tmp_path, workers):
