@@ -127,8 +127,8 @@ def _pick(returned: object, target: Target, targets: tuple[Target | None, ...]) 
 
 
 def _number(name: str, value: object) -> float | None:
-    if value is None:
-        return None
+    if value is None or type(value) is float:  # as nearly always
+        return value
     if isinstance(value, bool) or not isinstance(value, NUMBER):
         raise Unusable("failed", f"{name} is of type {type(value).__name__}, not a number")
     return float(value)

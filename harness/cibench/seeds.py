@@ -18,7 +18,7 @@ def digest(*address: Part) -> bytes:
 
     Parts are written with their length before them, so that ("a", "bc") and ("ab", "c") differ.
     """
-    text = "".join(f"{len(str(part))}:{part}" for part in address)
+    text = "".join([f"{len(part)}:{part}" for part in map(str, address)])
     return blake2b(text.encode(), digest_size=32).digest()
 
 
