@@ -14,6 +14,7 @@ import time
 import pandas as pd
 import psutil
 import pytest
+from toys import plugin
 
 from cibench import Suite, blocks, cluster, provenance, remote_worker, runner
 from cibench.addresses import parse
@@ -27,26 +28,9 @@ from cibench.supervise import Limits
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 
-PLUGIN = '''
-"""A design, two methods that take a few milliseconds and one that dies."""
-import ctypes
-import time
-import numpy as np
-from cibench import Draw, Estimand, Estimate, Scenario, estimator, scenario
-
-@scenario("cluster/data")
-class Data(Scenario):
-    """y = d + e."""
-    estimand = Estimand.ATE
-    reference = "none"
-
-    def truth(self):
-        return 1.0
-
-    def draw(self, n, rng):
-        e, d = rng.normal(size=n), np.arange(n) % 2.0
-        return Draw({"y": d + e, "d": d}, e, np.ones(n))
-
+PLUGIN = plugin(
+    "cluster",
+    """
 @estimator("cluster/slow", targets=(Estimand.ATE,))
 def slow(problem, rng):
     time.sleep(0.005)
@@ -61,7 +45,8 @@ def dies(problem, rng):
     if problem.outcome[0] > 1.8:
         ctypes.string_at(0)
     return Estimate.wald(problem.outcome.mean(), 1.0, problem.level)
-'''
+""",
+)
 GOOD = ("cluster/slow", "cluster/quick")
 
 pytestmark = pytest.mark.usefixtures("shelves")
@@ -72,7 +57,7 @@ def suite_of(tmp_path):
     (tmp_path / "plugin.py").write_text(PLUGIN)
 
     def made(estimators=GOOD, replicates=150, **more):
-        cell = {"scenario": "cluster/data", "n": [10, 20], "estimators": list(estimators)}
+        cell = {"scenario": "cluster/randomised", "n": [10, 20], "estimators": list(estimators)}
         plugins = [str(tmp_path / "plugin.py")]
         spec = {"name": "t", "seed": 1, "replicates": replicates, "plugins": plugins, **more}
         return Suite.parse({**spec, "cells": [cell]})
@@ -265,7 +250,9 @@ def test_a_worker_that_would_give_other_rows_refuses(suite_of, tmp_path, monkeyp
     with pytest.raises(BadInput, match=r"it has numpy \S+, the driver 0\.1"):
         remote_worker._check(other)
     (tmp_path / "plugin.py").write_text(PLUGIN + "\n")
-    with pytest.raises(BadInput, match=r"its source of scenario cluster/data is another and 2 mo"):
+    with pytest.raises(
+        BadInput, match=r"its source of scenario cluster/rand\w+ is another and 2 mo"
+    ):
         remote_worker._check(terms)
     (tmp_path / "plugin.py").unlink()
     with pytest.raises(BadInput, match=r"it does not find \S+plugin\.py, where the scenario"):

@@ -3,32 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
+from toys import plugin
 
 from cibench import Suite, runner
 from cibench.rows import MAY_DIFFER
 from cibench.run_folder import Run
 
-PLUGIN = '''
-"""Estimators that do what they like with their process, and some that would notice."""
-import ctypes, locale, os, random, signal, sys, time, warnings
-import numpy as np
-from cibench import Declined, Draw, Estimand, Estimate, Scenario, estimator, scenario
-
-ATE = (Estimand.ATE,)
+PLUGIN = plugin(
+    "hostile",
+    """
 HERE = os.getpid()
-
-@scenario("hostile/data")
-class Data(Scenario):
-    """y = d + e."""
-    estimand = Estimand.ATE
-    reference = "none"
-
-    def truth(self):
-        return 1.0
-
-    def draw(self, n, rng):
-        e, d = rng.normal(size=n), np.arange(n) % 2.0
-        return Draw({"y": d + e, "d": d}, e, np.ones(n))
 
 def answer(problem, value=None):
     y, d = problem.outcome, problem.treatment
@@ -200,7 +184,8 @@ def watches(problem, rng):
     seen = [os.getcwd(), sorted(variables.items()), locale.setlocale(locale.LC_ALL),
             sorted(np.geterr().items()), sys.getrecursionlimit(), len(warnings.filters)]
     return answer(problem, zlib.crc32(repr(seen).encode()))
-'''
+""",
+)
 
 GOOD = ["mean", "frame", "stream", "global", "solve", "oracle", "watches"]
 WORDS = {
@@ -233,9 +218,9 @@ pytestmark = pytest.mark.usefixtures("shelves")
 
 def run(folder, plugin, names, **more):
     spec = {
-        "name": "hostile", "seed": 5, "replicates": REPLICATES, "plugins": [str(plugin)],
+        "name": "hostile", "seed": 2, "replicates": REPLICATES, "plugins": [str(plugin)],
         "timeout": 4, "memory": "500MB",
-        "cells": [{"scenario": "hostile/data", "n": 400, "estimators": names}], **more,
+        "cells": [{"scenario": "hostile/randomised", "n": 400, "estimators": names}], **more,
     }  # fmt: skip
     runner.execute(Suite.parse(spec), folder, 2, isolate=True)
     return Run(folder).replicates.drop(columns=[c for c in MAY_DIFFER if c != "warnings"])

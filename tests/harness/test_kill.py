@@ -14,28 +14,13 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from toys import plugin
 
 from cibench.rows import ADDRESS, MAY_DIFFER
 
-PLUGIN = '''
-"""A design and two methods that take a few milliseconds."""
-import time
-import numpy as np
-from cibench import Draw, Estimand, Estimate, Scenario, estimator, scenario
-
-@scenario("kill/data")
-class Data(Scenario):
-    """y = d + e."""
-    estimand = Estimand.ATE
-    reference = "none"
-
-    def truth(self):
-        return 1.0
-
-    def draw(self, n, rng):
-        e, d = rng.normal(size=n), np.arange(n) % 2.0
-        return Draw({"y": d + e, "d": d}, e, np.ones(n))
-
+PLUGIN = plugin(
+    "kill",
+    """
 @estimator("kill/slow", targets=(Estimand.ATE,))
 def slow(problem, rng):
     time.sleep(0.004)
@@ -44,7 +29,8 @@ def slow(problem, rng):
 @estimator("kill/quick", targets=(Estimand.ATE,))
 def quick(problem, rng):
     return Estimate.wald(problem.outcome.mean() + np.random.normal(), 1.0, problem.level)
-'''
+""",
+)
 RUN = """
 import sys
 from pathlib import Path
@@ -64,7 +50,7 @@ def suite(folder: Path, replicates: int) -> Path:
     path = folder / "kill.toml"
     path.write_text(
         f'name = "kill"\nseed = 1\nreplicates = {replicates}\nplugins = ["plugin.py"]\n'
-        '[[cells]]\nscenario = "kill/data"\nn = [20, 30, 40]\nestimators = ["kill/*"]\n'
+        '[[cells]]\nscenario = "kill/randomised"\nn = [20, 30, 40]\nestimators = ["kill/*"]\n'
     )
     return path
 

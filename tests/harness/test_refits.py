@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import norm
+from toys import plugin
 
 import cibench
 from cibench import Suite, runner
@@ -12,28 +13,9 @@ from cibench.instability import INSTABILITY, instability, measure
 from cibench.rows import MAY_DIFFER, TYPES
 from cibench.run_folder import Run
 
-PLUGIN = '''
-"""Estimators with and without randomness of their own, for the tests."""
-import os, random
-import numpy as np
-from cibench import Draw, Diagnosis, Estimand, Estimate, Scenario, diagnostic, estimator, scenario
-
-ATE = (Estimand.ATE,)
-
-@scenario("seeds/randomised")
-class Randomised(Scenario):
-    """Y = effect D + e."""
-    estimand = Estimand.ATE
-    reference = "none"
-    effect: float = 0.5
-
-    def truth(self):
-        return self.effect
-
-    def draw(self, n, rng):
-        e, d = rng.normal(size=n), rng.integers(0, 2, n).astype(float)
-        return Draw({"y": self.effect * d + e, "d": d}, e, np.full(n, self.effect))
-
+PLUGIN = plugin(
+    "seeds",
+    """
 def answer(problem, noise):
     y, d = problem.outcome, problem.treatment
     return Estimate.wald(y[d == 1].mean() - y[d == 0].mean() + noise, 0.3, problem.level)
@@ -72,7 +54,8 @@ def crash(problem, rng):
     if rng.random() < 0.3:
         os._exit(3)
     return answer(problem, 0.1 * rng.normal())
-'''
+""",
+)
 RANDOM = ["seeds/stream", "seeds/spawned", "seeds/numpy", "seeds/python"]
 OTHERS = ["seeds/none", "seeds/oracle", "seeds/test"]
 REFITS = {"replicates": 4, "times": 3}

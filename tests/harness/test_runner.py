@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from toys import plugin
 
 import cibench
 from cibench import Estimand, Estimate, Suite, blocks, estimator, executors, runner
@@ -10,28 +11,9 @@ from cibench.errors import BadInput
 from cibench.rows import ADDRESS, MAY_DIFFER, TYPES
 from cibench.run_folder import Run
 
-PLUGIN = '''
-"""Estimators that behave badly, for the tests."""
-import ctypes, os, time
-import numpy as np
-from cibench import Declined, Draw, Estimand, Estimate, Scenario, estimator, scenario
-
-ATE = (Estimand.ATE,)
-
-@scenario("test/randomised")
-class Randomised(Scenario):
-    """Y = effect D + e."""
-    estimand = Estimand.ATE
-    reference = "none"
-    effect: float = 0.5
-
-    def truth(self):
-        return self.effect
-
-    def draw(self, n, rng):
-        e, d = rng.normal(size=n), rng.integers(0, 2, n).astype(float)
-        return Draw({"y": self.effect * d + e, "d": d}, e, np.full(n, self.effect))
-
+PLUGIN = plugin(
+    "test",
+    """
 @estimator("test/mean", targets=ATE)
 def mean(problem, rng):
     y, d = problem.outcome, problem.treatment
@@ -80,7 +62,8 @@ def wrong_type(problem, rng):
 @estimator("test/decline", targets=ATE)
 def decline(problem, rng):
     raise Declined("not for me")
-'''
+""",
+)
 BAD = ["raise", "nan", "order", "negative", "type", "decline"]
 
 pytestmark = pytest.mark.usefixtures("shelves")
