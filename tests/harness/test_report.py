@@ -185,7 +185,7 @@ def test_the_findings_name_the_broken_method_and_not_the_sound_one(run: tuple[Pa
     assert "“independent errors” is broken (rho = 1)" in said
     assert "Broken from rho = 0.5 on" in said
     assert "a surprise: nothing it assumes is broken" in said
-    held = re.search(r'<p class="sound">.*?</p>', run[1], flags=re.S)
+    held = re.search(r'<div class="sound">.*?</div>', run[1], flags=re.S)
     assert held and SOUND in held.group() and BROKEN not in held.group()
     assert "1 of 2 methods broke, only where an assumption is broken" in text_of(run[1])
 

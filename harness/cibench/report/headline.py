@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cibench.report.cases import Case, cases
 from cibench.report.findings import Finding, findings
@@ -99,13 +99,26 @@ def _sound(every: Sequence[Case]) -> Html | None:
     }
     if not held:
         return None
-    named = [
-        join(h("b", method), f" in {scenario} (coverage at least {percent(lowest)} % in "
-             f"{count(len(groups[scenario, method]), 'cell')})")
-        for (scenario, method), lowest in held.items()
-    ]  # fmt: skip
-    return h("p", h("span", "Held up", cls="badge"), h("span", join(*named, between="; "), ".",
-             cls="said"), cls="sound")  # fmt: skip
+    lines = [
+        h("li", h("b", scenario), ": ", join(*named, between=", "))
+        for scenario, named in _by_scenario(held, groups).items()
+    ]
+    note = h("li", "coverage, at its lowest over their cells; limits below", cls="mc")
+    return h(
+        "div", h("span", "Held up", cls="badge"), h("ul", note, lines, cls="said"), cls="sound"
+    )
+
+
+def _by_scenario(
+    held: Mapping[tuple[str, str], float], groups: Mapping[tuple[str, str], Sequence[Case]]
+) -> dict[str, list[str]]:
+    """Return in words, scenario by scenario, which methods held and how low their coverage went."""
+    found: dict[str, list[str]] = {}
+    for (scenario, method), lowest in held.items():
+        cells = len(groups[scenario, method])
+        more = f" or more in {cells} cells" if cells > 1 else ""
+        found.setdefault(scenario, []).append(f"{method} {percent(lowest)} %{more}")
+    return found
 
 
 def _unclear(every: Sequence[Case]) -> Html | None:
