@@ -39,9 +39,9 @@ def run(
     ] = False,
 ) -> None:
     """Run a suite, or what is missing of it in its folder; score it and write its report."""
+    from cibench.progress_bar import progress_bar
     from cibench.run_folder import Run
     from cibench.runner import execute
-    from cibench.screen import progress_bar
     from cibench.storage.mirror import mirrored
     from cibench.suite import Suite
 
@@ -87,7 +87,8 @@ def plan(
     """Say how many replicates each cell needs, and how long that takes, from a short pilot."""
     from cibench.planning import plan as plan_suite
     from cibench.planning import targets_of
-    from cibench.screen import progress_bar, show_plan
+    from cibench.progress_bar import progress_bar
+    from cibench.screen import show_plan
     from cibench.suite import Suite
 
     found = Suite.find(suite)

@@ -18,8 +18,8 @@ from cibench.measures import mean
 from cibench.measures.influence import INFLUENCES
 from cibench.plan import PLANNED, UNITS, for_bias, for_share, for_variance, need
 from cibench.planning import Plan, plan, targets_of
+from cibench.progress_bar import clock
 from cibench.runs import run
-from cibench.screen import clock
 from cibench.suite import Suite
 
 Array = NDArray[Any]

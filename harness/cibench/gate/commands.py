@@ -131,8 +131,9 @@ def _expected(
     from cibench.gate import expect
     from cibench.gate.check import Place
     from cibench.gate.expect_told import print_expectations, write_expectations
+    from cibench.progress_bar import progress_bar
     from cibench.runs import load
-    from cibench.screen import console, progress_bar
+    from cibench.screen import console
     from cibench.suite import Suite
 
     failing = expect.failing_on(wanted) if wanted else expect.FAILING
@@ -168,8 +169,8 @@ def _compared(
     replicates: int | None, paired: bool,
 ) -> Comparison:  # fmt: skip
     from cibench.gate import check as checks
+    from cibench.progress_bar import progress_bar
     from cibench.runs import load
-    from cibench.screen import progress_bar
     from cibench.suite import Suite
 
     run_folder = _run_folder(what, replicates)
