@@ -10,18 +10,14 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from cibench import answer, registry
+from cibench.block_rows import Entrant, as_table, hash_columns, rows_of, sample_truths
 from cibench.design import Scenario, configure
 from cibench.errors import one_line
-from cibench.method import Estimator
 from cibench.model import Draw, Problem, Roles, Target, Truth
-from cibench.rows import schema
 from cibench.seeds import data_address, fit_address, stream, unchanged_random_states
 from cibench.suite import NO_REFITS, Refits
 
@@ -76,15 +72,6 @@ class Result(NamedTuple):
     seconds: float
 
 
-class _Entrant(NamedTuple):
-    """An estimator with its options as a fit takes them, and what it is asked here."""
-
-    estimator: Estimator
-    options: Mapping[str, Any]
-    text: str
-    targets: tuple[Target, ...]
-
-
 @dataclass(frozen=True)
 class _Bench:
     """What all replicates of a block share, rebuilt from its names."""
@@ -92,7 +79,7 @@ class _Bench:
     block: Block
     scenario: Scenario
     roles: Roles
-    entrants: list[_Entrant]
+    entrants: list[Entrant]
     note: Note
     threads: Any
 
@@ -110,7 +97,7 @@ def run_block(block: Block, note: Note = lambda _replicate, _entrant: None) -> R
     with bench.threads.limit(limits=1), unchanged_random_states():
         for replicate in range(block.first, block.first + block.count):
             rows += _replicate(bench, replicate)
-    return Result(_table(block, rows), perf_counter() - started)
+    return Result(as_table(block.key, block.level, rows), perf_counter() - started)
 
 
 def _bench(block: Block, note: Note, threads: Any) -> _Bench:
@@ -121,7 +108,7 @@ def _bench(block: Block, note: Note, threads: Any) -> _Bench:
     entrants = []
     for name, text in block.entrants:
         found = registry.find_estimator(name)
-        entrants.append(_Entrant(found, json.loads(text), text, found.asked(scenario)))
+        entrants.append(Entrant(found, json.loads(text), text, found.asked(scenario)))
     return _Bench(block, scenario, scenario.assigned_roles(), entrants, note, threads)
 
 
@@ -132,9 +119,9 @@ def _replicate(bench: _Bench, replicate: int) -> list[dict[str, Any]]:
     draw = known.get(-1) or _draw(bench, replicate)
     if isinstance(draw, Verdict):
         fits = [(e, _as_fitted(e, draw)) for e in bench.entrants]
-        return [row for e, fitted in fits for row in _rows(replicate, e, fitted, {}, None)]
+        return [row for e, fitted in fits for row in rows_of(replicate, e, fitted, {}, None)]
     data_hash = hash_columns(draw, roles)
-    truths = {**dict(block.truths), **_sample_truths(draw, bench.entrants)}
+    truths = {**dict(block.truths), **sample_truths(draw, bench.entrants)}
     rows = []
     for first, entrant in enumerate(bench.entrants):
         for refit in range(1 + _refits(block, replicate, entrant)):
@@ -143,13 +130,13 @@ def _replicate(bench: _Bench, replicate: int) -> list[dict[str, Any]]:
             else:
                 bench.note(replicate, first + refit * len(bench.entrants))
                 fitted = _fit(bench, replicate, refit, entrant, draw)
-            rows += _rows(replicate, entrant, fitted, truths, data_hash, refit)
+            rows += rows_of(replicate, entrant, fitted, truths, data_hash, refit)
             if not (refit or fitted.drew):
                 break  # without randomness of its own every refit would be the same
     return rows
 
 
-def _refits(block: Block, replicate: int, entrant: _Entrant) -> int:
+def _refits(block: Block, replicate: int, entrant: Entrant) -> int:
     """Return how often a fit that draws random numbers is repeated on this data set.
 
     An oracle's coin is the experiment that it runs, and a diagnostic has no estimate.
@@ -173,7 +160,7 @@ def draw_replicate(scenario: Scenario, n: int, seed: int, replicate: int) -> Dra
     return scenario.draw(n, stream(*data_address(seed, scenario.name, n, replicate)))
 
 
-def _fit(bench: _Bench, replicate: int, refit: int, entrant: _Entrant, draw: Draw) -> answer.Fitted:
+def _fit(bench: _Bench, replicate: int, refit: int, entrant: Entrant, draw: Draw) -> answer.Fitted:
     block, estimator = bench.block, entrant.estimator
     key = block.key["scenario"], block.key["n"], replicate, estimator.name, refit
     problem = Problem.of(draw, bench.roles, entrant.targets, block.level)
@@ -190,69 +177,7 @@ def _fit(bench: _Bench, replicate: int, refit: int, entrant: _Entrant, draw: Dra
     return fitted
 
 
-def _as_fitted(entrant: _Entrant, verdict: Verdict) -> answer.Fitted:
+def _as_fitted(entrant: Entrant, verdict: Verdict) -> answer.Fitted:
     targets: tuple[Target | None, ...] = entrant.targets or (None,)
     answers = [answer.Answer(t, verdict.status, verdict.reason, {}) for t in targets]
     return answer.Fitted(answers, None, verdict.seconds)
-
-
-def _sample_truths(draw: Draw, entrants: list[_Entrant]) -> dict[Target, Truth]:
-    asked = {t for e in entrants for t in e.targets if t.estimand.of_sample}
-    return {t: Truth(float(np.mean(draw.averaged(t)))) for t in asked}
-
-
-def _rows(
-    replicate: int, entrant: _Entrant, fitted: answer.Fitted,
-    truths: Mapping[Target, Truth], data_hash: int | None, refit: int = 0,
-) -> list[dict[str, Any]]:  # fmt: skip
-    rows = []
-    for one in fitted.answers:
-        row = {
-            "kind": entrant.estimator.kind, "options": entrant.text, "replicate": replicate,
-            "refit": refit, "estimator": entrant.estimator.name, "status": one.status,
-            "reason": one.reason, "warnings": fitted.warnings, "seconds": fitted.seconds,
-            "data_hash": data_hash, **one.numbers,
-        }  # fmt: skip
-        if one.target is not None:
-            row |= _of_target(one.target, truths.get(one.target), row.pop("draws", None))
-        rows.append(row)
-    return rows
-
-
-def _of_target(target: Target, truth: Truth | None, draws: Any) -> dict[str, Any]:
-    columns: dict[str, Any] = {"estimand": str(target.estimand), "horizon": target.horizon}
-    if truth is not None:
-        columns |= {"truth": truth.value, "truth_mcse": truth.mcse}
-        if draws is not None:
-            columns["pit"], columns["crps"] = answer.reduce_posterior(draws, truth.value)
-    return columns
-
-
-def hash_columns(draw: Draw, roles: Roles) -> int:
-    """Return 64 bits of what the estimators see: names, types and contents of the columns."""
-    digest = blake2b(digest_size=8)
-    for name in sorted(roles.columns):
-        column = np.ascontiguousarray(draw.columns[name])
-        digest.update(f"{name}:{column.dtype.str}:{column.shape}".encode())
-        digest.update(column.tobytes() if column.dtype.hasobject else column.data)
-    return int.from_bytes(digest.digest(), "little", signed=True)
-
-
-def first_fits(table: pa.Table) -> int:
-    """Count the rows of first fits: how many refits there are is only known when they are done."""
-    import pyarrow.compute as pc
-
-    return int(pc.sum(pc.equal(table["refit"], 0)).as_py() or 0)
-
-
-def _table(block: Block, rows: list[dict[str, Any]]) -> pa.Table:
-    import pyarrow as pa
-
-    constant = {**block.key, "level": block.level}
-    columns = []
-    for field in schema():
-        if field.name in constant:
-            columns.append(pa.repeat(pa.scalar(constant[field.name], field.type), len(rows)))
-        else:
-            columns.append(pa.array([row.get(field.name) for row in rows], field.type))
-    return pa.Table.from_arrays(columns, schema=schema())

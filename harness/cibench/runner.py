@@ -11,7 +11,8 @@ from time import perf_counter
 from typing import NamedTuple
 
 from cibench import executors, provenance, registry, rounds, status, store
-from cibench.block import Block, Result, first_fits
+from cibench.block import Block, Result
+from cibench.block_rows import first_fits
 from cibench.blocks import Cutter
 from cibench.cluster import on_dask
 from cibench.errors import BadInput, one_line

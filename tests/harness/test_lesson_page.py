@@ -130,7 +130,7 @@ def test_the_data_set_of_the_lines_is_that_of_the_run(line):
     exec(shown["data_code"].replace("@", "3"), names)
     run = cibench.run(lesson.suite(4, (0.4,)))
     row = run.replicates[run.replicates["replicate"] == 3].iloc[0]
-    from cibench.block import hash_columns
+    from cibench.block_rows import hash_columns
 
     roles = lesson.scenario_at(0.4).assigned_roles()
     assert hash_columns(names["drawn"], roles) == row["data_hash"]

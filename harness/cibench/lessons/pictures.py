@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from cibench import registry
-from cibench.block import hash_columns
+from cibench.block_rows import hash_columns
 from cibench.design import configure
 from cibench.errors import BadInput
 from cibench.lessons.lesson import Lesson
