@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from cibench.lazy import offered
 
 if TYPE_CHECKING:
     from cibench.design import Scenario, dial, parameter, scenario
@@ -38,7 +39,6 @@ _HOMES = {
     "cibench.runs": ("load", "run"),
     "cibench.suite": ("Suite",),
 }  # fmt: skip
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Declined", "Diagnosis", "Draw", "Estimand", "Estimate", "Estimator", "Problem", "Roles",
@@ -47,13 +47,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    """Import an exported name when it is first used, so that `import cibench` costs nothing."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'cibench' has no attribute '{name}'")
-    value = getattr(import_module(_HOME_OF[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = offered(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:
