@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,7 @@ from cibench.machine import workers_or_cores
 
 if TYPE_CHECKING:
     from cibench.progress import Progress
+    from cibench.storage.mirror import Mirror
     from cibench.suite import Suite
 
 
@@ -39,9 +40,7 @@ def run(
     ] = False,
 ) -> None:
     """Run a suite, or what is missing of it in its folder; score it and write its report."""
-    from cibench.progress_bar import progress_bar
     from cibench.run_folder import Run
-    from cibench.runner import execute
     from cibench.storage.mirror import mirrored
     from cibench.suite import Suite
 
@@ -54,22 +53,30 @@ def run(
         found = given or Suite.find(folder)  # what the suite names lies beside it
         found = found if replicates is None else found.with_replicates(replicates)
         try:
-            with progress_bar() as show_progress:
-
-                def listen(progress: Progress) -> None:
-                    show_progress(progress)
-                    if copying:
-                        copying.check()
-
-                execute(
-                    found, folder, processes, isolate=True, listen=listen, update=update,
-                    repair=repair, executor=None if executor == LOCAL else executor,
-                )  # fmt: skip
+            where = None if executor == LOCAL else executor
+            _execute(
+                found, folder, processes, copying, update=update, repair=repair, executor=where
+            )
         except KeyboardInterrupt:
             raise Interrupted(_left_behind(folder, place)) from None
         finished = Run(folder, place if copying else "")
         finished.write_scores()
         close(finished, finished.write_report())
+
+
+def _execute(suite: Suite, folder: Path, workers: int, copying: Mirror | None, **how: Any) -> None:
+    """Run what is missing and show how far it is; an object store's copy is looked after, too."""
+    from cibench.progress_bar import progress_bar
+    from cibench.runner import execute
+
+    with progress_bar() as show_progress:
+
+        def listen(progress: Progress) -> None:
+            show_progress(progress)
+            if copying:
+                copying.check()
+
+        execute(suite, folder, workers, isolate=True, listen=listen, **how)
 
 
 def plan(

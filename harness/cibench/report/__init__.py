@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -56,10 +56,6 @@ def write_report(
     Takes plain tables and mappings, so that a run can be reported again without what made it.
     Fits repeated on one data set (`refit` above zero) are left out of all but `beside.seeds`.
     """
-    from cibench.calibration import calibration
-    from cibench.expectations import expectations
-    from cibench.instability import instability
-    from cibench.pretesting import diagnostics
     from cibench.report import alarms, surprises
     from cibench.report.calibrated import calibrated_section
     from cibench.report.export import write_tables
@@ -71,12 +67,7 @@ def write_report(
     from cibench.report.views import cut
 
     beside = beside or Beside()
-    expected, pretests, seeds = beside.expected, beside.pretests, beside.seeds
-    expected = expectations(scores, catalogue, {}) if expected is None else expected
-    pretests = diagnostics(rows, catalogue) if pretests is None else pretests
-    seeds = instability(rows) if seeds is None else seeds
-    posteriors = beside.posteriors
-    posteriors = calibration(rows, catalogue) if posteriors is None else posteriors
+    expected, pretests, seeds, posteriors = _completed(beside, rows, scores, catalogue)
     told = {name: expected[name].to_numpy() for name in ("expected", "broken", "verdict")}
     rows, refits = label(rows[~(rows["refit"] > 0)], catalogue), int((rows["refit"] > 0).sum())
     scores = label(scores.assign(**told), catalogue)
@@ -96,6 +87,26 @@ def write_report(
     text, path = page(report), folder / "report.html"
     write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))
     return path
+
+
+def _completed(
+    beside: Beside, rows: pd.DataFrame, scores: pd.DataFrame, catalogue: Mapping[str, Any]
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return the tables that the rows alone give, as they are given or made here."""
+    from cibench.calibration import calibration
+    from cibench.expectations import expectations
+    from cibench.instability import instability
+    from cibench.pretesting import diagnostics
+
+    def given(table: pd.DataFrame | None, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        return make() if table is None else table
+
+    return (
+        given(beside.expected, lambda: expectations(scores, catalogue, {})),
+        given(beside.pretests, lambda: diagnostics(rows, catalogue)),
+        given(beside.seeds, lambda: instability(rows)),
+        given(beside.posteriors, lambda: calibration(rows, catalogue)),
+    )
 
 
 def _plots(view: View, views: Sequence[View]) -> Iterator[Plot]:
