@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +16,7 @@ from cibench.machine import workers_or_cores
 
 if TYPE_CHECKING:
     from cibench.progress import Progress
-    from cibench.storage.mirror import Mirror
+    from cibench.storage.mirror import Copying
     from cibench.suite import Suite
 
 
@@ -53,10 +53,8 @@ def run(
         found = given or Suite.find(folder)  # what the suite names lies beside it
         found = found if replicates is None else found.with_replicates(replicates)
         try:
-            where = None if executor == LOCAL else executor
-            _execute(
-                found, folder, processes, copying, update=update, repair=repair, executor=where
-            )
+            how = {"update": update, "repair": repair}
+            _execute(found, folder, processes, copying, executor=executor, **how)
         except KeyboardInterrupt:
             raise Interrupted(_left_behind(folder, place)) from None
         finished = Run(folder, place if copying else "")
@@ -64,7 +62,7 @@ def run(
         close(finished, finished.write_report())
 
 
-def _execute(suite: Suite, folder: Path, workers: int, copying: Mirror | None, **how: Any) -> None:
+def _execute(suite: Suite, folder: Path, workers: int, copying: Copying | None, **how: Any) -> None:
     """Run what is missing and show how far it is; an object store's copy is looked after, too."""
     from cibench.progress_bar import progress_bar
     from cibench.runner import execute
@@ -76,7 +74,8 @@ def _execute(suite: Suite, folder: Path, workers: int, copying: Mirror | None, *
             if copying:
                 copying.check()
 
-        execute(suite, folder, workers, isolate=True, listen=listen, **how)
+        there = None if executor == LOCAL else executor
+        execute(suite, folder, workers, isolate=True, listen=listen, executor=there, **how)
 
 
 def plan(
