@@ -62,7 +62,9 @@ def run(
         close(finished, finished.write_report())
 
 
-def _execute(suite: Suite, folder: Path, workers: int, copying: Copying | None, **how: Any) -> None:
+def _execute(
+    suite: Suite, folder: Path, workers: int, copying: Copying | None, executor: str, **how: bool
+) -> None:
     """Run what is missing and show how far it is; an object store's copy is looked after, too."""
     from cibench.progress_bar import progress_bar
     from cibench.runner import execute
