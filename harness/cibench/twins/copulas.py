@@ -35,6 +35,7 @@ class Margins:
 
     @classmethod
     def of(cls, training: Training) -> Margins:
+        """Return the margins of the columns that vary."""
         orders = {name: _order(training, name) for name in sorted(training.categories)}
         names = tuple(n for n, c in training.columns.items() if np.ptp(c) > 0)
         coded = {n: _coded(training.columns[n], orders.get(n)) for n in names}
@@ -65,11 +66,13 @@ class Margins:
         return made
 
     def state(self) -> dict[str, Any]:
+        """Return what a file keeps."""
         margins = [m.state() for m in self.margins]
         return {"names": list(self.names), "margins": margins, "orders": dict(self.orders)}
 
     @classmethod
     def load(cls, state: Mapping[str, Any]) -> Margins:
+        """Return the margins that a file kept."""
         margins = tuple(Margin.load(m) for m in state["margins"])
         return cls(tuple(state["names"]), margins, state["orders"])
 

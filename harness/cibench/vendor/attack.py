@@ -1,4 +1,4 @@
-"""Attack a twin as an outsider would: was this person among the rows that it was fitted to?
+"""Attack a twin as an outsider would, who asks whether somebody is among its seed rows.
 
 Shadow twins are trained, by the same procedure and with the same limits, on random halves of the
 seed. For each unit the attacker takes the distance to the closest drawn row; a unit that stands
@@ -118,8 +118,11 @@ def _given(twin: Twin) -> Given | None:
     """Return the structure that the user gave, None where it was estimated."""
     if not twin.structure.known:
         return None
-    laws = {n: m.formula for n, m in twin.mechanisms.items() if n in ("treatment", "instrument")}
-    return Given(twin.structure.formula, twin.structure.effect_formula, **laws)
+    laws = {name: law.formula for name, law in twin.mechanisms.items()}
+    return Given(
+        twin.structure.formula, twin.structure.effect_formula, laws.get("treatment", ""),
+        laws.get("instrument", ""),
+    )  # fmt: skip
 
 
 def _summed(generator: str, found: list[Shadow], failed: int) -> Attack:
@@ -140,7 +143,7 @@ def _usual(inside: Array, score: Array) -> Array:
     total, count = (out * score).sum(axis=0), out.sum(axis=0)
     total, count = total - out * score, count - out
     every = (score.sum(axis=0) - score) / (len(score) - 1)
-    return np.where(count > 0, total / np.maximum(count, 1), every)
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), every))
 
 
 def auc(inside: Array, outside: Array) -> float:

@@ -53,13 +53,12 @@ def _column(drawn: pd.Series, seen: pd.Series, column: Column, limits: Limits) -
     counts = seen.value_counts()
     rare = set(counts.index[counts < limits.cell])
     if column.discrete:
-        told = sorted(rare & set(drawn))
+        told = sorted(rare & set(drawn)) if len(rare) < len(counts) else []
         if told:
-            yield f"{column.name}: {told[0]:g} stands in the data; {counts[told[0]]} seed rows have it"
+            count = int(counts[told[0]])
+            yield f"{column.name}: {told[0]:g}, which {count} seed rows have, stands in the data"
         return
-    for word, own, theirs in (
-        ("minimum", drawn.min(), seen.min()),
-        ("maximum", drawn.max(), seen.max()),
-    ):
+    ends = ("minimum", drawn.min(), seen.min()), ("maximum", drawn.max(), seen.max())
+    for word, own, theirs in ends:
         if own == theirs and own in rare:
             yield f"{column.name}: its real {word} {own:g} stands in the data"

@@ -7,31 +7,21 @@ import numpy as np
 from cibench.model import Array
 
 
-def grouped(values: Array, counts: Array, cell: int, *, within: bool = False) -> Array:
-    """Return for each value, ascending, the one that stands for it; groups hold `cell` rows.
+def merged_values(values: Array, counts: Array, cell: int) -> Array:
+    """Return for each value, ascending, the one that stands for it.
 
-    A value that so many rows share stands for its group; else the group's mean does, rounded where
-    all values are whole (or its most common value, with `within`).
+    That is the nearest value which `cell` rows share; where there is none, the means of groups of
+    so many rows, rounded where all values are whole.
     """
-    least, groups = cell - 0.5, list[list[int]]()
-    total = least
-    for place, count in enumerate(counts):
-        if total >= least:
-            groups.append([])
-            total = 0.0
-        groups[-1].append(place)
-        total += count
-    if len(groups) > 1 and total < least:
-        groups[-2:] = [groups[-2] + groups[-1]]
-    made, whole = np.asarray(values, dtype=float).copy(), bool(np.all(values == np.rint(values)))
-    for group in groups:
-        most = group[int(np.argmax(counts[group]))]
-        if counts[most] >= least or within:
-            made[group] = values[most]
-        else:
-            mean = float(np.average(values[group], weights=np.maximum(counts[group], 1e-9)))
-            made[group] = np.rint(mean) if whole else mean
-    return made
+    values = np.asarray(values, dtype=float)
+    common = counts >= cell - 0.5
+    if common.any():
+        kept = values[common]
+        return np.asarray(kept[np.argmin(np.abs(values[:, None] - kept), axis=1)])
+    group = np.minimum((np.cumsum(counts) - counts) // cell, max(counts.sum() // cell - 1, 0))
+    weight = np.maximum(counts, 1e-9)
+    means = [np.average(values[group == g], weights=weight[group == g]) for g in group]
+    return np.rint(means) if np.all(values == np.rint(values)) else np.array(means)
 
 
 def merged_levels(codes: Array, counts: Array, cell: int, levels: int) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cibench.errors import BadInput
 from cibench.twins.seed import Seed, read_frame, seed_of
@@ -16,22 +17,24 @@ from cibench.vendor.question import DISCLOSURE
 from cibench.vendor.records import ordered
 from cibench.vendor.release import Limits
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 HARMLESS = 0.55
 """Members may be told from others with no better chance than this, upper limit included."""
 
 
 @dataclass(frozen=True, eq=False)
 class Privacy:
-    """Hold what was found: leaks in words, the attack on the twin and the one on the control."""
+    """Hold what the attack on the twin found, and the one on the control."""
 
-    leaks: tuple[str, ...]
     attack: Attack
     control: Attack
 
     @property
     def verdict(self) -> str:
         """Say "fit", "not fit" or "undecided"."""
-        if self.leaks or self.attack.auc.low > HARMLESS:
+        if self.attack.auc.low > HARMLESS:
             return "not fit"
         found = self.control.auc.low > HARMLESS
         return "fit" if found and self.attack.auc.high <= HARMLESS else "undecided"
@@ -45,7 +48,6 @@ class Privacy:
             "undecided": "undecided whether it is fit to give away: the attack says too little",
         }
         yield words[self.verdict]
-        yield from (f"leak: {line}" for line in self.leaks)
         for name, found in (("attack", self.attack), ("planted leak", self.control)):
             a = found.auc
             yield (
@@ -56,11 +58,12 @@ class Privacy:
         c = self.attack.closer
         yield (
             f"{100 * c.value:.1f} % ({100 * c.low:.1f} to {100 * c.high:.1f}) of drawn rows lie "
-            "closer to rows that were trained on than to as many that were held out; 50 % is none"
+            "closer to rows that were trained on than to as many that were held out, where chance "
+                "has 50 %"
         )
 
 
-def read_own(twin: Twin, path: Path) -> tuple[Seed, object]:
+def read_own(twin: Twin, path: Path) -> tuple[Seed, pd.DataFrame]:
     """Read the seed data that a twin was fitted to; raises BadInput where they are others."""
     frame = read_frame(path)
     seed = seed_of(frame, twin.design, str(path))
@@ -78,13 +81,17 @@ def read_own(twin: Twin, path: Path) -> tuple[Seed, object]:
 
 
 def examine(
-    twin: Twin, bundle: Bundle, data: tuple[Seed, object], limits: Limits,
+    twin: Twin, bundle: Bundle, data: tuple[Seed, pd.DataFrame], limits: Limits,
     say: Callable[[str], object] = lambda _: None, shadows: int = SHADOWS,
 ) -> Privacy:  # fmt: skip
-    """Look for leaks in a bundle and attack the twin that it was drawn from."""
+    """Look for leaks in a bundle and attack the twin that it was drawn from.
+
+    Raises BadInput where the bundle holds what must not leave.
+    """
     seed, frame = data
-    found = leaks(bundle.files, frame, seed, limits)  # type: ignore[arg-type]
+    found = leaks(bundle.files, frame, seed, limits)
+    if found:
+        raise BadInput(f"nothing is given away: {found[0]}")
     own = ordered(seed)
     tried = attack(twin, own, limits, shadows, say)
-    control = attack(twin, own, None, shadows, say)
-    return Privacy(tuple(found), tried, control)
+    return Privacy(tried, attack(twin, own, None, shadows, say))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cibench.model import Array
-from cibench.twins.columns import MISSING, Columns
+from cibench.twins.columns import MISSING, Column, Columns
 from cibench.twins.seed import Seed
 from cibench.twins.twin import Twin
 
@@ -63,8 +64,8 @@ class Space:
         return self.seed.rows // self.periods
 
 
-def _filled(columns: Columns, name: str, known: dict[str, object]) -> Array:
-    indicator = getattr(known.get(name), "indicator", "")
+def _filled(columns: Columns, name: str, known: Mapping[str, Column]) -> Array:
+    indicator = known[name].indicator if name in known else ""
     if name.startswith(MISSING) or not indicator or indicator not in columns:
         return columns[name]
     gone = columns[indicator] == 1

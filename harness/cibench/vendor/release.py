@@ -24,7 +24,7 @@ from cibench.twins.margins import KNOTS, Margin
 from cibench.twins.panel import COHORT
 from cibench.twins.sample import drawn_from
 from cibench.twins.twin import Outcome, Panel, Twin
-from cibench.vendor.merging import grouped, merged_levels
+from cibench.vendor.merging import merged_levels, merged_values
 
 CELL = 10
 """No value that fewer seed rows share leaves, unless more or fewer are asked for."""
@@ -79,7 +79,8 @@ def released(twin: Twin, limits: Limits, rng: np.random.Generator) -> Released:
     generator = twin.generator
     assert isinstance(generator, Vine | Gaussian)
     units, notes = units_of(twin), list[str]()
-    margins, merges = _margins(generator.margins, limits, units, notes)
+    cells = {c.name: _cell(generator.margins, c, limits.cell) for c in twin.known}
+    margins, merges = _margins(generator.margins, limits, cells, units, notes)
     pilot = drawn_from(twin, PILOT, 0.0, rng).columns
     panel = _panel(twin.panel, pilot, twin, limits, units, notes)
     known, labels = [], {}
@@ -97,30 +98,43 @@ def released(twin: Twin, limits: Limits, rng: np.random.Generator) -> Released:
 
 
 def _margins(
-    before: Margins, limits: Limits, units: int, notes: list[str]
+    before: Margins, limits: Limits, cells: Mapping[str, int], units: int, notes: list[str]
 ) -> tuple[Margins, dict[str, Array]]:
     """Return the margins that may leave and, for categories, where each code went."""
     margins, orders, merges = [], dict(before.orders), {}
     for name, margin in zip(before.names, before.margins, strict=True):
-        free = name in limits.allowed
+        free, cell = name in limits.allowed, cells.get(name, limits.cell)
         if not margin.discrete:
-            margins.append(smoothed(margin, units, limits.cell, keep_ends=free))
+            margins.append(smoothed(margin, units, cell, keep_ends=free))
             continue
         counts = np.diff(np.r_[0.0, margin.shares]) * units
-        rare = int(np.sum(counts < limits.cell - 0.5))
+        rare = int(np.sum(counts < cell - 0.5))
         if free or not rare:
             margins.append(margin)
         elif name in orders:
             codes = orders[name][margin.values.astype(int)].astype(int)
-            merges[name] = merged_levels(codes, counts, limits.cell, len(orders[name]))
+            merges[name] = merged_levels(codes, counts, cell, len(orders[name]))
             orders[name] = merges[name][orders[name].astype(int)].astype(float)
             margins.append(margin)
             notes.append(f"{name}: {rare} rare levels are merged")
         else:
-            values = grouped(margin.values, counts, limits.cell)
+            values = merged_values(margin.values, counts, cell)
             margins.append(replace(margin, values=values))
             notes.append(f"{name}: {rare} rare values are merged with their neighbours")
     return Margins(before.names, tuple(margins), orders), merges
+
+
+def _cell(margins: Margins, column: Column, cell: int) -> int:
+    """Return how many rows must share a value, among them those that stand in for missing ones.
+
+    Where values are missing others were drawn again in their place; the cell grows by as many as
+    that may be of one value, four standard deviations up.
+    """
+    if column.indicator not in margins.names:
+        return cell
+    shares = margins.margins[margins.names.index(column.indicator)].shares
+    odds = (1 - shares[0]) / max(shares[0], 1e-9)
+    return int(np.ceil(cell * (1 + odds) + 4 * np.sqrt(cell * odds)))
 
 
 def smoothed(margin: Margin, rows: int, cell: int, *, keep_ends: bool = False) -> Margin:
@@ -207,11 +221,12 @@ def _panel(
     if counts[ever].sum() < limits.cell - 0.5:
         raise BadInput(f"--cell: about {counts[ever].sum():.0f} units adopt, fewer than the cell")
     cohorts = panel.cohorts.copy()
-    cohorts[ever] = grouped(panel.cohorts[ever], counts[ever], limits.cell, within=True)
+    adopting, many = panel.cohorts[ever], counts[ever]
+    least = min(limits.cell, many.max())  # the most common period stands for all if it must
+    cohorts[ever] = merged_values(adopting, many, least)
     if not np.array_equal(cohorts, panel.cohorts):
-        notes.append(
-            f"periods of adoption: {int(ever.sum())} are merged into {len(np.unique(cohorts[ever]))}"
-        )
+        left = len(np.unique(cohorts[ever]))
+        notes.append(f"periods of adoption: {int(ever.sum())} are merged into {left}")
     if not ever.all() and counts[~ever].sum() < limits.cell - 0.5:
         raise BadInput("--cell: fewer units than the cell never adopt, and none stands for them")
     return replace(panel, cohorts=cohorts)

@@ -1,8 +1,8 @@
 """Score vendors: bias, coverage, wrong signs and what their decisions cost.
 
 The regret of a decision is what the best one would have brought beyond it, a unit and in the
-outcome's units: |gain| where it was wrong, else nothing. Data sets are independent; errors are those
-of a mean, limits of shares are Wilson's. A truth that was simulated adds its own error.
+outcome's units: |gain| where it was wrong, else nothing. Data sets are independent; errors are
+those of a mean, limits of shares are Wilson's. A truth that was simulated adds its own error.
 """
 
 from __future__ import annotations
