@@ -50,9 +50,7 @@ def given():
 
 
 def tables(bundle):
-    return [
-        pd.read_csv(io.StringIO(t)) for n, t in bundle.files.items() if n.startswith("data/")
-    ]
+    return [pd.read_csv(io.StringIO(t)) for n, t in bundle.files.items() if n.startswith("data/")]
 
 
 def test_a_smoothed_margin_runs_through_means_of_as_many_rows():
@@ -216,12 +214,15 @@ def test_limits_that_are_none(twin_of, limits, words):
         limits.check(twin_of("observables"))
 
 
-def test_rare_periods_of_adoption_move_to_others(twin_of):
-    twin = twin_of("did")  # 2004, 2007 and never: shares of 0.3, 0.4 and 0.3 of 120 units
-    counts = [np.sum(np.asarray(twin.seed["ever"]) == ever) for ever in (0, 1)]
-    assert released(twin, Limits(5), np.random.default_rng(1)).notes == ()
-    few = released(twin, Limits(27), np.random.default_rng(1))
-    assert sorted(few.twin.panel.cohorts) == [0, 2007, 2007] and min(counts) >= 27
+def test_rare_periods_of_adoption_move_to_others(seeds):
+    make, design = seeds["did"]
+    frame = make(120, 6)
+    first = frame["year"].where(frame["d"] == 1).groupby(frame["unit"]).min()
+    early = first.index[first == 2004]
+    twin = fit_twin(seed_of(frame[~frame["unit"].isin(early[12:])], design), "gaussian")
+    assert released(twin, Limits(6), np.random.default_rng(1)).notes == ()
+    few = released(twin, Limits(20), np.random.default_rng(1))
+    assert few.notes[-1] == "periods of adoption: 2 are merged into 1"
     rows = drawn_from(few.twin, 5000, 1.0, np.random.default_rng(2)).columns
     assert set(rows["cohort"]) == {0, 2007}
     adopted = rows["year"] >= np.where(rows["cohort"] > 0, rows["cohort"], np.inf)

@@ -31,9 +31,9 @@ shadows that had not seen it. Where nothing is learned the columns hold 50 %, 1 
 Limits are at 95 %, over shadows; {failed} could not be fitted. The planted leak shows that the
 attack finds one that is there."""
 SCORES = """{count} data sets with sealed truths; every seal holds. Errors stand in brackets; of
-shares the 95 % Wilson limits. A wrong sign is an estimate that points away from an effect that is there.
-Rolling out costs {cost:g} a unit, and {better} of the outcome is better; regret is what the best
-decision would have brought beyond the vendor's, a unit."""
+shares the 95 % Wilson limits. A wrong sign is an estimate that points away from an effect that is
+there. Rolling out costs {cost:g} a unit, and {better} of the outcome is better; regret is what the
+best decision would have brought beyond the vendor's, a unit."""
 LINE = (
     "vendor", "data set", "truth", "estimate", "interval", "error", "decision", "regret",
 )  # fmt: skip
@@ -122,13 +122,14 @@ def score_page(owner: Owner, marks: dict[str, Marks], lines: Sequence[Line]) -> 
 
 def _line(line: Line) -> Html:
     scale = (line.high - line.low) / 4 or None
+    regret = number(line.regret) if line.regret else "0"
     span = f"{number(line.low, scale)} to {number(line.high, scale)}"
     return h(
         "tr", h("td", line.vendor), h("td", line.dataset),
         h("td", number(line.truth, scale), cls="n"), h("td", number(line.estimate, scale), cls="n"),
         h("td", span, cls="n" if line.covers else "n bad"),
         h("td", number(line.error, scale), cls="n bad" if line.wrong_sign else "n"),
-        h("td", "roll out" if line.rolls_out else "do not"), h("td", number(line.regret) if line.regret else "0", cls="n"),
+        h("td", "roll out" if line.rolls_out else "do not"), h("td", regret, cls="n"),
     )  # fmt: skip
 
 

@@ -59,7 +59,7 @@ class Privacy:
         yield (
             f"{100 * c.value:.1f} % ({100 * c.low:.1f} to {100 * c.high:.1f}) of drawn rows lie "
             "closer to rows that were trained on than to as many that were held out, where chance "
-                "has 50 %"
+            "has 50 %"
         )
 
 
