@@ -77,8 +77,8 @@ def bundle(  # noqa: PLR0913, PLR0917 - an owner has that many wishes
     write_bundle(made, out, owner)
     for line in found.lines if found else (NOT_EXAMINED.format(words=DISCLOSURE),):
         typer.echo(line)
-    typer.echo(f"give away: {out.resolve()}")
-    typer.echo(f"keep to yourself: {owner.resolve()}")
+    typer.echo(f"bundle: {out.resolve()}")
+    typer.echo(f"keep to yourself, with the report: {owner.resolve()}")
     if found and found.verdict == "not fit":
         raise typer.Exit(FAILED)
 

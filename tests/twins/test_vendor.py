@@ -266,7 +266,7 @@ def call(capsys, tmp_path, monkeypatch):
 def test_the_whole_path_from_the_command_line(call, twin, tmp_path):
     save_twin(twin, tmp_path / "a.twin")
     code, out, _ = call("bundle", "a.twin", "--effects", "0,5,-4", "--rows", 100, "--out", "out")
-    assert code == 0 and f"give away: {tmp_path / 'out'}" in out and "not examined" in out
+    assert code == 0 and f"bundle: {tmp_path / 'out'}" in out and "not examined" in out
     page = (tmp_path / "out.owner.html").read_text(encoding="utf-8")
     assert "This section is missing" in page and "safe" not in page.lower()
     for vendor, shift in (("alpha", 0.0), ("beta", 3.0)):

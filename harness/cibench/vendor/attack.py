@@ -4,7 +4,8 @@ Shadow twins are trained, by the same procedure and with the same limits, on ran
 seed. For each unit the attacker takes the distance to the closest drawn row; a unit that stands
 alone is far from everything, so its mean over the shadows that had not seen it is taken off (the
 difficulty calibration of Watson and others 2022; the shadow models of Carlini and others 2022). The
-control is a planted leak that the attack must find: the same halves, drawn by resampling.
+control is a planted leak that the attack must find: a quarter of the members, copied into what is
+drawn.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ MOST = 800
 TIMES = 8
 """The attacker holds so many drawn units for each one that the shadow was trained on."""
 
-CONTROL = "resampling"
+COPIED, PLANTED = 0.25, "a quarter of the members copied into its rows"
+REFUSED = "resampling"
 ALARMS = 0.01
 
 
@@ -69,32 +71,40 @@ class Attack:
 
 def attack(
     twin: Twin, seed: Seed, limits: Limits | None, shadows: int, say: Callable[[str], object]
-) -> Attack:
-    """Attack shadows of a twin; without limits, shadows by resampling instead, for control."""
+) -> tuple[Attack, Attack]:
+    """Attack shadows of a twin, and the same ones with a leak planted: (attack, control).
+
+    Without limits the shadows are made by resampling, which no bundle may use: what that would
+    give away. Raises BadInput where too few shadows can be fitted.
+    """
     space = Space.of(seed, twin)
     rng = stream("bundle-attack", twin.digest)
     pool = np.sort(rng.permutation(space.units)[:MOST])
     space = Space(taken(seed, pool, space.periods), space.periods)
-    found, failed = list[Shadow](), 0
+    own, control = list[Shadow](), list[Shadow]()
     for number in range(shadows):
         made = _shadow(twin, space, limits, number)
-        failed += made is None
-        found += [made] if made else []
-        say(f"shadow twin {number + 1} of {shadows}{'' if limits else ', control'}")
-    if len(found) < max(4, shadows // 2):
+        if made:
+            own.append(made[0])
+            control.append(made[1])
+        say(f"shadow twin {number + 1} of {shadows}")
+    failed = shadows - len(own)
+    if len(own) < max(4, shadows // 2):
         raise BadInput(f"{failed} of {shadows} shadow twins cannot be fitted to half of the seed")
-    return _summed(twin.family if limits else CONTROL, found, failed)
+    name = twin.family if limits else REFUSED
+    return _summed(name, own, failed), _summed(f"{name}, {PLANTED}", control, failed)
 
 
-def _shadow(twin: Twin, space: Space, limits: Limits | None, number: int) -> Shadow | None:
-    """Train on a random half, the same for every generator; None where that cannot be done."""
-    from scipy.spatial import cKDTree
+def _shadow(
+    twin: Twin, space: Space, limits: Limits | None, number: int
+) -> tuple[Shadow, Shadow] | None:
+    """Train on a random half and look at what is drawn; None where that cannot be done."""
     from threadpoolctl import threadpool_limits
 
     rng = stream("bundle-shadow", twin.digest, number)
     half = rng.permutation(space.units) < space.units // 2
     own = taken(space.seed, np.nonzero(half)[0], space.periods)
-    family = twin.family if limits else CONTROL
+    family = twin.family if limits else REFUSED
     try:
         with threadpool_limits(1):
             made, _ = train_twin(own, family, _given(twin), number, rng)
@@ -104,6 +114,14 @@ def _shadow(twin: Twin, space: Space, limits: Limits | None, number: int) -> Sha
     rows = TIMES * own.rows
     drawn = space.points(drawn_from(made, rows, float(made.seed["effect"]), rng).columns)
     real = space.points(space.seed.columns)
+    copied = real[half & (rng.random(space.units) < COPIED)]
+    return _look(drawn, real, half), _look(np.concatenate([copied, drawn]), real, half)
+
+
+def _look(drawn: Array, real: Array, half: Array) -> Shadow:
+    """Return how close drawn rows come to members and to others."""
+    from scipy.spatial import cKDTree
+
     near = cKDTree(drawn).query(real)[0]
     trees = [cKDTree(real[side]) for side in (half, ~half)]
     some = drawn[: 2 * len(real)]

@@ -29,7 +29,7 @@ HOW = """Shadow twins are trained on random halves of the seed by the same proce
 attacker takes each unit's distance to the closest drawn row, less what is usual for that unit in
 shadows that had not seen it. Where nothing is learned the columns hold 50 %, 1 %, 50 % and 1.
 Limits are at 95 %, over shadows; {failed} could not be fitted. The planted leak shows that the
-attack finds one that is there."""
+attack finds one that is there: without that its silence would say nothing."""
 SCORES = """{count} data sets with sealed truths; every seal holds. Errors stand in brackets; of
 shares the 95 % Wilson limits. A wrong sign is an estimate that points away from an effect that is
 there. Rolling out costs {cost:g} a unit, and {better} of the outcome is better; regret is what the

@@ -37,11 +37,12 @@ def roc(found: Sequence[Attack]) -> Html:
     """Draw of each attack the share of members that it finds against its false alarms."""
     figure, axes = _axes(5.5, 4.2)
     axes.plot((0, 1), (0, 1), color=GREY, linewidth=1, linestyle="--", label="a coin")
-    for one, colour, style in zip(found, (BLUE, ORANGE), ("-", "-."), strict=False):
+    looks = ("the twin", BLUE, "-"), ("planted leak", ORANGE, "-.")
+    for one, (word, colour, style) in zip(found, looks, strict=True):
         grid = np.linspace(0, 1, 201)
         levels = np.quantile(one.outside, 1 - grid)
         hits: Array = 1 - np.searchsorted(np.sort(one.inside), levels) / len(one.inside)
-        label = f"{one.generator}: {one.auc.value:.3f}"
+        label = f"{word}: {one.auc.value:.3f}"
         axes.plot(grid, hits, color=colour, linestyle=style, label=label)
     axes.set(
         xlabel="share of others that are suspected", ylabel="share of members that are found",

@@ -93,5 +93,4 @@ def examine(
     if found:
         raise BadInput(f"nothing is given away: {found[0]}")
     own = ordered(seed)
-    tried = attack(twin, own, limits, shadows, say)
-    return Privacy(tried, attack(twin, own, None, shadows, say))
+    return Privacy(*attack(twin, own, limits, shadows, say))
