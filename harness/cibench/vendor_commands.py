@@ -34,7 +34,7 @@ def bundle(  # noqa: PLR0913, PLR0917 - an owner has that many wishes
         str | None, typer.Option(help="To plant, as 0,500,-200 [drawn in secret, 0 among them].")
     ] = None,
     datasets: Annotated[int | None, typer.Option(min=2, help="How many [2 an effect].")] = None,
-    rows: Annotated[int | None, typer.Option(min=50, help="Of each [as the seed].")] = None,
+    rows: Annotated[int | None, typer.Option(min=50, help="Of each [about as the seed].")] = None,
     cell: Annotated[int, typer.Option(help="No value leaves that fewer seed rows share.")] = 10,
     allow: Annotated[
         list[str] | None,
@@ -55,11 +55,11 @@ def bundle(  # noqa: PLR0913, PLR0917 - an owner has that many wishes
     """
     from cibench.twins.file import open_twin
     from cibench.vendor.bundle import Wish, check_places, make_bundle, write_bundle
+    from cibench.vendor.limits import Limits
     from cibench.vendor.pages import owner_page, write_page
     from cibench.vendor.plan import parse_effects
     from cibench.vendor.privacy import examine, read_own
     from cibench.vendor.question import DISCLOSURE
-    from cibench.vendor.release import Limits
 
     owner = secrets or out.with_name(f"{out.name}.owner.json")
     page = report or out.with_name(f"{out.name}.owner.html")

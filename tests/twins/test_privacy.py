@@ -12,10 +12,10 @@ from cibench.twins.fit import fit_twin
 from cibench.twins.seed import seed_of
 from cibench.vendor.attack import _usual, attack, auc
 from cibench.vendor.bundle import Wish, make_bundle
+from cibench.vendor.limits import Limits
 from cibench.vendor.pages import owner_page
 from cibench.vendor.privacy import Privacy, examine, read_own
 from cibench.vendor.records import Space, ordered, taken
-from cibench.vendor.release import Limits
 
 SHADOWS = 8
 

@@ -18,8 +18,9 @@ from cibench.twins.sample import drawn_from
 from cibench.twins.seed import seed_of
 from cibench.vendor.bundle import Wish, make_bundle
 from cibench.vendor.leaks import leaks
+from cibench.vendor.limits import Limits
 from cibench.vendor.merging import merged_levels, merged_values
-from cibench.vendor.release import Limits, released, smoothed
+from cibench.vendor.release import released, smoothed
 
 DESIGN = Design("observables", "y", treatment="d")
 
@@ -227,3 +228,15 @@ def test_rare_periods_of_adoption_move_to_others(seeds):
     assert set(rows["cohort"]) == {0, 2007}
     adopted = rows["year"] >= np.where(rows["cohort"] > 0, rows["cohort"], np.inf)
     assert np.array_equal(rows["d"], adopted)
+
+
+def test_a_few_missing_values_are_not_told(seeds):
+    frame = patients()
+    frame.loc[np.arange(10, 60), "age"] = 40
+    frame.loc[:5, "b"] = np.nan
+    frame["total"] = 0.0
+    twin = fit_twin(seed_of(frame, DESIGN), "gaussian")
+    bundle = make_bundle(twin, Wish((0.0, 12.5), 2), "out")
+    assert not any(c["missing"] for c in json.loads(bundle.files["schema.json"])["columns"])
+    assert not pd.concat(tables(bundle)).isna().any().any()
+    assert len(tables(bundle)[0]) == 600 and "may be missing" not in bundle.files["README.md"]

@@ -25,8 +25,9 @@ from cibench.twins.given import Given
 from cibench.twins.sample import drawn_from
 from cibench.twins.seed import Seed
 from cibench.twins.twin import Twin
+from cibench.vendor.limits import Limits
 from cibench.vendor.records import Space, taken
-from cibench.vendor.release import Limits, released
+from cibench.vendor.release import released
 
 SHADOWS = 16
 MOST = 800

@@ -19,10 +19,11 @@ from cibench.twins.file import sealed
 from cibench.twins.sample import drawn_from
 from cibench.twins.truth import truths_of
 from cibench.twins.twin import Twin
+from cibench.vendor.limits import Limits
 from cibench.vendor.owner import COMMITMENTS, DATA, Owner, Sealed
 from cibench.vendor.plan import assign_effects, choose_effects
 from cibench.vendor.question import Question, question_of, readme
-from cibench.vendor.release import PILOT, Limits, Released, released
+from cibench.vendor.release import PILOT, Released, released
 from cibench.vendor.tables import csv_text, decimals_of, rounded
 
 Say = Callable[[str], object]
@@ -73,7 +74,7 @@ def make_bundle(twin: Twin, wish: Wish, name: str, say: Say = lambda _: None) ->
     made = sealed(given.twin)
     pilot = drawn_from(made, PILOT, 0.0, stream("bundle-pilot", secret))
     decimals = decimals_of(made, pilot)
-    rows = int(wish.rows or twin.seed["rows"])
+    rows = wish.rows or int(float(f"{twin.seed['rows']:.1e}"))  # as the seed, but not to the row
     datasets, files = list[Sealed](), dict[str, str]()
     for number, effect in enumerate(planted, 1):
         label, address = f"dataset-{number:02d}", ("bundle", secret, str(number))

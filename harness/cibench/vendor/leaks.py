@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cibench.twins.columns import Column
 from cibench.twins.seed import Seed
-from cibench.vendor.release import Limits
+from cibench.vendor.limits import Limits
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -38,7 +38,7 @@ LINE = (
     "vendor", "data set", "truth", "estimate", "interval", "error", "decision", "regret",
 )  # fmt: skip
 COLUMNS = (
-    "", "generator", "members told from others", "members found at 1 % false alarms",
+    "", "members told from others", "members found at 1 % false alarms",
     "drawn rows closer to trained-on rows", "closest distances, of those held out",
 )  # fmt: skip
 
@@ -100,8 +100,8 @@ def _attack_row(name: str, found: Attack) -> Html:
         for s in (found.auc, found.hits, found.closer)
     ]
     near = found.nearest
-    cells.append(f"{near.value:.2f} ({near.low:.2f} to {near.high:.2f})")
-    return h("tr", h("td", name), h("td", found.generator), [h("td", c, cls="n") for c in cells])
+    cells.append(f"{near.value:.2f} ({max(near.low, 0):.2f} to {near.high:.2f})")
+    return h("tr", h("td", name), [h("td", c, cls="n") for c in cells])
 
 
 def score_page(owner: Owner, marks: dict[str, Marks], lines: Sequence[Line]) -> Html:

@@ -13,9 +13,9 @@ from cibench.twins.twin import Twin
 from cibench.vendor.attack import SHADOWS, Attack, attack
 from cibench.vendor.bundle import Bundle
 from cibench.vendor.leaks import leaks
+from cibench.vendor.limits import Limits
 from cibench.vendor.question import DISCLOSURE
 from cibench.vendor.records import ordered
-from cibench.vendor.release import Limits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,8 @@ class Privacy:
         """Yield the verdict in words, then what it rests on."""
         words = {
             "fit": f"fit to give away: {DISCLOSURE}",
-            "not fit": "NOT fit to give away",
+            "not fit": "NOT fit to give away: the fitted law knows too much of each unit; more units, "
+            "or the generator gaussian, have it know less",
             "undecided": "undecided whether it is fit to give away: the attack says too little",
         }
         yield words[self.verdict]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any
 
 from cibench.model import Array, Estimand
@@ -133,11 +134,20 @@ def readme(question: Question, count: int, rows: int, cost: float, better: str) 
         f"Rolling out costs {cost:g} a unit, in the outcome's units, and pays where the outcome "
         f"{sign} by more than that."
     )
-    return README.format(
+    text = README.format(
         count=count, rows=rows, words=question.words, estimand=question.estimand,
         design=question.design, columns="\n".join(map(_line, question.columns)), loss=loss,
         decisions=" or ".join(f"`{d}`" for d in DECISIONS), disclosure=DISCLOSURE,
     )  # fmt: skip
+    parts = text.rstrip("\n").split("\n\n")
+    return "\n\n".join(map(_wrapped, parts)) + "\n"
+
+
+def _wrapped(part: str) -> str:
+    """Break a paragraph into lines; lists, headings and code stay as they are."""
+    if part.startswith(("#", "-", "    ")):
+        return part
+    return fill(part, 88, break_long_words=False, break_on_hyphens=False)
 
 
 def _line(column: Mapping[str, Any]) -> str:

@@ -14,48 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from cibench.errors import BadInput, unknown
+from cibench.errors import BadInput
 from cibench.model import Array
 from cibench.twins.assignment import Mechanism
 from cibench.twins.columns import Column
 from cibench.twins.copulas import Gaussian, Margins, Vine
-from cibench.twins.generator import FAMILIES
 from cibench.twins.margins import KNOTS, Margin
 from cibench.twins.panel import COHORT
 from cibench.twins.sample import drawn_from
 from cibench.twins.twin import Outcome, Panel, Twin
+from cibench.vendor.limits import Limits, units_of
 from cibench.vendor.merging import merged_levels, merged_values
 
-CELL = 10
-"""No value that fewer seed rows share leaves, unless more or fewer are asked for."""
-
-LEAST_CELL = 3
 PILOT = 20_000
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Say how many rows must share what leaves, and which columns are free of that."""
-
-    cell: int = CELL
-    allowed: frozenset[str] = frozenset()
-
-    def check(self, twin: Twin) -> None:
-        """Raise BadInput for a generator that gives rows away, a cell or a column that is none."""
-        if FAMILIES[twin.family].resamples:
-            raise BadInput(
-                f"generator '{twin.family}' draws values of the seed's own rows, which must not "
-                "leave; fit the twin with --generator vine or gaussian"
-            )
-        if self.cell < LEAST_CELL:
-            raise BadInput(f"--cell: {self.cell} is too few rows; {LEAST_CELL} is the least")
-        units = units_of(twin)
-        if units < 4 * self.cell:
-            raise BadInput(f"--cell: {self.cell} is too many for a seed of {units} units")
-        for name in sorted(self.allowed):
-            known = [c.name for c in twin.known]
-            if name not in known:
-                raise BadInput(f"--allow: {unknown('column', name, known)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,13 +36,6 @@ class Released:
     twin: Twin
     notes: tuple[str, ...]
     labels: Mapping[str, Mapping[str, str]]
-
-
-def units_of(twin: Twin) -> int:
-    """Return how many seed rows (units of a panel) the twin was fitted to."""
-    if "units" in twin.summaries:
-        return int(twin.summaries["units"])
-    return len(twin.seed["ever"]) if twin.panel is not None else int(twin.seed["rows"])
 
 
 def released(twin: Twin, limits: Limits, rng: np.random.Generator) -> Released:
@@ -86,6 +50,8 @@ def released(twin: Twin, limits: Limits, rng: np.random.Generator) -> Released:
     known, labels = [], {}
     for column in twin.known:
         made = _ranged(column, margins, pilot, limits, units, twin)
+        if column.indicator in margins.names and not _varies(margins, column.indicator):
+            made = replace(made, indicator="")  # too few are missing to say so
         if column.levels and column.name not in limits.allowed:
             made, labels[column.name] = _labelled(made, merges.get(column.name), rng)
         known.append(made)
@@ -122,6 +88,10 @@ def _margins(
             margins.append(replace(margin, values=values))
             notes.append(f"{name}: {rare} rare values are merged with their neighbours")
     return Margins(before.names, tuple(margins), orders), merges
+
+
+def _varies(margins: Margins, name: str) -> bool:
+    return bool(np.ptp(margins.margins[margins.names.index(name)].values) > 0)
 
 
 def _cell(margins: Margins, column: Column, cell: int) -> int:
