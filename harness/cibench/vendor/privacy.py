@@ -44,8 +44,7 @@ class Privacy:
         """Yield the verdict in words, then what it rests on."""
         words = {
             "fit": f"fit to give away: {DISCLOSURE}",
-            "not fit": "NOT fit to give away: the fitted law knows too much of each unit; more units, "
-            "or the generator gaussian, have it know less",
+            "not fit": "NOT fit to give away: the fitted law knows too much of each unit",
             "undecided": "undecided whether it is fit to give away: the attack says too little",
         }
         yield words[self.verdict]
