@@ -31,10 +31,14 @@ def bundle(  # noqa: PLR0913, PLR0917 - an owner has that many wishes
         Path | None, typer.Option(metavar="CSV", help="The seed data, to examine what leaves.")
     ] = None,
     effects: Annotated[
-        str | None, typer.Option(help="To plant, as 0,500,-200 [drawn in secret, 0 among them].")
+        str | None, typer.Option(help="To plant, as 0,500,-200; drawn in secret if omitted.")
     ] = None,
-    datasets: Annotated[int | None, typer.Option(min=2, help="How many [2 an effect].")] = None,
-    rows: Annotated[int | None, typer.Option(min=50, help="Of each [about as the seed].")] = None,
+    datasets: Annotated[
+        int | None, typer.Option(min=2, help="How many; two an effect if omitted.")
+    ] = None,
+    rows: Annotated[
+        int | None, typer.Option(min=50, help="Of each; about as the seed if omitted.")
+    ] = None,
     cell: Annotated[int, typer.Option(help="No value leaves that fewer seed rows share.")] = 10,
     allow: Annotated[
         list[str] | None,
@@ -43,10 +47,11 @@ def bundle(  # noqa: PLR0913, PLR0917 - an owner has that many wishes
     cost: Annotated[float, typer.Option(help="Of a roll-out a unit, in outcome units.")] = 0.0,
     better: Annotated[Better, typer.Option(help="Which outcomes are.")] = Better.HIGHER,
     secrets: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The owner's file [FOLDER.owner.json].")
+        Path | None, typer.Option(metavar="FILE", help="The owner's file, or a folder for it.")
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The owner's page [FOLDER.owner.html].")
+        Path | None,
+        typer.Option(metavar="FILE", help="The owner's page; beside the file if omitted."),
     ] = None,
 ) -> None:
     """Write data sets for a vendor, their truths sealed; what must not leave stays with you.
@@ -61,8 +66,9 @@ def bundle(  # noqa: PLR0913, PLR0917 - an owner has that many wishes
     from cibench.vendor.privacy import examine, read_own
     from cibench.vendor.question import DISCLOSURE
 
-    owner = secrets or out.with_name(f"{out.name}.owner.json")
-    page = report or out.with_name(f"{out.name}.owner.html")
+    beside = secrets if secrets and secrets.is_dir() else out.parent
+    owner = secrets if secrets and not secrets.is_dir() else beside / f"{out.name}.owner.json"
+    page = report or owner.with_name(f"{out.name}.owner.html")
     check_places(out, owner, page)
     limits = Limits(cell, frozenset(allow or ()))
     planted = parse_effects(effects) if effects is not None else None
@@ -72,13 +78,13 @@ def bundle(  # noqa: PLR0913, PLR0917 - an owner has that many wishes
     say = _progress()
     made = make_bundle(opened, wish, out.name, say)
     found = examine(opened, made, own, limits, say) if own else None
-    write_page(owner_page(made, found), page)
-    typer.echo(f"report: {page.resolve()}")
     write_bundle(made, out, owner)
+    write_page(owner_page(made, found), page)
     for line in found.lines if found else (NOT_EXAMINED.format(words=DISCLOSURE),):
         typer.echo(line)
     typer.echo(f"bundle: {out.resolve()}")
-    typer.echo(f"keep to yourself, with the report: {owner.resolve()}")
+    typer.echo(f"report, for you alone: {page.resolve()}")
+    typer.echo(f"truths, for you alone: {owner.resolve()}")
     if found and found.verdict == "not fit":
         raise typer.Exit(FAILED)
 
@@ -101,7 +107,9 @@ def score(
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Option("--bundle", metavar="FOLDER", help="As given away [beside the owner's file]."),
+        typer.Option(
+            "--bundle", metavar="FOLDER", help="As given away; looked for beside the owner's file."
+        ),
     ] = None,
 ) -> None:
     """Score vendors' answers against the sealed truths."""

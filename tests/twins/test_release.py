@@ -1,5 +1,6 @@
 """What may leave: margins smoothed, rare values merged, labels neutral, the effect intact."""
 
+import csv
 import io
 import json
 import re
@@ -125,6 +126,8 @@ def test_rules_hold_in_what_leaves(given):
         )
         whole = table["age"].dropna()
         assert np.array_equal(whole, np.rint(whole))
+    rows = list(csv.DictReader(io.StringIO(given[3].files["data/dataset-01.csv"])))
+    assert all(r["age"].isdigit() or not r["age"] for r in rows)
 
 
 def test_a_column_that_is_allowed_keeps_labels_and_extremes(given):

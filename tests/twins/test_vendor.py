@@ -293,6 +293,16 @@ def test_the_whole_path_from_the_command_line(call, twin, tmp_path):
     assert code == 1 and "4 of 6 truths" in out
 
 
+def test_secrets_may_have_a_folder_of_their_own(call, twin, tmp_path):
+    save_twin(twin, tmp_path / "a.twin")
+    (tmp_path / "mine").mkdir()
+    assert call("bundle", "a.twin", "--rows", 60, "--out", "out", "--secrets", "mine")[0] == 0
+    assert sorted(p.name for p in tmp_path.glob("mine/*")) == ["out.owner.html", "out.owner.json"]
+    assert {p.name for p in tmp_path.glob("*")} == {"a.twin", "mine", "out"}
+    err = call("score", "v.csv", "--owner", "mine/out.owner.json", "--bundle", "none")[2]
+    assert "No such file" in err
+
+
 def test_bad_input_is_one_line_with_code_2_and_nothing_is_written(call, twin_of, tmp_path):
     save_twin(twin_of("observables"), tmp_path / "a.twin")
     save_twin(twin_of("observables", "resampling"), tmp_path / "r.twin")

@@ -153,7 +153,7 @@ def _wrapped(part: str) -> str:
 def _line(column: Mapping[str, Any]) -> str:
     more = [column["type"]]
     if "levels" in column:
-        more[0] += f" ({', '.join(column['levels'])})"
+        more[0] += f" ({', '.join(f'`{v}`' for v in column['levels'])})"
     more += [f"always {column['identity']}"] if "identity" in column else []
     more += ["may be missing"] if column["missing"] else []
     return f"- `{column['name']}`: {column['role']}; {'; '.join(more)}"

@@ -63,4 +63,7 @@ def csv_text(twin: Twin, drawn: Rows) -> str:
     known, table = {c.name for c in twin.known}, shown_columns(twin, drawn)
     for name in set(table) - known:  # units, sides of the cutoff and cohorts count
         table[name] = table[name].astype(np.int64)
-    return str(pd.DataFrame(table).to_csv(index=False, lineterminator="\n"))
+    frame = pd.DataFrame(table)
+    gaps = [c.name for c in twin.known if c.kind == "integer" and c.indicator and c.name in frame]
+    frame = frame.astype(dict.fromkeys(gaps, "Int64"))  # or a gap makes 73 a 73.0
+    return str(frame.to_csv(index=False, lineterminator="\n"))
