@@ -59,6 +59,13 @@ def check_new(folder: Path) -> None:
         raise BadInput(f"{folder} exists and is not empty; name another folder with --out")
 
 
+def check_folders(*places: Path | None) -> None:
+    """Raise BadInput for a place that lies in no folder; None stands for no place."""
+    for place in places:
+        if place and not place.absolute().parent.is_dir():
+            raise BadInput(f"{place}: there is no such folder")
+
+
 def write_folder(folder: Path, files: Mapping[str, str], private: tuple[str, ...] = ()) -> None:
     """Write texts into a hidden neighbour of the folder and put it in place in one step.
 

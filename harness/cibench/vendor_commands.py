@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
+from math import isfinite
 from pathlib import Path
 from time import monotonic
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cibench.errors import BadInput
+
+if TYPE_CHECKING:
+    from cibench.vendor.bundle import Wish
 
 FAILED = 1
 QUIET = 2.0
@@ -58,35 +62,45 @@ def bundle(  # noqa: PLR0913, PLR0917 - an owner has that many wishes
 
     The exit code is 1 where the seed data say that the bundle is not fit to give away.
     """
-    from cibench.twins.file import open_twin
-    from cibench.vendor.bundle import Wish, check_places, make_bundle, write_bundle
+    from cibench.vendor.bundle import Wish, check_places
     from cibench.vendor.limits import Limits
-    from cibench.vendor.pages import owner_page, write_page
     from cibench.vendor.plan import parse_effects
-    from cibench.vendor.privacy import examine, read_own
-    from cibench.vendor.question import DISCLOSURE
 
     beside = secrets if secrets and secrets.is_dir() else out.parent
     owner = secrets if secrets and not secrets.is_dir() else beside / f"{out.name}.owner.json"
     page = report or owner.with_name(f"{out.name}.owner.html")
     check_places(out, owner, page)
+    if not isfinite(cost):
+        raise BadInput(f"--cost: {cost:g} is not a cost")
     limits = Limits(cell, frozenset(allow or ()))
     planted = parse_effects(effects) if effects is not None else None
     wish = Wish(planted, datasets, rows, limits, cost, better.value)
+    fit = _bundled(twin, data, wish, (out, owner, page))
+    for what, place in (("bundle", out), ("report, yours", page), ("truths, yours", owner)):
+        typer.echo(f"{what}: {place.resolve()}")
+    if not fit:
+        raise typer.Exit(FAILED)
+
+
+def _bundled(twin: Path, data: Path | None, wish: Wish, places: tuple[Path, Path, Path]) -> bool:
+    """Make, examine and write a bundle, and print what was found; False if it is not fit."""
+    from cibench.twins.file import open_twin
+    from cibench.vendor.bundle import make_bundle, write_bundle
+    from cibench.vendor.pages import owner_page, write_page
+    from cibench.vendor.privacy import examine, read_own
+    from cibench.vendor.question import DISCLOSURE
+
+    out, owner, page = places
     opened = open_twin(twin)
     own = read_own(opened, data) if data else None
     say = _progress()
     made = make_bundle(opened, wish, out.name, say)
-    found = examine(opened, made, own, limits, say) if own else None
+    found = examine(opened, made, own, wish.limits, say) if own else None
     write_bundle(made, out, owner)
     write_page(owner_page(made, found), page)
     for line in found.lines if found else (NOT_EXAMINED.format(words=DISCLOSURE),):
         typer.echo(line)
-    typer.echo(f"bundle: {out.resolve()}")
-    typer.echo(f"report, for you alone: {page.resolve()}")
-    typer.echo(f"truths, for you alone: {owner.resolve()}")
-    if found and found.verdict == "not fit":
-        raise typer.Exit(FAILED)
+    return found is None or found.verdict != "not fit"
 
 
 NOT_EXAMINED = (
@@ -113,6 +127,7 @@ def score(
     ] = None,
 ) -> None:
     """Score vendors' answers against the sealed truths."""
+    from cibench.files import check_folders
     from cibench.screen import console, table
     from cibench.vendor.owner import Owner
     from cibench.vendor.pages import score_page, write_page
@@ -120,9 +135,7 @@ def score(
     from cibench.vendor.scoring import check_vendors, lines_of, marks_of, write_table
     from cibench.vendor.submission import read_submission
 
-    for place in (out, reveal):
-        if place and not place.absolute().parent.is_dir():
-            raise BadInput(f"{place}: there is no such folder")
+    check_folders(out, reveal)
     check_vendors(submissions)
     kept = Owner.read(owner)
     beside = owner.absolute().parent / kept.bundle

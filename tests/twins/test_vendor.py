@@ -317,6 +317,7 @@ def test_bad_input_is_one_line_with_code_2_and_nothing_is_written(call, twin_of,
         (("a.twin", "--out", "o", "--effects", "0,1,4", "--datasets", 2), "2 are too few"),
         (("a.twin", "--out", "o", "--allow", "aa"), "no column named 'aa'"),
         (("a.twin", "--out", "o", "--data", "none.csv"), "No such file"),
+        (("a.twin", "--out", "o", "--cost", "nan"), "--cost: nan is not a cost"),
     ):
         code, _, err = call("bundle", *options)
         assert code == 2 and said in err and err.count("\n") == 1, (options, err)

@@ -12,7 +12,7 @@ from typing import Any
 
 from cibench.commitment import commitment, fingerprint, nonce
 from cibench.errors import BadInput
-from cibench.files import check_new, write_folder
+from cibench.files import check_folders, check_new, write_folder
 from cibench.seeds import stream
 from cibench.twins.asked import targets_of
 from cibench.twins.file import sealed
@@ -57,9 +57,7 @@ def check_places(out: Path, owner: Path, page: Path | None = None) -> None:
     for place in (owner, page):
         if place and place.resolve().is_relative_to(out.resolve()):
             raise BadInput(f"{place}: what is the owner's must not lie in the bundle")
-    for place in (out, owner, page):
-        if place and not place.absolute().parent.is_dir():
-            raise BadInput(f"{place}: there is no such folder")
+    check_folders(out, owner, page)
     if owner.exists():
         raise BadInput(f"{owner} exists; it may be all that is left of another bundle's truths")
 
