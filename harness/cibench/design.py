@@ -87,7 +87,8 @@ class Scenario:
     `draw(n, rng)` a data set of n units. Noise is drawn first and in a fixed order, so that a dial
     changes what is done with the noise and not the noise. `violates` names the assumptions that
     the design itself breaks, with every dial at its default. `prior_of` names the estimator from
-    whose prior every data set draws all its parameters anew, if there is one.
+    whose prior every data set draws all its parameters anew, if there is one; `uses` the import
+    names of libraries that drawing takes.
     """
 
     name: ClassVar[str] = ""
@@ -97,6 +98,7 @@ class Scenario:
     moments: ClassVar[bool] = True
     violates: ClassVar[tuple[str, ...]] = ()
     prior_of: ClassVar[str] = ""
+    uses: ClassVar[tuple[str, ...]] = ()
     specs: ClassVar[Mapping[str, Dial | Parameter]] = {}
     types: ClassVar[Mapping[str, type]] = {}
 

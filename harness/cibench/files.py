@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from cibench.errors import BadInput
 
 
 def canonical(value: object) -> str:
@@ -44,6 +47,54 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_new(folder: Path) -> None:
+    """Raise BadInput where a folder holds something already, or cannot be made."""
+    try:
+        taken = folder.exists() and (folder.is_file() or any(folder.iterdir()))
+    except OSError as error:
+        raise BadInput(f"{folder}: {error.strerror}") from error
+    if taken:
+        raise BadInput(f"{folder} exists and is not empty; name another folder with --out")
+
+
+def check_folders(*places: Path | None) -> None:
+    """Raise BadInput for a place that lies in no folder; None stands for no place."""
+    for place in places:
+        if place and not place.absolute().parent.is_dir():
+            raise BadInput(f"{place}: there is no such folder")
+
+
+def write_folder(folder: Path, files: Mapping[str, str], private: tuple[str, ...] = ()) -> None:
+    """Write texts into a hidden neighbour of the folder and put it in place in one step.
+
+    Private files are for their owner alone. Raises BadInput where the place cannot be written.
+    """
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    try:
+        for name, text in files.items():
+            path = temporary / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        for name in private:
+            (temporary / name).chmod(0o600)
+        if folder.exists():
+            folder.rmdir()
+        temporary.replace(folder)
+    except OSError as error:
+        raise BadInput(f"{folder}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a new text file that only its owner may read, never over another one.
+
+    Raises FileExistsError where there is one already.
+    """
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
 
 
 def write_json(path: Path, value: object) -> None:

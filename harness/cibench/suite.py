@@ -195,8 +195,9 @@ class Suite:
 
     @property
     def libraries(self) -> list[str]:
-        """Return the import names of the libraries that the estimators use, sorted."""
-        return sorted({u for name in self.estimators for u in registry.find_estimator(name).uses})
+        """Return the import names of the libraries that estimators and scenarios use, sorted."""
+        used = {u for name in self.estimators for u in registry.find_estimator(name).uses}
+        return sorted(used | {u for cell in self.cells for u in cell.scenario.uses})
 
     def as_toml(self) -> str:
         """Return the text of a suite file that reads back as this suite."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cibench import vendor_commands
 from cibench.errors import BadInput
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ HONEST = (
 )
 
 twins = typer.Typer(help="Scale a small real data set; the effect in it is planted, so known.")
+twins.command()(vendor_commands.bundle)
+twins.command()(vendor_commands.score)
+twins.command()(vendor_commands.verify)
 
 
 class Kind(StrEnum):

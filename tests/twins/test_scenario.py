@@ -1,5 +1,6 @@
 """A twin is a scenario: contract checks, suites, workers, replay, one address wherever it lies."""
 
+import json
 import shutil
 from unittest import SkipTest
 
@@ -139,3 +140,25 @@ def test_the_command_line_fits_samples_and_shows(tmp_path, seeds, capsys):
         main(["twin", "sample", out, "--rows", "10", "--effect", "2*z", "--out", big])
     assert ended.value.code == 2
     assert "no column named 'z'" in capsys.readouterr().err
+
+
+def test_the_generators_library_is_in_the_manifest_and_its_version_concerns_the_twins_rows(
+    twin_of, tmp_path, shelves
+):
+    from cibench.storage.changes import changes
+
+    save_twin(twin_of("observables"), tmp_path / "a.twin")
+    (tmp_path / "suite.toml").write_text(
+        'name = "a"\nseed = 1\nreplicates = 2\n[[cells]]\nscenario = "twin:a.twin"\nn = [100]\n'
+        'estimators = ["naive/difference-in-means"]\n'
+    )
+    run = cibench.run(tmp_path / "suite.toml", out=tmp_path / "run")
+    manifest = json.loads((tmp_path / "run/manifest.json").read_text())
+    import pyvinecopulib
+
+    assert manifest["versions"]["pyvinecopulib"] == pyvinecopulib.__version__
+    manifest["versions"]["pyvinecopulib"] = "0.0"
+    (change,) = changes(manifest, Suite.read(tmp_path / "suite.toml"))
+    assert change.text == f"pyvinecopulib 0.0 → {pyvinecopulib.__version__}"
+    assert change.scenario == twin_of("observables").name and change.estimators is None
+    assert len(run.replicates) > 0

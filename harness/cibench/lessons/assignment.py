@@ -9,18 +9,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-import secrets
-import shutil
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cibench.answers import read_csv
+from cibench.commitment import commitment, nonce
 from cibench.design import Scenario, configure, parameters, truths
 from cibench.errors import BadInput
-from cibench.files import canonical
+from cibench.files import check_new, write_folder
 from cibench.lessons.lesson import Lesson
 from cibench.lessons.pictures import draw
 from cibench.model import Draw, Target
@@ -43,9 +42,8 @@ def write_assignment(
     not do, with nothing written.
     """
     names = read_students(students)
-    if folder.exists() and (folder.is_file() or any(folder.iterdir())):
-        raise BadInput(f"{folder} exists and is not empty; name another folder with --out")
-    secret = secrets.token_hex(32)
+    check_new(folder)
+    secret = nonce()
     made = {name: _assign(lesson, name, secret, setting) for name in names}
     files: Files = {}
     for number, (name, (entry, drawn)) in enumerate(made.items(), 1):
@@ -60,7 +58,7 @@ def write_assignment(
                               [[n, e["commitment"]] for n, e in entries.items()])  # fmt: skip
     files[ANSWERS] = _csv(["student", "estimate", "low", "high", "decision"],
                           [[n, "", "", "", ""] for n in names])  # fmt: skip
-    _write(folder, files)
+    write_folder(folder, files, private=(KEY,))
     return len(names)
 
 
@@ -83,24 +81,9 @@ def read_students(path: Path) -> list[str]:
     return names
 
 
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """Read a CSV file with a heading; raises BadInput where it is not one."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path}: not a text file in UTF-8") from error
-    heading = text.split("\n", 1)[0]
-    mark = ";" if heading.count(";") > heading.count(",") else ","  # spreadsheets of some countries
-    return [row for row in csv.DictReader(io.StringIO(text), delimiter=mark) if any(row.values())]
-
-
 def seal(student: str, truth: float, salt: str) -> str:
     """Return the commitment to a student's truth."""
-    return sha256(
-        canonical({"student": student, "truth": truth, "salt": salt}).encode()
-    ).hexdigest()
+    return commitment({"student": student, "truth": truth, "salt": salt})
 
 
 def _assign(
@@ -118,7 +101,7 @@ def _assign(
     scenario = configure(type(first), fields)
     seed = int.from_bytes(digest("assignment", secret, student)[:6], "big")
     drawn = draw(lesson.scenario, fields, lesson.size(at), seed, 0)
-    truth, salt = _truth(scenario, lesson, drawn), secrets.token_hex(32)
+    truth, salt = _truth(scenario, lesson, drawn), nonce()
     entry = {
         "setting": at, "fields": fields, "n": lesson.size(at), "seed": seed, "truth": truth,
         "salt": salt, "commitment": seal(student, truth, salt),
@@ -195,21 +178,3 @@ def _csv(heading: list[str], rows: list[list[Any]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([heading, *rows])
     return text.getvalue()
-
-
-def _write(folder: Path, files: Files) -> None:
-    """Write all files into a hidden neighbour of the folder and put it in place in one step."""
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    try:
-        for name, text in files.items():
-            path = temporary / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        (temporary / KEY).chmod(0o600)
-        if folder.exists():
-            folder.rmdir()
-        temporary.replace(folder)
-    except OSError as error:
-        raise BadInput(f"{folder}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
+from cibench.answers import interval_in, read_csv
 from cibench.errors import BadInput, unknown
-from cibench.lessons.assignment import DECISIONS, KEY, read_csv, seal
+from cibench.lessons.assignment import DECISIONS, KEY, seal
 from cibench.measures.core import Score, mean_score, proportion
 
 NUMBERS = ("estimate", "low", "high")
@@ -112,9 +112,7 @@ def _key(folder: Path) -> dict[str, Any]:
 
 
 def _answer(name: str, entry: Mapping[str, Any], row: Mapping[str, str], where: str) -> Answer:
-    estimate, low, high = (_number(row.get(column), column, where) for column in NUMBERS)
-    if low > high:
-        raise BadInput(f"{where}: low = {low:g} is above high = {high:g}")
+    estimate, low, high = interval_in(row, where)
     decision = (row.get("decision") or "").strip().lower()
     if decision not in DECISIONS:
         raise BadInput(f"{where}: {unknown('decision', decision, DECISIONS)}")
@@ -122,13 +120,3 @@ def _answer(name: str, entry: Mapping[str, Any], row: Mapping[str, str], where: 
         name, entry["truth"], entry["setting"], entry["salt"], entry["commitment"], estimate, low,
         high, decision,
     )  # fmt: skip
-
-
-def _number(text: str | None, column: str, where: str) -> float:
-    try:
-        value = float((text or "").strip().replace(",", ".").replace("−", "-"))
-    except ValueError:
-        value = nan
-    if not isfinite(value):
-        raise BadInput(f"{where}: {column}: '{text or ''}' is not a number")
-    return value

@@ -41,18 +41,26 @@ def _python(manifest: Mapping[str, Any]) -> list[Change]:
 
 def _versions(manifest: Mapping[str, Any], suite: Suite) -> list[Change]:
     before, now = manifest["versions"], provenance.versions(suite.libraries)
-    users: dict[str, set[str]] = {}
-    for name in suite.estimators:
-        for package in provenance.packages(registry.find_estimator(name).uses):
-            users.setdefault(package, set()).add(name)
+    changed = {p: v for p, v in now.items() if before.get(p, v) != v}
     return [
-        Change(
-            f"{package} {before[package]} → {version}",
-            estimators=None if package in provenance.EVERYONES else frozenset(users[package]),
-        )
-        for package, version in now.items()
-        if before.get(package, version) != version
+        change
+        for package, version in changed.items()
+        for change in _users(f"{package} {before[package]} → {version}", package, suite)
     ]
+
+
+def _users(text: str, package: str, suite: Suite) -> list[Change]:
+    """Return whom another version of a package concerns."""
+    if package in provenance.EVERYONES:
+        return [Change(text)]
+
+    def used(by: Any) -> bool:
+        return package in provenance.packages(by.uses)
+
+    fits = frozenset(n for n in suite.estimators if used(registry.find_estimator(n)))
+    draws = {cell.scenario.name for cell in suite.cells if used(cell.scenario)}
+    found = [Change(text, estimators=fits)] if fits else []
+    return [*found, *(Change(text, name) for name in sorted(draws))]
 
 
 def _sources(manifest: Mapping[str, Any], suite: Suite) -> list[Change]:

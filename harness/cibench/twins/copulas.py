@@ -26,7 +26,7 @@ LEAST_EIGENVALUE = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
-class _Margins:
+class Margins:
     """Hold the columns' margins, and the order that categories were put in."""
 
     names: tuple[str, ...]
@@ -34,7 +34,8 @@ class _Margins:
     orders: Mapping[str, Array]
 
     @classmethod
-    def of(cls, training: Training) -> _Margins:
+    def of(cls, training: Training) -> Margins:
+        """Return the margins of the columns that vary."""
         orders = {name: _order(training, name) for name in sorted(training.categories)}
         names = tuple(n for n, c in training.columns.items() if np.ptp(c) > 0)
         coded = {n: _coded(training.columns[n], orders.get(n)) for n in names}
@@ -65,11 +66,13 @@ class _Margins:
         return made
 
     def state(self) -> dict[str, Any]:
+        """Return what a file keeps."""
         margins = [m.state() for m in self.margins]
         return {"names": list(self.names), "margins": margins, "orders": dict(self.orders)}
 
     @classmethod
-    def load(cls, state: Mapping[str, Any]) -> _Margins:
+    def load(cls, state: Mapping[str, Any]) -> Margins:
+        """Return the margins that a file kept."""
         margins = tuple(Margin.load(m) for m in state["margins"])
         return cls(tuple(state["names"]), margins, state["orders"])
 
@@ -98,7 +101,7 @@ def _order(training: Training, name: str) -> Array:
 class Vine:
     """Draw from a regular vine; `text` is pyvinecopulib's own JSON."""
 
-    margins: _Margins
+    margins: Margins
     text: str
 
     @classmethod
@@ -110,7 +113,7 @@ class Vine:
         """
         import pyvinecopulib as pv
 
-        margins = _Margins.of(training)
+        margins = Margins.of(training)
         u, kinds = margins.uniforms(training, rng)
         family = pv.BicopFamily
         controls = pv.FitControlsVinecop(
@@ -138,7 +141,7 @@ class Vine:
     @classmethod
     def load(cls, state: Mapping[str, Any]) -> Vine:
         """Return the generator that a file kept."""
-        return cls(_Margins.load(state["margins"]), state["text"])
+        return cls(Margins.load(state["margins"]), state["text"])
 
 
 def _seeds(rng: np.random.Generator) -> list[int]:
@@ -150,13 +153,13 @@ def _seeds(rng: np.random.Generator) -> list[int]:
 class Gaussian:
     """Draw from a Gaussian copula, whose correlations are fitted pair by pair."""
 
-    margins: _Margins
+    margins: Margins
     correlation: Array
 
     @classmethod
     def train(cls, training: Training, rng: np.random.Generator) -> Gaussian:
         """Fit each pair by maximum likelihood and repair the matrix where it is not definite."""
-        margins = _Margins.of(training)
+        margins = Margins.of(training)
         u, kinds = margins.uniforms(training, rng)
         size = len(kinds)
         below = {j: size + k for k, j in enumerate(j for j in range(size) if kinds[j] == "d")}
@@ -182,7 +185,7 @@ class Gaussian:
     @classmethod
     def load(cls, state: Mapping[str, Any]) -> Gaussian:
         """Return the generator that a file kept."""
-        return cls(_Margins.load(state["margins"]), state["correlation"])
+        return cls(Margins.load(state["margins"]), state["correlation"])
 
 
 def _pair(u: Array, kinds: list[str]) -> float:

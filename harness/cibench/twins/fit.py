@@ -11,7 +11,7 @@ from cibench.seeds import stream
 from cibench.twins.columns import Derived
 from cibench.twins.file import sealed
 from cibench.twins.formula import Formula
-from cibench.twins.generator import maker
+from cibench.twins.generator import Training, maker
 from cibench.twins.given import Given
 from cibench.twins.seed import Seed
 from cibench.twins.twin import Twin
@@ -24,8 +24,19 @@ def fit_twin(
 
     Without a structure it is estimated. Raises BadInput for what the design cannot do with.
     """
+    from cibench.twins.summaries import summarise
+
+    seed = _with_derived(seed, structure or Given())
+    rng = stream("twin", number, generator)
+    twin, training = train_twin(seed, generator, structure, number, rng)
+    return sealed(replace(twin, summaries=summarise(twin, seed, training, rng)))
+
+
+def train_twin(
+    seed: Seed, generator: str, structure: Given | None, number: int, rng: np.random.Generator
+) -> tuple[Twin, Training]:
+    """Return a twin without summaries and digest, which draws as any other, and its training."""
     said, make = structure or Given(), maker(generator)
-    seed = _with_derived(seed, said)
     if seed.design.kind == "did":
         from cibench.twins.fit_panel import fit_parts
     else:
@@ -34,12 +45,8 @@ def fit_twin(
     constants = {n: float(c[0]) for n, c in training.columns.items() if np.ptp(c) == 0}
     varying = {n: c for n, c in training.columns.items() if n not in constants}
     residuals = tuple(n for n in training.residuals if n in varying)
-    rng = stream("twin", number, generator)
     trained = make.train(replace(training, columns=varying, residuals=residuals), rng)
-    twin = Twin(family=generator, generator=trained, constants=constants, **made)
-    from cibench.twins.summaries import summarise
-
-    return sealed(replace(twin, summaries=summarise(twin, seed, training, rng)))
+    return Twin(family=generator, generator=trained, constants=constants, **made), training
 
 
 def _with_derived(seed: Seed, said: Given) -> Seed:

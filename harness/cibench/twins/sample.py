@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from cibench.errors import BadInput
 from cibench.files import write_atomically
+from cibench.model import Array
 from cibench.seeds import stream
 from cibench.twins.columns import MISSING
 from cibench.twins.cross_section import Rows, reconstruct
@@ -18,7 +21,11 @@ from cibench.twins.twin import Effect, Twin
 
 def draw_rows(twin: Twin, rows: int, effect: Effect, seed: int) -> Rows:
     """Draw at least so many rows (whole units of a panel) from an address of the twin's content."""
-    rng = stream("twin-sample", twin.digest, rows, seed)
+    return drawn_from(twin, rows, effect, stream("twin-sample", twin.digest, rows, seed))
+
+
+def drawn_from(twin: Twin, rows: int, effect: Effect, rng: np.random.Generator) -> Rows:
+    """Draw at least so many rows (whole units of a panel) from a stream."""
     if twin.panel is None:
         return reconstruct(twin, rows, rng, effect, {})
     return rebuild_panel(twin, -(-rows // len(twin.panel.times)), rng, effect, {})
@@ -36,8 +43,7 @@ def write_sample(
     except ValueError as error:
         raise BadInput(f"--{error}") from error
     drawn = draw_rows(twin, rows, chosen, seed)
-    columns = {n: c for n, c in drawn.columns.items() if not n.startswith(MISSING)}
-    frame = pd.DataFrame({n: twin.table(drawn.columns)[n] for n in _ordered(twin, columns)})
+    frame = pd.DataFrame(shown_columns(twin, drawn))
     try:
         write_atomically(out, lambda p: frame.to_csv(p, index=False))
     except OSError as error:
@@ -46,6 +52,13 @@ def write_sample(
         said = f" (Monte Carlo error {truth.mcse:.2g})" if truth.mcse else ""
         if target.horizon is None:
             yield f"planted {target}: {truth.value:.6g}{said}"
+
+
+def shown_columns(twin: Twin, drawn: Rows) -> dict[str, Array]:
+    """Return rows as the seed's file has them, the design's columns first."""
+    columns = {n: c for n, c in drawn.columns.items() if not n.startswith(MISSING)}
+    table = twin.table(drawn.columns)
+    return {n: table[n] for n in _ordered(twin, columns)}
 
 
 def _ordered(twin: Twin, columns: Mapping[str, object]) -> list[str]:

@@ -30,6 +30,7 @@ from cibench.twins.asked import estimands_of, targets_of
 from cibench.twins.cross_section import Rows, reconstruct
 from cibench.twins.file import open_twin
 from cibench.twins.formula import Formula
+from cibench.twins.generator import FAMILIES
 from cibench.twins.panel import SINCE, rebuild_panel
 from cibench.twins.shown import roles_of, shown
 from cibench.twins.truth import truths_of
@@ -215,6 +216,7 @@ def _scenario_of(twin: Twin) -> type[TwinScenario]:
             "__annotations__": {"effect": Effect},
             "effect": parameter(default_effect(twin), unit="outcome units; or a formula"),
             "twin": twin, "roles": roles_of(twin), "violates": violates,
+            "uses": FAMILIES[twin.family].uses,
             "estimand": estimands if len(estimands) > 1 else estimands[0],
         },
     )  # fmt: skip
