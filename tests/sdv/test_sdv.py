@@ -13,6 +13,7 @@ from cibench.twins.file import open_twin, save_twin
 from cibench.twins.fit import fit_twin
 from cibench.twins.generator import Training, maker
 from cibench.twins.scenarios import default_effect
+from cibench.twins.sdv import Ctgan, Tvae
 from cibench.twins.seed import seed_of
 
 pytestmark = [
@@ -49,6 +50,20 @@ def test_replicates_differ_and_an_address_repeats(twin, tmp_path):
     anew = rows_of(opened, 0)
     assert all(np.array_equal(one[n], anew[n]) for n in one)
     assert abs(np.corrcoef(one["x"], two["x"])[0, 1]) < 4 / np.sqrt(500)
+
+
+@pytest.mark.parametrize("kind", [Ctgan, Tvae])
+def test_networks_repeat_by_address_too(frame, kind, monkeypatch):
+    monkeypatch.setattr(kind, "options", {"epochs": 2})  # how well they fit is not asked here
+    columns = {n: frame[n].to_numpy(float) for n in ("x", "age", "bookings")}
+    training = Training(columns, frozenset({"bookings"}), frozenset(), ("x",))
+    made = kind.train(training, np.random.default_rng(0))
+    opened = kind.load(made.state())
+    one, two = made.sample(300, stream("a", 1)), made.sample(300, stream("a", 2))
+    for again in (made.sample(300, stream("a", 1)), opened.sample(300, stream("a", 1))):
+        assert all(np.array_equal(one[n], again[n]) for n in columns)
+    assert not np.array_equal(one["x"], two["x"]) and np.isfinite(one["x"]).all()
+    assert set(one["bookings"]) <= set(columns["bookings"])
 
 
 def test_draws_leave_the_global_random_states_alone(twin):

@@ -4,13 +4,17 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
+from cibench.model import Truth
+from cibench.twins.audit import audit_columns
 from cibench.twins.cross_section import Noise, rebuild, reconstruct
 from cibench.twins.features import FORMS, features_of
 from cibench.twins.fit import fit_twin
 from cibench.twins.fit_cross_section import fit_parts
 from cibench.twins.given import Given
+from cibench.twins.sample import draw_rows
 from cibench.twins.seed import seed_of
 from cibench.twins.structure import estimate
+from cibench.twins.truth import truths_of
 from cibench.twins.twin import RESIDUAL
 
 FAMILIES = ("vine", "gaussian", "resampling", "trees")
@@ -160,3 +164,21 @@ def test_take_up_is_monotone_and_the_compliers_are_marked(twin_of):
     jump = d[near & (x >= 0)].mean() - d[near & (x < 0)].mean()
     assert share == pytest.approx(0.6, abs=0.08)  # the design's jump in take-up
     assert jump == pytest.approx(share, abs=0.03)
+
+
+@pytest.mark.parametrize("name", ["observables", "rd", "did"])
+def test_a_whole_outcome_stays_whole_and_keeps_the_planted_effect(seeds, name):
+    make, design = seeds[name]
+    frame = make()
+    frame["y"] = np.rint(frame["y"] * 20 / frame["y"].std()).astype(int)
+    twin = fit_twin(seed_of(frame, design), "gaussian")
+    rows = draw_rows(twin, 20_000, 3.3, 0)
+    y, d = rows.columns["y"], rows.columns[twin.treatment] == 1
+    assert twin.outcome.whole and np.array_equal(y, np.rint(y)) and len(np.unique(y)) > 20
+    assert np.array_equal(twin.table(rows.columns)["y"], y.astype(np.int64))
+    felt = rows.effects[d]
+    assert 0 < abs(felt.mean() - 3.3) < 4 * felt.std() / np.sqrt(d.sum())
+    assert set(truths_of(twin, 3.3).values()) == {Truth(3.3)}
+    half = {**rows.columns, "y": y + 0.5}
+    assert not audit_columns(twin, half, 3.3).passed
+    assert any("y: whole numbers" in line for line in audit_columns(twin, half, 3.3).lines)

@@ -93,8 +93,10 @@ def _outcome_rules(twin: Twin, y: Array) -> list[tuple[str, Array]]:
     found = [(f"{name}: never missing", np.isnan(y))]
     if may.support is not None:
         found.append((f"{name}: only its {len(may.support)} values", ~np.isin(y, may.support)))
-    elif not may.free:
+    elif not may.unbounded:
         found.append((f"{name}: {may.low:g} to {may.high:g}", (y < may.low) | (y > may.high)))
+    if may.whole:
+        found.append((f"{name}: whole numbers", y != np.rint(y)))
     return found
 
 

@@ -58,15 +58,16 @@ def made_parts(
 
 def outcome_of(seed: Seed, said: Given) -> Outcome:
     """Return which values the outcome may take, from the user or from the seed's values."""
-    y = seed.columns[seed.design.outcome]
+    y, kinds = seed.columns[seed.design.outcome], {c.name: c.kind for c in seed.known}
+    whole = kinds.get(seed.design.outcome) == "integer" and seed.design.kind != "iv"
     if said.bounds:
-        return Outcome(*said.bounds)
+        return Outcome(*said.bounds, whole=whole)
     values = np.unique(y)
     if len(values) <= SUPPORT and seed.design.kind != "iv":
         return Outcome(float(values[0]), float(values[-1]), values)
     if values[0] == 0 and np.mean(y == 0) >= ZEROS:
-        return Outcome(low=0.0)
-    return Outcome()
+        return Outcome(low=0.0, whole=whole)
+    return Outcome(whole=whole)
 
 
 def without(columns: Columns, names: tuple[str, ...]) -> Columns:

@@ -27,7 +27,7 @@ def truths_of(twin: Twin, effect: Effect, overlap: float = 0.0) -> dict[Target, 
     Of the dials only `overlap` moves who is treated, and so the ATT of a formula.
     """
     targets = targets_of(twin)
-    if isinstance(effect, float) and twin.outcome.free:
+    if isinstance(effect, float) and twin.outcome.unbounded:
         return {t: Truth(effect) for t in targets}
     rng = stream("twin-truth", twin.digest, str(effect))
     if twin.panel is not None:
@@ -50,7 +50,7 @@ def _at_cutoff(twin: Twin, effect: Effect, noise: Noise) -> Truth:
     """Return the limit at the cutoff: rows near it, moved onto it."""
     name, cutoff = twin.design.running, twin.design.cutoff
     assert cutoff is not None
-    if isinstance(effect, str) and twin.outcome.free and set(Formula(effect).names) <= {name}:
+    if isinstance(effect, str) and twin.outcome.unbounded and set(Formula(effect).names) <= {name}:
         return Truth(float(Formula(effect)({name: np.array([cutoff])}, 1)[0]))
     near = np.argsort(np.abs(noise.units[name] - cutoff), kind="stable")[:NEAREST]
     units = {n: c[near] for n, c in noise.units.items()}

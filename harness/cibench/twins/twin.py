@@ -27,32 +27,39 @@ Effect = float | str
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """Say which values the outcome may take: any, or those between bounds, or those of a support.
+    """Say which values the outcome may take: any, those between bounds, whole ones, a support's.
 
-    A value between two of the support becomes one of them at random, so that its mean stays.
+    A value between two that may be becomes one of them at random, so that its mean stays.
     """
 
     low: float = -np.inf
     high: float = np.inf
     support: Array | None = None
+    whole: bool = False
 
     @property
     def free(self) -> bool:
-        """Say whether every number will do, so that a planted effect is what it was planted as."""
+        """Say whether every number will do."""
+        return self.unbounded and not self.whole
+
+    @property
+    def unbounded(self) -> bool:
+        """Say whether a planted effect is, on average, what it was planted as."""
         return self.support is None and np.isinf(self.low) and np.isinf(self.high)
 
     def realise(self, value: Array, u: Array) -> Array:
         """Return outcomes that may be, for values that the structure asks for."""
         value = np.clip(value, self.low, self.high)
         if self.support is None:
-            return value
+            return np.floor(value + u) if self.whole else value
         place = np.clip(np.searchsorted(self.support, value), 1, len(self.support) - 1)
         low, high = self.support[place - 1], self.support[place]
         return np.where(u < (value - low) / (high - low), high, low)
 
     def state(self) -> dict[str, Any]:
         """Return what a file keeps."""
-        return {"low": self.low, "high": self.high, "support": self.support}
+        whole = {"whole": True} if self.whole else {}
+        return {"low": self.low, "high": self.high, "support": self.support, **whole}
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +138,7 @@ def _as_seed(values: Array, column: Column) -> Array:
         texts = np.array([*column.levels, ""], dtype=object)
         return np.asarray(texts[np.where(gone, -1, np.nan_to_num(values)).astype(int)])
     if column.kind == "integer" and not gone.any():
-        return values.astype(np.int64)
+        return np.rint(values).astype(np.int64)
     return values
 
 
