@@ -117,5 +117,5 @@ def grade(
     ui = Interface(language)
     found = read_class(folder, answers)
     for line in summary(found, ui):
-        typer.echo(line)
+        typer.echo(line.replace("\u00a0", " "))
     typer.echo(f"report: {write_report(found, folder / 'teacher', language).resolve()}")

@@ -124,7 +124,7 @@ def test_a_class_is_graded_as_by_hand(given, tmp_path):
     assert found.right.value == pytest.approx(np.mean(right))
     report = write_report(found, folder / "teacher")
     text = report.read_text(encoding="utf-8")
-    assert "3 of 5 intervals covered the truth: 60 %" in text and "../evil" in text
+    assert "3 of 5 intervals covered the truth: 60\u00a0%" in text and "../evil" in text
     assert not re.search(r"<(script|link|img|iframe)\b|src=", text)
     revealed = rows_of(folder / "teacher/revealed.csv")
     assert [r["student"] for r in revealed] == list(off)

@@ -155,7 +155,8 @@ def test_every_word_is_used():
 def test_numbers_have_the_marks_of_the_language():
     assert Interface("es").measured([1234.5, 0.25]) == "1.234,50 (0,25)"
     assert Interface("en").measured([1234.5, 0.25]) == "1,234.50 (0.25)"
-    assert Interface("tr").share([0.75, 0.02, 0.63, 0.84]) == "75 % (63–84)"
+    assert Interface("tr").share([0.75, 0.02, 0.63, 0.84]) == "%\u00a075 (63–84)"
+    assert Interface("es").share([0.75, 0.02, 0.63, 0.84]) == "75\u00a0% (63–84)"
     assert Interface("en").span("-inf", 2.0, False, None) == "[−∞; 2.00]"
     assert Interface("en").span(-1.0, 2.0, True, 0.5) == "(−∞; −1.00] ∪ [2.00; ∞)"
     with pytest.raises(BadInput, match="no language named 'sp'"):
