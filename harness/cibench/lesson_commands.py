@@ -61,6 +61,9 @@ def _list() -> None:
     found = [find(name) for name in built_in_lessons()]
     rows = [{"lesson": one.name, "assumption": one.words["en"].assumption} for one in found]
     console().print(table(rows))
+    typer.echo(
+        "`cibench lesson NAME` writes a page; `cibench new lesson my-lesson` starts your own"
+    )
 
 
 def _built(one: Lesson, replicates: int | None, workers: int) -> Built:
