@@ -15,7 +15,7 @@ import cibench
 from cibench.cli import main
 from cibench.errors import BadInput
 from cibench.lessons import find
-from cibench.lessons.assignment import write_assignment
+from cibench.lessons.assignment import MEANT, write_assignment
 from cibench.lessons.class_report import write_report
 from cibench.lessons.grade import read_class
 from cibench.lessons.notebook import notebook
@@ -178,6 +178,10 @@ def test_semicolons_and_decimal_commas_are_read(given, tmp_path):
     assert (one.estimate, one.low, one.high, one.decision) == (0.5, 0.25, 0.75, "effect")
 
 
+def test_every_estimand_is_asked_for_in_words():
+    assert set(MEANT) == {str(estimand) for estimand in cibench.Estimand}
+
+
 # ---- the command line ------------------------------------------------------------------------
 
 
@@ -201,8 +205,7 @@ def test_the_lesson_of_the_docs_is_a_page(call, tmp_path):
     )
     assert call("new", "scenario", "own/my-design")[0] == 0
     made = (tmp_path / "my_design.py").read_text()
-    for line in lines.splitlines():
-        line = line.split("#")[0].strip()
+    for line in [given.split("#")[0].strip() for given in lines.splitlines()]:
         start = "return" if line.startswith("return") else line.split("=")[0]
         made, count = re.subn(rf"(?m)^( +){start}.*FILL IN \d.*$", rf"\g<1>{line}", made)
         assert count == 1
