@@ -188,7 +188,7 @@ function drawAnswers() {
     html(row, "th", L.methods[i]).scope = "row";
     if (answer.reason && !answer.limits && !answer.estimate) { html(row, "td", `${W.no_answer}: ${answer.reason}`, "why").colSpan = 3; return; }
     html(row, "td", answer.estimate || "–");
-    html(row, "td", answer.limits || "–");
+    html(row, "td", (answer.limits || "–").replaceAll("; ", ";\u00a0"));
     if (state.reveal) html(row, "td", answer.limits ? (answer.covers ? W.yes : W.no) : "–", answer.covers ? "" : "no");
   });
   const line = html(place, "p");
