@@ -62,6 +62,9 @@ def _list() -> None:
     found = [find(name) for name in built_in_lessons()]
     rows = [{"lesson": one.name, "assumption": one.words["en"].assumption} for one in found]
     console().print(table(rows))
+    typer.echo(
+        "`cibench lesson NAME` writes a page; `cibench new lesson my-lesson` starts your own"
+    )
 
 
 def _built(one: Lesson, replicates: int | None, workers: int) -> Built:
@@ -118,5 +121,5 @@ def grade(
     ui = Interface(language)
     found = read_class(folder, answers)
     for line in summary(found, ui):
-        typer.echo(line)
+        typer.echo(line.replace("\u00a0", " "))
     typer.echo(f"report: {write_report(found, folder / 'teacher', language).resolve()}")

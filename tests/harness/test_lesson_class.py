@@ -14,7 +14,7 @@ import pytest
 import cibench
 from cibench.cli import main
 from cibench.errors import BadInput
-from cibench.lessons.assignment import write_assignment
+from cibench.lessons.assignment import MEANT, write_assignment
 from cibench.lessons.class_report import write_report
 from cibench.lessons.grade import read_class
 from cibench.lessons.lesson_file import find
@@ -124,7 +124,7 @@ def test_a_class_is_graded_as_by_hand(given, tmp_path):
     assert found.right.value == pytest.approx(np.mean(right))
     report = write_report(found, folder / "teacher")
     text = report.read_text(encoding="utf-8")
-    assert "3 of 5 intervals covered the truth: 60 %" in text and "../evil" in text
+    assert "3 of 5 intervals covered the truth: 60\u00a0%" in text and "../evil" in text
     assert not re.search(r"<(script|link|img|iframe)\b|src=", text)
     revealed = rows_of(folder / "teacher/revealed.csv")
     assert [r["student"] for r in revealed] == list(off)
@@ -178,6 +178,10 @@ def test_semicolons_and_decimal_commas_are_read(given, tmp_path):
     assert (one.estimate, one.low, one.high, one.decision) == (0.5, 0.25, 0.75, "effect")
 
 
+def test_every_estimand_is_asked_for_in_words():
+    assert set(MEANT) == {str(estimand) for estimand in cibench.Estimand}
+
+
 # ---- the command line ------------------------------------------------------------------------
 
 
@@ -193,8 +197,31 @@ def test_new_lesson_then_lesson_gives_a_page(call, tmp_path):
     assert "comes with cibench" in call("new", "lesson", "manipulation")[2]
 
 
+@pytest.mark.usefixtures("shelves")
+def test_the_lesson_of_the_docs_is_a_page(call, tmp_path):
+    docs = (Path(__file__).parents[2] / "docs/lessons.md").read_text(encoding="utf-8")
+    (lines,), (text,) = (
+        re.findall(rf"```{kind}\n(.*?)```", docs, re.S) for kind in ("python", "toml")
+    )
+    assert call("new", "scenario", "own/my-design")[0] == 0
+    made = (tmp_path / "my_design.py").read_text()
+    for line in [given.split("#")[0].strip() for given in lines.splitlines()]:
+        start = "return" if line.startswith("return") else line.split("=")[0]
+        made, count = re.subn(rf"(?m)^( +){start}.*FILL IN \d.*$", rf"\g<1>{line}", made)
+        assert count == 1
+    (tmp_path / "my_design.py").write_text(made)
+    (tmp_path / "own.toml").write_text(text, encoding="utf-8")
+    assert len(text.splitlines()) < 40
+    code, _, err = call("lesson", "own.toml", "--replicates", 100, "--workers", 1)
+    assert (code, err) == (0, "own: running 100 data sets a setting\n")  # it bears out what it says
+    assert "<math" in (tmp_path / "own.html").read_text()
+    code, _, err = call("lesson", "own")
+    assert code == 2 and "for the file own.toml write `cibench lesson own.toml`" in err
+
+
 def test_lesson_lists_builds_courses_and_complains(call, tmp_path):
-    assert "no manipulation" in call("lesson")[1]
+    listed = call("lesson")[1]
+    assert "no manipulation" in listed and "`cibench lesson NAME` writes a page" in listed
     written(tmp_path)
     written(tmp_path, TOY.replace("Toy", "Another"), "another.toml")
     code, out, _ = call("lesson", "toy.toml", "another.toml", "--replicates", 4, "--workers", 1,

@@ -209,7 +209,7 @@ def test_data_sets_are_leafed_through_and_revealed(browser, line):
     tab.check("#reveal")
     covers = ["yes" if answer[4] else "no" for answer in one["answers"]]
     shown = tab.eval_on_selector_all("#answers tbody td:last-child", "c => c.map(x => x.innerText)")
-    assert shown == covers and "holds" not in before
+    assert shown == covers and "covers?" not in before
     tab.click("#previous")
     tab.click("#previous")
     assert "23" in tab.inner_text("#which")

@@ -2,7 +2,6 @@
 
 import pytest
 
-from cibench.lessons.build import build
 from cibench.lessons.claims import doubts
 from cibench.lessons.frames import shipped
 from cibench.lessons.lesson_file import built_in_lessons, find
@@ -10,13 +9,16 @@ from cibench.lessons.notebook import notebook
 from cibench.lessons.store import up_to_date
 
 
+def settled(name: str) -> str:
+    return f"run `python -m cibench.lessons {name}` and commit the frames"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", built_in_lessons())
 def test_the_failure_is_five_errors_from_none_and_the_remedy_covers(name):
-    if shipped(find(name)) is None:
-        pytest.skip("not settled yet: no frames of this lesson are stored")
-    built = build(find(name), workers=2)
-    assert doubts(built.frames, built.lesson) == []
+    frames = shipped(find(name))
+    assert frames is not None, settled(name)
+    assert doubts(frames, find(name)) == []
 
 
 @pytest.mark.slow
@@ -24,10 +26,7 @@ def test_the_failure_is_five_errors_from_none_and_the_remedy_covers(name):
 def test_the_stored_frames_are_those_of_todays_code(name):
     lesson = find(name)
     frames = shipped(lesson)
-    if frames is None:
-        pytest.skip("not settled yet: no frames of this lesson are stored")
-    done = f"run `python -m cibench.lessons {name}` and commit the frames"
-    assert up_to_date(lesson, frames), done
+    assert frames is not None and up_to_date(lesson, frames), settled(name)
 
 
 @pytest.mark.slow

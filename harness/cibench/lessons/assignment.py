@@ -134,6 +134,17 @@ def _data(lesson: Lesson, entry: Mapping[str, Any], drawn: Draw) -> str:
     return _csv(list(roles.columns), [list(row) for row in zip(*columns, strict=True)])
 
 
+MEANT = {
+    "ATE": "average effect on everybody", "ATT": "average effect on the treated",
+    "LATE": "average effect on compliers", "ATE_AT_CUTOFF": "average effect at the cutoff",
+    "LATE_AT_CUTOFF": "average effect on compliers at the cutoff",
+    "COEFFICIENT": "effect of one more unit of the treatment",
+    "MEAN": "mean of the outcome, had nobody's been missing",
+    "SATE": "average effect on everybody in the data",
+    "SATT": "average effect on the treated in the data",
+}  # fmt: skip
+"""What students are asked for, in words."""
+
 TASK = """# {title}
 
 Student: {student}
@@ -142,7 +153,8 @@ Student: {student}
 
 {roles}
 
-Estimate the **{estimand}**{cutoff} with a 95 % confidence interval, by a method you can defend.
+Estimate the **{meant}** ({estimand}){cutoff}
+with a 95 % confidence interval, by a method you can defend.
 Look at the data first: an assumption may be broken.
 
 Hand in one line of `answers.csv`: your name as it stands above, `estimate`, `low`, `high`, and
@@ -169,7 +181,7 @@ def _task(lesson: Lesson, student: str, entry: Mapping[str, Any]) -> str:
     rows = entry["n"] if not roles.time else f"{entry['n']} units by period as"
     return TASK.format(
         title=lesson.words["en"].title, student=student, rows=rows, roles=listed,
-        estimand=lesson.estimand, cutoff=cutoff, decisions=decisions,
+        estimand=lesson.estimand, meant=MEANT[lesson.estimand], cutoff=cutoff, decisions=decisions,
         commitment=entry["commitment"],
     )  # fmt: skip
 

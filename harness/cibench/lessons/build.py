@@ -91,10 +91,11 @@ def _card(one: Built, ui: Interface) -> Html:
     foreign = words.language if words.language != ui.language else None
     place, frames = lesson.series.index(lesson.failure.series), one.frames["frames"]
     at = lesson.slider.settings.index(lesson.failure.at)
+    apart = 0 if at else len(frames) - 1
     label = ui.label(lesson, lesson.failure.series)
-    shown, first = frames[at]["series"][place], frames[0]["series"][place]
-    picture = distributions([shown], one.frames["edges"], COLOURS, label, [first])
-    words_of_picture = ui.say("card", first=ui.setting(lesson, 0), last=ui.setting(lesson, at))
+    shown, other = frames[at]["series"][place], frames[apart]["series"][place]
+    picture = distributions([shown], one.frames["edges"], COLOURS, label, [other])
+    words_of_picture = ui.say("card", first=ui.setting(lesson, apart), last=ui.setting(lesson, at))
     return h(
         "li", h("a", h("h2", words.title, lang=foreign), href=f"{lesson.name}.html"),
         h("p", inline(words.assumption), lang=foreign), picture,

@@ -14,7 +14,7 @@ from cibench.lessons.page import asset
 from cibench.report.markup import Html, h, join
 from cibench.report.numbers import number, plain
 
-WIDTH, STEP, MISS, HIT, INK = 640.0, 14.0, "#b34700", "#0072B2", "#1f2933"
+WIDTH, STEP, MISS, HIT, INK = 420.0, 14.0, "#b34700", "#0072B2", "#1f2933"
 
 
 def write_report(found: Class, folder: Path, language: str = "en") -> Path:
@@ -72,7 +72,8 @@ def report(found: Class, ui: Interface) -> str:
           h("section", [h("p", line) for line in summary(found, ui)], _picture(found, ui),
             h("p", ui.say("class_picture"), cls="note")),
           h("section", h("div", h("table", h("thead", h("tr", head)),
-                                  h("tbody", [_row(a, ui) for a in found.answers])),
+                                  h("tbody", [_row(a, ui) for a in found.answers]),
+                                  cls="people"),
                          cls="scroll", tabindex=0, role="group", aria_label=title),
             h("p", ui.say("sealed"), cls="note"))),
     )  # fmt: skip
@@ -119,4 +120,4 @@ def _picture(found: Class, ui: Interface) -> Html:
         lines.append(h("text", text, x=x(v), y=f"{high - 4:g}", text_anchor="middle"))
     label = ui.say("class_picture")
     return h("svg", lines, viewBox=f"0 0 {WIDTH:g} {high:g}", role="img", aria_label=label,
-             style=f"width:100%;max-width:{WIDTH:g}px")  # fmt: skip
+             style=f"width:100%;max-width:{1.4 * WIDTH:g}px")  # fmt: skip

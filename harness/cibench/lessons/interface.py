@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from functools import lru_cache
 from importlib.resources import files
@@ -16,7 +17,7 @@ from cibench.report.numbers import BLANK, digits, error_of, limits, number, perc
 def languages() -> dict[str, dict[str, str]]:
     """Return all interface words by language."""
     text = files("cibench.lessons").joinpath("words.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
+    return tomllib.loads(re.sub(r" (?=%)|(?<=%) (?=[\d{])", "\u00a0", text))  # no line ends there
 
 
 class Interface:
@@ -42,13 +43,14 @@ class Interface:
         value, error = (_float(x) for x in pair[:2])
         return self.local(f"{number(value, error)} {error_of(value, error)}".strip())
 
-    def share(self, parts: list[Any], sign: str = " %") -> str:
-        """Write a proportion in per cent beside its Wilson limits."""
+    def share(self, parts: list[Any], sign: bool = True) -> str:
+        """Write a proportion in per cent beside its Wilson limits, in a table without the sign."""
         value, _, low, high = (_float(x) for x in parts)
         if value is None:
             return BLANK
         shown = percent(value, digits(low, high))
-        return self.local(f"{shown}{sign} ({limits(low, high)})")
+        shown = self.say("percent", value=shown) if sign else shown
+        return self.local(f"{shown} ({limits(low, high)})")
 
     def near(self, value: Any, scale: float | None) -> str:
         """Write an analyst's number with the digits that its standard error leaves."""

@@ -35,7 +35,7 @@ function ticks([low, high], count) {
 // An empty plot of a panel's size: scales, a grid, tick labels; `box` are the margins.
 function plot(id, label, xRange, yRange, box = {}) {
   const place = document.querySelector(`#${id} .plot`);
-  const width = Math.max(place.clientWidth, 200), height = Math.max(place.clientHeight, 190);
+  const width = Math.max(place.clientWidth, 200), height = Math.max(place.clientHeight, 140);
   const b = { left: 40, right: 10, top: 12, bottom: 32, ...box };
   place.replaceChildren();
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -70,6 +70,7 @@ function mark(parent, series, x, y, r = 4.5) {
 }
 const colour = (series) => L.colours[series % L.colours.length];
 const dashes = (series) => ["", "6 3", "2 3", "8 3 2 3"][series % 4];
+const within = (p, x, y) => x >= p.xRange[0] && x <= p.xRange[1] && y >= p.yRange[0] && y <= p.yRange[1];
 const path = (points) => points.map(([a, b], i) => `${i ? "L" : "M"}${a.toFixed(1)},${b.toFixed(1)}`).join("");
 
 // ---- one data set ----------------------------------------------------------------------------
@@ -78,8 +79,12 @@ function drawData() {
   const one = picture();
   $("which").textContent = W.number.replace("{replicate}", shown().replicate);
   const note = document.querySelector("#data figcaption");
-  note.replaceChildren();
-  PICTURES[L.kind](one, note);
+  // The key's lines take room from the plot: with their height known, the second pass fits.
+  for (const height of ["", null]) {
+    note.style.minHeight = height ?? `${note.offsetHeight}px`;
+    note.replaceChildren();
+    PICTURES[L.kind](one, note);
+  }
 }
 function key(note, text, look) {
   const item = html(note, "span");
@@ -92,7 +97,8 @@ function drawPanel(one, note) {
   const span = ticks(p.xRange, 7).filter((v) => Number.isInteger(v));
   xAxis(p, span, W.period);
   yAxis(p, ticks(p.yRange, 5), W.outcome);
-  const line = (values, look) => add(p.svg, "path", { d: path(values.map((v, i) => [p.x(one.x[i]), p.y(v)])), fill: "none", ...look });
+  const level = (v) => p.y(Math.min(Math.max(v, p.yRange[0]), p.yRange[1]));
+  const line = (values, look) => add(p.svg, "path", { d: path(values.map((v, i) => [p.x(one.x[i]), level(v)])), fill: "none", ...look });
   for (const unit of one.faint) line(unit, { stroke: FAINT });
   const tones = ["#0072B2", "#D55E00", "#8C6D1F", "#CC79A7", "#009E73"];
   one.lines.forEach((group, i) => {
@@ -115,8 +121,8 @@ function drawCutoff(one, note) {
     const h = L.settings[state.at], left = Math.max(p.x(one.cutoff - h), p.b.left), right = Math.min(p.x(one.cutoff + h), p.width - p.b.right);
     add(p.svg, "rect", { x: left, width: right - left, y: p.b.top, height: p.height - p.b.bottom - p.b.top, fill: "#fbf3e6" });
   }
-  one.x.forEach((v, i) => add(p.svg, "circle", { cx: p.x(v), cy: p.y(one.y[i]), r: 1.6, fill: "#8fa3b5" }));
-  for (const [a, b] of one.bins) add(p.svg, "circle", { cx: p.x(a), cy: p.y(b), r: 4, fill: a < one.cutoff ? "#0072B2" : "#D55E00", stroke: "#fff" });
+  one.x.forEach((v, i) => within(p, v, one.y[i]) && add(p.svg, "circle", { cx: p.x(v), cy: p.y(one.y[i]), r: 1.6, fill: "#8fa3b5" }));
+  for (const [a, b] of one.bins) within(p, a, b) && add(p.svg, "circle", { cx: p.x(a), cy: p.y(b), r: 4, fill: a < one.cutoff ? "#0072B2" : "#D55E00", stroke: "#fff" });
   for (const side of one.fits || []) add(p.svg, "path", { d: path(side.map(([a, b]) => [p.x(a), p.y(b)])), fill: "none", stroke: INK, "stroke-width": 2 });
   if (state.reveal && one.moved.length) {
     for (const i of one.moved) add(p.svg, "circle", { cx: p.x(one.x[i]), cy: p.y(one.y[i]), r: 5, fill: "none", stroke: MISS, "stroke-width": 2 });
@@ -148,7 +154,7 @@ function drawInstrument(one) {
     xAxis(p, ticks(p.xRange, 3), W.instrument);
     yAxis(p, ticks(range, 4));
     add(p.svg, "text", { x: p.b.left - 30, y: 10, class: "strong" }, name);
-    one.x.forEach((v, i) => add(p.svg, "circle", { cx: p.x(v), cy: p.y(values[i]), r: 1.6, fill: "#8fa3b5" }));
+    one.x.forEach((v, i) => within(p, v, values[i]) && add(p.svg, "circle", { cx: p.x(v), cy: p.y(values[i]), r: 1.6, fill: "#8fa3b5" }));
     const means = one.means.map((m) => [p.x(m[0]), p.y(m[column])]);
     add(p.svg, "path", { d: path(means), fill: "none", stroke: "#0072B2", "stroke-width": 2 });
     for (const [a, b] of means) add(p.svg, "circle", { cx: a, cy: b, r: 4, fill: "#0072B2", stroke: "#fff" });
@@ -160,7 +166,7 @@ function drawScatter(one, note) {
   const p = plot("data", W.one, L.axes.x, L.axes.y, { top: 20 });
   xAxis(p, ticks(p.xRange, 6), L.x_name);
   yAxis(p, ticks(p.yRange, 5), W.outcome);
-  one.x.forEach((v, i) => one.by[i]
+  one.x.forEach((v, i) => !within(p, v, one.y[i]) ? 0 : one.by[i]
     ? add(p.svg, "rect", { x: p.x(v) - 2.5, y: p.y(one.y[i]) - 2.5, width: 5, height: 5, fill: "#D55E00", "fill-opacity": 0.8 })
     : add(p.svg, "circle", { cx: p.x(v), cy: p.y(one.y[i]), r: 2.6, fill: "#0072B2", "fill-opacity": 0.75 }));
   if (one.by.some((v) => v)) {
@@ -182,7 +188,7 @@ function drawAnswers() {
     html(row, "th", L.methods[i]).scope = "row";
     if (answer.reason && !answer.limits && !answer.estimate) { html(row, "td", `${W.no_answer}: ${answer.reason}`, "why").colSpan = 3; return; }
     html(row, "td", answer.estimate || "–");
-    html(row, "td", answer.limits || "–");
+    html(row, "td", (answer.limits || "–").replaceAll("; ", ";\u00a0"));
     if (state.reveal) html(row, "td", answer.limits ? (answer.covers ? W.yes : W.no) : "–", answer.covers ? "" : "no");
   });
   const line = html(place, "p");
@@ -201,6 +207,7 @@ function drawSpread() {
     const tops = s.counts.flatMap((c, k) => [k, k + 1].map((e) => [p.x(L.edges[0] + e * bin), base - (room * c) / Math.max(1, s.answered) / most]));
     add(p.svg, "path", { d: `${path([[p.x(L.edges[0]), base], ...tops, [p.x(L.edges[1]), base]])}Z`, fill: colour(i), "fill-opacity": 0.3, stroke: colour(i) });
     add(p.svg, "line", { x1: p.x(s.truth[0]), x2: p.x(s.truth[0]), y1: base - room, y2: base, stroke: INK, "stroke-width": 3 });
+    if (!s.counts.some((c) => c)) add(p.svg, "text", { x: p.width - p.b.right, y: base - 12, "text-anchor": "end" }, W.limits_only);
     const centre = s.scores[s.moments ? "bias" : "median_bias"][0];
     if (centre !== null) mark(p.svg, i, Math.min(Math.max(p.x(s.truth[0] + Number(centre)), p.b.left), p.width - p.b.right), base - 5, 5.5);
     s.beyond.forEach((count, side) => count && add(p.svg, "text", { x: side ? p.width - p.b.right : p.b.left, y: base - 12, "text-anchor": side ? "end" : "start" }, side ? `${count} ▸` : `◂ ${count}`));
@@ -257,7 +264,7 @@ function drawBias() {
   found.forEach((values, i) => curve(p, i, values));
 }
 function drawCoverage() {
-  const p = along("coverage", W.coverage, [0, 100], (v) => `${v} %`);
+  const p = along("coverage", W.coverage, [0, 100], (v) => W.percent.replace("{value}", v));
   add(p.svg, "line", { x1: p.b.left, x2: p.width - p.b.right, y1: p.y(100 * L.level), y2: p.y(100 * L.level), stroke: INK, "stroke-width": 2 });
   const share = ([value, , low, high]) => (value === null ? [null] : [100 * value, 100 * low, 100 * high]);
   if (L.diagnostic) {

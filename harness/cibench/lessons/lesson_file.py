@@ -35,7 +35,9 @@ def find(name: str | Path) -> Lesson:
     if text.endswith(".toml") or len(Path(text).parts) > 1:
         return read(Path(name))
     if text not in known:
-        raise BadInput(unknown("lesson", text, known))
+        own = Path(f"{text}.toml")
+        hint = f"; for the file {own} write `cibench lesson {own}`" if own.is_file() else ""
+        raise BadInput(unknown("lesson", text, known) + hint)
     return read(known[text])
 
 
@@ -72,6 +74,9 @@ def _plugins(table: Lines, folder: Path) -> tuple[str, ...]:
     """Import the plug-ins; paths are relative to the lesson file."""
     found = []
     for name in table.strings("plugins", []):
+        if name.endswith(".py") and not (folder / name).is_file():
+            beside = [path.name for path in sorted(folder.glob("*.py"))]
+            raise table.bad("plugins", unknown("file beside the lesson", name, beside))
         plugin = str((folder / name).resolve()) if name.endswith(".py") else name
         try:
             registry.load_plugin(plugin)

@@ -40,7 +40,9 @@ def open_lines(path: Path) -> Lines:
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: not a TOML file: {error}") from error
+        line = re.search(r"at line (\d+)", str(error))
+        where = f"{path}:{line[1]}" if line else str(path)
+        raise BadInput(f"{where}: not a TOML file: {error}") from error
 
 
 def line_of(text: str, path: str, problem: str = "") -> int:

@@ -170,12 +170,18 @@ def _model(lesson: Lesson, frames: Frames, ui: Interface) -> dict[str, Any]:
     marks = {"option": "window", "distance": "mark"}.get(lesson.slider.moves, "")
     return {
         "settings": list(settings), "plain": [plain(s) for s in settings],
-        "x_name": drawn["across"],
+        "x_name": _across(lesson, drawn["across"], ui),
         "methods": [words.labels[name] for name in lesson.estimators], "level": frames["level"],
         "colours": list(COLOURS), "edges": frames["edges"], "frames": made, "kind": drawn["kind"],
         "axes": drawn["axes"], "words": ui.words, "diagnostic": words.test,
         "marks": marks,
     }  # fmt: skip
+
+
+def _across(lesson: Lesson, column: str, ui: Interface) -> str:
+    """Name the column that a scatter runs along: the treatment in words, others as they are."""
+    roles = lesson.scenario_at(lesson.slider.settings[0]).assigned_roles()
+    return ui.say("treatment") if column == roles.treatment else column
 
 
 def _shown(one: Mapping[str, Any], ui: Interface) -> dict[str, Any]:

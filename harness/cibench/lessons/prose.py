@@ -14,7 +14,11 @@ from xml.etree.ElementTree import tostring
 from cibench.report.markup import Html
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from markdown_it import MarkdownIt
+    from markdown_it.renderer import RendererProtocol
+    from markdown_it.token import Token
 
 ATTRIBUTES = frozenset({
     "accent", "columnalign", "columnspacing", "display", "displaystyle", "fence", "form",
@@ -32,7 +36,15 @@ def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     parser.disable(["image", "html_block", "html_inline"])
     parser.use(dollarmath_plugin, renderer=_formula, allow_digits=False, double_inline=True)
+    parser.add_render_rule("math_inline_double", _displayed)
     return parser
+
+
+def _displayed(
+    _: RendererProtocol, tokens: Sequence[Token], at: int, *__: object
+) -> str:  # a div, the plugin's own way, would end the paragraph
+    formula = _formula(tokens[at].content, {"display_mode": True})
+    return f'<span class="math block">{formula}</span>'
 
 
 def markdown(text: str) -> Html:

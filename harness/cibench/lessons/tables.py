@@ -87,8 +87,8 @@ def _row(
     if bias == "median_bias":
         measures = (bias, "ci_length")
     cells = [ui.measured(scores[name]) for name in measures]
-    cells += [ui.share(scores["coverage"], ""), str(one["replicates"] - one["answered"])]
-    cells += [ui.share(frame["diagnostic"], "") if i == 0 else ""] if tested else []
+    cells += [ui.share(scores["coverage"], sign=False), str(one["replicates"] - one["answered"])]
+    cells += [ui.share(frame["diagnostic"], sign=False) if i == 0 else ""] if tested else []
     at = ui.local(plain(frame["setting"]))
     return h(
         "tr", h("td", at, cls="num"), h("th", ui.label(lesson, lesson.series[i]), scope="row"),
