@@ -41,6 +41,7 @@ ELSEWHERE = {
     "observables/*": "arms",  # their propensity needs a treatment of zeros and ones
     "oracle/experiment": "arms",  # likewise
     "oracle/switchback": "stores",  # one unit's rows
+    "pooling/*": "stores",  # one of them is marked as the one of interest
     "pysyncon/*": "donors",  # one date of adoption
     "sc/*": "donors",
 }
@@ -73,7 +74,7 @@ VALUES = {
     "did/att-gt-earlier-base": {"early": (1, 2), "control_group": CONTROLS, "biters": BITERS},
     "did/att-gt*": {"control_group": CONTROLS, "biters": BITERS},
     "did/honest-relative-magnitudes": {
-        "m_bar": (1.0, 0.5), "before": (3, 1), "grid_points": (100, 50), "control_group": CONTROLS,
+        "m_bar": (1.0, 0.5), "before": (3, 2), "grid_points": (100, 50), "control_group": CONTROLS,
     },
     "did/honest-smoothness": {"m": (0.0, 0.5), "before": (5, 2), "control_group": CONTROLS},
     "did/pre-slopes": {"size": SIZE},

@@ -27,7 +27,6 @@ OLDEST = {
                      "rd/global-polynomial", "did/collapsed*", "did/pre-slopes"]),
     "scikit-learn": ("1.8.0", [(ARMS, 200), (LATE, 200)],
                      ["matching/*", "lasso/*", "doubleml/irm", "doubleml/iivm"]),
-    "wildboottest": ("0.3.0", [("did/state-panel", 12)], ["panel/twfe-wild-bootstrap*"]),
     "cvxpy": ("1.6.0", [("did/staggered", 60)], ["did/honest-*"]),
 }  # fmt: skip
 """The oldest version stated, where its adapters are tried, and the adapters."""
@@ -37,7 +36,7 @@ OPTIONS = {
 }
 """Options that reach parts of a library which the defaults leave alone."""
 
-ONE = ("rddensity", "moderndid", "pyfixest", "pysyncon", "diff-diff")
+ONE = ("rddensity", "moderndid", "pyfixest", "pysyncon", "diff-diff", "wildboottest")
 """The oldest stated is the one that all tests run with: nothing older speaks as the adapters do."""
 
 CORE = ("scipy",)
@@ -59,7 +58,7 @@ def stated():
     return found
 
 
-def tested():
+def constrained():
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pins = [line.split("==") for line in lines if "==" in line]
     return {canonical_name(name): version for name, version in pins}
@@ -88,7 +87,7 @@ def test_every_library_of_an_adapter_states_its_oldest_version_and_is_tried_with
 def test_where_only_one_version_is_stated_the_tests_run_with_it(package):
     from packaging.version import Version
 
-    oldest, here = (Version(table[package]) for table in (stated(), tested()))
+    oldest, here = (Version(table[package]) for table in (stated(), constrained()))
     assert oldest.release[:2] == here.release[:2] and oldest <= here
 
 
@@ -120,7 +119,7 @@ def test_every_adapter_answers_at_both_ends(package, tmp_path, cache, index):
     sides, _, lacking = regress(
         wanted([f"{package}=={version}", package]), Plan(suite, tmp_path / "out", cache, Rules())
     )
-    assert not lacking and [s.environment.version for s in sides] == [version, tested()[package]]
+    assert not lacking and [s.environment.version for s in sides] == [version, constrained()[package]]
     for side in sides:
         assert not side.unknown
         rows = side.run.replicates

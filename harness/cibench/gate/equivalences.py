@@ -99,7 +99,7 @@ def shuffled(problem: Problem) -> Problem:
 
 def columns_shuffled(problem: Problem) -> Problem:
     """Put the columns of the data frame in another order."""
-    names = sorted(problem.columns, reverse=True)
+    names = list(problem.columns)[::-1]
     return replace(problem, columns=MappingProxyType({n: problem.columns[n] for n in names}))
 
 
