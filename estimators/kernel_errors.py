@@ -1,8 +1,8 @@
 """Least squares on one time series, with errors by a kernel over time.
 
 `statsmodels` gives Newey and West's (Bartlett weights up to a lag) or a uniform kernel's;
-`linearmodels` Bartlett, Parzen and quadratic spectral weights with an optimal bandwidth unless one is
-given. Rows are put in the order of time first: both libraries take the order of the rows for it.
+`linearmodels` Bartlett, Parzen and quadratic spectral weights with an optimal bandwidth unless one
+is given. Rows are put in the order of time first: both libraries take the rows' order for it.
 """
 
 from typing import NamedTuple

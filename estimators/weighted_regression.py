@@ -1,8 +1,8 @@
 """Least squares on rows that do not count alike: survey weights and frequencies.
 
 A survey's weights are inverse chances of being sampled and have no unit: `statsmodels` weighs the
-squares, and errors are robust, since weights make them heteroskedastic. A frequency says how often a
-row is there: `pyfixest` counts each row that often, errors, degrees of freedom and all. Errors are
+squares, and errors are robust, since weights make them heteroskedastic. A frequency says how often
+a row is there: `pyfixest` counts it that often, errors, degrees of freedom and all. Errors are
 clustered where there are clusters. Estimates are the same, errors are not; which one is right
 depends on how the data came about, and that is what the two roles say.
 """

@@ -2,8 +2,8 @@
 
     (Y, D, X, ...)  ~  the scenario that is named, at its defaults
 
-whose equations, truth and naive bias hold here, too (in hundredths where numbers are whole). Nothing
-here breaks an assumption beyond what that scenario does; the parameters change the form alone:
+whose equations, truth and naive bias hold here, too (in hundredths where numbers are whole).
+Nothing breaks an assumption beyond what that scenario does; the parameters change the form alone:
 - `numbers`: doubles, single precision, or whole numbers (the outcome in hundredths, rounded; a
   treatment and instruments of zeros and ones; covariates and running variables stay as they are).
 - `rows`: as drawn, backwards, or shuffled.

@@ -7,12 +7,12 @@ have the same sign: P(e D > 0) = 3/4 in the sample, 1/2 in the population. The w
 3 elsewhere. Whoever gives every row the same weight is off by (2/4) E|D| E|e| = 1 / pi = 0.318.
 
 `quirks/frequency`: rows come in pairs of equal x and D with e = -1 and e = 1, and stand for as many
-units as a Poisson number of mean 3 says, sometimes nobody. The units behind them are a simple random
-sample, so that what repeats each row that often and takes it for independent rows is right, with
-errors near 1 / sqrt(3 n). A naive fit of the rows is off by nothing at all, whatever its errors say;
-one that takes frequencies for survey weights doubles its standard error, (3 + 9) / 3 = 4 its square.
+units as a Poisson number of mean 3 says, sometimes nobody. The units are a simple random sample, so
+that what repeats each row that often and takes it for independent rows is right, with errors near
+1 / sqrt(3 n). A naive fit of the rows is off by nothing at all, whatever its errors say; one that
+takes frequencies for survey weights doubles its standard error, (3 + 9) / 3 = 4 its square.
 
-Nothing here breaks an assumption of a method that knows the weights. The parameters change the form:
+Nothing breaks an assumption of a method that knows the weights. The parameters change the form:
 - `numbers`: doubles, single precision, or whole numbers.
 - `rows`: as drawn, or sorted by treatment.
 - `covariates`: x; none at all, and no x in the outcome; x and 2 x, collinear.

@@ -16,7 +16,7 @@ import typer
 from cibench import lesson_commands, twin_commands
 from cibench.addresses import LOCAL, is_url, parse
 from cibench.errors import BadInput
-from cibench.gate import commands, regress_command
+from cibench.gate import baseline_commands, commands, regress_command
 
 if TYPE_CHECKING:
     from cibench.progress import Progress
@@ -29,7 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 
-app.add_typer(commands.baselines, name="baseline")
+app.add_typer(baseline_commands.baselines, name="baseline")
 app.command()(commands.check)
 app.command()(regress_command.regress)
 app.add_typer(twin_commands.twins, name="twin")

@@ -81,7 +81,10 @@ def test_frequencies_taken_for_survey_weights_double_the_error():
 def test_what_no_weight_can_be_is_declined():
     from dataclasses import replace
 
-    for name, role in (("weighted/survey", "quirks/survey"), ("weighted/frequency", "quirks/frequency")):
+    for name, role in (
+        ("weighted/survey", "quirks/survey"),
+        ("weighted/frequency", "quirks/frequency"),
+    ):
         problem = drawn(role)
         for bad in (-1.0, np.nan, np.inf):
             spoilt = {**problem.columns, "weight": np.r_[bad, problem.columns["weight"][1:]]}

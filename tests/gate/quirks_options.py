@@ -59,15 +59,17 @@ LEFT_OUT = {
 
 SIZE, BITERS, FOLDS = (0.05, 0.1), (1000, 200), (5, 2)
 KERNEL, CONTROLS = ("tri", "uni", "epa"), ("nevertreated", "notyettreated")
-LEARNER = ("linear", "forest")
+DRAWS, LEARNER = (2000, 400), ("linear", "forest")
 WILD = {"draws": (999, 199), "weights": ("rademacher", "webb", "norm"), "max_clusters": (300, 48)}
 PLACEBOS = {"placebos": (4, 6), "donors": (50, 20), "limits": ("normal", "ranks")}
 
 VALUES = {
-    "bayes/experiment": {"prior": (1.0, 0.1), "shape": (3.0, 1.0), "rate": (2.0, 0.5), "draws": (2000, 400)},
+    "bayes/experiment": {
+        "prior": (1.0, 0.1), "shape": (3.0, 1.0), "rate": (2.0, 0.5), "draws": DRAWS,
+    },
     "bayes/linear-regression": {
         "effect_mean": (0.0, 1.0), "effect_prior": (10.0, 0.1), "prior": (10.0, 0.1),
-        "shape": (0.01, 1.0), "rate": (0.01, 1.0), "draws": (2000, 400),
+        "shape": (0.01, 1.0), "rate": (0.01, 1.0), "draws": DRAWS,
     },
     "did/att-gt-not-yet-treated": {"biters": BITERS},
     "did/att-gt-pre-test": {"size": SIZE, "control_group": CONTROLS},
@@ -109,7 +111,7 @@ VALUES = {
     "pysyncon/penalised": {"lambda_": (0.01, 0.1), **PLACEBOS},
     "pysyncon/robust": {"rank": (4, 2), "lambda_": (0.1, 1.0), **PLACEBOS},
     "pysyncon/sc": PLACEBOS,
-    "rd/bayesian-local-linear": {"bandwidth": (None, 0.5), "prior": (10.0, 0.1), "draws": (2000, 400)},
+    "rd/bayesian-local-linear": {"bandwidth": (None, 0.5), "prior": (10.0, 0.1), "draws": DRAWS},
     "rd/donut-comparison": {"hole": (0.15, 0.05)},
     "rd/global-polynomial": {"order": (4, 2)},
     "rd/local-linear": {"bandwidth": (0.5, 0.25)},

@@ -16,8 +16,8 @@ FILE = Path(__file__).parents[2] / "scenarios" / "suites" / "quirks.toml"
 REPLICATES = 3
 HEAD = """\
 # Options and data types, where shipped bugs sit: every option of every estimator crossed pairwise
-# with the forms that data come in. Written by tests/gate/quirks_suite.py, which says what is crossed.
-# Few replicates: what is looked for is a changed number. Twelve CPU minutes.
+# with the forms that data come in. Written by tests/gate/quirks_suite.py; quirks_options.py there
+# says what is crossed. Few replicates: what is looked for is a changed number.
 """
 
 

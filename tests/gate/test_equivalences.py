@@ -24,7 +24,8 @@ ROUNDING = 1e-6
 """What rounding may move an answer by, in its standard errors; solvers stop at 1e-8 of theirs."""
 
 THEORY = {
-    ("doubleml/*", "order of rows"): "folds are dealt to rows in their order",
+    ("doubleml/[ipr]*", "order of rows"): "folds are dealt to rows, of panels to units, in order",
+    ("bayes/experiment", "unit of the outcome"): "the prior of its effect has one",
 }
 """Where theory does not say that it holds: estimator, equivalence, why."""
 

@@ -119,7 +119,10 @@ def test_every_adapter_answers_at_both_ends(package, tmp_path, cache, index):
     sides, _, lacking = regress(
         wanted([f"{package}=={version}", package]), Plan(suite, tmp_path / "out", cache, Rules())
     )
-    assert not lacking and [s.environment.version for s in sides] == [version, constrained()[package]]
+    assert not lacking and [s.environment.version for s in sides] == [
+        version,
+        constrained()[package],
+    ]
     for side in sides:
         assert not side.unknown
         rows = side.run.replicates

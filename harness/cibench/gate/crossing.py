@@ -105,9 +105,7 @@ def _moved(estimator: Estimator, chosen: Row) -> Row:
     return {key: v for key, v in chosen.items() if canonical(v) != canonical(known[key])}
 
 
-def _with_room(
-    tables: list[dict[str, Any]], place: Place, forms: Row, name: str
-) -> dict[str, Any]:
+def _with_room(tables: list[dict[str, Any]], place: Place, forms: Row, name: str) -> dict[str, Any]:
     """Return the first table of these forms that the estimator is not in, a new one else."""
     for table in tables:
         if table["parameters"] == forms and name not in table["estimators"]:

@@ -150,7 +150,7 @@ def deviations(estimator: Estimator, problem: Problem, **options: object) -> dic
 
 
 def level_faults(estimator: Estimator, problem: Problem, **options: object) -> list[str]:
-    """Return what is wrong with limits at several levels: estimates that move, limits not nested."""
+    """Return what is wrong at several levels: estimates that move, limits that do not nest."""
     found = [answer(estimator, replace(problem, level=level), **options) for level in LEVELS]
     faults = []
     for inner, outer, level in zip(found, found[1:], LEVELS[1:], strict=False):
