@@ -19,7 +19,8 @@ Nothing breaks an assumption of a method that knows the weights. The parameters 
 - `clustered`: nobody's rows, or rows in 30 clusters that share nothing (pairs of rows together).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -55,12 +56,11 @@ class Weighted(Scenario):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} = {getattr(self, name)!r} is none of {known}")
 
-    def shown_roles(self, **weight: str) -> Roles:
+    def shown_roles(self, **weight: Any) -> Roles:
         """Return the roles with the column that says how much a row counts."""
         names = {"one": ("x",), "none": (), "collinear": ("x", "x2")}
-        return Roles(
-            covariates=names[self.covariates], cluster="cluster" if self.clustered else "", **weight
-        )  # type: ignore[arg-type]
+        cluster = "cluster" if self.clustered else ""
+        return replace(Roles(covariates=names[self.covariates], cluster=cluster), **weight)
 
     def truth(self) -> float:
         """Return the coefficient, the same for every row."""

@@ -26,6 +26,8 @@ ROUNDING = 1e-6
 THEORY = {
     ("doubleml/[ipr]*", "order of rows"): "folds are dealt to rows, of panels to units, in order",
     ("bayes/experiment", "unit of the outcome"): "the prior of its effect has one",
+    ("iv/plausibly-exogenous", "unit of the outcome"): "the direct effect it allows has one",
+    ("pysyncon/robust", "unit of the outcome"): "its ridge penalty has one",
 }
 """Where theory does not say that it holds: estimator, equivalence, why."""
 

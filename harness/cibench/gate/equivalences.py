@@ -106,8 +106,8 @@ def columns_shuffled(problem: Problem) -> Problem:
 def covariates_reversed(problem: Problem) -> Problem:
     """List covariates and instruments the other way round."""
     roles = problem.roles
-    lists = {"covariates": roles.covariates[::-1], "instruments": roles.instruments[::-1]}
-    return replace(problem, roles=replace(roles, **lists))
+    other = replace(roles, covariates=roles.covariates[::-1], instruments=roles.instruments[::-1])
+    return replace(problem, roles=other)
 
 
 def index_repeated(problem: Problem) -> Problem:
