@@ -29,6 +29,8 @@ def group_time(problem: Problem, rng: np.random.Generator, biters: int, **option
     roles, frame = problem.roles, adopters(problem)
     above = roles.cluster not in ("", roles.unit)
     by = [clusters(problem)] if above else None
+    if by and roles.unit and (frame.groupby(roles.unit)[by].nunique() > 1).any(axis=None):
+        raise Declined("some unit belongs to several clusters, which the library cannot handle")
     effects = att_gt(
         frame, roles.outcome, roles.time, roles.unit or None, roles.cohort, panel=bool(roles.unit),
         alp=1 - problem.level, boot=above, cband=False, biters=biters, clustervars=by,

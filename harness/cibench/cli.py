@@ -12,7 +12,7 @@ import typer
 
 from cibench import folder_commands, lesson_commands, run_commands, twin_commands
 from cibench.errors import BadInput, Interrupted
-from cibench.gate import commands, regress_command
+from cibench.gate import baseline_commands, commands, regress_command
 
 app = typer.Typer(
     help="Benchmark causal estimators on data whose true effect is known.",
@@ -95,7 +95,7 @@ for other in (
     lesson_commands.grade,
 ):  # fmt: skip
     app.command()(other)
-app.add_typer(commands.baselines, name="baseline")
+app.add_typer(baseline_commands.baselines, name="baseline")
 app.add_typer(twin_commands.twins, name="twin")
 
 

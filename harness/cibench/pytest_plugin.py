@@ -113,8 +113,10 @@ def check(  # noqa: PLR0913 - what a test may want to say of its estimator
                     if expect and (said := trials.promised(bench, one, power)):
                         pytest.fail(said, pytrace=False)
     except BadInput as error:
-        pytest.fail(f"cibench: {error}", pytrace=False)
-    return found
+        said = f"cibench: {error}"
+    else:
+        return found
+    pytest.fail(said, pytrace=False)  # out here, or pytest shows what it was raised from, too
 
 
 def _one(bench: Bench, trial: Trial, rules: Any) -> list[Comparison]:
@@ -129,7 +131,7 @@ def _one(bench: Bench, trial: Trial, rules: Any) -> list[Comparison]:
         compared, said = trials.compare(bench, trial, rules)
     except BadInput as error:
         hint = "" if "edited" in str(error) else "; pytest --cibench-update-baseline saves one"
-        pytest.fail(f"cibench: {trial.scenario}: {error}{hint}", pytrace=False)
+        said = f"cibench: {trial.scenario}: {error}{hint}"
     if said:
         pytest.fail(said, pytrace=False)
     return [compared]

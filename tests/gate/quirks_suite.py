@@ -1,76 +1,53 @@
 """Write scenarios/suites/quirks.toml: `python tests/gate/quirks_suite.py`."""
 
+import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-from cibench.scenarios import quirks_panel, quirks_rd, quirks_regression
-
+from cibench import registry
 from cibench.files import toml
-from cibench.gate.covering import pairwise_rows
+from cibench.gate.crossing import cells, open_forms
 
+sys.path.insert(0, str(Path(__file__).parent))
+from quirks_options import ELSEWHERE, LEFT_OUT, PLACES, VALUES
+
+__all__ = ["ELSEWHERE", "FILE", "LEFT_OUT", "PLACES", "VALUES"]
 FILE = Path(__file__).parents[2] / "scenarios" / "suites" / "quirks.toml"
+REPLICATES = 3
 HEAD = """\
-# Options and data types, where shipped bugs sit, crossed pairwise; three minutes on two cores.
-# Written by tests/gate/quirks_suite.py. Few replicates: what is looked for is a changed number.
+# Options and data types, where shipped bugs sit: every option of every estimator crossed pairwise
+# with the forms that data come in. Written by tests/gate/quirks_suite.py; quirks_options.py there
+# says what is crossed. Few replicates: what is looked for is a changed number.
 """
-TWFE, WILD = "panel/twfe-clustered", "panel/wild-bootstrap"
-PARTS = (
-    (
-        "quirks/regression", 120, quirks_regression.CHOICES,
-        {
-            "doubleml/pliv": {"folds": (5, 2)},
-        },
-        ["linearmodels/*", "iv/*"],
-    ),
-    (
-        "quirks/panel", 48, quirks_panel.CHOICES,
-        {
-            TWFE: {"count_effects": (True, False), "debiased": (True, False)},
-            "panel/twfe-few-clusters": {"student": (True, False)},
-            "panel/twfe-driscoll-kraay": {"bandwidth": (1, 2)},
-        },
-        [
-            "panel/twfe", "panel/twfe-unadjusted", "panel/first-difference",
-            "did/att-gt", "did/att-gt-not-yet-treated", "did/att-gt-group", "did/did2s",
-            "did/lpdid", "did/saturated",
-        ],
-    ),
-    (
-        "quirks/rd", 400, quirks_rd.CHOICES,
-        {
-            "rdrobust/robust": {"kernel": ("tri", "uni", "epa"),
-                                "masspoints": ("adjust", "check", "off")},
-            "rdrobust/clustered": {"kernel": ("tri", "uni", "epa")},
-            "rdrobust/clustered-cr3": {"kernel": ("tri", "uni", "epa")},
-            "rdrobust/covariates": {"kernel": ("tri", "uni", "epa")},
-        },
-        ["rd/local-linear", "rd/global-polynomial-1"],
-    ),
-)  # fmt: skip
 
 
-def part(scenario, n, choices, options, others):
-    """Return the cells of a scenario: one for each row of the covering array."""
-    own = {(name, key): values for name, keys in options.items() for key, values in keys.items()}
-    cells = []
-    for row in pairwise_rows({**choices, **own}):
-        chosen = {}
-        for (name, key), value in ((k, v) for k, v in row.items() if k in own):
-            chosen.setdefault(name, {})[key] = value
-        parameters = {name: row[name] for name in choices}
-        # as globs: what a setting has no role for is left out and not refused
-        named = [f"{name[:-1]}[{name[-1]}]" for name in options]
-        cells.append({
-            "scenario": scenario, "n": n, "parameters": parameters,
-            "estimators": [*others, *named], "options": chosen,
-        })  # fmt: skip
-    return cells
+def first(table, name):
+    """Return the value of the first glob that the name matches, None where none does."""
+    return next((value for glob, value in table.items() if fnmatchcase(name, glob)), None)
+
+
+def place_of(estimator):
+    """Return where an estimator is put to the test."""
+    if chosen := first(ELSEWHERE, estimator.name):
+        return PLACES[chosen]
+    return next(place for place in PLACES.values() if open_forms(estimator, place))
+
+
+def entrants():
+    """Return the estimators of each place with the values of their options."""
+    found = {name: {} for name in PLACES}
+    for name, entry in registry.entries("estimator").items():
+        if entry.built_in:
+            place = place_of(entry.value).scenario.split("/")[1]
+            found[place][name] = entry.value, first(VALUES, name) or {}
+    return found
 
 
 def text():
     """Return the suite file."""
-    cells = [cell for given in PARTS for cell in part(*given)]
-    spec = {"name": "quirks", "seed": 20261121, "replicates": 20, "level": 0.9, "cells": cells}
-    return HEAD + toml(spec)
+    tables = [t for name, inside in entrants().items() for t in cells(PLACES[name], inside)]
+    spec = {"name": "quirks", "seed": 20261121, "replicates": REPLICATES, "level": 0.9}
+    return HEAD + toml({**spec, "cells": tables})
 
 
 if __name__ == "__main__":

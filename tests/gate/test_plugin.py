@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import matplotlib.figure  # noqa: F401 - what a run imports must outlive the runs in this process
 import pandas  # noqa: F401
@@ -80,6 +81,7 @@ def test_a_function_a_class_and_a_registered_estimator(project, pytester):
     missing = project()
     assert missing.ret == 1 and "passed" not in missing.parseoutcomes()
     missing.stdout.fnmatch_lines(["*no baseline named*pytest --cibench-update-baseline saves one*"])
+    missing.stdout.no_fnmatch_line("*During handling of*")
     project("--cibench-update-baseline").assert_outcomes(passed=4)
     saved = pytester.path / "baselines" / "main" / "test_mine"
     assert {p.name for p in saved.iterdir()} == {
@@ -89,6 +91,33 @@ def test_a_function_a_class_and_a_registered_estimator(project, pytester):
         "did--two-group", "did--state-panel",
     }  # fmt: skip
     project("-v").assert_outcomes(passed=4)
+
+
+PACKAGE = """
+import numpy as np
+
+def difference(y, d):
+    a, b = y[d == 1], y[d == 0]
+    return a.mean() - b.mean(), np.sqrt(a.var() / a.size + b.var() / b.size)
+
+class Difference:
+    def fit(self, X, y):
+        self.coef_, self.se_ = difference(y, X)
+        return self
+"""
+
+
+def test_the_file_that_the_readme_shows_is_short_and_works(pytester):
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    shown = next(b for b in readme.split("```python\n")[1:] if "cibench_check" in b).split("```")[0]
+    assert len(shown.splitlines()) < 25
+    pytester.makepyfile(mypackage=PACKAGE, test_statistics=shown)
+    pytester.syspathinsert()
+    registry.load_built_in()
+    quick = ("-p", "cibench.pytest_plugin", "--cibench-replicates", "10", "-W",
+             "ignore::pytest.PytestAssertRewriteWarning")  # fmt: skip
+    pytester.runpytest_inprocess(*quick, "--cibench-update-baseline").assert_outcomes(passed=2)
+    pytester.runpytest_inprocess(*quick).assert_outcomes(passed=2)
 
 
 def test_a_change_fails_with_measure_values_error_z_and_replay(project):

@@ -195,14 +195,3 @@ def test_an_index_that_repeats_itself_changes_nothing():
         np.testing.assert_allclose(
             np.asarray(fit(repeated)), np.asarray(fit(plain)), rtol=1e-10, err_msg=name
         )
-
-
-def test_the_suite_is_what_its_factors_say():
-    import importlib.util
-    from pathlib import Path
-
-    path = Path(__file__).parents[1] / "gate" / "quirks_suite.py"
-    spec = importlib.util.spec_from_file_location("quirks_suite", path)
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    assert made.FILE.read_text(encoding="utf-8") == made.text()

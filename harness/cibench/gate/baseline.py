@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cibench.errors import BadInput, unknown
-from cibench.files import canonical, toml, write_atomically, write_json
+from cibench.files import canonical, write_atomically, write_json
+from cibench.gate.portable import portable_suite, spoken
 from cibench.gate.reading import read_rows
 
 if TYPE_CHECKING:
@@ -108,43 +109,9 @@ def _write(run: Run, rows: pa.Table, folder: Path) -> None:
     kept = {name: run.manifest.get(name) for name in KEPT}
     about = {
         "format": FORMAT, "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        **kept, "catalogue": _spoken(run.catalogue),
+        **kept, "catalogue": spoken(run.catalogue),
     }  # fmt: skip
     write_json(folder / ABOUT, {**about, "digest": digest(folder, about)})
-
-
-def portable_suite(run: Run) -> str:
-    """Return the run's suite file with plug-ins relative to the working directory, no figures."""
-    import tomllib
-
-    spec = tomllib.loads((run.folder / SUITE).read_text(encoding="utf-8"))
-    spec.pop("published", None)
-    here = Path.cwd()
-    if plugins := spec.get("plugins"):
-        listed = [plugins] if isinstance(plugins, str) else plugins
-        spec["plugins"] = [_relative(plugin, here) for plugin in listed]
-    return toml(spec)
-
-
-def _relative(plugin: str, here: Path) -> str:
-    path = Path(plugin)
-    return path.relative_to(here).as_posix() if path.is_relative_to(here) else plugin
-
-
-def _spoken(catalogue: dict[str, Any]) -> dict[str, Any]:
-    """Return what a comparison needs of a catalogue: dials' defaults, and who has no moments."""
-    scenarios = {
-        name: {
-            "moments": said.get("moments", True),
-            "dials": {d: {"default": s.get("default", 0)} for d, s in said["dials"].items()},
-        }
-        for name, said in (catalogue.get("scenarios") or {}).items()
-    }
-    estimators = {
-        name: {"moments": said.get("moments", True), "uses": said.get("uses", [])}
-        for name, said in (catalogue.get("estimators") or {}).items()
-    }
-    return {"scenarios": scenarios, "estimators": estimators}
 
 
 def digest(folder: Path, about: dict[str, Any]) -> str:

@@ -5,32 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isfinite
 
-from cibench.gate import telling
-from cibench.gate.compare import CellResult, Comparison
-from cibench.gate.figures import scatter
-from cibench.gate.judge import Judged
+from cibench.gate import quantities, telling
+from cibench.gate.case import CLASSES, anchor, case, tag
+from cibench.gate.compare import Comparison
 from cibench.gate.provenance import notes
 from cibench.gate.rules import MEANING, MEASURES, WORST_FIRST, Verdict
 from cibench.gate.telling import Told
-from cibench.gate.worst import Replicate, changed_most
 from cibench.report.document import document, facts
-from cibench.report.labels import slug
-from cibench.report.markup import Html, breakable, h, join
+from cibench.report.markup import Html, breakable, h
 from cibench.report.numbers import BLANK, count, number
-from cibench.report.sections import figure
 
 SHOWN = 12
 """How many changed cells are shown with their fits; all stand in the table."""
 
 LOUD = (Verdict.WORSE, Verdict.STATISTICALLY, Verdict.NOT_COMPARABLE, Verdict.BETTER)
-CLASSES = {
-    Verdict.WORSE: "worse", Verdict.STATISTICALLY: "changed", Verdict.NOT_COMPARABLE: "changed",
-    Verdict.BETTER: "better", Verdict.NUMERICALLY: "", Verdict.IDENTICAL: "",
-}  # fmt: skip
-COLUMNS = (
-    "measure", "change (error)", "before", "after", "simultaneous limits", "margin",
-    "errors beyond", "verdict",
-)  # fmt: skip
 
 
 def page(found: Comparison, told: Sequence[Told]) -> str:
@@ -54,8 +42,8 @@ def _verdict(found: Comparison, told: Sequence[Told]) -> Html:
     differs = notes(found.provenance) if found.provenance else []
     lines = [telling.level_line(found), telling.open_line(found)]
     worst = [
-        h("li", _tag(one.cell.verdict), h("b", one.method, cls="method"), " in ",
-          h("a", one.place, href=f"#{_anchor(one)}"), ": ", telling.reasons(one)[0])
+        h("li", tag(one.cell.verdict), h("b", one.method, cls="method"), " in ",
+          h("a", one.place, href=f"#{anchor(one)}"), ": ", telling.reasons(one)[0])
         for one in told if one.cell.verdict in found.rules.failing
     ][:5]  # fmt: skip
     return h(
@@ -74,73 +62,10 @@ def _changed(found: Comparison, loud: Sequence[Told]) -> Html | None:
     more = len(loud) - SHOWN
     return h(
         "section", h("h2", "What changed"),
-        [_case(one, found) for one in loud[:SHOWN]],
+        [case(one, found) for one in loud[:SHOWN]],
         h("p", f"{count(more, 'more cell')} in the table below.", cls="note") if more > 0 else None,
         id="changed",
     )  # fmt: skip
-
-
-def _case(one: Told, found: Comparison) -> Html:
-    cell = one.cell
-    title = h("h3", _tag(cell.verdict), one.method, h("span", f" {one.place}", cls="mc"))
-    if cell.verdict is Verdict.NOT_COMPARABLE:
-        return h("div", title, h("p", cell.why), id=_anchor(one))
-    some = changed_most(cell, found.rules.tolerance)
-    plot = scatter(one, [r.replicate for r in some])
-    rest = [m for m in cell.measures if not m.changed]
-    return h(
-        "div", title, [h("p", note, cls="note") for note in cell.notes],
-        _measures(one.telling),
-        h("details", h("summary", f"{count(len(rest), 'measure')} within the margins, or not shown "
-                       "to be beyond"), _measures(rest)) if rest else None,
-        h("div", figure(plot), cls="plots") if plot else None,
-        _replicates(some, cell, found), id=_anchor(one),
-    )  # fmt: skip
-
-
-def _measures(some: Sequence[Judged]) -> Html:
-    head = h("thead", h("tr", [h("th", name, scope="col") for name in COLUMNS]))
-    return h("div", h("table", head, h("tbody", [_measure(one) for one in some])), cls="scroll")
-
-
-def _measure(one: Judged) -> Html:
-    span = " to ".join(telling.size(one, end) for end in (one.low, one.high))
-    numbers = (
-        telling.change(one), telling.value(one, one.before), telling.value(one, one.after), span,
-        telling.margin(one), telling.errors_beyond(one),
-    )  # fmt: skip
-    verdict = str(one.verdict) if one.changed else "within" if one.settled else "open"
-    return h(
-        "tr", h("th", MEASURES[one.name].words, scope="row", cls="at"),
-        [h("td", text, cls="num") for text in numbers], h("td", verdict, cls="at"),
-    )  # fmt: skip
-
-
-def _replicates(some: Sequence[Replicate], cell: CellResult, found: Comparison) -> Html | None:
-    if not some:
-        return None
-    run = str(found.provenance.get("run", "RUN"))
-    rows = [
-        h("tr", h("td", str(r.replicate), cls="num"), h("td", _in_errors(r.change), cls="num"),
-          h("td", _arrow(r.estimate), cls="num"), h("td", _arrow(r.std_error), cls="num"),
-          h("td", " → ".join(dict.fromkeys(r.status))),
-          h("td", h("code", telling.replay(run, cell, r.replicate)), cls="at"))
-        for r in some
-    ]  # fmt: skip
-    names = ("replicate", "change", "estimate", "standard error", "status", "fit it again")
-    head = h("thead", h("tr", [h("th", name, scope="col") for name in names]))
-    return h(
-        "details", h("summary", "The replicates that changed most"),
-        h("div", h("table", head, h("tbody", rows)), cls="scroll"), open=True,
-    )  # fmt: skip
-
-
-def _in_errors(change: float) -> str:
-    return f"{number(change)} SE" if isfinite(change) else "no answer"
-
-
-def _arrow(values: tuple[float, float]) -> str:
-    return f"{number(values[0])} → {number(values[1])}"
 
 
 def _cells(found: Comparison, told: Sequence[Told]) -> Html:
@@ -161,12 +86,12 @@ def _row(one: Told, found: Comparison) -> Html:
     first = one.telling[0] if one.telling else None
     slower = cell.seconds[1] / cell.seconds[0] if cell.seconds[0] > 0 else float("nan")
     return h(
-        "tr", h("td", _tag(cell.verdict), data_v=WORST_FIRST.index(cell.verdict)),
+        "tr", h("td", tag(cell.verdict), data_v=WORST_FIRST.index(cell.verdict)),
         h("td", breakable(one.place)), h("td", breakable(one.method)),
         h("td", f"{before:,}" if before == after else f"{before:,}, {after:,}", cls="num",
           data_v=before),
         h("td", telling.largest_change(cell, found.rules.tolerance) or BLANK),
-        h("td", cell.why or (f"{MEASURES[first.name].words} {telling.change(first)}" if first
+        h("td", cell.why or (f"{MEASURES[first.name].words} {quantities.change(first)}" if first
                              else BLANK)),
         h("td", f"× {number(slower, slower / 10)}" if isfinite(slower) else BLANK, cls="num",
           data_v=f"{slower:g}" if isfinite(slower) else ""),
@@ -176,7 +101,7 @@ def _row(one: Told, found: Comparison) -> Html:
 def _rules(found: Comparison) -> Html:
     meanings = [(str(v), MEANING[v]) for v in WORST_FIRST]
     margins = [
-        (m.words, telling.bare_margin(m.name, found.rules.margins[m.name]))
+        (m.words, quantities.bare_margin(m.name, found.rules.margins[m.name]))
         for m in MEASURES.values()
     ]
     fails = " and ".join(str(v) for v in found.rules.failing) or "nothing"
@@ -201,11 +126,3 @@ def _provenance(found: Comparison) -> Html:
             (f"platform {side}", f"{known.get('platform')}, Python {known.get('python')}"),
         ]  # fmt: skip
     return h("section", h("h2", "Provenance"), facts(rows if told else ()), id="provenance")
-
-
-def _anchor(one: Told) -> str:
-    return slug(f"{one.place} {one.method}")
-
-
-def _tag(verdict: Verdict) -> Html:
-    return join(h("span", str(verdict), cls=f"tag {CLASSES[verdict]}".strip()), " ")

@@ -60,9 +60,15 @@ def differences(baseline: Baseline, manifest: Mapping[str, Any]) -> dict[str, An
         "before": _told(before),
         "after": _told(after),
         "versions": _changed(before["versions"], after["versions"]),
-        "sources": sorted(_changed(before["sources"], after["sources"])),
+        "sources": sorted(_changed(*_shared(before["sources"], after["sources"]))),
         "machine": [name for name in machine if before.get(name) != after.get(name)],
     }
+
+
+def _shared(*sides: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return of both sides what both have: what one side lacks is no change of its source."""
+    names = set.intersection(*map(set, sides))
+    return [{name: side[name] for name in names} for side in sides]
 
 
 def without_moments(*catalogues: Mapping[str, Any]) -> set[str]:

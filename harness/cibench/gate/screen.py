@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cibench.gate import telling
+from cibench.gate import quantities, telling
 from cibench.gate.compare import Comparison
 from cibench.gate.provenance import notes
 from cibench.gate.rules import MEASURES, Verdict
@@ -67,8 +67,8 @@ def _lines(one: Told) -> list[tuple[str, ...]]:
         return [(one.cell.why,)]
     return [
         (
-            MEASURES[m.name].words, telling.value(m, m.before), telling.value(m, m.after),
-            telling.change(m), telling.margin(m), telling.errors_beyond(m),
+            MEASURES[m.name].words, quantities.value(m, m.before), quantities.value(m, m.after),
+            quantities.change(m), quantities.margin(m), quantities.errors_beyond(m),
         )
         for m in one.telling[:MOST_MEASURES]
     ]  # fmt: skip

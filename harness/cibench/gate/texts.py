@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
-from cibench.gate import telling
+from cibench.gate import quantities, telling
 from cibench.gate.compare import Comparison
 from cibench.gate.provenance import notes
 from cibench.gate.rules import FAILING, MEASURES, Verdict
@@ -98,8 +98,8 @@ def _row(one: Told) -> str:
     more = f" (and {len(others)} more)" if others else ""
     return table_row(
         *cells, f"{MEASURES[first.name].words} **{first.verdict}**{more}",
-        telling.value(first, first.before), telling.value(first, first.after),
-        telling.change(first), telling.margin(first),
+        quantities.value(first, first.before), quantities.value(first, first.after),
+        quantities.change(first), quantities.margin(first),
     )  # fmt: skip
 
 

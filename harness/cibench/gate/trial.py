@@ -12,7 +12,7 @@ from typing import Any
 from cibench import registry
 from cibench.errors import BadInput, unknown
 from cibench.expectations import SURPRISES
-from cibench.gate import baseline, telling
+from cibench.gate import baseline, quantities, telling
 from cibench.gate.adapt import adapted, name_of
 from cibench.gate.check import Place, check_suite
 from cibench.gate.compare import Comparison
@@ -161,9 +161,9 @@ def _table(one: Told) -> list[str]:
     head = ("", "before", "after", "change", "paired error", "margin", "effective z")
     rows = [
         (
-            MEASURES[m.name].words, telling.value(m, m.before), telling.value(m, m.after),
-            telling.size(m, m.difference), telling.error(m), telling.margin(m),
-            telling.errors_beyond(m),
+            MEASURES[m.name].words, quantities.value(m, m.before), quantities.value(m, m.after),
+            quantities.size(m, m.difference), quantities.error(m), quantities.margin(m),
+            quantities.errors_beyond(m),
         )
         for m in one.telling
     ]  # fmt: skip
