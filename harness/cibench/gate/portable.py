@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cibench.files import toml
 
 if TYPE_CHECKING:
-    from cibench.runs import Run
+    from cibench.run_folder import Run
 
 
 def portable_suite(run: Run) -> str:
