@@ -30,6 +30,8 @@ def _fit(
     if np.unique(problem.running >= problem.roles.cutoff).size < 2:
         raise Declined("no rows on one side of the cutoff")
     y, d, x = problem.outcome, problem.treatment, problem.running
+    if not np.any(x % 1):
+        raise Declined("the running variable is whole numbers, which the library refuses")
     data = DoubleMLRDDData.from_arrays(problem.covariates, y, d, score=x)
     outcome, take_up = _learners(learner, int(rng.integers(2**31)))
     model = RDFlex(

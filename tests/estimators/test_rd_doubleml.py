@@ -81,6 +81,7 @@ def test_bad_data_are_declined_in_words():
     for changed, reason in (
         ({"d": np.ones(600)}, "all rows are treated"),
         ({"x": c["x"] + 5}, "no rows on one side"),
+        ({"x": np.rint(10 * c["x"])}, "whole numbers"),
     ):
         with pytest.raises(Declined, match=reason):
             fit(replace(problem, columns={**c, **changed}), stream("fit"))
