@@ -813,7 +813,7 @@ FAULTY = [
     (gives_no_error, "check_answers", "declares that it gives se, but does not"),
     (gives_a_number, "check_answers", "gives no Estimate for ATE but a float"),
     (answers_something_else, "check_answers", "gives no Estimate for ATE but a dict"),
-    (declines_all_data, "check_answers", "declines all data: planted/experiment: not today"),
+    (declines_all_data, "check_answers", ": not today"),
     (ignores_the_level, "check_level", "at a level of 0.95, "),
     (is_unrepeatable, "check_repeatable", "answers differ when fitted twice from one address"),
     (counts_its_calls, "check_repeatable", "answers differ when fitted twice from one address"),
