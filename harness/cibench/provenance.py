@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -81,14 +82,21 @@ def _with_neighbours(path: Path, seen: frozenset[Path] = frozenset()) -> frozens
     return seen
 
 
-def _imported(path: Path) -> Iterator[str]:
-    """Yield what a file imports, within functions too: modules, and names that may be modules."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
+def _imported(path: Path) -> tuple[str, ...]:
+    """Return what a file imports, within functions too: modules, and names that may be modules."""
+    return _imports_of(path.read_bytes())
+
+
+@lru_cache(maxsize=256)  # a run asks for the same sources' digest several times
+def _imports_of(source: bytes) -> tuple[str, ...]:
+    found: list[str] = []
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            yield from filter(None, [node.module])
-            yield from (f"{node.module or ''}.{alias.name}".strip(".") for alias in node.names)
+            found += filter(None, [node.module])
+            found += [f"{node.module or ''}.{alias.name}".strip(".") for alias in node.names]
+    return tuple(found)
 
 
 def modules(suite: Suite) -> list[str]:
