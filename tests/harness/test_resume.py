@@ -199,6 +199,26 @@ def test_the_folder_reads_right_after_every_write(plugins, tmp_path, monkeypatch
     assert len(names(tmp_path / "r")) == 4
 
 
+def test_no_more_rows_wait_in_memory_than_declared_however_fast_they_come(
+    plugins, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(writer, "MOST_WAITING", 50)
+    monkeypatch.setattr("cibench.blocks.BLOCK_SECONDS", 1e-9)
+    waiting = []
+
+    def listen(progress):
+        folder = tmp_path / "r" / "replicates"
+        waiting.append(progress.done - sum(pq.read_metadata(p).num_rows for p in folder.iterdir()))
+
+    suite = suite_of(plugins, CELL | {"n": [10, 20, 30]}, replicates=40)
+    runner.execute(suite, tmp_path / "r", 1, False, listen)
+    assert 40 < max(waiting) <= 50
+    same(
+        Run(tmp_path / "r").replicates,
+        execute(suite_of(plugins, CELL | {"n": [10, 20, 30]}, replicates=40), tmp_path / "other"),
+    )
+
+
 def test_rows_wait_in_memory_for_no_longer_than_declared(plugins, tmp_path, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(writer.time, "monotonic", lambda: clock[0])
