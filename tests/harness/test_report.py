@@ -308,6 +308,15 @@ def test_one_estimator_without_dials(tmp_path: Path) -> None:
     assert names == {f"toy--line-n-100-{kind}" for kind in ("forest", "estimates", "zip")}
 
 
+def test_a_handful_of_replicates_get_no_pictures_of_their_spread(tmp_path: Path) -> None:
+    for count, kinds in ((4, {"forest"}), (5, {"forest", "estimates", "zip"})):
+        rows = pd.concat([fits(SOUND), fits(BROKEN, se=0.03)])
+        rows = rows[rows["replicate"] < count]
+        write_report(tmp_path / str(count), rows, score(rows, catalogue()), catalogue(), {})
+        names = {path.stem for path in (tmp_path / str(count) / "plots").glob("*.svg")}
+        assert names == {f"toy--line-n-100-{kind}" for kind in kinds}
+
+
 def test_nothing_known_of_the_run_but_its_rows(tmp_path: Path) -> None:
     page = report(tmp_path, planted(), {})
     assert BROKEN in findings(page)

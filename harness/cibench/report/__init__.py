@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Beside", "write_report"]
 
+FEW = 5
+
 
 @dataclass(frozen=True, eq=False)
 class Beside:
@@ -110,7 +112,10 @@ def _completed(
 
 
 def _plots(view: View, views: Sequence[View]) -> Iterator[Plot]:
-    """Draw a view's plots; within a scenario a method looks the same in all of them."""
+    """Draw a view's plots; within a scenario a method looks the same in all of them.
+
+    Distributions and intervals of fewer than FEW replicates show nothing that the table does not.
+    """
     from cibench.report.curves import curve
     from cibench.report.figures import looks
     from cibench.report.forest import forest
@@ -119,9 +124,10 @@ def _plots(view: View, views: Sequence[View]) -> Iterator[Plot]:
 
     siblings = (v for v in views if v.scenario == view.scenario)
     look = looks(list(dict.fromkeys(method for v in siblings for method in v.methods)))
-    yield from filter(None, (forest(view, look), distribution(view, look)))
+    many = max((int(s["answered"]) for s in view.scores.values()), default=0) >= FEW
+    yield from filter(None, (forest(view, look), distribution(view, look) if many else None))
     yield from (curve(view, dial, look) for dial in view.dials)
-    yield from filter(None, (zip_plot(view),))
+    yield from filter(None, (zip_plot(view) if many else None,))
 
 
 def _save(folder: Path, plots: Sequence[Plot]) -> None:
