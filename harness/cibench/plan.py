@@ -119,16 +119,18 @@ def need(measure: str, target: float, group: Group, level: float, truth_mcse: fl
     """Return what one target takes in one cell, from the pilot's rows of one estimator.
 
     `group` holds the columns of all its replicates, failures included. Failures leave fewer
-    answers than replicates: the count is raised so that enough answers are left.
+    answers than replicates: the count is raised so that enough answers are left, `at_most` by the
+    lower 95 % Wilson limit of their share.
     """
     given = answers(group)
     share = given["ok"].size / max(group["ok"].size, 1)
     if measure not in COUNTED and share == 0:
         return Need(nan, nan, "no replicate was answered")
-    raised = 1.0 if measure in COUNTED else share
+    doubt = proportion(given["ok"].size, group["ok"].size).low / share if share < 1 else 1.0
+    raised, doubt = (1.0, 1.0) if measure in COUNTED else (share, doubt)
     if measure == "bias" and not truth_mcse:
-        count = _whole(for_bias(target) / raised)
-        return Need(count, count)
+        count = for_bias(target) / raised
+        return Need(_whole(count), _whole(count / doubt))
     names = NEEDS.get(measure, POINTS)
     if measure != "failure_rate" and any(np.isnan(given[name]).all() for name in names):
         return Need(nan, nan)  # the estimator does not give what this measures
@@ -147,7 +149,7 @@ def need(measure: str, target: float, group: Group, level: float, truth_mcse: fl
         shifted = [_influence(measure, rows, level, d).value for d in (truth_mcse, -truth_mcse)]
         ends = _for_mean(measure, found, target, unit, abs(shifted[0] - shifted[1]) / 2)
     why = "the truth's own error is larger than the target" if ends[0] == inf else ""
-    return Need(_whole(ends[0] / raised), _whole(ends[1] / raised), why)
+    return Need(_whole(ends[0] / raised), _whole(ends[1] / (raised * doubt)), why)
 
 
 def _counted(measure: str, rows: Group) -> int:

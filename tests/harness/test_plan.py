@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from math import inf, nan, sqrt
+from math import ceil, inf, nan, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from scipy import stats
 
 from cibench.cli import main
 from cibench.errors import BadInput
-from cibench.measures import mean
+from cibench.measures import mean, proportion
 from cibench.measures.influence import INFLUENCES
 from cibench.plan import PLANNED, UNITS, for_bias, for_share, for_variance, need
 from cibench.planning import Plan, plan, targets_of
@@ -97,6 +97,11 @@ def test_failures_raise_the_count_so_that_enough_answers_are_left() -> None:
     gone = {name: np.where(lost, nan, group[name]) for name in ("estimate", "ci_low", "ci_high")}
     broken = {**group, **gone, "ok": ~lost, "failed": lost}
     assert need("bias", 0.1, broken, 0.95).replicates == 125
+    for measure, target in (("bias", 0.05), ("coverage", 0.02)):
+        one = need(measure, target, broken, 0.95)
+        whole = need(measure, target, {k: v[~lost] for k, v in broken.items()}, 0.95)
+        least = proportion(int((~lost).sum()), lost.size).low  # who answers may be fewer
+        assert one.at_most == ceil(whole.at_most / least - 1e-9) > one.replicates
     rate = need("failure_rate", 0.02, broken, 0.95)
     assert rate.replicates == for_share(0.2, 0.02)
     assert need("coverage_with_failures", 0.02, broken, 0.95).replicates > 1
