@@ -4,29 +4,13 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from toys import plugin
 
 from cibench.cli import main
 
-PLUGIN = '''
-"""An estimator that is edited between baseline and check."""
-import os
-import numpy as np
-from cibench import Declined, Draw, Estimand, Estimate, Scenario, estimator, scenario
-
-@scenario("made/randomised")
-class Randomised(Scenario):
-    """Y = effect D + e."""
-    estimand = Estimand.ATE
-    reference = "none"
-    effect: float = 0.5
-
-    def truth(self):
-        return self.effect
-
-    def draw(self, n, rng):
-        e, d = rng.normal(size=n) + SHIFT, rng.permutation(np.arange(n) % 2).astype(float)
-        return Draw({"y": self.effect * d + e, "d": d}, e, np.full(n, self.effect))
-
+PLUGIN = plugin(
+    "made",
+    '''
 @estimator("made/difference", targets=(Estimand.ATE,))
 def difference(problem, rng):
     """Compare the treated with the untreated."""
@@ -42,7 +26,8 @@ def dice(problem, rng):
     fresh = np.random.default_rng(int.from_bytes(os.urandom(8), "little"))
     value = y[d == 1].mean() - y[d == 0].mean() + DICE * fresh.normal()
     return Estimate.wald(value, np.sqrt(8 / y.size), problem.level)
-'''
+''',
+).replace("rng.normal(size=n)", "rng.normal(size=n) + SHIFT")
 VALUES = {"SHIFT": "0", "BIAS": "0", "FACTOR": "1", "DICE": "0.02"}
 SUITE = """
 name = "made"

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from toys import plugin
 
 from cibench.cli import main
 from cibench.errors import BadInput
@@ -41,25 +42,9 @@ backend-path = ["."]
 name = "cibench-made"
 dynamic = ["version", "dependencies"]
 """
-PLUGIN = '''
-"""An adapter of the package that is made up."""
-import numpy as np
-from cibench import Draw, Estimand, Estimate, Scenario, estimator, scenario
-
-@scenario("made/randomised")
-class Randomised(Scenario):
-    """Y = effect D + e."""
-    estimand = Estimand.ATE
-    reference = "none"
-    effect: float = 0.5
-
-    def truth(self):
-        return self.effect
-
-    def draw(self, n, rng):
-        e, d = rng.normal(size=n), rng.permutation(np.arange(n) % 2).astype(float)
-        return Draw({"y": self.effect * d + e, "d": d}, e, np.full(n, self.effect))
-
+PLUGIN = plugin(
+    "made",
+    '''
 @estimator("made/difference", targets=(Estimand.ATE,), uses=("cibench_made",))
 def difference(problem, rng):
     """Compare the treated with the untreated."""
@@ -71,7 +56,8 @@ def plain(problem, rng):
     """Use nothing."""
     y, d = problem.outcome, problem.treatment
     return Estimate.wald(y[d == 1].mean() - y[d == 0].mean(), 2 / np.sqrt(y.size), problem.level)
-'''
+''',
+)
 SUITE = """
 name = "made"
 seed = 5
