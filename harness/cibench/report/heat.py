@@ -6,9 +6,10 @@ from itertools import groupby
 
 from cibench.report.labels import DEFAULT, Setting
 from cibench.report.markup import Html, breakable, h, join
-from cibench.report.numbers import BLANK, blank, digits, limits, percent, plain, signed
-from cibench.report.verdicts import MEANING, Verdict, bias_in_se, judge, shortfall
+from cibench.report.numbers import BLANK, digits, limits, percent, plain
+from cibench.report.verdicts import MEANING, Verdict, judge, shortfall
 from cibench.report.views import Score, View
+from cibench.report.wording import in_se
 
 UNDER, OVER = (179, 71, 0), (0, 114, 178)
 """Vermilion, darkened for white text, and blue: ends of a scale that colour-blind people tell."""
@@ -90,17 +91,10 @@ def _cell(view: View, method: str, setting: Setting) -> Html:
         "td",
         h("span", h("b", share), h("span", MARKS.get(verdict), cls="mark"), cls="share"),
         h("span", limits(low, high) or "no limits", cls="mc"),
-        h("span", _bias(score), cls="bias"),
+        h("span", in_se(score) or BLANK, cls="bias"),
         style=_colours(score), title=f"{method}, {setting.label}: {MEANING[verdict]}",
         data_verdict=str(verdict),
     )  # fmt: skip
-
-
-def _bias(score: Score) -> Html | str:
-    ratio, error = bias_in_se(score)
-    if blank(ratio):
-        return BLANK
-    return join(signed(ratio, 0.1), h("span", f" ({error:.2f})", cls="mc"))
 
 
 def _colours(score: Score) -> str | None:

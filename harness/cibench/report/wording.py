@@ -44,13 +44,21 @@ def coverage(score: Score) -> Html:
     return join("coverage ", figure, h("span", f" ({limits(low, high)}{nominal})", cls="mc"))
 
 
-def off(score: Score) -> Html | None:
-    """Give the bias in empirical standard errors, None where moments are not finite."""
-    ratio, _ = bias_in_se(score)
+def in_se(score: Score) -> Html | None:
+    """Give the bias in empirical standard errors with its error, None without finite moments."""
+    ratio, error = bias_in_se(score)
     if blank(ratio):
         return None
+    return join(signed(ratio, 0.1), h("span", f" ({error:.2f})", cls="mc"))
+
+
+def off(score: Score) -> Html | None:
+    """Say the bias in empirical standard errors, None where moments are not finite."""
+    said = in_se(score)
+    if said is None:
+        return None
     exact = f"bias {signed(score['bias'], score['bias_mcse'])} in units of the outcome"
-    return join(", ", h("span", f"bias {signed(ratio, 0.1)} SE", title=exact))
+    return join(", ", h("span", "bias ", said, " SE", title=exact))
 
 
 def onset(worst: Case, broken: Iterable[Case]) -> Html | None:
