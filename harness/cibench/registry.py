@@ -40,7 +40,7 @@ class Entry:
     def path(self) -> Path | None:
         """Return the defining file, None for code without one (a notebook cell)."""
         file = getattr(sys.modules.get(self.module), "__file__", None)
-        return Path(file) if file and Path(file).exists() else None
+        return Path(file).resolve() if file and Path(file).exists() else None
 
     @property
     def built_in(self) -> bool:
