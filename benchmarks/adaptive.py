@@ -3,12 +3,12 @@
 Running every cell to its target takes hours, so that two things are printed and kept apart:
 
 1. computed, from a pilot of the suite (`--pilot` replicates a cell, kept in `--folder` and gone on
-   with): each cell's count, by the arithmetic of `cibench.plan` at the pilot's moments, and the
-   fits of all cells over those of one fixed count for all that meets the worst. Estimators without
-   targets (diagnostics) and `doubleml`, of which a fit takes a second, are left out. The largest of
-   several noisy p (1 - p) is too high, and the counts with it. `--cells` takes the first so many;
-2. run: a sequential run of one design at looser targets with a first look that comes as much
-   sooner, and whether each target was met.
+   with): each cell's count, by the arithmetic of `cibench.metrics.sample_size` at the pilot's
+   moments, and the fits of all cells over those of one fixed count for all that meets the worst.
+   Estimators without targets (diagnostics) and `doubleml`, of which a fit takes a second, are left
+   out. The largest of several noisy p (1 - p) is too high, and the counts with it. `--cells` takes
+   the first so many; 2. run: a sequential run of one design at looser targets with a first look
+   that comes as much sooner, and whether each target was met.
 
 With `--whole` all cells are run instead, to still looser targets and in two stages.
 
@@ -25,10 +25,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cibench import Suite, adaptive, rounds, runner, store
-from cibench.adaptive import Decision, Line, decide, first
-from cibench.suite import built_in_suites
-from cibench.suite_scoring import Precision
+from cibench import Suite
+from cibench.execution import adaptive, runner
+from cibench.execution.adaptive import Decision, Line, decide, lines_of
+from cibench.storage.manifest import read_manifest
+from cibench.suite.parse import built_in_suites, find_suite, parse_suite
+from cibench.suite.precision import Precision, first
 
 TARGETS = {"coverage": 0.005, "bias": 0.1}
 LEFT_OUT = (
@@ -55,10 +57,10 @@ def spec() -> dict[str, Any]:
 
 def pilot(replicates: int, folder: Path, cells: int | None) -> tuple[Suite, list[list[Line]]]:
     """Run the pilot, or what is missing of it, and return what each cell's targets take."""
-    suite = Suite.parse({**spec(), "replicates": replicates})
+    suite = parse_suite({**spec(), "replicates": replicates})
     suite = replace(suite, cells=suite.cells[:cells])
     runner.execute(suite, folder, 1, isolate=False)
-    return suite, [rounds.lines_of(folder, cell, TARGETS) for cell in range(len(suite.cells))]
+    return suite, [lines_of(folder, cell, TARGETS) for cell in range(len(suite.cells))]
 
 
 def counts(lines: list[list[Line]], precision: Precision) -> list[int]:
@@ -97,27 +99,27 @@ def real_run(folder: Path) -> Mapping[str, Any]:
     cell = {**content["cells"][0], "scenario": "rd/cct-1"}
     cell["estimators"] = ["rd/global-polynomial-1", "rd/global-polynomial-3", "rd/local-linear"]
     looser = {name: REAL * target for name, target in TARGETS.items()}
-    suite = Suite.parse(
+    suite = parse_suite(
         {"name": "loose", "seed": 1, "precision": looser, "cells": [cell], "max_replicates": 5000}
     )
     adaptive.FLOOR = adaptive.FLOOR // REAL**2
     runner.execute(suite, folder, 1, isolate=False)
-    return store.read_manifest(folder)
+    return read_manifest(folder)
 
 
 def whole_run(folder: Path, replicates: int) -> Mapping[str, Any]:
     """Run all cells to targets that are WHOLE times looser, in two stages, in two processes."""
     looser = {name: WHOLE * target for name, target in TARGETS.items()}
     content = {k: v for k, v in spec().items() if k not in ("replicates", "refits")}
-    suite = Suite.parse({**content, "precision": looser, "pilot": replicates})
+    suite = parse_suite({**content, "precision": looser, "pilot": replicates})
     runner.execute(suite, folder, 2, isolate=True)
-    return store.read_manifest(folder)
+    return read_manifest(folder)
 
 
 def told(folder: Path, replicates: int) -> None:
     """Print what the run of all cells took, and where a target was missed."""
     manifest = whole_run(folder, replicates)
-    suite = Suite.find(str(folder))
+    suite = find_suite(str(folder))
     counts = [cell["replicates"] for cell in manifest["cells"]]
     print(f"run: all {len(counts)} cells, targets {manifest['precision']['targets']}, two stages")
     for cell, line in zip(suite.cells, manifest["cells"], strict=True):

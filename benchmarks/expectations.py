@@ -22,12 +22,13 @@ import numpy as np
 import pandas as pd
 
 import cibench
-from cibench import Suite
-from cibench.expectations import SURPRISES, Expected, Verdict, expectations
-from cibench.measures import covers, proportion
-from cibench.model import Array
-from cibench.rows import SCORED
-from cibench.score import score
+from cibench.analysis.expectations import SURPRISES, ExpectationVerdict, expectations
+from cibench.analysis.scores import score
+from cibench.metrics import covers, proportion
+from cibench.model.types import Array
+from cibench.storage.schema import SCORED
+from cibench.suite.expectations import Expected
+from cibench.suite.parse import find_suite
 
 SEEDS, REPLICATES, RESAMPLES = (1, 2, 3), 400, 100
 OUT = Path(__file__).parents[1] / "results" / "reference" / "expectations"
@@ -57,7 +58,7 @@ def subset() -> dict[str, Any]:
     """Return a suite of the chosen methods, with what the built-in suites expect of them."""
     cells = []
     for (name, scenario, *parameters), methods in SUBSET.items():
-        for table in Suite.find(name).spec["cells"]:
+        for table in find_suite(name).spec["cells"]:
             own = table.get("parameters") or {}
             named = [m for m in methods if any(fnmatchcase(m, p) for p in table["estimators"])]
             if named and table["scenario"] == scenario and all(p in own for p in parameters):
@@ -151,7 +152,7 @@ def _summary(name: str, tables: list[pd.DataFrame]) -> dict[str, Any]:
         t[t["expected"].isin([Expected.VALID, Expected.FAILS]) & t["tries"].gt(0)] for t in tables
     ]
     surprised = [int(t["verdict"].isin(SURPRISES).sum()) for t in judged]
-    open_ = [float((t["verdict"] == Verdict.INCONCLUSIVE).mean()) for t in judged]
+    open_ = [float((t["verdict"] == ExpectationVerdict.INCONCLUSIVE).mean()) for t in judged]
     return {
         "what": name, "tables": len(tables), "replicates": int(judged[0]["tries"].max()),
         "expectations": len(judged[0]), "tables_with_a_surprise": sum(n > 0 for n in surprised),
@@ -168,8 +169,8 @@ def _beside(pool: pd.DataFrame, tables: list[pd.DataFrame]) -> pd.DataFrame:
     verdicts = np.array([table["verdict"].to_numpy() for table in tables])
     counts = {
         f"resamples {verdict}": (verdicts == verdict).sum(axis=0)
-        for verdict in Verdict
-        if verdict not in (Verdict.NONE, Verdict.OTHER_QUESTION)
+        for verdict in ExpectationVerdict
+        if verdict not in (ExpectationVerdict.NONE, ExpectationVerdict.OTHER_QUESTION)
     }
     return pool[kept].assign(**counts)[pool["expected"] != ""]
 

@@ -32,13 +32,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import cibench
-from cibench.gate.compare import Comparison, compare
-from cibench.gate.reading import read_rows
-from cibench.gate.rules import Rules, Verdict
+from cibench.gate.comparison import Comparison, compare
+from cibench.gate.pairing import read_rows
+from cibench.gate.rules import ChangeVerdict, Rules
 
 HERE = Path(__file__).parent
 WORKERS = 2
-FOUND = (Verdict.WORSE, Verdict.STATISTICALLY, Verdict.BETTER)
+FOUND = (ChangeVerdict.WORSE, ChangeVerdict.STATISTICALLY, ChangeVerdict.BETTER)
 
 
 @dataclass(frozen=True)
@@ -399,7 +399,7 @@ def runs(size: Study) -> None:
 
 def cibench_toml(spec: dict[str, Any]) -> str:
     """Return a suite's text."""
-    from cibench.files import toml
+    from cibench.utils.files import toml
 
     return toml(spec)
 

@@ -17,9 +17,13 @@ from statistics import median
 
 from threadpoolctl import threadpool_limits
 
-from cibench import Estimand, Estimate, Problem, Suite, estimator, executors, registry, runner
-from cibench.progress import Progress
-from cibench.seeds import data_address, fit_address, stream
+from cibench import Estimand, Estimate, Problem, Suite, estimator
+from cibench.execution import runner
+from cibench.execution.progress import Progress
+from cibench.model.method import find_estimator
+from cibench.model.streams import data_address, fit_address, stream
+from cibench.suite.parse import parse_suite
+from cibench.workers import executors
 
 ROUNDS = 5
 
@@ -33,7 +37,7 @@ def nothing(problem: Problem, rng: object) -> Estimate:
 def suite_of(scenario: str, n: int, estimators: list[str], replicates: int) -> Suite:
     """Return a suite of one cell."""
     cell = {"scenario": scenario, "n": n, "estimators": estimators}
-    return Suite.parse({"name": "b", "seed": 1, "replicates": replicates, "cells": [cell]})
+    return parse_suite({"name": "b", "seed": 1, "replicates": replicates, "cells": [cell]})
 
 
 def bare_loop(suite: Suite) -> float:
@@ -41,7 +45,7 @@ def bare_loop(suite: Suite) -> float:
     (cell,) = suite.cells
     scenario, found = (
         cell.scenario,
-        [(registry.find_estimator(e.estimator), json.loads(e.options)) for e in cell.entrants],
+        [(find_estimator(e.estimator), json.loads(e.options)) for e in cell.entrants],
     )
     started = time.perf_counter()
     with threadpool_limits(limits=1):

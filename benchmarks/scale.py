@@ -24,12 +24,15 @@ from pathlib import Path
 import numpy as np
 
 import cibench
-from cibench import Suite, executors, runner, status
-from cibench.block import Block, Result
-from cibench.executors import Workplace
-from cibench.progress import Progress
-from cibench.rows import schema
+from cibench import Suite
+from cibench.execution import runner
+from cibench.execution.progress import Progress, look
+from cibench.storage.schema import schema
 from cibench.storage.session import opened
+from cibench.suite.parse import parse_suite
+from cibench.workers import executors
+from cibench.workers.block import Block, Result
+from cibench.workers.executors import Workplace
 
 ESTIMATORS = ["rdrobust/robust", "rdrobust/conventional", "rd/global-polynomial-1",
               "rd/local-linear", "oracle/experiment"]  # fmt: skip
@@ -41,7 +44,7 @@ def suite_of(rows: int) -> Suite:
         "scenario": ["rd/cct-1", "rd/cct-2"], "n": [500, 600, 700, 800, 900],
         "dials": {"sorting": 0.1}, "estimators": ESTIMATORS,
     }  # fmt: skip
-    return Suite.parse({"name": "s", "seed": 1, "replicates": rows // 100, "cells": [cell]})
+    return parse_suite({"name": "s", "seed": 1, "replicates": rows // 100, "cells": [cell]})
 
 
 def made_up(block: Block) -> Result:
@@ -109,7 +112,7 @@ def read(rows: int, folder: Path) -> None:
     """Open, look at and score the run, and print how long that takes."""
     found = cibench.load(folder)
     _timed("opening: load and manifest", lambda: cibench.load(folder).manifest)
-    _timed("opening: cibench status", lambda: status.look(folder))
+    _timed("opening: cibench status", lambda: look(folder))
     _timed("opening: to go on with it", lambda: _go_on(folder, rows))
     _timed("scoring", lambda: found.scores)
 
@@ -118,7 +121,7 @@ def transport() -> None:
     """Print what a block and its rows weigh on the way."""
     suite = suite_of(100_000)
     cell = suite.cells[0]
-    from cibench.design import truths
+    from cibench.model.design import truths
 
     block = Block(0, cell.key, cell.entrants, tuple(truths(cell.scenario).items()), 1, 0.95, 0, 400)
     sent, back = len(pickle.dumps(block)), len(pickle.dumps(made_up(block)))
@@ -132,7 +135,7 @@ def on_dask(replicates: int) -> None:
     import distributed
 
     cell = {"scenario": "rd/cct-1", "n": 500, "estimators": ["rdrobust/robust"]}
-    suite = Suite.parse({"name": "b", "seed": 1, "replicates": replicates, "cells": [cell]})
+    suite = parse_suite({"name": "b", "seed": 1, "replicates": replicates, "cells": [cell]})
     with (
         dask.config.set({"distributed.worker.daemon": False}),
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as made,

@@ -25,10 +25,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cibench import score
-from cibench.rows import TYPES, schema
-from cibench.scoring.cutting import Part
-from cibench.scoring.lines import Line
+from cibench.analysis import scores
+from cibench.analysis.scores import Line
+from cibench.storage.groups import Part
+from cibench.storage.schema import TYPES, schema
 
 REPLICATES, ESTIMATORS, ROWS = 2000, 5, 100_000_000
 DRAWN = 20
@@ -75,20 +75,20 @@ def cell_table(cell: int, rng: np.random.Generator) -> pa.Table:
 def measure(folder: Path) -> None:
     """Score the folder and print time and peak memory of this process."""
     begun: list[float] = []
-    original = score.lines
+    original = scores.lines
 
     def timed(part: Part, catalogue: Mapping[str, Any]) -> list[Line]:
         begun.append(time.process_time())
         return original(part, catalogue)
 
-    score.lines = timed
+    scores.lines = timed
     started, busy = time.perf_counter(), time.process_time()
-    scores = score.score_folder(folder, {})
+    found = scores.score_folder(folder, {})
     seconds, ended = time.perf_counter() - started, time.process_time()
-    rows = int(scores["replicates"].sum())
+    rows = int(found["replicates"].sum())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
-        f"{rows:,} rows, {len(scores):,} scores: {seconds:.1f} s ({ended - busy:.1f} s of CPU "
+        f"{rows:,} rows, {len(found):,} scores: {seconds:.1f} s ({ended - busy:.1f} s of CPU "
         f"in {len(os.sched_getaffinity(0))} cores at load {os.getloadavg()[0]:.1f}), "
         f"{1e6 * (ended - busy) / rows:.2f} s of CPU a million rows, peak {peak:.2f} GB",
         flush=True,

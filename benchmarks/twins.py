@@ -15,19 +15,19 @@ import numpy as np
 import pandas as pd
 
 from cibench import find_estimator, find_scenario
-from cibench.method import installed
-from cibench.model import Array, Problem
-from cibench.seeds import stream
+from cibench.model.method import installed
+from cibench.model.streams import stream
+from cibench.model.types import Array, Problem
 from cibench.twins.audit import audit_columns, audit_twin
 from cibench.twins.cross_section import reconstruct
 from cibench.twins.design import Design
 from cibench.twins.fit import fit_twin
-from cibench.twins.generator import Training, maker
-from cibench.twins.given import Given
+from cibench.twins.fit.seed_data import Seed, seed_of
+from cibench.twins.fit.user_structure import Given
+from cibench.twins.generators.base import Training, maker
+from cibench.twins.observed import roles_of, shown
 from cibench.twins.sample import draw_rows
-from cibench.twins.scenarios import default_effect
-from cibench.twins.seed import Seed, seed_of
-from cibench.twins.shown import roles_of, shown
+from cibench.twins.scenario import default_effect
 from cibench.twins.twin import Twin
 
 FAMILIES = ("vine", "gaussian", "resampling", "trees")

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from cibench import registry
+from cibench.model import registry
 
 os.environ.setdefault("COLUMNS", "160")
 

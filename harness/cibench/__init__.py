@@ -4,48 +4,54 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cibench.lazy import offered
+from cibench.utils.lazy import offered
+from cibench.utils.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from cibench.design import Scenario, dial, parameter, scenario
-    from cibench.method import Estimator, diagnostic, estimator
+    from cibench.analysis import pairs, ranks, score
     from cibench.model import (
         Declined,
         Diagnosis,
         Draw,
         Estimand,
         Estimate,
+        Estimator,
         Problem,
         Roles,
+        Scenario,
         Target,
         Truth,
+        diagnostic,
+        dial,
+        estimator,
+        find_estimator,
+        find_scenario,
+        parameter,
+        scenario,
+        stream,
     )
-    from cibench.registry import find_estimator, find_scenario
-    from cibench.run_folder import Run
-    from cibench.runs import load, run
+    from cibench.results import Run, load, run
     from cibench.suite import Suite
-
-__version__ = "0.1.0"
-
-_HOMES = {
-    "cibench.design": ("Scenario", "dial", "parameter", "scenario"),
-    "cibench.method": ("Estimator", "diagnostic", "estimator"),
-    "cibench.model": (
-        "Declined", "Diagnosis", "Draw", "Estimand", "Estimate", "Problem", "Roles", "Target",
-        "Truth",
-    ),
-    "cibench.registry": ("find_estimator", "find_scenario"),
-    "cibench.run_folder": ("Run",),
-    "cibench.runs": ("load", "run"),
-    "cibench.suite": ("Suite",),
-}  # fmt: skip
+    from cibench.utils.errors import BadInput
 
 __all__ = [
-    "Declined", "Diagnosis", "Draw", "Estimand", "Estimate", "Estimator", "Problem", "Roles",
-    "Run", "Scenario", "Suite", "Target", "Truth", "diagnostic", "dial", "estimator",
-    "find_estimator", "find_scenario", "load", "parameter", "run", "scenario",
+    "BadInput", "Declined", "Diagnosis", "Draw", "Estimand", "Estimate", "Estimator", "Problem",
+    "Roles", "Run", "Scenario", "Suite", "Target", "Truth", "diagnostic", "dial", "estimator",
+    "find_estimator", "find_scenario", "load", "pairs", "parameter", "ranks", "run", "scenario",
+    "score", "stream",
 ]  # fmt: skip
 
+_HOMES = {
+    "cibench.analysis": ("pairs", "ranks", "score"),
+    "cibench.model": (
+        "Declined", "Diagnosis", "Draw", "Estimand", "Estimate", "Estimator", "Problem",
+        "Roles", "Scenario", "Target", "Truth", "diagnostic", "dial", "estimator",
+        "find_estimator", "find_scenario", "parameter", "scenario", "stream",
+    ),
+    "cibench.results": ("Run", "load", "run"),
+    "cibench.suite": ("Suite",),
+    "cibench.utils.errors": ("BadInput",),
+}  # fmt: skip
 
 __getattr__ = offered(__name__, _HOMES)
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from cibench import find_estimator, registry
+from cibench import find_estimator
 from cibench.contracts import ESTIMATOR_CHECKS
+from cibench.model import registry
 
 
 @pytest.mark.parametrize("check", ESTIMATOR_CHECKS, ids=lambda check: check.__name__)

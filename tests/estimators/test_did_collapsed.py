@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import ttest_ind
 
 from cibench import Declined, Problem, find_estimator, find_scenario
-from cibench.seeds import stream
+from cibench.model.streams import stream
 
 ALL, LAST, EARLIER, LINE = (
     "did/collapsed", "did/collapsed-last", "did/collapsed-earlier", "did/collapsed-detrended",

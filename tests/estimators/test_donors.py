@@ -2,10 +2,18 @@
 
 import numpy as np
 import pytest
-from cibench.estimators import _donors
 
-from cibench import Declined, Estimand, Problem, Roles, Target, find_estimator, find_scenario
-from cibench.seeds import stream
+from cibench import (
+    Declined,
+    Estimand,
+    Problem,
+    Roles,
+    Target,
+    find_estimator,
+    find_scenario,
+)
+from cibench.estimators import _donors
+from cibench.model.streams import stream
 
 ROLES = Roles(unit="unit", time="time")
 ASKED = (Target(Estimand.ATT),)
@@ -112,7 +120,7 @@ def test_ranks_cover_in_nineteen_of_twenty_data_sets_where_units_are_alike():
 
 def test_a_missing_library_is_named_with_its_pip_command(monkeypatch):
     monkeypatch.setattr(
-        "cibench.method.installed", lambda module: module not in ("pysyncon", "diff_diff")
+        "cibench.model.method.installed", lambda module: module not in ("pysyncon", "diff_diff")
     )
     scenario = find_scenario("sc/factor-model")()
     assert find_estimator("pysyncon/sc").declines(scenario) == (

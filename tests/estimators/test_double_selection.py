@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from cibench.estimators.double_selection import penalty, selected
 from scipy.stats import norm
 
 from cibench import Declined, Problem, find_estimator, find_scenario
+from cibench.estimators.double_selection import penalty, selected
 
 FIT = find_estimator("lasso/double-selection").fit
 

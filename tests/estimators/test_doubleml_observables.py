@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from cibench import Declined, Estimand, Problem, Target, find_estimator, find_scenario
+from cibench import (
+    Declined,
+    Estimand,
+    Problem,
+    Target,
+    find_estimator,
+    find_scenario,
+)
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The inplace keyword",

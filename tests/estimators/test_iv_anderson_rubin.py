@@ -2,12 +2,19 @@
 
 import numpy as np
 import pytest
-from cibench.estimators.iv_anderson_rubin import solve
 from scipy import stats
 
-from cibench import Estimand, Problem, Roles, Target, find_estimator, find_scenario
-from cibench.measures.sets import covers
-from cibench.seeds import stream
+from cibench import (
+    Estimand,
+    Problem,
+    Roles,
+    Target,
+    find_estimator,
+    find_scenario,
+)
+from cibench.estimators.iv_anderson_rubin import solve
+from cibench.metrics.intervals import covers
+from cibench.model.streams import stream
 
 FIT = find_estimator("iv/anderson-rubin").fit
 ASKED = (Target(Estimand.COEFFICIENT),)

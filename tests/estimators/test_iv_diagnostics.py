@@ -2,11 +2,19 @@
 
 import numpy as np
 import pytest
-from cibench.estimators._stock_yogo import CRITICAL, SIZES
 from scipy import stats
 
-from cibench import Declined, Estimand, Problem, Roles, Target, find_estimator, find_scenario
-from cibench.seeds import stream
+from cibench import (
+    Declined,
+    Estimand,
+    Problem,
+    Roles,
+    Target,
+    find_estimator,
+    find_scenario,
+)
+from cibench.estimators._stock_yogo import CRITICAL, SIZES
+from cibench.model.streams import stream
 
 PUBLISHED = {1: (16.38, 8.96, 6.66, 5.53), 3: (22.30, 12.83, 9.54, 7.80)}
 ASKED = (Target(Estimand.COEFFICIENT),)

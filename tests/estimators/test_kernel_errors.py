@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cibench import Declined, find_estimator, find_scenario
-from cibench.model import Problem
+from cibench.model.types import Problem
 
 
 def drawn(n=150, seed=3, **parameters):

@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from cibench import Declined, Estimand, Problem, Roles, Target, find_estimator, find_scenario
-from cibench.seeds import stream
+from cibench import (
+    Declined,
+    Estimand,
+    Problem,
+    Roles,
+    Target,
+    find_estimator,
+    find_scenario,
+)
+from cibench.model.streams import stream
 
 ASKED = (Target(Estimand.COEFFICIENT),)
 METHODS = (

@@ -3,8 +3,16 @@
 import numpy as np
 import pytest
 
-from cibench import Declined, Estimand, Problem, Roles, Target, find_estimator, find_scenario
-from cibench.seeds import stream
+from cibench import (
+    Declined,
+    Estimand,
+    Problem,
+    Roles,
+    Target,
+    find_estimator,
+    find_scenario,
+)
+from cibench.model.streams import stream
 
 ROLES = Roles(unit="unit", time="time", cohort="cohort", cluster="unit")
 ASKED = (Target(Estimand.ATT),)

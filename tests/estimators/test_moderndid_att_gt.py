@@ -5,8 +5,16 @@ import warnings
 import numpy as np
 import pytest
 
-from cibench import Declined, Estimand, Problem, Roles, Target, find_estimator, find_scenario
-from cibench.seeds import stream
+from cibench import (
+    Declined,
+    Estimand,
+    Problem,
+    Roles,
+    Target,
+    find_estimator,
+    find_scenario,
+)
+from cibench.model.streams import stream
 
 ATT = Target(Estimand.ATT)
 ROLES = Roles(unit="unit", time="time", cohort="cohort", covariates=("x",))

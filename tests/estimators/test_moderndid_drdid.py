@@ -13,7 +13,7 @@ from cibench import (
     find_estimator,
     find_scenario,
 )
-from cibench.seeds import stream
+from cibench.model.streams import stream
 
 ASKED = (Target(Estimand.ATT),)
 NAMES = ("or", "ipw", "ipw-normalised", "dr", "dr-improved")

@@ -3,8 +3,15 @@
 import numpy as np
 import pytest
 
-from cibench import Declined, Estimand, Problem, Target, find_estimator, find_scenario
-from cibench.seeds import stream
+from cibench import (
+    Declined,
+    Estimand,
+    Problem,
+    Target,
+    find_estimator,
+    find_scenario,
+)
+from cibench.model.streams import stream
 
 pytest.importorskip("cvxpy")
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -7,7 +7,7 @@ import pytest
 
 import cibench
 from cibench import Declined, Problem, find_estimator, find_scenario
-from cibench.seeds import stream
+from cibench.model.streams import stream
 
 REPLICATES = 400
 

@@ -2,10 +2,17 @@
 
 import numpy as np
 import pytest
-from cibench.estimators import pooling
 
-from cibench import Declined, Estimand, Problem, Target, find_estimator, find_scenario
-from cibench.seeds import stream
+from cibench import (
+    Declined,
+    Estimand,
+    Problem,
+    Target,
+    find_estimator,
+    find_scenario,
+)
+from cibench.estimators import pooling
+from cibench.model.streams import stream
 
 ASKED = (Target(Estimand.SATE),)
 Cold = find_scenario("business/cold-start")

@@ -2,11 +2,18 @@
 
 import numpy as np
 import pytest
-from cibench.estimators import _donors, pysyncon
 from scipy.optimize import minimize, nnls
 
-from cibench import Estimand, Problem, Roles, Target, find_estimator, find_scenario
-from cibench.seeds import stream
+from cibench import (
+    Estimand,
+    Problem,
+    Roles,
+    Target,
+    find_estimator,
+    find_scenario,
+)
+from cibench.estimators import _donors, pysyncon
+from cibench.model.streams import stream
 
 ASKED = (Target(Estimand.ATT),)
 SC = find_scenario("sc/factor-model")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cibench import Declined, Problem, Roles, find_estimator, find_scenario
-from cibench.seeds import stream
+from cibench.model.streams import stream
 
 NAMES = ("rddensity/density", "rd/covariate-balance", "rd/placebo-cutoffs", "rd/donut-comparison")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cibench import Declined, Problem, find_estimator, find_scenario
-from cibench.seeds import stream
+from cibench.model.streams import stream
 
 
 def problem_of(name, n=600):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from cibench.estimators import _donors, pysyncon
 
 from cibench import Problem, find_estimator, find_scenario
-from cibench.seeds import stream
+from cibench.estimators import _donors, pysyncon
+from cibench.model.streams import stream
 
 SC = find_scenario("sc/factor-model")
 

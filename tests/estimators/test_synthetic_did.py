@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from cibench.estimators import _donors
 
 from cibench import Estimand, Problem, Target, find_estimator, find_scenario
-from cibench.seeds import stream
+from cibench.estimators import _donors
+from cibench.model.streams import stream
 
 ASKED = (Target(Estimand.ATT),)
 SC = find_scenario("sc/factor-model")

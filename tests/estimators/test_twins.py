@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cibench import Declined, Problem, find_estimator, find_scenario
-from cibench.seeds import stream
+from cibench.model.streams import stream
 
 NAIVE, KEPT, QUALITY = "twin/gaussian-copula", "twin/residualised", "twin/quality"
 
@@ -43,9 +43,10 @@ def test_more_synthetic_rows_make_the_interval_shorter_and_no_truer():
 
 
 def test_the_twin_has_the_margins_and_the_rank_correlation_of_the_real_rows():
+    from scipy.stats import kendalltau, ks_2samp
+
     from cibench.estimators.twins import _twin
     from cibench.scenarios import rd_loyalty  # noqa: F401
-    from scipy.stats import kendalltau, ks_2samp
 
     one = problem(4000)
     x, y = _twin(one.running, one.outcome, 40_000, stream("margins"))

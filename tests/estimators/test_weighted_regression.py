@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cibench import Declined, find_estimator, find_scenario
-from cibench.model import Problem
+from cibench.model.types import Problem
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # pyfixest calls pandas as it used to be
 

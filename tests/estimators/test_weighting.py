@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from cibench import Declined, Estimand, Problem, Roles, Target, find_estimator, find_scenario
+from cibench import (
+    Declined,
+    Estimand,
+    Problem,
+    Roles,
+    Target,
+    find_estimator,
+    find_scenario,
+)
 
 NAMES = ("ipw/horvitz-thompson", "ipw/normalised", "aipw/linear")
 ROLES = Roles(covariates=("a", "b"))

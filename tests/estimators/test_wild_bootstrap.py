@@ -7,7 +7,7 @@ import pytest
 
 from cibench import Declined, Estimand, Problem, find_estimator, find_scenario
 from cibench import Target as To
-from cibench.seeds import stream
+from cibench.model.streams import stream
 
 BOTH = ("panel/twfe-wild-bootstrap", "panel/twfe-wild-bootstrap-unrestricted")
 

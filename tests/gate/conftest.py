@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from cibench.rows import TYPES, schema
+from cibench.storage.schema import TYPES, schema
 
 CELL = {
     "kind": "estimate", "scenario": "made/up", "dials": "{}", "n": 100, "parameters": "{}",

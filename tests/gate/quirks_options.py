@@ -8,8 +8,7 @@ from cibench.scenarios import (
     quirks_series,
     quirks_weights,
 )
-
-from cibench.gate.crossing import Place
+from cibench.testing.option_suites import Place
 
 PLACES = {
     place.scenario.split("/")[1]: place

@@ -4,9 +4,9 @@ import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from cibench import registry
-from cibench.files import toml
-from cibench.gate.crossing import cells, open_forms
+from cibench.model import registry
+from cibench.testing.option_suites import cells, open_forms
+from cibench.utils.files import toml
 
 sys.path.insert(0, str(Path(__file__).parent))
 from quirks_options import ELSEWHERE, LEFT_OUT, PLACES, VALUES

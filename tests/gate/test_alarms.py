@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cibench.gate.compare import compare
+from cibench.gate.comparison import compare
 from cibench.gate.rules import Rules
 
 CHECKS = 60

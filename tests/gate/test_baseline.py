@@ -5,8 +5,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import cibench
-from cibench.errors import BadInput
 from cibench.gate import baseline
+from cibench.suite import read_suite
+from cibench.utils.errors import BadInput
 
 CELL = {
     "scenario": "did/two-group", "n": 20, "dials": {"trend": 0.1},
@@ -38,7 +39,7 @@ def test_a_baseline_holds_scores_rows_suite_versions_and_digests(run, saved):
     assert about["protocol"] == run.manifest["protocol"]
     assert about["sources"] == run.manifest["sources"]
     assert len(saved.scores) == len(run.scores)
-    assert cibench.Suite.read(saved.folder / "suite.toml").expected_rows == 24
+    assert read_suite(saved.folder / "suite.toml").expected_rows == 24
 
 
 def test_it_is_found_listed_and_loaded_by_name_and_by_path(saved, tmp_path):

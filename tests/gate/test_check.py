@@ -47,7 +47,7 @@ RANDOM = SUITE.replace('"made/difference"', '"made/dice"').replace("made.py", "m
 def place(tmp_path, monkeypatch, shelves):
     monkeypatch.chdir(tmp_path)
     # worker processes would import the plug-in anew; here it is edited and read again
-    monkeypatch.setattr("cibench.gate.commands.ISOLATE", False)
+    monkeypatch.setattr("cibench.cli.check.ISOLATE", False)
     write(tmp_path)
     (tmp_path / "made.toml").write_text(SUITE)
     return tmp_path
@@ -237,11 +237,11 @@ def test_list_and_show_tell_what_there_is(base, call):
 
 
 def test_the_command_line_checks_in_worker_processes(base, call, monkeypatch):
-    monkeypatch.setattr("cibench.gate.commands.ISOLATE", True)
+    monkeypatch.setattr("cibench.cli.check.ISOLATE", True)
     code, out, err = call("check", "made.toml", "--against", "one", "--workers", "2")
     assert code == 0 and "passed: 2 identical" in out
     assert "300 of 300 rows" in err
-    assert sys.modules["cibench.gate.commands"].ISOLATE
+    assert sys.modules["cibench.cli.check"].ISOLATE
 
 
 def test_a_bundle_of_the_worst_fit_is_handed_over(base, call):

@@ -2,10 +2,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from cibench.errors import BadInput
-from cibench.gate.compare import NO_MOMENTS, RANDOM, compare
-from cibench.gate.reading import as_table
-from cibench.gate.rules import MEASURES, Rules, Verdict
+from cibench.gate.comparison import NO_MOMENTS, RANDOM, compare
+from cibench.gate.pairing import as_table
+from cibench.gate.rules import MEASURES, ChangeVerdict, Rules
+from cibench.utils.errors import BadInput
 
 
 def only(found):
@@ -20,18 +20,18 @@ def column(table, name, values):
 
 def test_the_same_rows_are_identical(table, normal):
     cell, _ = only(compare(table(*normal), table(*normal)))
-    assert cell.verdict is Verdict.IDENTICAL
+    assert cell.verdict is ChangeVerdict.IDENTICAL
     assert cell.changes.share(0.0) == 0
 
 
 def test_the_order_of_rows_does_not_matter(table, normal):
     rows = table(*normal)
     mixed = rows.take(np.random.default_rng(1).permutation(rows.num_rows))
-    assert compare(rows, mixed).verdict is Verdict.IDENTICAL
+    assert compare(rows, mixed).verdict is ChangeVerdict.IDENTICAL
 
 
 @pytest.mark.parametrize(
-    ("size", "verdict"), [(4e-7, Verdict.IDENTICAL), (3e-3, Verdict.NUMERICALLY)]
+    ("size", "verdict"), [(4e-7, ChangeVerdict.IDENTICAL), (3e-3, ChangeVerdict.NUMERICALLY)]
 )
 def test_a_harmless_release_is_identical_and_an_intended_one_changes_numbers(
     table, normal, size, verdict
@@ -63,21 +63,21 @@ def test_the_mean_difference_and_its_error_are_told_in_empirical_standard_errors
     plain = (moved - t).std(ddof=1) / t.std(ddof=1) / np.sqrt(t.size)
     of_spread = one.difference / np.sqrt(2 * t.size)  # what a normal law's spread errs by
     assert one.error == pytest.approx(np.hypot(plain, of_spread), rel=0.05)
-    assert one.verdict is Verdict.STATISTICALLY
+    assert one.verdict is ChangeVerdict.STATISTICALLY
 
 
 def test_a_bias_beyond_doubt_that_grows_is_worse_and_one_that_shrinks_better(table, normal):
     t, s = normal
     small, large = table(t + 0.5, s), table(t + 0.7, s)
     worse, better = compare(small, large), compare(large, small)
-    assert (worse.verdict, worse.exit_code) == (Verdict.WORSE, 1)
-    assert (better.verdict, better.exit_code) == (Verdict.BETTER, 0)
+    assert (worse.verdict, worse.exit_code) == (ChangeVerdict.WORSE, 1)
+    assert (better.verdict, better.exit_code) == (ChangeVerdict.BETTER, 0)
 
 
 def test_a_bias_whose_sign_is_not_known_is_neither(table, normal):
     t, s = normal
     _, measures = only(compare(table(t, s), table(t + 0.12, s)))
-    assert measures["bias"].verdict is Verdict.STATISTICALLY
+    assert measures["bias"].verdict is ChangeVerdict.STATISTICALLY
     low, high = measures["bias"].loss
     assert low < 0.05 < high
 
@@ -85,9 +85,9 @@ def test_a_bias_whose_sign_is_not_known_is_neither(table, normal):
 def test_a_repaired_standard_error_is_better_though_limits_and_coverage_moved(table, normal):
     t, s = normal
     cell, measures = only(compare(table(t, 0.7 * s), table(t, s)))
-    assert measures["std_error"].verdict is Verdict.STATISTICALLY
-    assert measures["se_ratio"].verdict is Verdict.BETTER
-    assert cell.verdict is Verdict.BETTER
+    assert measures["std_error"].verdict is ChangeVerdict.STATISTICALLY
+    assert measures["se_ratio"].verdict is ChangeVerdict.BETTER
+    assert cell.verdict is ChangeVerdict.BETTER
 
 
 def test_an_improvement_does_not_hide_what_it_does_not_explain(table, normal):
@@ -95,9 +95,9 @@ def test_an_improvement_does_not_hide_what_it_does_not_explain(table, normal):
     rng = np.random.default_rng(4)
     wild = s * np.sqrt(rng.chisquare(3, s.size) / 3)
     cell, measures = only(compare(table(t, 0.7 * s), table(t, wild * 1.03)))
-    assert measures["se_ratio"].verdict is Verdict.BETTER
-    assert measures["se_cv"].verdict is Verdict.STATISTICALLY
-    assert cell.verdict is Verdict.STATISTICALLY
+    assert measures["se_ratio"].verdict is ChangeVerdict.BETTER
+    assert measures["se_cv"].verdict is ChangeVerdict.STATISTICALLY
+    assert cell.verdict is ChangeVerdict.STATISTICALLY
 
 
 def test_lost_coverage_is_worse_and_one_side_shows(table, normal):
@@ -105,8 +105,8 @@ def test_lost_coverage_is_worse_and_one_side_shows(table, normal):
     before = table(t, s)
     after = column(before, "ci_low", t - 1.3 * s)
     cell, measures = only(compare(before, after))
-    assert cell.verdict is Verdict.WORSE
-    assert measures["coverage"].verdict is Verdict.WORSE
+    assert cell.verdict is ChangeVerdict.WORSE
+    assert measures["coverage"].verdict is ChangeVerdict.WORSE
     assert measures["lower_limit"].changed and not measures["upper_limit"].changed
     assert measures["lower_noncoverage"].difference > 0.03
     assert measures["upper_noncoverage"].difference == 0
@@ -118,17 +118,17 @@ def test_failures_are_worse_and_their_rows_leave_the_pairs(table, normal):
     gone = np.where(status == "ok", 1.0, np.nan)
     cell, measures = only(compare(table(t, s), table(t * gone, s * gone, status=status)))
     assert measures["failure_rate"].after == pytest.approx(0.02)
-    assert measures["failure_rate"].verdict is Verdict.WORSE
+    assert measures["failure_rate"].verdict is ChangeVerdict.WORSE
     assert measures["estimate"].difference == 0
     assert np.isinf(cell.changes.largest).sum() == 30
     back = compare(table(t * gone, s * gone, status=status), table(t, s))
-    assert back.verdict is Verdict.BETTER
+    assert back.verdict is ChangeVerdict.BETTER
 
 
 def test_a_run_of_nothing_but_failures_is_worse(table, normal):
     t, s = normal
     none = np.full(t.size, np.nan)
-    assert compare(table(t, s), table(none, none, status="crashed")).verdict is Verdict.WORSE
+    assert compare(table(t, s), table(none, none, status="crashed")).verdict is ChangeVerdict.WORSE
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_answers_that_come_without_what_they_had_are_seen(table, normal, gone, m
     for name in gone:
         after = column(after, name, pa.nulls(before.num_rows, pa.float64()))
     cell, measures = only(compare(before, after))
-    assert cell.verdict is Verdict.STATISTICALLY
+    assert cell.verdict is ChangeVerdict.STATISTICALLY
     assert measures[measure].after == 1.0
 
 
@@ -154,9 +154,9 @@ def test_one_fit_in_a_hundred_with_another_answer_has_moved(table, normal):
     naive = np.where(chosen, t + 0.8 * s, t)
     cell, measures = only(compare(table(t, s), table(naive, s)))
     assert measures["moved"].after == pytest.approx(0.01)
-    assert measures["moved"].verdict is Verdict.STATISTICALLY
+    assert measures["moved"].verdict is ChangeVerdict.STATISTICALLY
     assert not measures["estimate"].changed
-    assert cell.verdict is Verdict.STATISTICALLY
+    assert cell.verdict is ChangeVerdict.STATISTICALLY
 
 
 def test_one_and_the_same_answer_is_seen_without_pairs(table, normal):
@@ -165,7 +165,7 @@ def test_one_and_the_same_answer_is_seen_without_pairs(table, normal):
     fixed = np.where(np.arange(t.size) % 100 == 7, 0.0, t)
     other = np.random.default_rng(8).normal(size=t.size)
     _, measures = only(compare(table(other, s), table(fixed, s), paired=False))
-    assert measures["repeated"].verdict is Verdict.STATISTICALLY
+    assert measures["repeated"].verdict is ChangeVerdict.STATISTICALLY
     assert [m.name for m in measures.values() if m.changed] == ["repeated"]
 
 
@@ -174,7 +174,7 @@ def test_a_random_estimator_is_compared_statistically(table, normal):
     rng = np.random.default_rng(6)
     jittered = [table(t + 0.4 * rng.normal(size=t.size), s) for _ in range(2)]
     cell, measures = only(compare(*jittered, random={("made/method", "{}")}))
-    assert cell.verdict is Verdict.NUMERICALLY
+    assert cell.verdict is ChangeVerdict.NUMERICALLY
     assert RANDOM in cell.notes and "moved" not in measures
     assert compare(*jittered, random={("made/method", "{}")}).exit_code == 0
 
@@ -231,7 +231,7 @@ def test_diagnostics_are_compared_by_their_alarms(table, normal):
     cell, measures = only(compare(one, other))
     assert set(measures) == {"rejection", "failure_rate", "declined"}
     assert measures["rejection"].difference == pytest.approx(0.05)
-    assert cell.verdict is Verdict.STATISTICALLY
+    assert cell.verdict is ChangeVerdict.STATISTICALLY
 
 
 @pytest.mark.parametrize("noise", [0.0, 1e-16])
@@ -239,20 +239,20 @@ def test_estimates_without_noise_are_told_in_standard_errors(table, noise):
     t = 1.0 + noise * np.arange(200)
     same = table(t, np.full(200, 0.5), truth=1.0)
     moved = table(t + 0.01, np.full(200, 0.5), truth=1.0)
-    assert compare(same, same).verdict is Verdict.IDENTICAL
+    assert compare(same, same).verdict is ChangeVerdict.IDENTICAL
     assert only(compare(same, moved))[1]["estimate"].difference == pytest.approx(0.02)
 
 
 def test_no_measure_of_two_replicates_is_wrong_or_warns(table):
     t, s = np.array([0.1, 0.3]), np.array([1.0, 1.1])
-    assert compare(table(t, s), table(t, s)).verdict is Verdict.IDENTICAL
-    assert compare(table(t, s), table(t + 5, s)).verdict is Verdict.NUMERICALLY
+    assert compare(table(t, s), table(t, s)).verdict is ChangeVerdict.IDENTICAL
+    assert compare(table(t, s), table(t + 5, s)).verdict is ChangeVerdict.NUMERICALLY
 
 
 def different(table, normal, **columns):
     found = compare(table(*normal), table(*normal, **columns))
     (cell,) = found.cells
-    assert (cell.verdict, found.exit_code) == (Verdict.NOT_COMPARABLE, 2)
+    assert (cell.verdict, found.exit_code) == (ChangeVerdict.NOT_COMPARABLE, 2)
     return cell.why
 
 
@@ -269,7 +269,7 @@ def test_other_data_or_another_truth_is_not_comparable(table, normal):
 
 def test_a_truth_that_was_simulated_again_may_move_within_its_errors(table, normal):
     rows = [table(*normal, truth=truth, truth_mcse=0.01) for truth in (0.0, 0.03)]
-    assert compare(*rows).verdict is not Verdict.NOT_COMPARABLE
+    assert compare(*rows).verdict is not ChangeVerdict.NOT_COMPARABLE
 
 
 def test_missing_cells_are_not_comparable_on_either_side(table, normal):
@@ -277,7 +277,10 @@ def test_missing_cells_are_not_comparable_on_either_side(table, normal):
     both = pa.concat_tables([one, two])
     for before, after, side in ((both, one, "new run"), (one, both, "baseline")):
         found = compare(before, after)
-        assert [c.verdict for c in found.cells] == [Verdict.IDENTICAL, Verdict.NOT_COMPARABLE]
+        assert [c.verdict for c in found.cells] == [
+            ChangeVerdict.IDENTICAL,
+            ChangeVerdict.NOT_COMPARABLE,
+        ]
         assert found.cells[1].why == f"the {side} lacks it"
         assert found.exit_code == 2
 
@@ -291,7 +294,7 @@ def test_a_failing_verdict_outranks_what_is_not_comparable(table, normal):
 def test_fewer_replicates_are_compared_with_the_first(table, normal):
     t, s = normal
     cell, _ = only(compare(table(t, s), table(t[:200], s[:200])))
-    assert cell.verdict is Verdict.IDENTICAL
+    assert cell.verdict is ChangeVerdict.IDENTICAL
     assert cell.replicates == (200, 200)
 
 
@@ -301,7 +304,7 @@ def test_rules_can_be_set_and_bad_ones_are_refused(table, normal):
                                  "lower_limit=1", "upper_limit=1", "lower_noncoverage=0.1",
                                  "upper_noncoverage=0.1"])  # fmt: skip
     found = compare(table(t, s), table(t, 1.1 * s), wide)
-    assert (found.verdict, found.exit_code) == (Verdict.NUMERICALLY, 0)
+    assert (found.verdict, found.exit_code) == (ChangeVerdict.NUMERICALLY, 0)
     lax = Rules().failing_on(["worse"])
     assert compare(table(t, s), table(t, 1.1 * s), lax).exit_code == 0
     for bad in (["covrage=0.1"], ["coverage"], ["coverage=-1"]):

@@ -2,7 +2,7 @@ from itertools import combinations, product
 
 import pytest
 
-from cibench.gate.covering import pairwise_rows
+from cibench.testing.pairwise import pairwise_rows
 
 
 def pairs_of(rows):

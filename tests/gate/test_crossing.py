@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from cibench import find_estimator, find_scenario, registry
-from cibench.errors import BadInput
-from cibench.files import canonical
-from cibench.gate.covering import extended_rows, pairwise_rows
-from cibench.gate.crossing import Place, cells, open_forms, rows_of
-from cibench.suite import Suite
+from cibench import find_estimator, find_scenario
+from cibench.model import registry
+from cibench.suite.parse import read_suite
+from cibench.testing.option_suites import Place, cells, open_forms, rows_of
+from cibench.testing.pairwise import extended_rows, pairwise_rows
+from cibench.utils.errors import BadInput
+from cibench.utils.files import canonical
 
 
 def _module(name):
@@ -104,7 +105,7 @@ def test_options_that_are_not_or_not_all_crossed_are_refused(options, said):
 
 @pytest.fixture(scope="module")
 def suite():
-    return Suite.read(quirks.FILE)
+    return read_suite(quirks.FILE)
 
 
 def met(suite, name):

@@ -2,13 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cibench.gate.differences import (
-    Difference,
-    apart,
-    apart_in_units,
-    left_mean,
-    left_sd,
-)
+from cibench.gate.differences import Difference, apart, apart_in_units, left_mean, left_sd
 from cibench.gate.judge import extremes
 
 

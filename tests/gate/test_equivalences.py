@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cibench import Declined, Estimand, Estimate, find_estimator, find_scenario, registry
+from cibench import Declined, Estimand, Estimate, find_estimator, find_scenario
 from cibench.contracts.common import ContractError
-from cibench.design import configure
-from cibench.gate.crossing import open_forms
-from cibench.gate.equivalences import EQUIVALENCES, answer, deviations, distance, level_faults
-from cibench.method import Estimator
-from cibench.model import Problem
+from cibench.model import registry
+from cibench.model.design import configure
+from cibench.model.method import Estimator
+from cibench.model.types import Problem
+from cibench.testing.invariances import EQUIVALENCES, answer, deviations, distance, level_faults
+from cibench.testing.option_suites import open_forms
 
 PATH = Path(__file__).with_name("quirks_suite.py")
 SPEC = importlib.util.spec_from_file_location("quirks_suite", PATH)

@@ -4,11 +4,11 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from cibench import Suite
+from cibench.analysis.expectation_verdicts import exact
 from cibench.cli import main
-from cibench.errors import BadInput
-from cibench.expectations.limits import exact
-from cibench.gate import expect
+from cibench.gate import expectations
+from cibench.suite.parse import read_suite
+from cibench.utils.errors import BadInput
 
 SUITE = """
 name = "made"
@@ -56,7 +56,7 @@ def difference(problem, rng):
 @pytest.fixture
 def call(tmp_path, monkeypatch, shelves, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("cibench.gate.commands.ISOLATE", False)
+    monkeypatch.setattr("cibench.cli.check.ISOLATE", False)
     (tmp_path / "made.toml").write_text(SUITE)
 
     def run(factor, *arguments):
@@ -74,7 +74,7 @@ def test_what_is_declared_is_shown_with_the_replicates_that_the_power_takes(call
     folder = tmp_path / "results" / "check-made"
     assert code == 0 and "passed: 1 fails as declared, 1 valid as declared" in out
     verdict = json.loads((folder / "verdict.json").read_text())
-    planned = expect.replicates_for(Suite.read("made.toml"), 0.95)
+    planned = expectations.replicates_for(read_suite("made.toml"), 0.95)
     assert verdict["replicates"] == planned and verdict["exit_code"] == 0
     assert {c["expected"] for c in verdict["cells"]} == {"valid", "fails"}
     assert (folder / "run" / "report.html").exists()
@@ -121,7 +121,7 @@ def test_a_suite_of_which_nothing_is_expected_is_refused(call, tmp_path):
 @pytest.mark.parametrize("cells", [1, 12])
 def test_the_stated_power_is_that_of_many_runs(cells):
     floor, alpha, power = 0.9, 0.05 / cells, 0.9
-    replicates = expect.settled_by(floor, 0.95, alpha, 1 - (1 - power) / cells)
+    replicates = expectations.settled_by(floor, 0.95, alpha, 1 - (1 - power) / cells)
     rng = np.random.default_rng(7)
 
     def settled(count, coverage):
@@ -135,4 +135,4 @@ def test_the_stated_power_is_that_of_many_runs(cells):
     assert min(settled(replicates, p) for p in (0.95, 0.85)) >= power - 4 * error
     assert min(settled(int(0.8 * replicates), p) for p in (0.95, 0.85)) < power
     with pytest.raises(BadInput):
-        expect.failing_on(["valid"])
+        expectations.failing_on(["valid"])

@@ -9,11 +9,8 @@ import pytest
 import scipy.optimize
 import scipy.special  # noqa: F401
 
-import cibench.gate.page
-import cibench.gate.trial
-import cibench.runner
-import cibench.score  # noqa: F401
-from cibench import registry
+import cibench.analysis.scores  # noqa: F401
+from cibench.model import registry
 
 pytest_plugins = ["pytester"]
 
@@ -71,7 +68,7 @@ def project(pytester):
         parts = "-n" in arguments
         call = pytester.runpytest_subprocess if parts else pytester.runpytest_inprocess
         quiet = "ignore::pytest.PytestAssertRewriteWarning"  # this process has the plug-in already
-        return call("-p", "cibench.pytest_plugin", "-W", "error", "-W", quiet, *arguments)
+        return call("-p", "cibench.testing.pytest_plugin", "-W", "error", "-W", quiet, *arguments)
 
     return run
 
@@ -114,7 +111,7 @@ def test_the_file_that_the_readme_shows_is_short_and_works(pytester):
     pytester.makepyfile(mypackage=PACKAGE, test_statistics=shown)
     pytester.syspathinsert()
     registry.load_built_in()
-    quick = ("-p", "cibench.pytest_plugin", "--cibench-replicates", "10", "-W",
+    quick = ("-p", "cibench.testing.pytest_plugin", "--cibench-replicates", "10", "-W",
              "ignore::pytest.PytestAssertRewriteWarning")  # fmt: skip
     pytester.runpytest_inprocess(*quick, "--cibench-update-baseline").assert_outcomes(passed=2)
     pytester.runpytest_inprocess(*quick).assert_outcomes(passed=2)
@@ -190,11 +187,11 @@ def test_who_does_not_use_it_is_not_disturbed(pytester):
         "import sys\n"
         "def test_light():\n"
         "    heavy = {'numpy', 'pandas', 'scipy', 'pyarrow', 'matplotlib', 'typer', 'rich'}\n"
-        "    assert 'cibench.pytest_plugin' in sys.modules\n"
+        "    assert 'cibench.testing.pytest_plugin' in sys.modules\n"
         "    assert not heavy & set(sys.modules)\n"
     )
     command = [
-        sys.executable, "-m", "pytest", "-p", "cibench.pytest_plugin", "--strict-markers",
+        sys.executable, "-m", "pytest", "-p", "cibench.testing.pytest_plugin", "--strict-markers",
         "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "error", "-q",
     ]  # fmt: skip
     done = subprocess.run(command, cwd=pytester.path, capture_output=True, text=True, check=False)
@@ -204,7 +201,7 @@ def test_who_does_not_use_it_is_not_disturbed(pytester):
 def test_the_plugin_is_installed_with_the_package():
     from importlib.metadata import entry_points
 
-    (point,) = entry_points(group="pytest11", name="cibench.pytest_plugin")
+    (point,) = entry_points(group="pytest11", name="cibench.testing.pytest_plugin")
     assert point.load().cibench_check
 
 

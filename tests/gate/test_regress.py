@@ -5,9 +5,9 @@ import pytest
 from toys import plugin
 
 from cibench.cli import main
-from cibench.errors import BadInput
-from cibench.gate.environments import Unavailable, build, installed_here
-from cibench.gate.requirements import outside, supported, wanted
+from cibench.gate.versions.environments import Unavailable, build, installed_here
+from cibench.gate.versions.requirements import outside, supported, wanted
+from cibench.utils.errors import BadInput
 
 BACKEND = '''
 """A build backend of its own: no index is asked for one."""

@@ -6,7 +6,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import binom, binomtest
 
-from cibench.gate.shares import OneShare, PairedShares, TwoShares
+from cibench.gate.differences import OneShare, PairedShares, TwoShares
 
 NORMAL = NormalDist()
 

@@ -7,15 +7,19 @@ import pandas as pd
 import pytest
 
 import cibench
-from cibench import Suite, adaptive, rounds, runner, status, store
-from cibench.adaptive import Line, decide, first, from_pilot
-from cibench.errors import BadInput
+from cibench.execution import runner
+from cibench.execution.adaptive import PILOT, Line, decide, from_pilot, lines_of
+from cibench.execution.progress import look
 from cibench.gate import baseline
-from cibench.measures.core import proportion
-from cibench.plan import Need, for_share
-from cibench.rows import ADDRESS, MAY_DIFFER
-from cibench.run_folder import Run
-from cibench.suite_scoring import Precision
+from cibench.metrics.core import proportion
+from cibench.metrics.sample_size import Need, for_share
+from cibench.results.run_folder import Run
+from cibench.storage.manifest import read_manifest
+from cibench.storage.schema import ADDRESS, MAY_DIFFER
+from cibench.suite import precision
+from cibench.suite.parse import parse_suite
+from cibench.suite.precision import Precision, first
+from cibench.utils.errors import BadInput
 
 COVERAGES = (0.5, 0.9, 0.95, 0.985, 0.995)
 TARGETS = (0.002, 0.005, 0.01)
@@ -62,8 +66,8 @@ def test_three_error_intervals_hold_in_99_of_100_cells(trials, p, target):
 def test_cells_end_where_the_target_is_met_and_not_much_later(trials, p, target):
     hits, n = trials[p, target]
     needs = np.array([for_share(h / k, target) for h, k in zip(hits, n, strict=True)])
-    assert (n >= needs).all() and (n >= adaptive.FLOOR).all()
-    right = max(adaptive.FLOOR, for_share(p, target))
+    assert (n >= needs).all() and (n >= precision.FLOOR).all()
+    right = max(precision.FLOOR, for_share(p, target))
     assert right * 0.9 <= n.mean() <= right * 1.1 + 50
 
 
@@ -165,7 +169,7 @@ def short(problem, rng):
 @pytest.fixture
 def suite_of(tmp_path, monkeypatch, shelves):
     """Return what makes a suite of two cells, of which the first takes more."""
-    monkeypatch.setattr(adaptive, "FLOOR", 60)
+    monkeypatch.setattr(precision, "FLOOR", 60)
     (tmp_path / "normal.py").write_text(DESIGN)
     base = {"scenario": "adaptive/normal", "n": 10}
     cells = [
@@ -176,7 +180,7 @@ def suite_of(tmp_path, monkeypatch, shelves):
     def made(**more):
         given = {"precision": {"coverage": 0.03, "bias": 0.1}} | more
         spec = {"name": "t", "seed": 1, "plugins": [str(tmp_path / "normal.py")], **given}
-        return Suite.parse({**{k: v for k, v in spec.items() if v is not None}, "cells": cells})
+        return parse_suite({**{k: v for k, v in spec.items() if v is not None}, "cells": cells})
 
     return made
 
@@ -195,7 +199,7 @@ def counts_of(rows):
 def test_cells_have_what_they_take_and_the_rows_of_a_fixed_run(suite_of, tmp_path):
     rows = execute(suite_of(), tmp_path / "r")
     (hard,), (easy,) = counts_of(rows).values()  # a cell's estimators end together
-    manifest = store.read_manifest(tmp_path / "r")
+    manifest = read_manifest(tmp_path / "r")
     assert [cell["replicates"] for cell in manifest["cells"]] == [hard, easy]
     assert easy < hard and manifest["stored_rows"] == manifest["expected_rows"] == len(rows)
     assert manifest["finished"] and manifest["precision"]["targets"] == {
@@ -207,7 +211,7 @@ def test_cells_have_what_they_take_and_the_rows_of_a_fixed_run(suite_of, tmp_pat
     whole = execute(suite_of(precision=None, replicates=hard), tmp_path / "fixed")
     ours = whole.merge(rows[list(ADDRESS)], how="inner")
     pd.testing.assert_frame_equal(ours, rows, check_exact=True)
-    stopped = [cell["stopped"] for cell in status.look(tmp_path / "r").cells]
+    stopped = [cell["stopped"] for cell in look(tmp_path / "r").cells]
     assert stopped == [cell["stopped"] for cell in manifest["cells"]]
     assert stopped[0] == "targets met, last that of coverage of adaptive/short"
     report = Run(tmp_path / "r").write_report().read_text()
@@ -218,7 +222,7 @@ def test_cells_have_what_they_take_and_the_rows_of_a_fixed_run(suite_of, tmp_pat
 
 @pytest.mark.parametrize("pilot", [None, 40])
 def test_an_adaptive_run_goes_on_to_the_same_rows(suite_of, tmp_path, monkeypatch, pilot):
-    monkeypatch.setattr("cibench.blocks.BLOCK_SECONDS", 0.02)
+    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 0.02)
     whole = execute(suite_of(pilot=pilot), tmp_path / "whole")
     stops = 0
     for after in (1, 3, 6, 9):
@@ -233,8 +237,8 @@ def test_an_adaptive_run_goes_on_to_the_same_rows(suite_of, tmp_path, monkeypatc
             runner.execute(suite_of(pilot=pilot), tmp_path / "r", 1, False, listen)
         except KeyboardInterrupt:
             stops += 1
-            assert not store.read_manifest(tmp_path / "r")["finished"]
-            assert status.look(tmp_path / "r").state == "interrupted"
+            assert not read_manifest(tmp_path / "r")["finished"]
+            assert look(tmp_path / "r").state == "interrupted"
     assert stops >= 3
     rows = execute(suite_of(pilot=pilot), tmp_path / "r")
     order = ["parameters", "replicate", "estimator"]
@@ -260,19 +264,19 @@ def test_tighter_targets_extend_and_looser_ones_take_nothing_away(suite_of, tmp_
 def test_a_pilot_has_rows_of_its_own_that_nobody_scores(suite_of, tmp_path):
     suite = suite_of(pilot=40, precision={"coverage": 0.05})
     rows = execute(suite, tmp_path / "r")
-    pilot = pd.read_parquet(tmp_path / "r" / rounds.PILOT / "replicates")
+    pilot = pd.read_parquet(tmp_path / "r" / PILOT / "replicates")
     assert set(pilot["data_hash"]).isdisjoint(rows["data_hash"])
     assert set(pilot.groupby(["parameters", "estimator"]).size()) == {40}
     (hard,), (easy,) = counts_of(rows).values()
-    manifest = store.read_manifest(tmp_path / "r")
+    manifest = read_manifest(tmp_path / "r")
     asked = [
-        from_pilot(rounds.lines_of(tmp_path / "r" / "pilot", c, {"coverage": 0.05}),
+        from_pilot(lines_of(tmp_path / "r" / "pilot", c, {"coverage": 0.05}),
                    suite.precision)
         for c in range(2)
     ]  # fmt: skip
     assert [hard, easy] == [one.length for one in asked]
     assert [cell["stopped"] for cell in manifest["cells"]] == [one.stopped for one in asked]
-    told = [cell["stopped"] for cell in status.look(tmp_path / "r").cells]
+    told = [cell["stopped"] for cell in look(tmp_path / "r").cells]
     assert told == [one.stopped for one in asked]
     assert asked[0].stopped.startswith("pilot of 40: coverage of adaptive/short takes at most")
 
@@ -280,5 +284,5 @@ def test_a_pilot_has_rows_of_its_own_that_nobody_scores(suite_of, tmp_path):
 def test_max_replicates_ends_what_cannot_be_met(suite_of, tmp_path):
     rows = execute(suite_of(precision={"se_ratio": 1e-4}, max_replicates=150), tmp_path / "r")
     assert set.union(*counts_of(rows).values()) == {150}
-    cells = store.read_manifest(tmp_path / "r")["cells"]
+    cells = read_manifest(tmp_path / "r")["cells"]
     assert all(cell["stopped"].startswith("max_replicates: se_ratio of") for cell in cells)

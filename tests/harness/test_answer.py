@@ -6,10 +6,18 @@ import warnings
 import numpy as np
 import pytest
 
-from cibench import Declined, Diagnosis, Estimand, Estimate, Problem, Roles, Target
-from cibench.answer import fit, reduce_posterior
-from cibench.method import Estimator
-from cibench.seeds import unchanged_random_states
+from cibench import (
+    Declined,
+    Diagnosis,
+    Estimand,
+    Estimate,
+    Problem,
+    Roles,
+    Target,
+)
+from cibench.model.method import Estimator
+from cibench.model.streams import unchanged_random_states
+from cibench.workers.fit import fit, reduce_posterior
 
 ATE = Target(Estimand.ATE)
 PROBLEM = Problem({"y": np.arange(3.0), "d": np.array([0.0, 1.0, 1.0])}, Roles(), (ATE,))

@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from cibench import measures
-from cibench.measures.attribution import PARTS, attribution, lost_to_failures
-from cibench.report.attribution import sentence
+from cibench import metrics
+from cibench.metrics.shortfall import PARTS, attribution, lost_to_failures
+from cibench.report.sections.score_tables import sentence
 
 Array = NDArray[Any]
 Z = float(stats.norm.ppf(0.975))
@@ -22,7 +22,7 @@ Z = float(stats.norm.ppf(0.975))
 
 def shares(
     e: Array, s: Array, critical: float | Array = Z, level: float = 0.95
-) -> dict[str, measures.Score]:
+) -> dict[str, metrics.Score]:
     reach = critical * s
     return attribution(e, np.zeros(e.size), s, e - reach, e + reach, level)
 
@@ -64,7 +64,7 @@ def test_the_shares_are_the_mean_over_all_orders_of_repair() -> None:
 def test_the_shares_add_up_to_the_shortfall(n: int, level: float) -> None:
     e, s = answers(n, seed=n)
     reach = stats.norm.ppf((1 + level) / 2) * s
-    held = measures.coverage(e - reach, e + reach, np.zeros(n)).value
+    held = metrics.coverage(e - reach, e + reach, np.zeros(n)).value
     found = shares(e, s, reach / s, level)
     assert sum(f.value for f in found.values()) == pytest.approx(level - held, abs=1e-12)
 
@@ -85,7 +85,7 @@ def test_one_fault_alone_takes_the_whole_shortfall(bias: float, ratio: float, pa
         e = stats.expon.ppf(quantiles) - 1
     e = (e - e.mean()) / e.std(ddof=1)
     found = shares(e + bias, np.full(e.size, ratio))
-    held = measures.coverage(e + bias - Z * ratio, e + bias + Z * ratio, np.zeros(e.size)).value
+    held = metrics.coverage(e + bias - Z * ratio, e + bias + Z * ratio, np.zeros(e.size)).value
     assert found[part].value == pytest.approx(0.95 - held, abs=2e-4)
     assert all(abs(found[p].value) < 2e-4 for p in PARTS if p != part)
 
@@ -126,7 +126,7 @@ def true_shares(bias: float, ratio: float, df: int) -> dict[str, float]:
 def test_three_errors_hold_the_known_shares(bias: float, ratio: float, df: int) -> None:
     rng, trials, n = np.random.default_rng(11), 300, 600
     true = true_shares(bias, ratio, df)
-    found: dict[str, list[measures.Score]] = {part: [] for part in PARTS}
+    found: dict[str, list[metrics.Score]] = {part: [] for part in PARTS}
     for _ in range(trials):
         e, s = rng.normal(bias, 1, n), ratio * np.sqrt(rng.chisquare(df, n) / df)
         for part, score in shares(e, s).items():
@@ -152,7 +152,7 @@ def test_the_truths_own_error_enters() -> None:
     e, s = answers(400)
     low, high, theta = e - Z * s, e + Z * s, np.zeros(400)
     at = partial(_attributed, e, s, low, high)
-    plain, blurred = at(theta), measures.with_truth_errors(at, theta, 0.1)
+    plain, blurred = at(theta), metrics.with_truth_errors(at, theta, 0.1)
     assert blurred["bias"].value == plain["bias"].value
     moved = (at(theta + 0.1)["bias"].value - at(theta - 0.1)["bias"].value) / 2
     assert blurred["bias"].mcse == pytest.approx(sqrt(plain["bias"].mcse ** 2 + moved**2))
@@ -174,7 +174,7 @@ def test_what_failures_cost_is_coverage_less_coverage_with_failures() -> None:
     p, q = 80 / 90, 0.75
     influence = (y - p * r) / q - (y - p * q)
     assert score.mcse == pytest.approx(influence.std() / sqrt(120))
-    assert lost_to_failures(80, 90, 90) == measures.Score(0, 0)
+    assert lost_to_failures(80, 90, 90) == metrics.Score(0, 0)
     assert isnan(lost_to_failures(0, 0, 7).value)
 
 

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import norm
 
 import cibench
-from cibench.calibration import ALPHA, CALIBRATION, uniformity
+from cibench.analysis.calibration import ALPHA, CALIBRATION, uniformity
 
 PLUGIN = '''
 """A normal mean with a normal prior, and posteriors that are right, too narrow and shifted."""

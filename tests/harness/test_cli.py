@@ -227,6 +227,6 @@ def test_interrupting_says_so_in_one_line(call, monkeypatch, suite):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cibench.runner.execute", interrupt)
+    monkeypatch.setattr("cibench.execution.runner.execute", interrupt)
     code, _, err = call("run", suite)
     assert (code, err) == (130, "cibench: interrupted\n")

@@ -16,14 +16,17 @@ import psutil
 import pytest
 from toys import plugin
 
-from cibench import Suite, blocks, cluster, provenance, remote_worker, runner
-from cibench.addresses import parse
-from cibench.blocks import Cutter
-from cibench.errors import BadInput
-from cibench.remote_worker import Terms
-from cibench.rows import ADDRESS, MAY_DIFFER
+from cibench.execution import blocks, runner
+from cibench.execution.blocks import Cutter
+from cibench.storage import provenance
 from cibench.storage.inventory import Inventory
-from cibench.supervise import Limits
+from cibench.storage.schema import ADDRESS, MAY_DIFFER
+from cibench.suite.parse import parse_suite
+from cibench.utils.addresses import parse
+from cibench.utils.errors import BadInput
+from cibench.workers import dask as cluster
+from cibench.workers.dask import Terms, _check
+from cibench.workers.supervisor import Limits
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
@@ -60,7 +63,7 @@ def suite_of(tmp_path):
         cell = {"scenario": "cluster/randomised", "n": [10, 20], "estimators": list(estimators)}
         plugins = [str(tmp_path / "plugin.py")]
         spec = {"name": "t", "seed": 1, "replicates": replicates, "plugins": plugins, **more}
-        return Suite.parse({**spec, "cells": [cell]})
+        return parse_suite({**spec, "cells": [cell]})
 
     return made
 
@@ -105,7 +108,7 @@ def test_serial_two_processes_and_a_cluster_give_the_same_rows(suite_of, tmp_pat
 
 
 def test_a_worker_killed_half_way_costs_nothing_but_time(suite_of, tmp_path, workers, monkeypatch):
-    monkeypatch.setattr("cibench.blocks.BLOCK_SECONDS", 0.1)
+    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 0.1)
     before, killed = processes(workers), []
 
     def listen(progress):
@@ -121,7 +124,7 @@ def test_a_worker_killed_half_way_costs_nothing_but_time(suite_of, tmp_path, wor
 
 @pytest.mark.slow
 def test_a_scheduler_killed_half_way_ends_the_run_with_one_line(suite_of, tmp_path, monkeypatch):
-    monkeypatch.setattr("cibench.blocks.BLOCK_SECONDS", 0.05)
+    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 0.05)
     monkeypatch.setattr("cibench.storage.writer.FLUSH_SECONDS", 0.0)
     port, killed = free_port(), []
     patience = dask.config.set({"distributed.comm.timeouts.connect": "3s"})
@@ -245,21 +248,21 @@ def test_addresses():
 def test_a_worker_that_would_give_other_rows_refuses(suite_of, tmp_path, monkeypatch):
     suite = suite_of()
     terms = Terms.of(suite, (), Limits())
-    remote_worker._check(terms)
+    _check(terms)
     other = replace_version(terms, "numpy", "0.1")
     with pytest.raises(BadInput, match=r"it has numpy \S+, the driver 0\.1"):
-        remote_worker._check(other)
+        _check(other)
     (tmp_path / "plugin.py").write_text(PLUGIN + "\n")
     with pytest.raises(
         BadInput, match=r"its source of scenario cluster/rand\w+ is another and 2 mo"
     ):
-        remote_worker._check(terms)
+        _check(terms)
     (tmp_path / "plugin.py").unlink()
     with pytest.raises(BadInput, match=r"it does not find \S+plugin\.py, where the scenario"):
-        remote_worker._check(terms)
+        _check(terms)
     monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)
     with pytest.raises(BadInput, match=r"DASK_DISTRIBUTED__WORKER__DAEMON=False"):
-        remote_worker._check(terms)
+        _check(terms)
 
 
 def replace_version(terms, name, version):

@@ -32,7 +32,6 @@ from cibench import (
     estimator,
     find_scenario,
     parameter,
-    registry,
     scenario,
 )
 from cibench.contracts import (
@@ -43,8 +42,8 @@ from cibench.contracts import (
     check_scenario,
 )
 from cibench.contracts.__main__ import main
-from cibench.contracts.limits import limiting
-from cibench.contracts.pooling import ask
+from cibench.contracts.pooled_truth import ask, limiting
+from cibench.model import registry
 
 pytestmark = pytest.mark.usefixtures("shelves")
 

@@ -3,8 +3,8 @@ import pytest
 
 import cibench
 from cibench import Estimand, Scenario, Target, Truth, dial, parameter
-from cibench.design import configure, dials, parameters, truths, values_of
-from cibench.errors import BadInput
+from cibench.model.design import configure, dials, parameters, truths, values_of
+from cibench.utils.errors import BadInput
 
 pytestmark = pytest.mark.usefixtures("shelves")
 
@@ -22,7 +22,7 @@ def declare(name="test/design", **body):
 def test_fields_are_dials_or_parameters():
     cls = declare()
     assert list(dials(cls)) == ["bent"] and list(parameters(cls)) == ["a", "k", "word"]
-    assert values_of(cls(bent=1), cibench.design.Dial) == {"bent": 1.0}
+    assert values_of(cls(bent=1), cibench.model.design.Dial) == {"bent": 1.0}
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,13 @@ import pytest
 from scipy.stats import binom, binomtest
 
 import cibench
-from cibench.errors import BadInput
-from cibench.expectations import ALPHA, EXPECTATIONS, Expected, Verdict, expectations
-from cibench.expectations.derive import expectation
-from cibench.expectations.entries import Said, entries, said
-from cibench.expectations.limits import exact, replicates_needed
-from cibench.expectations.verdicts import judge
-from cibench.measures import proportion
-from cibench.rows import SCORED
+from cibench.analysis.expectation_verdicts import exact, judge, replicates_needed
+from cibench.analysis.expectations import ALPHA, EXPECTATIONS, ExpectationVerdict, expectations
+from cibench.metrics import proportion
+from cibench.storage.schema import SCORED
+from cibench.suite import parse_suite, read_suite
+from cibench.suite.expectations import Expected, Said, entries, expectation, said
+from cibench.utils.errors import BadInput
 
 OUTCOME, PROPENSITY = "outcome model correct", "propensity model correct"
 
@@ -236,7 +235,7 @@ def test_whatever_is_wrong_is_one_line_with_the_near_miss(tmp_path, expect, line
     path = tmp_path / "t.toml"
     path.write_text(SUITE.replace("EXPECT", expect))
     with pytest.raises(BadInput) as error:
-        cibench.Suite.read(path)
+        read_suite(path)
     message = str(error.value)
     assert message.startswith(f"{path}: cells[1].expect")
     assert line in message and "\n" not in message
@@ -249,8 +248,8 @@ def test_what_is_right_is_taken(tmp_path):
         "violates = ['independent errors'], why = 'because'"
     )
     path.write_text(SUITE.replace("EXPECT", expect))
-    suite = cibench.Suite.read(path)
-    assert cibench.Suite.parse(suite.spec).cells == suite.cells
+    suite = read_suite(path)
+    assert parse_suite(suite.spec).cells == suite.cells
 
 
 def test_contradicting_tables_are_bad_input_with_the_file(tmp_path):
@@ -258,7 +257,7 @@ def test_contradicting_tables_are_bad_input_with_the_file(tmp_path):
     text = SUITE.replace("EXPECT", "floor = 0.8")
     path.write_text(text + text[text.index("[[cells]]") :].replace("0.8", "0.7"))
     with pytest.raises(BadInput, match=r"t.toml: cells\[2\].expect.floor: 0.7, but another table"):
-        cibench.Suite.read(path)
+        read_suite(path)
 
 
 # Limits and replicates
@@ -299,14 +298,14 @@ def test_at_the_floor_nothing_decides():
 @pytest.mark.parametrize(
     ("kind", "low", "high", "verdict"),
     [
-        (Expected.VALID, 0.91, 0.97, Verdict.VALID),
-        (Expected.VALID, 0.89, 0.97, Verdict.INCONCLUSIVE),
-        (Expected.VALID, 0.5, 0.89, Verdict.FAILS_UNEXPECTEDLY),
-        (Expected.VALID, 0.976, 1.0, Verdict.CONSERVATIVE),
-        (Expected.FAILS, 0.5, 0.89, Verdict.FAILS),
-        (Expected.FAILS, 0.5, 0.91, Verdict.INCONCLUSIVE),
-        (Expected.FAILS, 0.91, 0.97, Verdict.SURVIVES),
-        (Expected.FAILS, 0.98, 1.0, Verdict.SURVIVES),
+        (Expected.VALID, 0.91, 0.97, ExpectationVerdict.VALID),
+        (Expected.VALID, 0.89, 0.97, ExpectationVerdict.INCONCLUSIVE),
+        (Expected.VALID, 0.5, 0.89, ExpectationVerdict.FAILS_UNEXPECTEDLY),
+        (Expected.VALID, 0.976, 1.0, ExpectationVerdict.CONSERVATIVE),
+        (Expected.FAILS, 0.5, 0.89, ExpectationVerdict.FAILS),
+        (Expected.FAILS, 0.5, 0.91, ExpectationVerdict.INCONCLUSIVE),
+        (Expected.FAILS, 0.91, 0.97, ExpectationVerdict.SURVIVES),
+        (Expected.FAILS, 0.98, 1.0, ExpectationVerdict.SURVIVES),
     ],
 )
 def test_the_vocabulary(kind, low, high, verdict):
@@ -356,31 +355,34 @@ def test_the_table_has_a_row_for_each_score_in_its_order():
     pd.testing.assert_frame_equal(found[list(SCORED)], table[list(SCORED)])
 
 
+V = ExpectationVerdict
+
+
 @pytest.mark.parametrize(
     ("row", "covered", "changes", "verdict", "note"),
     [
-        (names("toy/robust"), 1900, {}, Verdict.VALID, ""),
-        (names("toy/robust"), 1500, {}, Verdict.FAILS_UNEXPECTEDLY, ""),
-        (names("toy/robust"), 1990, {}, Verdict.CONSERVATIVE, ""),
-        (names("toy/robust"), 1805, {}, Verdict.INCONCLUSIVE, ""),
-        (names("toy/robust"), 0, {"answered": 0, "failures": 2000}, Verdict.FAILS_UNEXPECTEDLY, ""),
-        (names("toy/robust"), 0, {"answered": 0, "declined": 2000}, Verdict.NONE,
+        (names("toy/robust"), 1900, {}, V.VALID, ""),
+        (names("toy/robust"), 1500, {}, V.FAILS_UNEXPECTEDLY, ""),
+        (names("toy/robust"), 1990, {}, V.CONSERVATIVE, ""),
+        (names("toy/robust"), 1805, {}, V.INCONCLUSIVE, ""),
+        (names("toy/robust"), 0, {"answered": 0, "failures": 2000}, V.FAILS_UNEXPECTEDLY, ""),
+        (names("toy/robust"), 0, {"answered": 0, "declined": 2000}, V.NONE,
          "declined every data set"),
-        (names("toy/robust"), 950, {"answered": 1000, "declined": 1000}, Verdict.VALID, ""),
-        (names("toy/robust"), 1900, {"coverage_with_failures": np.nan}, Verdict.NONE,
+        (names("toy/robust"), 950, {"answered": 1000, "declined": 1000}, V.VALID, ""),
+        (names("toy/robust"), 1900, {"coverage_with_failures": np.nan}, V.NONE,
          "gives no limits, so coverage is undefined"),
-        (names("toy/robust"), 0, {"empirical_se": 1e-18}, Verdict.NONE,
+        (names("toy/robust"), 0, {"empirical_se": 1e-18}, V.NONE,
          "the estimates do not vary, so coverage says nothing"),
-        (names("toy/robust"), 1900, {"kind": "diagnostic"}, Verdict.NONE,
+        (names("toy/robust"), 1900, {"kind": "diagnostic"}, V.NONE,
          "a diagnostic: diagnostics.csv scores it"),
-        (names("toy/robust"), 1900, {"level": np.nan}, Verdict.NONE, "no level between 0 and 1"),
-        (names("toy/robust", estimand="LATE"), 1900, {}, Verdict.OTHER_QUESTION, ""),
+        (names("toy/robust"), 1900, {"level": np.nan}, V.NONE, "no level between 0 and 1"),
+        (names("toy/robust", estimand="LATE"), 1900, {}, V.OTHER_QUESTION, ""),
     ],
 )  # fmt: skip
 def test_verdicts_and_what_has_none(row, covered, changes, verdict, note):
     [found] = verdicts((row, covered, 2000, changes))
     assert (found["verdict"], found["note"]) == (verdict, note)
-    assert isnan(found["needed"]) is (verdict is not Verdict.INCONCLUSIVE)
+    assert isnan(found["needed"]) is (verdict is not ExpectationVerdict.INCONCLUSIVE)
 
 
 def test_failures_that_are_expected_and_those_that_do_not_come():
@@ -393,7 +395,11 @@ def test_failures_that_are_expected_and_those_that_do_not_come():
         (names("toy/robust", sorting=0.1), 1900, 2000, {}),
         spec=spec,
     )
-    assert [f["verdict"] for f in found] == [Verdict.FAILS, Verdict.SURVIVES, ""]
+    assert [f["verdict"] for f in found] == [
+        ExpectationVerdict.FAILS,
+        ExpectationVerdict.SURVIVES,
+        "",
+    ]
 
 
 def test_floors_come_from_the_suite_with_their_reason():
@@ -401,7 +407,7 @@ def test_floors_come_from_the_suite_with_their_reason():
     rows = [(names(name), 1700, 2000, {}) for name in ("toy/robust", "toy/both")]
     found = verdicts(*rows, spec=spec)
     assert [(f["floor"], f["verdict"]) for f in found] == [
-        (0.8, Verdict.VALID), (0.9, Verdict.FAILS_UNEXPECTEDLY),
+        (0.8, ExpectationVerdict.VALID), (0.9, ExpectationVerdict.FAILS_UNEXPECTEDLY),
     ]  # fmt: skip
     assert found[0]["note"] == "few clusters"
 
@@ -437,14 +443,15 @@ def test_a_run_folder_is_all_it_takes(tmp_path):
     run.write_scores()
     code = (
         "import json, sys, tomllib, pathlib\n"
-        "from cibench.expectations import expectations\n"
-        "from cibench.score import score_folder\n"
+        "from cibench.analysis.expectations import expectations\n"
+        "from cibench.analysis.scores import score_folder\n"
         "folder = pathlib.Path('run')\n"
         "catalogue = json.loads((folder / 'catalogue.json').read_text())\n"
         "spec = tomllib.loads((folder / 'suite.toml').read_text())\n"
         "found = expectations(score_folder(folder, catalogue), catalogue, spec)\n"
         "print(*found['verdict'], sep='|')\n"
-        "banned = {'registry', 'design', 'method', 'runner', 'suite', 'block'}\n"
+        "banned = {'model.registry', 'model.design', 'model.method', 'execution', 'suite.suite',"
+        "'suite.parse', 'workers'}\n"
         "print([m for m in sys.modules if m in {f'cibench.{b}' for b in banned}])\n"
     )
     ran = subprocess.run(

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from toys import plugin
 
-from cibench import Suite, runner
-from cibench.rows import MAY_DIFFER
-from cibench.run_folder import Run
+from cibench.execution import runner
+from cibench.results.run_folder import Run
+from cibench.storage.schema import MAY_DIFFER
+from cibench.suite.parse import parse_suite
 
 PLUGIN = plugin(
     "hostile",
@@ -222,7 +223,7 @@ def run(folder, plugin, names, **more):
         "timeout": 4, "memory": "500MB",
         "cells": [{"scenario": "hostile/randomised", "n": 400, "estimators": names}], **more,
     }  # fmt: skip
-    runner.execute(Suite.parse(spec), folder, 2, isolate=True)
+    runner.execute(parse_suite(spec), folder, 2, isolate=True)
     return Run(folder).replicates.drop(columns=[c for c in MAY_DIFFER if c != "warnings"])
 
 

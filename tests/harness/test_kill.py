@@ -16,7 +16,7 @@ import psutil
 import pytest
 from toys import plugin
 
-from cibench.rows import ADDRESS, MAY_DIFFER
+from cibench.storage.schema import ADDRESS, MAY_DIFFER
 
 PLUGIN = plugin(
     "kill",
@@ -35,11 +35,12 @@ RUN = """
 import sys
 from pathlib import Path
 from typing import Any
-from cibench import Suite, runner
-from cibench.errors import BadInput
+from cibench.execution import runner
+from cibench.suite import read_suite
+from cibench.utils.errors import BadInput
 from cibench.storage import writer
 writer.FLUSH_SECONDS = 0.2
-runner.execute(Suite.read(sys.argv[1]), Path(sys.argv[2]), 2, isolate=True)
+runner.execute(read_suite(sys.argv[1]), Path(sys.argv[2]), 2, isolate=True)
 """
 ORDER = ["scenario", "n", "replicate", "estimator"]
 

@@ -13,12 +13,12 @@ import pytest
 
 import cibench
 from cibench.cli import main
-from cibench.errors import BadInput
-from cibench.lessons.assignment import MEANT, write_assignment
-from cibench.lessons.class_report import write_report
-from cibench.lessons.grade import read_class
-from cibench.lessons.lesson_file import find
+from cibench.lessons import find
+from cibench.lessons.classroom.assignment import MEANT, write_assignment
+from cibench.lessons.classroom.grading import read_class
+from cibench.lessons.classroom.report import write_report
 from cibench.lessons.notebook import notebook
+from cibench.utils.errors import BadInput
 
 TOY = Path(__file__).with_name("toy.toml").read_text(encoding="utf-8")
 NAMES = ["Ada", "Şükrü Ünal", "Núñez, Ana", "../evil", "Bo", "Cy"]

@@ -14,12 +14,12 @@ import pytest
 
 import cibench
 from cibench.lessons import frames as made
-from cibench.lessons.build import Built, write_course
-from cibench.lessons.interface import Interface
+from cibench.lessons.course import Built, write_course
 from cibench.lessons.lesson import Lesson
-from cibench.lessons.lesson_file import find
 from cibench.lessons.page import page
-from cibench.report.numbers import error_of, number
+from cibench.lessons.parse import find
+from cibench.lessons.translations import Interface
+from cibench.render.numbers import error_of, number
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
@@ -130,7 +130,7 @@ def test_the_data_set_of_the_lines_is_that_of_the_run(line):
     exec(shown["data_code"].replace("@", "3"), names)
     run = cibench.run(lesson.suite(4, (0.4,)))
     row = run.replicates[run.replicates["replicate"] == 3].iloc[0]
-    from cibench.block_rows import hash_columns
+    from cibench.workers.block import hash_columns
 
     roles = lesson.scenario_at(0.4).assigned_roles()
     assert hash_columns(names["drawn"], roles) == row["data_hash"]

@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 
 import cibench
-from cibench.errors import BadInput
 from cibench.lessons import frames as made
-from cibench.lessons.build import build
-from cibench.lessons.claims import doubts, errors_from_none, holds
-from cibench.lessons.interface import Interface, languages
+from cibench.lessons.course import build
+from cibench.lessons.frames import as_text, reproduces, up_to_date
 from cibench.lessons.lesson import Lesson, Series
-from cibench.lessons.lesson_file import built_in_lessons, find
-from cibench.lessons.lines import line_of
 from cibench.lessons.page import page
+from cibench.lessons.parse import built_in_lessons, find
 from cibench.lessons.pictures import draw, pictures
-from cibench.lessons.prose import inline, markdown
-from cibench.lessons.select import asked, best_of, passed, truth_of
-from cibench.lessons.store import as_text, reproduces, up_to_date
+from cibench.lessons.reanalysis import asked, best_of, passed, truth_of
+from cibench.lessons.tables import doubts, errors_from_none, holds
+from cibench.lessons.translations import Interface, languages
+from cibench.render.markdown import inline, markdown
+from cibench.utils.errors import BadInput
+from cibench.utils.toml import line_of
 
 TOY = Path(__file__).with_name("toy.toml").read_text(encoding="utf-8")
 
@@ -148,7 +148,7 @@ def test_every_language_has_the_same_words_and_the_same_blanks():
 
 def test_every_word_is_used():
     folder = Path(made.__file__).parent
-    code = "".join(p.read_text() for p in folder.iterdir() if p.suffix in (".py", ".js"))
+    code = "".join(p.read_text() for p in folder.rglob("*") if p.suffix in (".py", ".js"))
     unused = [w for w in languages()["en"] if not re.search(rf"\bW\.{w}\b|[\"']{w}[\"']", code)]
     built = {"figure_bias", "figure_median_bias", "figure_coverage", "name"}
     assert set(unused) <= built

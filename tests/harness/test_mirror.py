@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 import cibench
-from cibench import Suite, store
 from cibench.cli import main
-from cibench.errors import BadInput
-from cibench.rows import MAY_DIFFER
-from cibench.storage import mirror
-from cibench.storage.mirror import Mirror, mirrored
+from cibench.storage import manifest, object_store
+from cibench.storage.object_store import Mirror, mirrored
+from cibench.storage.schema import MAY_DIFFER
+from cibench.suite.parse import parse_suite
+from cibench.utils.errors import BadInput
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -65,7 +65,7 @@ def bucket(server, monkeypatch):
 def suite():
     import tomllib
 
-    return Suite.parse(tomllib.loads(SUITE))
+    return parse_suite(tomllib.loads(SUITE))
 
 
 def stable(rows):
@@ -117,9 +117,9 @@ def test_the_commands_take_a_url(bucket, tmp_path, capsys, monkeypatch):
 
 def test_a_driver_that_dies_leaves_what_was_copied(bucket, suite, tmp_path, monkeypatch):
     """Interrupt without a farewell, as SIGKILL does, then go on from the URL alone."""
-    monkeypatch.setattr(mirror, "EVERY", 0.05)
+    monkeypatch.setattr(object_store, "EVERY", 0.05)
     monkeypatch.setattr("cibench.storage.writer.FLUSH_SECONDS", 0.0)
-    monkeypatch.setattr("cibench.blocks.BLOCK_SECONDS", 1e-9)
+    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 1e-9)
     real = Mirror.push, Mirror.unlock
 
     def listen(progress):
@@ -130,14 +130,14 @@ def test_a_driver_that_dies_leaves_what_was_copied(bucket, suite, tmp_path, monk
 
     try:
         with pytest.raises(KeyboardInterrupt), mirrored(bucket) as (folder, _):
-            cibench.runner.execute(suite, folder, 1, False, listen)
+            cibench.execution.runner.execute(suite, folder, 1, False, listen)
     finally:
         Mirror.push, Mirror.unlock = real
     left = len(cibench.load(bucket).replicates)
     assert 20 <= left < 48
     with pytest.raises(BadInput, match=rf"{bucket} is in use by process {os.getpid()} on"):
         cibench.run(suite, bucket)
-    monkeypatch.setattr(mirror, "LEASE", 0.0)
+    monkeypatch.setattr(object_store, "LEASE", 0.0)
     whole, fresh = cibench.run(suite, bucket), cibench.run(suite, tmp_path / "fresh")
     order = ["n", "replicate", "estimator"]
     pd.testing.assert_frame_equal(
@@ -147,8 +147,8 @@ def test_a_driver_that_dies_leaves_what_was_copied(bucket, suite, tmp_path, monk
 
 
 def test_a_run_that_loses_its_url_stops(bucket, suite, monkeypatch):
-    monkeypatch.setattr(mirror, "EVERY", 0.02)
-    monkeypatch.setattr("cibench.blocks.BLOCK_SECONDS", 1e-9)
+    monkeypatch.setattr(object_store, "EVERY", 0.02)
+    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 1e-9)
     found, root = fsspec.core.url_to_fs(bucket)
     said = {"token": "other", "process": 1, "host": "elsewhere", "updated": time.time()}
 
@@ -161,7 +161,7 @@ def test_a_run_that_loses_its_url_stops(bucket, suite, monkeypatch):
         pytest.raises(BadInput, match="is in use by process 1 on elsewhere"),
         mirrored(bucket) as (folder, copying),
     ):
-        cibench.runner.execute(suite, folder, 1, False, listen)
+        cibench.execution.runner.execute(suite, folder, 1, False, listen)
     assert json.loads(found.cat_file(f"{root}/.lock"))["token"] == "other"
 
 
@@ -177,5 +177,5 @@ def test_what_is_wrong_with_a_url_is_one_line(bucket, suite, tmp_path):
 def test_a_folder_by_url_is_a_folder(suite, tmp_path):
     url = f"file://{tmp_path}/far/run"
     cibench.run(suite, url)
-    assert store.read_manifest(tmp_path / "far" / "run")["finished"]
+    assert manifest.read_manifest(tmp_path / "far" / "run")["finished"]
     assert len(cibench.load(url).replicates) == 48

@@ -14,16 +14,15 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from cibench.errors import BadInput
-from cibench.measures.answers import NEEDS
-from cibench.measures.influence import INFLUENCES
-from cibench.pairs import COLUMNS, MEASURES, pairs, pairs_folder, write_pairs
-from cibench.pairs.compare import SHARES, SILENT, compare
-from cibench.pairs.family import gather
-from cibench.rows import TYPES, schema
-from cibench.score import score
-from cibench.scoring.cutting import arrow, cut
-from cibench.simultaneous import critical, differences, reach
+from cibench.analysis.comparisons import COLUMNS, MEASURES, pairs, pairs_folder, write_pairs
+from cibench.analysis.paired_differences import SHARES, SILENT, compare, gather
+from cibench.analysis.scores import score
+from cibench.metrics.groups import NEEDS
+from cibench.metrics.influence import INFLUENCES
+from cibench.metrics.simultaneous import critical, differences, reach
+from cibench.storage.groups import arrow, cut
+from cibench.storage.schema import TYPES, schema
+from cibench.utils.errors import BadInput
 
 Array = NDArray[Any]
 Z = 1.959963984540054

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from cibench.cli import main
-from cibench.errors import BadInput
-from cibench.measures import mean, proportion
-from cibench.measures.influence import INFLUENCES
-from cibench.plan import PLANNED, UNITS, for_bias, for_share, for_variance, need
-from cibench.planning import Plan, plan, targets_of
-from cibench.progress_bar import clock
-from cibench.runs import run
-from cibench.suite import Suite
+from cibench.cli.progress_bar import clock
+from cibench.execution.plans import Plan, plan, targets_of
+from cibench.metrics import mean, proportion
+from cibench.metrics.influence import INFLUENCES
+from cibench.metrics.sample_size import PLANNED, UNITS, for_bias, for_share, for_variance, need
+from cibench.results.api import run
+from cibench.suite.parse import parse_suite
+from cibench.suite.suite import Suite
+from cibench.utils.errors import BadInput
 
 Array = NDArray[Any]
 Z = 1.959963984540054
@@ -165,10 +166,10 @@ def test_what_is_not_known_says_why() -> None:
 
 
 def test_targets_are_read_from_the_command_line_or_the_suite() -> None:
-    suite = Suite.parse(SUITE)
+    suite = parse_suite(SUITE)
     assert targets_of(suite, ["coverage=0.005", "bias = .1"]) == {"coverage": 0.005, "bias": 0.1}
     spec = {k: v for k, v in SUITE.items() if k != "replicates"} | {"precision": {"bias": 0.2}}
-    assert targets_of(Suite.parse(spec), []) == {"bias": 0.2}
+    assert targets_of(parse_suite(spec), []) == {"bias": 0.2}
     with pytest.raises(BadInput, match=r"--target: name one, like coverage=0\.005"):
         targets_of(suite, [])
     with pytest.raises(BadInput, match=r"no measure named 'covrage'; did you mean 'coverage'\?"):
@@ -182,7 +183,7 @@ def test_targets_are_read_from_the_command_line_or_the_suite() -> None:
 
 def parsed(**changes: Any) -> Suite:
     spec = SUITE | changes
-    return Suite.parse({key: value for key, value in spec.items() if value is not None})
+    return parse_suite({key: value for key, value in spec.items() if value is not None})
 
 
 def test_a_suite_states_replicates_or_precision() -> None:
@@ -191,7 +192,7 @@ def test_a_suite_states_replicates_or_precision() -> None:
     assert (suite.precision.least, suite.precision.most) == (50, None)
     fixed = suite.with_replicates(7)
     assert fixed.precision is None and fixed.replicates == 7
-    assert Suite.parse(fixed.spec).replicates == 7
+    assert parse_suite(fixed.spec).replicates == 7
     assert "precision = { coverage = 0.01 }" in suite.as_toml()
     pilot = parsed(replicates=None, precision={"coverage": 0.01}, pilot=50).precision
     assert pilot is not None and pilot.pilot == 50
@@ -232,7 +233,7 @@ def test_what_is_wrong_with_a_suites_scoring_is_one_line(
 
 @pytest.fixture(scope="module")
 def planned() -> Plan:
-    suite = Suite.parse(SUITE)
+    suite = parse_suite(SUITE)
     return plan(suite, {"coverage": 0.02, "bias": 0.1}, pilot=4, isolate=False)
 
 
@@ -256,12 +257,12 @@ def test_a_plan_takes_the_most_demanding_estimator_of_each_cell(planned: Plan) -
 def test_a_plan_keeps_to_the_suites_limits() -> None:
     spec = {key: value for key, value in SUITE.items() if key != "replicates"}
     own = {"precision": {"bias": 0.5}, "min_replicates": 30}
-    suite = Suite.parse(spec | own | {"pilot": 50})
+    suite = parse_suite(spec | own | {"pilot": 50})
     made = plan(suite, {"bias": 0.5}, pilot=2, isolate=False)
     assert [cell.replicates for cell in made.cells] == [30, 30]
-    made = plan(Suite.parse(spec | own), {"bias": 0.5}, pilot=2, isolate=False)
+    made = plan(parse_suite(spec | own), {"bias": 0.5}, pilot=2, isolate=False)
     assert [cell.replicates for cell in made.cells] == [1000, 1000]  # as its run begins
-    capped = Suite.parse(spec | {"precision": {"bias": 0.01}, "max_replicates": 40})
+    capped = parse_suite(spec | {"precision": {"bias": 0.01}, "max_replicates": 40})
     made = plan(capped, {"bias": 0.01}, pilot=2, isolate=False)
     assert [cell.at_most for cell in made.cells] == [40, 40]
     with pytest.raises(BadInput, match="--pilot: 1 is not a number of 2 or more"):

@@ -8,11 +8,11 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from cibench.errors import BadInput
-from cibench.measures import proportion
-from cibench.pretesting import DIAGNOSTICS, compare, diagnostics
-from cibench.rows import TYPES
-from cibench.score import score
+from cibench.analysis.diagnostics import DIAGNOSTICS, compare, diagnostics
+from cibench.analysis.scores import score
+from cibench.metrics import proportion
+from cibench.storage.schema import TYPES
+from cibench.utils.errors import BadInput
 
 RHO, SLOPE, DELTA, CRITICAL = 0.6, 0.3, 1.2, norm.ppf(0.975)
 CATALOGUE = {

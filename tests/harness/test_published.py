@@ -3,9 +3,11 @@ import math
 import pandas as pd
 import pytest
 
-from cibench import Suite, run
-from cibench.errors import BadInput
-from cibench.published import beside, read_published
+from cibench import run
+from cibench.analysis.published import beside
+from cibench.suite.parse import parse_suite, read_suite
+from cibench.suite.published import read_published
+from cibench.utils.errors import BadInput
 
 HEAD = "scenario,n,estimator,measure,value,replicates,source\n"
 SPEC = {
@@ -23,7 +25,7 @@ def write(tmp_path, *lines):
 
 def test_the_combined_error_holds_ours_theirs_and_the_rounding(tmp_path):
     path = write(tmp_path, "rd/cct-1,100,rd/global-polynomial,bias,0.05,10,Somebody (2020)")
-    done = run(Suite.parse(SPEC, folder=tmp_path))
+    done = run(parse_suite(SPEC, folder=tmp_path))
     assert done.comparison is not None
     (line,) = done.comparison.to_dict("records")
     score = done.scores[done.scores["dial"].isna()].iloc[0]
@@ -34,7 +36,7 @@ def test_the_combined_error_holds_ours_theirs_and_the_rounding(tmp_path):
     assert line["errors_away"] == pytest.approx((score["bias"] - 0.05) / combined)
     assert line["agrees"] == (abs(line["errors_away"]) <= 3)
     assert path.read_bytes() == (done.folder / "published.csv").read_bytes()
-    assert Suite.read(done.folder / "suite.toml").published == done.folder / "published.csv"
+    assert read_suite(done.folder / "suite.toml").published == done.folder / "published.csv"
 
 
 def test_a_figure_far_away_does_not_agree_and_a_missing_score_says_so(tmp_path):
@@ -43,7 +45,7 @@ def test_a_figure_far_away_does_not_agree_and_a_missing_score_says_so(tmp_path):
         "rd/cct-1,100,rd/global-polynomial,coverage,0.050,1000,Somebody (2020)",
         "rd/cct-1,999,rd/global-polynomial,coverage,0.950,1000,Somebody (2020)",
     )
-    done = run(Suite.parse(SPEC, folder=tmp_path))
+    done = run(parse_suite(SPEC, folder=tmp_path))
     first, second = beside(done.scores, read_published(path)).to_dict("records")
     assert first["errors_away"] > 10 and not first["agrees"]
     assert math.isnan(second["ours"]) and not second["agrees"]
@@ -51,7 +53,7 @@ def test_a_figure_far_away_does_not_agree_and_a_missing_score_says_so(tmp_path):
 
 def test_the_written_comparison_is_the_table(tmp_path):
     write(tmp_path, "rd/cct-1,100,rd/global-polynomial,rmse,0.2,1000,Somebody (2020)")
-    done = run(Suite.parse(SPEC, folder=tmp_path), out=tmp_path / "run")
+    done = run(parse_suite(SPEC, folder=tmp_path), out=tmp_path / "run")
     done.write_scores()
     written = pd.read_csv(tmp_path / "run" / "comparison.csv")
     assert written["ours"].tolist() == pytest.approx(done.comparison["ours"].tolist(), rel=1e-12)
@@ -71,10 +73,10 @@ def test_the_written_comparison_is_the_table(tmp_path):
 def test_a_faulty_table_is_bad_input(tmp_path, line, problem):
     write(tmp_path, line)
     with pytest.raises(BadInput, match="published") as error:
-        Suite.parse(SPEC, folder=tmp_path)
+        parse_suite(SPEC, folder=tmp_path)
     assert problem in str(error.value)
     with pytest.raises(BadInput, match="No such file"):
-        Suite.parse({**SPEC, "published": "none.csv"}, folder=tmp_path)
+        parse_suite({**SPEC, "published": "none.csv"}, folder=tmp_path)
 
 
 def test_the_report_shows_ours_beside_theirs_and_says_why_they_differ(tmp_path):
@@ -82,7 +84,7 @@ def test_the_report_shows_ours_beside_theirs_and_says_why_they_differ(tmp_path):
     path.write_text(
         path.read_text().replace("source\n", "source,note\n").replace("0)\n", "0),why\n")
     )
-    done = run(Suite.parse(SPEC, folder=tmp_path))
+    done = run(parse_suite(SPEC, folder=tmp_path))
     page = done.write_report().read_text()
     assert "0 of 1 figure agree" in page and "Somebody (2020)" in page and "why</p>" in page
     assert "nan" not in page.split("Published figures")[1].split("</section>")[0].lower()

@@ -15,13 +15,12 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from cibench.errors import BadInput
-from cibench.ranking import COLUMNS, Ranking, ranks, ranks_folder
-from cibench.ranking.losses import log_ratio, losses, reference
-from cibench.ranking.sets import compare, rank_sets
-from cibench.report.ranks import ranks_section
-from cibench.rows import SCORED, TYPES, schema
-from cibench.score import score
+from cibench.analysis.leaderboard import COLUMNS, Ranking, ranks, ranks_folder
+from cibench.analysis.ranking_losses import compare, log_ratio, losses, rank_sets, reference
+from cibench.analysis.scores import score
+from cibench.report.sections.leaderboard import ranks_section
+from cibench.storage.schema import SCORED, TYPES, schema
+from cibench.utils.errors import BadInput
 
 Array = NDArray[Any]
 Z = 1.959963984540054

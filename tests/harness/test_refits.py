@@ -6,12 +6,12 @@ import pytest
 from scipy.stats import norm
 from toys import plugin
 
-import cibench
-from cibench import Suite, runner
-from cibench.errors import BadInput
-from cibench.instability import INSTABILITY, instability, measure
-from cibench.rows import MAY_DIFFER, TYPES
-from cibench.run_folder import Run
+from cibench.analysis.algorithm_seeds import INSTABILITY, instability, measure
+from cibench.execution import runner
+from cibench.results.run_folder import Run
+from cibench.storage.schema import MAY_DIFFER, TYPES
+from cibench.suite import parse_suite
+from cibench.utils.errors import BadInput
 
 PLUGIN = plugin(
     "seeds",
@@ -74,7 +74,7 @@ def run(tmp_path):
             "cells": [{"scenario": "seeds/randomised", "n": list(n), "estimators": estimators}],
         } | ({"refits": refits} if refits else {})  # fmt: skip
         folder = tmp_path / name
-        runner.execute(Suite.parse(spec), folder, workers or 1, isolate=bool(workers))
+        runner.execute(parse_suite(spec), folder, workers or 1, isolate=bool(workers))
         return Run(folder)
 
     return execute
@@ -147,7 +147,7 @@ def test_bad_refits_are_bad_input(refits, line):
     cell = {"scenario": "did/two-group", "n": 20, "estimators": ["panel/twfe"]}
     spec = {"name": "t", "seed": 1, "replicates": 2, "refits": refits, "cells": [cell]}
     with pytest.raises(BadInput) as error:
-        cibench.Suite.parse(spec)
+        parse_suite(spec)
     assert line in str(error.value)
 
 

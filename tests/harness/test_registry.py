@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 import cibench
-from cibench import Estimand, Estimate, estimator, registry
-from cibench.errors import BadInput
+from cibench import Estimand, Estimate, estimator
+from cibench.model import registry
+from cibench.model.method import find_estimator
+from cibench.utils.errors import BadInput
 
 pytestmark = pytest.mark.usefixtures("shelves")
 
@@ -40,7 +42,7 @@ def test_a_taken_name_is_refused_naming_both():
 def test_registering_the_same_code_again_replaces_it():
     first = estimator("x/one", targets=ATE)(answer)
     second = estimator("x/one", targets=ATE)(answer)
-    assert registry.find_estimator("x/one") is second is not first
+    assert find_estimator("x/one") is second is not first
 
 
 @pytest.mark.parametrize("name", ["One/two", "one", "one/two/three", "one/two_three", "one/-two"])
@@ -84,7 +86,7 @@ def test_a_changed_plug_in_file_is_read_again(tmp_path):
     for value in (1.0, 2.0):
         path.write_text(text.format(value))
         registry.load_plugin(str(path))
-        fit = registry.find_estimator("own/constant").fit
+        fit = find_estimator("own/constant").fit
         assert fit(cibench.Problem({}, cibench.Roles(), ()), None).value == value
 
 

@@ -11,13 +11,14 @@ import pyarrow as pa
 import pytest
 
 import cibench
-from cibench import Suite, bundle, replay, runner
 from cibench.cli import main
-from cibench.errors import BadInput
-from cibench.replay import Wanted
-from cibench.replay_command import command
-from cibench.rows import schema
+from cibench.execution import replay_bundle, replays, runner
+from cibench.execution.replays import Wanted
+from cibench.render.replay_command import command
 from cibench.storage import shards
+from cibench.storage.schema import schema
+from cibench.suite.parse import parse_suite
+from cibench.utils.errors import BadInput
 
 PLUGIN = '''
 """Methods that fail on some data."""
@@ -65,7 +66,7 @@ def run(tmp_path_factory):
         "name": "replay", "seed": 4, "replicates": 3, "plugins": [str(folder / "odd.py")],
         "timeout": 2, "cells": cells,
     }  # fmt: skip
-    runner.execute(Suite.parse(spec), folder / "run", 2, isolate=True)
+    runner.execute(parse_suite(spec), folder / "run", 2, isolate=True)
     return folder / "run"
 
 
@@ -108,9 +109,9 @@ def test_a_fit_is_made_again_bit_for_bit_and_its_script_says_the_same(
     run, tmp_path, estimator, more
 ):
     row, wanted = first(run, estimator, "ok", **more)
-    made = replay.replay(run, wanted)
+    made = replays.replay(run, wanted)
     assert (made.differences, made.changed) == ([], [])
-    folder = bundle.write_bundle(made, tmp_path / "bundle")
+    folder = replay_bundle.write_bundle(made, tmp_path / "bundle")
     for printed in ((folder / "output.txt").read_text(), script(folder)):
         found = numbers(printed)
         names = {"value": "estimate", "se": "std_error", "low": "ci_low", "high": "ci_high"}
@@ -123,8 +124,8 @@ def test_a_fit_is_made_again_bit_for_bit_and_its_script_says_the_same(
 
 
 def test_a_standalone_script_takes_cibench_from_its_bundle(run, tmp_path):
-    made = replay.replay(run, first(run, "odd/raises", "ok")[1])
-    path = bundle.write_bundle(made, tmp_path / "bundle") / "reproduce.py"
+    made = replays.replay(run, first(run, "odd/raises", "ok")[1])
+    path = replay_bundle.write_bundle(made, tmp_path / "bundle") / "reproduce.py"
     said = "print(sorted(m.__file__ for n, m in sys.modules.items() if n[:7] == 'cibench'))"
     path.write_text(f"{path.read_text()}\n{said}\n")
     used = script(path.parent).splitlines()[-1]
@@ -132,15 +133,15 @@ def test_a_standalone_script_takes_cibench_from_its_bundle(run, tmp_path):
 
 
 def test_what_failed_fails_again_with_its_traceback_in_the_bundle(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(bundle, "SLACK", 3.0)
+    monkeypatch.setattr(replay_bundle, "SLACK", 3.0)
     for estimator, status, words in (
         ("odd/segfault", "crashed", "Fatal Python error: Segmentation fault"),
         ("odd/hangs", "timeout", "line 22 in hangs"),
         ("odd/raises", "failed", 'raise ZeroDivisionError("in the " + "second place")'),
     ):
-        made = replay.replay(run, first(run, estimator, status)[1])
+        made = replays.replay(run, first(run, estimator, status)[1])
         assert made.differences == [] and made.again["status"].tolist() == [status]
-        printed = (bundle.write_bundle(made, tmp_path / status) / "output.txt").read_text()
+        printed = (replay_bundle.write_bundle(made, tmp_path / status) / "output.txt").read_text()
         assert words in printed and "(exit code 0)" not in printed
 
 
@@ -170,7 +171,7 @@ def test_a_row_that_does_not_come_again_is_said_and_exits_with_1(
 def test_changed_code_is_named_beside_what_came_of_it(run, tmp_path):
     path = run.parent / "odd.py"
     path.write_text(PLUGIN.replace("rng.normal()", "1 + rng.normal()"))
-    made = replay.replay(run, first(run, "odd/raises", "ok")[1])
+    made = replays.replay(run, first(run, "odd/raises", "ok")[1])
     path.write_text(PLUGIN)
     assert made.changed == ["the source of estimator odd/raises"]
     assert [d.split(":")[0] for d in made.differences] == ["estimate", "ci_low", "ci_high"]
@@ -184,7 +185,7 @@ def test_the_command_names_what_is_off_its_default(run):
 
 
 def test_the_page_and_the_terminal_say_how_to_replay(run, capsys):
-    from cibench.screen import show_failures
+    from cibench.cli.display import show_failures
 
     made = cibench.load(run)
     page = made.write_report().read_text()
@@ -207,7 +208,7 @@ def test_the_page_and_the_terminal_say_how_to_replay(run, capsys):
 )
 def test_what_is_not_stored_or_not_one_fit_is_bad_input(run, wanted, words):
     with pytest.raises(BadInput, match=words):
-        replay.replay(run, wanted)
+        replays.replay(run, wanted)
 
 
 @pytest.mark.parametrize(

@@ -17,17 +17,17 @@ import pandas as pd
 import pytest
 from scipy.special import ndtri
 
-from cibench.expectations import expectations
-from cibench.pairs import pairs
-from cibench.pretesting import diagnostics
-from cibench.ranking import Ranking, ranks
+from cibench.analysis.comparisons import pairs
+from cibench.analysis.diagnostics import diagnostics
+from cibench.analysis.expectations import expectations
+from cibench.analysis.leaderboard import Ranking, ranks
+from cibench.analysis.scores import score
+from cibench.render.numbers import limits, number, percent, signed
 from cibench.report import Beside, write_report
-from cibench.report.numbers import limits, number, percent, signed
-from cibench.report.surprises import undecided
-from cibench.report.verdicts import Verdict, judge
-from cibench.rows import TYPES
-from cibench.score import score
-from cibench.summary import told
+from cibench.report.coverage_verdicts import CoverageVerdict, judge
+from cibench.report.sections.expectations import undecided
+from cibench.report.summary import told
+from cibench.storage.schema import TYPES
 
 SCENARIO = "toy/line"
 SOUND, BROKEN = "toy/sound", "toy/careless"
@@ -238,11 +238,14 @@ def test_the_heat_map_judges_by_the_wilson_limits(run: tuple[Path, str]) -> None
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
     [
-        (0.70, 0.899, Verdict.BROKEN), (0.85, 0.94, Verdict.LOW), (0.93, 0.97, Verdict.SOUND),
-        (0.85, 0.96, Verdict.UNCLEAR), (0.98, 1.0, Verdict.CONSERVATIVE),
+        (0.70, 0.899, CoverageVerdict.BROKEN), (0.85, 0.94, CoverageVerdict.LOW),
+        (0.93, 0.97, CoverageVerdict.SOUND),
+        (0.85, 0.96, CoverageVerdict.UNCLEAR), (0.98, 1.0, CoverageVerdict.CONSERVATIVE),
     ],
 )  # fmt: skip
-def test_a_verdict_waits_for_the_doubt_to_end(low: float, high: float, verdict: Verdict) -> None:
+def test_a_verdict_waits_for_the_doubt_to_end(
+    low: float, high: float, verdict: CoverageVerdict
+) -> None:
     middle = (low + high) / 2
     line = {"answered": 9, "failures": 0, "coverage": middle, "level": 0.95}
     assert judge({**line, "coverage_low": low, "coverage_high": high}) is verdict
@@ -476,12 +479,13 @@ def test_signs() -> None:
 def test_reporting_needs_neither_the_registry_nor_the_runner_nor_pyplot(tmp_path: Path) -> None:
     planted().to_pickle(tmp_path / "rows.pkl")
     code = (
-        "import sys, pathlib, pandas; from cibench.score import score\n"
+        "import sys, pathlib, pandas; from cibench.analysis.scores import score\n"
         "from cibench.report import Beside, write_report\n"
         "assert 'matplotlib' not in sys.modules and 'pandas' in sys.modules\n"
         "rows = pandas.read_pickle('rows.pkl')\n"
         "write_report(pathlib.Path('.'), rows, score(rows, {}), {}, {})\n"
-        "banned = {'registry', 'design', 'method', 'runner', 'suite', 'block'}\n"
+        "banned = {'model.registry', 'model.design', 'model.method', 'execution', 'suite.suite',"
+        "'suite.parse', 'workers'}\n"
         "print([m for m in sys.modules if m in {f'cibench.{b}' for b in banned}])\n"
         "print('matplotlib.pyplot' in sys.modules)\n"
     )
@@ -539,7 +543,7 @@ def test_in_a_browser(browser: Any, run: tuple[Path, str]) -> None:
 def test_estimates_without_noise_are_not_judged_by_their_coverage(tmp_path: Path) -> None:
     rows = fits(SOUND, sd=1e-17, se=1e-17)
     table = score(rows, {})
-    assert [judge(line) for line in table.to_dict("records")] == [Verdict.NOISELESS]
+    assert [judge(line) for line in table.to_dict("records")] == [CoverageVerdict.NOISELESS]
     page = write_report(tmp_path, rows, table, {}, {}).read_text()
     assert "1 of 1 methods broke" not in page and "e+14" not in page
 

@@ -12,11 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 
 import cibench
-from cibench import Suite, answer, provenance, runner, store
-from cibench.errors import BadInput
-from cibench.rows import ADDRESS, MAY_DIFFER
-from cibench.run_folder import Run
-from cibench.storage import shards, writer
+from cibench.execution import runner
+from cibench.results.run_folder import Run
+from cibench.storage import manifest as store
+from cibench.storage import provenance, shards, writer
+from cibench.storage.schema import ADDRESS, MAY_DIFFER
+from cibench.suite.parse import parse_suite
+from cibench.utils.errors import BadInput
+from cibench.workers import fit as answer
 
 SCENARIO = '''
 """Two designs."""
@@ -80,7 +83,7 @@ def fits(monkeypatch):
 
 def suite_of(plugins, *cells, **more):
     spec = {"name": "t", "seed": 1, "replicates": 6, "plugins": plugins, **more}
-    return Suite.parse({**spec, "cells": list(cells) or [CELL]})
+    return parse_suite({**spec, "cells": list(cells) or [CELL]})
 
 
 def execute(suite, folder, **more):
@@ -158,7 +161,7 @@ def test_what_is_missing_after_an_interruption_is_run_and_nothing_else(
 ):
     whole = suite_of(plugins, CELL | {"n": [10, 20]}, replicates=30)
     monkeypatch.setattr(shards, "SHARD_ROWS", 8)
-    monkeypatch.setattr("cibench.blocks.BLOCK_SECONDS", 1e-9)
+    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 1e-9)
     heard = []
 
     def listen(progress):
@@ -183,7 +186,7 @@ def test_what_is_missing_after_an_interruption_is_run_and_nothing_else(
 def test_the_folder_reads_right_after_every_write(plugins, tmp_path, monkeypatch):
     monkeypatch.setattr(writer, "FLUSH_SECONDS", 0)
     monkeypatch.setattr(shards, "SHARD_ROWS", 10)
-    monkeypatch.setattr("cibench.blocks.BLOCK_SECONDS", 1e-9)
+    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 1e-9)
     seen, real = [], shards.write
 
     def write(path, table):
@@ -203,7 +206,7 @@ def test_no_more_rows_wait_in_memory_than_declared_however_fast_they_come(
     plugins, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(writer, "MOST_WAITING", 50)
-    monkeypatch.setattr("cibench.blocks.BLOCK_SECONDS", 1e-9)
+    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 1e-9)
     waiting = []
 
     def listen(progress):
@@ -222,7 +225,7 @@ def test_no_more_rows_wait_in_memory_than_declared_however_fast_they_come(
 def test_rows_wait_in_memory_for_no_longer_than_declared(plugins, tmp_path, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(writer.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr("cibench.blocks.BLOCK_SECONDS", 1e-9)
+    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 1e-9)
     lost = []
 
     def listen(progress):
@@ -335,7 +338,9 @@ def test_code_without_a_file_is_never_continued(plugins, tmp_path):
     fit.__module__ = "in_a_notebook"
     cibench.estimator("resume/cell", targets=(cibench.Estimand.ATE,))(fit)
     suite = suite_of(plugins, CELL | {"estimators": ["resume/mean", "resume/cell"]})
-    assert provenance.source_digest(cibench.registry.entry("estimator", "resume/cell")) is None
+    assert (
+        provenance.source_digest(cibench.model.registry.entry("estimator", "resume/cell")) is None
+    )
     execute(suite, tmp_path / "r")
     with pytest.raises(BadInput, match=r"estimator resume/cell is code without a file.*\(6 rows\)"):
         execute(suite, tmp_path / "r")
@@ -373,7 +378,7 @@ def test_rows_of_limits_are_computed_again_when_the_limits_change(plugins, tmp_p
     rows.loc[3, ["status", "reason"]] = ["memory", "used more than 2 GB"]
     import pyarrow as pa
 
-    from cibench.rows import schema
+    from cibench.storage.schema import schema
 
     shards.write(path, pa.Table.from_pandas(rows, schema(), preserve_index=False))
     for limits, again in (
@@ -435,7 +440,7 @@ def test_what_is_no_run_folder_or_a_newer_one_is_refused_untouched(plugins, tmp_
 def test_a_run_killed_while_it_lays_out_its_folder_can_begin_again(
     plugins, tmp_path, monkeypatch, killed_before
 ):
-    from cibench import files as on_disk
+    from cibench.utils import files as on_disk
 
     real = on_disk.write_atomically
 
@@ -478,7 +483,7 @@ def test_a_second_process_is_refused(plugins, tmp_path):
 def test_a_full_disk_is_a_clear_error_and_what_was_stored_stays(plugins, tmp_path, monkeypatch):
     suite = suite_of(plugins, CELL | {"n": [10, 20]}, replicates=30)
     monkeypatch.setattr(writer, "FLUSH_SECONDS", 0)
-    monkeypatch.setattr("cibench.blocks.BLOCK_SECONDS", 1e-9)
+    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 1e-9)
     real, written = pq.write_table, []
 
     def write_table(table, path, **options):
@@ -503,7 +508,7 @@ def test_a_folder_that_cannot_be_written_is_refused(plugins, tmp_path):
         "import fcntl, os, sys\n"
         "from cibench.storage.lock import locked\n"
         "from pathlib import Path\n"
-        "from cibench.errors import BadInput\n"
+        "from cibench.utils.errors import BadInput\n"
         "if os.getuid() == 0: os.setuid(65534)\n"  # root may write anywhere
         "try:\n    locked(Path(sys.argv[1])).__enter__()\n"
         "except BadInput as error: print(error)\n"
@@ -519,7 +524,7 @@ def test_a_folder_that_cannot_be_written_is_refused(plugins, tmp_path):
 
 def test_a_truncated_fit_is_run_again(tmp_path, plugins, fits):
     """Rows of one fit go together: half a fit in a shard counts as none."""
-    suite = Suite.parse(
+    suite = parse_suite(
         {"name": "t", "seed": 1, "replicates": 3, "cells": [
             {"scenario": "did/staggered", "n": 40, "estimators": ["oracle/experiment"]}]}
     )  # fmt: skip

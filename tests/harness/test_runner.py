@@ -6,10 +6,13 @@ import pytest
 from toys import plugin
 
 import cibench
-from cibench import Estimand, Estimate, Suite, blocks, estimator, executors, runner
-from cibench.errors import BadInput
-from cibench.rows import ADDRESS, MAY_DIFFER, TYPES
-from cibench.run_folder import Run
+from cibench import Estimand, Estimate, estimator
+from cibench.execution import blocks, runner
+from cibench.results.run_folder import Run
+from cibench.storage.schema import ADDRESS, MAY_DIFFER, TYPES
+from cibench.suite.parse import find_suite, parse_suite
+from cibench.utils.errors import BadInput
+from cibench.workers import executors
 
 PLUGIN = plugin(
     "test",
@@ -78,7 +81,7 @@ def plugin(tmp_path):
 
 def suite_of(plugin, estimators, replicates=40, **more):
     cell = {"scenario": "test/randomised", "n": [30, 60], "estimators": estimators}
-    return Suite.parse(
+    return parse_suite(
         {
             "name": "t", "seed": 3, "replicates": replicates, "plugins": [plugin],
             "cells": [cell], **more,
@@ -116,7 +119,7 @@ def test_one_and_two_workers_give_the_same_rows(plugin, tmp_path, serial):
 
 
 def test_real_libraries_give_the_same_rows_in_one_process_and_in_two(tmp_path):
-    suite = Suite.find("quickstart").with_replicates(4)
+    suite = find_suite("quickstart").with_replicates(4)
     here = execute(suite, tmp_path / "here")
     there = execute(suite, tmp_path / "there", 2, isolate=True)
     same_rows(here, there)
@@ -156,7 +159,7 @@ def test_another_seed_gives_other_data_and_another_stream(plugin, tmp_path, seri
 def test_dials_face_the_same_noise(tmp_path):
     dials = {"trend": [0.1]}
     cell = {"scenario": "did/two-group", "n": 20, "dials": dials, "estimators": ["naive/*"]}
-    suite = Suite.parse({"name": "t", "seed": 1, "replicates": 5, "cells": [cell]})
+    suite = parse_suite({"name": "t", "seed": 1, "replicates": 5, "cells": [cell]})
     rows = execute(suite, tmp_path / "paired")
     default, moved = (rows[rows["dial"].isna() == d]["estimate"].to_numpy() for d in (True, False))
     # the group means of t over treated and untreated rows differ by a constant
@@ -225,7 +228,7 @@ def test_a_scenario_that_cannot_draw_becomes_rows(tmp_path):
         def draw(self, n, rng):
             raise ZeroDivisionError("no rows")
 
-    suite = Suite.parse(
+    suite = parse_suite(
         {"name": "t", "seed": 1, "replicates": 3, "cells": [
             {"scenario": "test/raises", "n": 5, "estimators": ["naive/difference-in-means"]}]}
     )  # fmt: skip
@@ -250,7 +253,7 @@ def test_sample_estimands_have_their_truth_in_each_draw(tmp_path):
         value = problem.draw.effects[problem.treatment == 1].mean()
         return Estimate.wald(value, 1.0, problem.level)
 
-    suite = Suite.parse(
+    suite = parse_suite(
         {"name": "t", "seed": 1, "replicates": 5, "cells": [
             {"scenario": "test/sample", "n": 9, "estimators": ["test/oracle"]}]}
     )  # fmt: skip
@@ -278,7 +281,7 @@ def test_code_that_workers_cannot_import_is_refused_by_name(tmp_path):
     spec = {"name": "t", "seed": 1, "replicates": 2, "cells": [
         {"scenario": "rd/cct-1", "n": 50, "estimators": ["test/notebook"]}]}  # fmt: skip
     with pytest.raises(BadInput, match=r"'test/notebook' was defined in __main__, which worker"):
-        runner.execute(Suite.parse(spec), tmp_path / "out", 2, isolate=True)
+        runner.execute(parse_suite(spec), tmp_path / "out", 2, isolate=True)
     assert not (tmp_path / "out").exists()
     assert len(cibench.run(spec).replicates) == 2
 

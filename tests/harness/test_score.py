@@ -14,10 +14,11 @@ from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import gammaln
 
-from cibench import measures
-from cibench.errors import BadInput
-from cibench.rows import SCORED, TYPES, schema
-from cibench.score import MEASURES, score
+from cibench import metrics
+from cibench.analysis.scores import score
+from cibench.metrics.registry import MEASURES
+from cibench.storage.schema import SCORED, TYPES, schema
+from cibench.utils.errors import BadInput
 
 EMPTY: dict[str, Any] = {}
 
@@ -185,38 +186,38 @@ def test_every_measure_in_the_table_is_the_function_on_the_arrays() -> None:
     pit = rng.random(40)
     rows = rows.assign(pit=pit, crps=pit, band_low=low, band_high=high)
     expected = {
-        "bias": measures.bias(t, theta),
-        "relative_bias": measures.relative_bias(t, theta),
-        "mse": measures.mse(t, theta),
-        "rmse": measures.rmse(t, theta),
-        "empirical_se": measures.empirical_se(t, theta),
-        "model_se": measures.model_se(s),
-        "se_ratio": measures.se_ratio(t, theta, s),
-        "coverage": measures.coverage(low, high, theta),
-        "coverage_with_failures": measures.coverage(low, high, theta),
-        "bias_eliminated_coverage": measures.bias_eliminated_coverage(low, high, t, theta),
-        "ci_length": measures.ci_length(low, high),
-        "rejection": measures.rejection(low, high),
-        "failure_rate": measures.proportion(0, 40),
-        "median_bias": measures.median_bias(t, theta),
-        "mad": measures.mad(t, theta),
-        "mae": measures.mae(t, theta),
-        "interval_score": measures.interval_score(low, high, theta, 0.95),
-        "lower_noncoverage": measures.lower_noncoverage(low, high, theta),
-        "upper_noncoverage": measures.upper_noncoverage(low, high, theta),
-        "type_s": measures.type_s(t, theta, low, high),
-        "type_m": measures.type_m(t, theta, low, high),
-        "precision_gain": measures.Score(0.0, 0.0),
-        "coverage_common": measures.coverage(low, high, theta),
-        "crps": measures.crps(pit),
-        "pit_mean": measures.pit_mean(pit),
-        "pit_dispersion": measures.pit_dispersion(pit),
-        "simultaneous_coverage": measures.coverage(low, high, theta),
-        "shortfall_failures": measures.Score(0.0, 0.0),
+        "bias": metrics.bias(t, theta),
+        "relative_bias": metrics.relative_bias(t, theta),
+        "mse": metrics.mse(t, theta),
+        "rmse": metrics.rmse(t, theta),
+        "empirical_se": metrics.empirical_se(t, theta),
+        "model_se": metrics.model_se(s),
+        "se_ratio": metrics.se_ratio(t, theta, s),
+        "coverage": metrics.coverage(low, high, theta),
+        "coverage_with_failures": metrics.coverage(low, high, theta),
+        "bias_eliminated_coverage": metrics.bias_eliminated_coverage(low, high, t, theta),
+        "ci_length": metrics.ci_length(low, high),
+        "rejection": metrics.rejection(low, high),
+        "failure_rate": metrics.proportion(0, 40),
+        "median_bias": metrics.median_bias(t, theta),
+        "mad": metrics.mad(t, theta),
+        "mae": metrics.mae(t, theta),
+        "interval_score": metrics.interval_score(low, high, theta, 0.95),
+        "lower_noncoverage": metrics.lower_noncoverage(low, high, theta),
+        "upper_noncoverage": metrics.upper_noncoverage(low, high, theta),
+        "type_s": metrics.type_s(t, theta, low, high),
+        "type_m": metrics.type_m(t, theta, low, high),
+        "precision_gain": metrics.Score(0.0, 0.0),
+        "coverage_common": metrics.coverage(low, high, theta),
+        "crps": metrics.crps(pit),
+        "pit_mean": metrics.pit_mean(pit),
+        "pit_dispersion": metrics.pit_dispersion(pit),
+        "simultaneous_coverage": metrics.coverage(low, high, theta),
+        "shortfall_failures": metrics.Score(0.0, 0.0),
     }
     held = expected["coverage"]
-    expected["shortfall"] = measures.Score(0.95 - held.value, held.mcse)
-    for part, share in measures.attribution(t, theta, s, low, high, 0.95).items():
+    expected["shortfall"] = metrics.Score(0.95 - held.value, held.mcse)
+    for part, share in metrics.attribution(t, theta, s, low, high, 0.95).items():
         expected[f"shortfall_{part}"] = share
     assert set(expected) == set(MEASURES) - {"size_adjusted_power"}
     line = one(rows)
@@ -270,7 +271,7 @@ def test_failures_are_counted_by_their_status_and_left_out_of_the_measures() -> 
     assert line["bias"] == 2
     assert line["coverage"] == pytest.approx(2 / 3)
     assert line["failure_rate"] == 0.5
-    wilson = measures.proportion(2, 8)
+    wilson = metrics.proportion(2, 8)
     names = ["", "_mcse", "_low", "_high"]
     found = [line[f"coverage_with_failures{end}"] for end in names]
     assert found == [wilson.value, wilson.mcse, wilson.low, wilson.high]
@@ -283,7 +284,7 @@ def test_where_all_failed_only_the_failure_rate_and_the_misses_speak() -> None:
     assert line["note"].startswith("no replicate was answered: bias, ")
     assert line["failure_rate"] == pytest.approx(2 / 3)
     assert line["coverage_with_failures"] == 0
-    assert line["coverage_with_failures_high"] == measures.proportion(0, 3).high
+    assert line["coverage_with_failures_high"] == metrics.proportion(0, 3).high
     assert line["seconds"] == 2
 
 
@@ -359,7 +360,7 @@ def test_a_diagnostic_is_scored_by_how_often_it_does_not_pass() -> None:
     line = one(rows)
     assert line[["replicates", "answered", "failures", "declined"]].tolist() == [6, 4, 1, 1]
     assert blank(line) == set(MEASURES) - RARE - {"rejection", "failure_rate"}
-    wilson = measures.proportion(3, 4)
+    wilson = metrics.proportion(3, 4)
     assert (line["rejection"], line["rejection_low"]) == (wilson.value, wilson.low)
     assert line["failure_rate"] == pytest.approx(1 / 6)
     assert line["seconds"] == 0.5
@@ -405,9 +406,19 @@ def test_rows_read_from_parquet_are_scored_the_same(tmp_path: Path) -> None:
 
 
 def test_importing_the_scorer_loads_neither_plugins_nor_runner_nor_pandas() -> None:
-    parts = [f"cibench.{name}" for name in ("registry", "design", "method", "runs")]
+    above = (
+        "model.registry",
+        "model.design",
+        "model.method",
+        "suite.suite",
+        "execution",
+        "workers",
+    )
+    parts = [f"cibench.{name}" for name in above]
     unwanted = [*parts, "pandas", "scipy"]
-    code = f"import sys, cibench.score; print([m for m in {unwanted} if m in sys.modules])"
+    code = (
+        f"import sys, cibench.analysis.scores; print([m for m in {unwanted} if m in sys.modules])"
+    )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert found.stdout.strip() == "[]"
 

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cibench import measures
-from cibench.errors import BadInput
-from cibench.rows import TYPES, schema
-from cibench.score import MEASURES, score, score_folder
+from cibench import metrics
+from cibench.analysis.scores import score, score_folder
+from cibench.metrics.registry import MEASURES
+from cibench.storage.schema import TYPES, schema
+from cibench.utils.errors import BadInput
 
 
 def rows(t: Any, s: Any = 1.0, **columns: Any) -> pd.DataFrame:
@@ -52,7 +53,7 @@ def test_common_coverage_rests_on_the_replicates_that_all_answered() -> None:
     # Replicates 0 and 2: the second never saw the last, and the broken one is not waited for.
     assert scores["coverage"].tolist()[:2] == [3 / 4, 1 / 3]
     assert scores["coverage_common"].tolist()[:2] == [0.5, 0.5]
-    assert scores["coverage_common_high"][0] == measures.proportion(1, 2).high
+    assert scores["coverage_common_high"][0] == metrics.proportion(1, 2).high
     assert isnan(scores["coverage_common"][2])
 
 
@@ -83,7 +84,7 @@ def test_the_reference_is_the_catalogues_first_whose_errors_vary() -> None:
     order = {"estimators": {"test/zero": {}, "test/b": {}, "test/a": {}}}
     scores = scored(*parts, catalogue=order)
     assert scores["reference"].tolist() == ["test/b"] * 3
-    expected = measures.precision_gain(t, 0.5 * base, np.full(200, 2.0))
+    expected = metrics.precision_gain(t, 0.5 * base, np.full(200, 2.0))
     assert scores["precision_gain"][0] == pytest.approx(expected.value)
     assert scores["precision_gain_mcse"][0] == pytest.approx(expected.mcse)
     assert scores["precision_gain"][1] == scores["precision_gain_mcse"][1] == 0
@@ -113,7 +114,7 @@ def test_adjusted_power_finds_the_nearest_cell_with_a_zero_truth() -> None:
     far = rows(3 * noise, 0.5, truth=0.0, parameters='{"effect":0,"rho":0.1}')
     dial = rows(9 * noise, 0.5, truth=0.0, dial="rho", setting=1.0, parameters='{"effect":0}')
     scores = scored(far, power, near, dial)
-    expected = measures.size_adjusted_power((noise + 2) / 0.5, noise / 0.5, 0.95)
+    expected = metrics.size_adjusted_power((noise + 2) / 0.5, noise / 0.5, 0.95)
     assert scores["size_adjusted_power"][1] == expected.value
     assert scores["size_adjusted_power_mcse"][1] == expected.mcse
     assert scores["size_adjusted_power"].drop(1).isna().all()

@@ -16,8 +16,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from cibench.rows import TYPES
-from cibench.score import MEASURES, score
+from cibench.analysis.scores import score
+from cibench.metrics.registry import MEASURES
+from cibench.storage.schema import TYPES
 
 Array = NDArray[Any]
 N, TRUTH, LOST, DF, LEVEL = 2000, 1.5, 0.1, 20, 0.95

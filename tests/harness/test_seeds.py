@@ -6,7 +6,13 @@ import sys
 import numpy as np
 import pytest
 
-from cibench.seeds import data_address, digest, fit_address, seed_global_state, stream
+from cibench.model.streams import (
+    data_address,
+    digest,
+    fit_address,
+    seed_global_state,
+    stream,
+)
 
 
 def test_equal_addresses_give_equal_streams():
@@ -35,7 +41,7 @@ def test_parts_cannot_run_into_each_other():
 
 
 def test_addresses_do_not_depend_on_pythons_hash_seed():
-    code = "from cibench.seeds import stream; print(stream('data', 1, 'rd/a', 500, 7).random())"
+    code = "from cibench import stream; print(stream('data', 1, 'rd/a', 500, 7).random())"
     printed = {
         subprocess.run(
             [sys.executable, "-c", code],

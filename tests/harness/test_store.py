@@ -5,11 +5,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import cibench
-from cibench import Suite, store
-from cibench.errors import BadInput
-from cibench.provenance import source_digest
-from cibench.registry import Entry, entry
-from cibench.rows import schema
+from cibench.model.registry import Entry, entry
+from cibench.storage.manifest import read_rows
+from cibench.storage.provenance import source_digest
+from cibench.storage.schema import schema
+from cibench.suite.parse import parse_suite, read_suite
+from cibench.utils.errors import BadInput
 
 SPEC = {
     "name": "small", "seed": 1, "replicates": 3,
@@ -47,7 +48,7 @@ def test_every_shard_has_the_declared_schema_whatever_is_null_in_it(run):
 
 
 def test_the_suite_in_the_folder_is_the_suite_that_ran(run):
-    assert Suite.read(run.folder / "suite.toml").cells == Suite.parse(SPEC).cells
+    assert read_suite(run.folder / "suite.toml").cells == parse_suite(SPEC).cells
 
 
 def test_the_manifest_says_what_the_rows_rest_on(run):
@@ -61,13 +62,13 @@ def test_the_manifest_says_what_the_rows_rest_on(run):
 
 
 def test_the_protocol_depends_on_what_decides_a_row_and_on_nothing_else(run):
-    from cibench.provenance import protocol
+    from cibench.storage.provenance import protocol
 
-    suite = Suite.parse(SPEC)
+    suite = parse_suite(SPEC)
     assert protocol(suite) == run.manifest["protocol"]
     assert protocol(suite.with_replicates(9)) == run.manifest["protocol"]
-    assert protocol(Suite.parse({**SPEC, "seed": 2})) != run.manifest["protocol"]
-    assert protocol(Suite.parse({**SPEC, "level": 0.9})) != run.manifest["protocol"]
+    assert protocol(parse_suite({**SPEC, "seed": 2})) != run.manifest["protocol"]
+    assert protocol(parse_suite({**SPEC, "level": 0.9})) != run.manifest["protocol"]
 
 
 def test_the_catalogue_suffices_to_score_again(run):
@@ -107,7 +108,7 @@ def test_folders_that_are_no_runs_are_bad_input(run, tmp_path):
     (tmp_path / "replicates").mkdir()
     (tmp_path / "replicates" / "cell-00000.parquet").write_bytes(b"half")
     with pytest.raises(BadInput, match="not readable"):
-        store.read_rows(tmp_path)
+        read_rows(tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_is_bad_input():

@@ -3,8 +3,9 @@ import tomllib
 
 import pytest
 
-from cibench import Suite, registry
-from cibench.errors import BadInput
+from cibench.model import registry
+from cibench.suite.parse import find_suite, parse_suite, read_suite
+from cibench.utils.errors import BadInput
 
 BASE = """
 name = "t"
@@ -73,7 +74,7 @@ def write(tmp_path, text):
 def test_whatever_is_wrong_is_one_line_with_file_key_and_near_miss(tmp_path, old, new, line):
     assert old in BASE
     with pytest.raises(BadInput) as error:
-        Suite.read(write(tmp_path, BASE.replace(old, new)))
+        read_suite(write(tmp_path, BASE.replace(old, new)))
     message = str(error.value)
     assert message.startswith(str(tmp_path / "t.toml"))
     assert line in message
@@ -82,9 +83,9 @@ def test_whatever_is_wrong_is_one_line_with_file_key_and_near_miss(tmp_path, old
 
 def test_a_missing_file_and_an_unknown_built_in_suite_are_bad_input(tmp_path):
     with pytest.raises(BadInput, match="No such file"):
-        Suite.read(tmp_path / "none.toml")
+        read_suite(tmp_path / "none.toml")
     with pytest.raises(BadInput, match="no suite named 'quikstart'; did you mean 'quickstart'"):
-        Suite.find("quikstart")
+        find_suite("quikstart")
 
 
 def settings(suite):
@@ -93,7 +94,7 @@ def settings(suite):
 
 def test_dials_move_one_at_a_time_and_the_default_cell_runs_once(tmp_path):
     dials = "dials = { sorting = 'grid', heaping = [0, 0.3] }\nn = 100"
-    suite = Suite.read(write(tmp_path, BASE.replace("n = 100", dials)))
+    suite = read_suite(write(tmp_path, BASE.replace("n = 100", dials)))
     # the order within the key is alphabetical: heaping, sorting
     assert settings(suite) == [(0, 0), (0, 0.1), (0, 0.2), (0, 0.4), (0.3, 0)]
     assert [c.moved for c in suite.cells][::4] == [(None, None), ("heaping", 0.3)]
@@ -101,7 +102,7 @@ def test_dials_move_one_at_a_time_and_the_default_cell_runs_once(tmp_path):
 
 def test_crossed_dials_make_every_combination(tmp_path):
     dials = "vary = 'crossed'\ndials = { sorting = [0, 0.1], heaping = [0, 0.3] }\nn = 100"
-    suite = Suite.read(write(tmp_path, BASE.replace("n = 100", dials)))
+    suite = read_suite(write(tmp_path, BASE.replace("n = 100", dials)))
     assert settings(suite) == [(0, 0), (0.3, 0), (0, 0.1), (0.3, 0.1)]
     assert suite.cells[-1].moved == (None, None)
     assert suite.cells[1].moved == ("heaping", 0.3)
@@ -109,7 +110,7 @@ def test_crossed_dials_make_every_combination(tmp_path):
 
 def test_lists_of_parameters_and_sizes_make_a_grid(tmp_path):
     grid = "n = [100, 200]\nparameters = { effect = [0, 0.04], noise = [0.1, 0.2, 0.3] }"
-    suite = Suite.read(write(tmp_path, BASE.replace("n = 100", grid)))
+    suite = read_suite(write(tmp_path, BASE.replace("n = 100", grid)))
     cells = {(cell.n, cell.key["parameters"]) for cell in suite.cells}
     assert len(suite.cells) == len(cells) == 12
 
@@ -123,7 +124,7 @@ estimators = ["rd/local-linear", "rdrobust/robust"]
 options = { "rd/local-linear" = { bandwidth = 0.2 } }
 """
     base = BASE.replace('"rd/*"', '"rd/global-polynomial", "rd/local-linear"')
-    suite = Suite.read(write(tmp_path, base + again))
+    suite = read_suite(write(tmp_path, base + again))
     assert len(suite.cells) == 1
     assert [(e.estimator, e.options) for e in suite.cells[0].entrants] == [
         ("rd/global-polynomial", '{"order":4}'),
@@ -136,7 +137,7 @@ options = { "rd/local-linear" = { bandwidth = 0.2 } }
 
 def test_an_int_given_for_a_float_names_the_same_cell(tmp_path):
     one, two = (
-        Suite.read(
+        read_suite(
             write(tmp_path, BASE.replace("n = 100", f"n = 100\nparameters = {{ effect = {v} }}"))
         )
         for v in ("1", "1.0")
@@ -145,7 +146,7 @@ def test_an_int_given_for_a_float_names_the_same_cell(tmp_path):
 
 
 def test_globs_list_who_declines(tmp_path):
-    suite = Suite.read(write(tmp_path, BASE.replace('"rd/*"', '"*/*"')))
+    suite = read_suite(write(tmp_path, BASE.replace('"rd/*"', '"*/*"')))
     refused = {(r.scenario, r.estimator) for r in suite.refusals}
     assert ("rd/cct-1", "panel/twfe") in refused
     assert "panel/twfe" not in suite.estimators
@@ -153,7 +154,7 @@ def test_globs_list_who_declines(tmp_path):
 
 def test_several_scenarios_take_the_dials_they_have(tmp_path):
     text = BASE.replace('"rd/cct-1"', '["rd/cct-1", "did/two-group"]').replace('"rd/*"', '"*/*"')
-    suite = Suite.read(write(tmp_path, text.replace("n = 100", "n = 40\ndials = { rho = 0.5 }")))
+    suite = read_suite(write(tmp_path, text.replace("n = 100", "n = 40\ndials = { rho = 0.5 }")))
     assert [str(c) for c in suite.cells] == [
         "rd/cct-1 n=40", "did/two-group n=40", "did/two-group n=40 rho=0.5",
     ]  # fmt: skip
@@ -161,8 +162,8 @@ def test_several_scenarios_take_the_dials_they_have(tmp_path):
 
 @pytest.mark.parametrize("name", sorted(__import__("cibench.suite").suite.built_in_suites()))
 def test_the_text_of_a_suite_reads_back_as_the_suite(name):
-    suite = Suite.find(name)
-    again = Suite.parse(tomllib.loads(suite.as_toml()))
+    suite = find_suite(name)
+    again = parse_suite(tomllib.loads(suite.as_toml()))
     assert again.cells == suite.cells
     assert (again.seed, again.replicates, again.level) == (
         suite.seed, suite.replicates, suite.level,
@@ -179,8 +180,8 @@ def test_plug_ins_are_relative_to_the_suite(tmp_path, monkeypatch):
     text = BASE.replace("seed = 1", "seed = 1\nplugins = ['own.py']").replace("rd/*", "own/*")
     path = write(tmp_path, text)
     monkeypatch.chdir("/")
-    suite = Suite.read(path)
+    suite = read_suite(path)
     assert suite.estimators == ["own/zero"]
     registry._shelves["estimator"].pop("own/zero")
     registry._loaded.pop(str(tmp_path / "own.py"))
-    assert Suite.parse(tomllib.loads(suite.as_toml())).estimators == ["own/zero"]
+    assert parse_suite(tomllib.loads(suite.as_toml())).estimators == ["own/zero"]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from cibench.errors import BadInput
-from cibench.supervise import FROM_OUTSIDE, Child
+from cibench.utils.errors import BadInput
+from cibench.workers.supervisor import FROM_OUTSIDE, Child
 
 # without effect in the forkserver; each child that is told to die does
 DEADLY = """

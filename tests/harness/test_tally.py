@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import cibench
-from cibench.errors import BadInput
-from cibench.rows import TYPES, schema
-from cibench.tally import COLUMNS, failures, failures_folder
+from cibench.analysis.failures import COLUMNS, failures, failures_folder
+from cibench.storage.schema import TYPES, schema
+from cibench.utils.errors import BadInput
 
 
 def rows(statuses: list[str], reasons: list[str | None], **columns: Any) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cibench import find_scenario
-from cibench.seeds import stream
+from cibench.model.streams import stream
 
 Cold = find_scenario("business/cold-start")
 

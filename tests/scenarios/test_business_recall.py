@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cibench import Estimand, Problem, Target, find_estimator, find_scenario
-from cibench.seeds import stream
+from cibench.model.streams import stream
 
 Recall = find_scenario("business/recall")
 N = 40

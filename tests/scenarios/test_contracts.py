@@ -2,8 +2,9 @@
 
 import pytest
 
-from cibench import find_scenario, registry
+from cibench import find_scenario
 from cibench.contracts import SCENARIO_CHECKS
+from cibench.model import registry
 
 
 @pytest.mark.parametrize("check", SCENARIO_CHECKS, ids=lambda check: check.__name__)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cibench import Problem, find_estimator, find_scenario
-from cibench.seeds import stream
+from cibench.model.streams import stream
 
 PUBLISHED = {1: (-20.952, 21.123), 2: (-19.286, 19.468), 3: (-13.170, 13.364), 4: (-16.385, 16.538)}
 STATED = {1: ("-20.9", "245"), 2: ("-19.3", "248"), 3: ("-13.1", "258"), 4: ("-16.4", "253")}

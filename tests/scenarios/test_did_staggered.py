@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cibench import Estimand, Target, find_scenario
-from cibench.seeds import stream
+from cibench.model.streams import stream
 
 Staggered = find_scenario("did/staggered")
 YEARS = np.arange(1980, 2016)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cibench import find_scenario
-from cibench.seeds import stream
+from cibench.model.streams import stream
 
 StatePanel = find_scenario("did/state-panel")
 PUBLISHED = {0.8: 0.373, 0.4: 0.19, 0.0: 0.053, -0.4: 0.008}  # Bertrand and others, table II

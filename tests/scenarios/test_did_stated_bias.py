@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cibench import Problem, find_estimator, find_scenario
-from cibench.seeds import stream
+from cibench.model.streams import stream
 
 TWFE, NAIVE = "panel/twfe", "naive/difference-in-means"
 GROUP, PERIOD, CROSS = "did/two-group", "did/two-period", "did/repeated-cross-sections"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cibench import find_scenario
-from cibench.seeds import stream
+from cibench.model.streams import stream
 
 TwoGroup = find_scenario("did/two-group")
 N = 20_000

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cibench import find_scenario
-from cibench.seeds import stream
+from cibench.model.streams import stream
 
 TwoPeriod = find_scenario("did/two-period")
 N = 20_000

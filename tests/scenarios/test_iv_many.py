@@ -7,7 +7,7 @@ import pytest
 from scipy.special import hyp1f1
 
 from cibench import find_scenario
-from cibench.seeds import stream
+from cibench.model.streams import stream
 
 N = 200_000
 MANY = find_scenario("iv/many")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cibench import Declined, find_estimator, find_scenario
-from cibench.model import Problem
+from cibench.model.types import Problem
 
 SEED = 5
 IV = ("linearmodels/2sls", "linearmodels/2sls-robust", "linearmodels/liml", "linearmodels/gmm",

@@ -5,16 +5,16 @@ import pandas as pd
 import pytest
 
 from cibench import find_scenario
-from cibench.seeds import data_address, stream
+from cibench.model.streams import data_address, stream
 from cibench.twins.audit import audit_columns, audit_twin
 from cibench.twins.cross_section import reconstruct
 from cibench.twins.design import Design
 from cibench.twins.file import open_twin, save_twin
 from cibench.twins.fit import fit_twin
-from cibench.twins.generator import Training, maker
-from cibench.twins.scenarios import default_effect
-from cibench.twins.sdv import Ctgan, Tvae
-from cibench.twins.seed import seed_of
+from cibench.twins.fit.seed_data import seed_of
+from cibench.twins.generators.base import Training, maker
+from cibench.twins.generators.sdv import Ctgan, Tvae
+from cibench.twins.scenario import default_effect
 
 pytestmark = [
     pytest.mark.sdv,

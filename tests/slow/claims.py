@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 
 import cibench
-from cibench import registry
-from cibench.files import canonical, write_atomically
-from cibench.measures.sets import covers
-from cibench.provenance import source_digest
+from cibench.metrics.intervals import covers
+from cibench.model import registry
+from cibench.storage.provenance import source_digest
+from cibench.utils.files import canonical, write_atomically
 
 HERE = Path(__file__).parent
 TABLE = HERE.parents[1] / "results" / "reference" / "validity.csv"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cibench import registry
-from cibench.design import dials
+from cibench.model import registry
+from cibench.model.design import dials
 
 spec = importlib.util.spec_from_file_location("claims", Path(__file__).with_name("claims.py"))
 claims = importlib.util.module_from_spec(spec)

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from scipy.stats import binom, norm
 
-from cibench.expectations import SURPRISES, Verdict, expectations
-from cibench.measures import proportion
-from cibench.rows import SCORED
+from cibench.analysis.expectations import SURPRISES, ExpectationVerdict, expectations
+from cibench.metrics import proportion
+from cibench.storage.schema import SCORED
 
 RUNS, FLOOR = 2000, 0.9
 CATALOGUE = {
@@ -37,11 +37,13 @@ def table(estimators, covered, replicates):
 def false(line, p):
     """Say whether a verdict states something of the true coverage p that is not so."""
     verdict = line["verdict"]
-    if verdict in (Verdict.VALID, Verdict.SURVIVES):
+    if verdict in (ExpectationVerdict.VALID, ExpectationVerdict.SURVIVES):
         return p < FLOOR
-    if verdict == Verdict.CONSERVATIVE:
+    if verdict == ExpectationVerdict.CONSERVATIVE:
         return p < 0.975
-    return verdict in (Verdict.FAILS, Verdict.FAILS_UNEXPECTEDLY) and p >= FLOOR
+    return (
+        verdict in (ExpectationVerdict.FAILS, ExpectationVerdict.FAILS_UNEXPECTEDLY) and p >= FLOOR
+    )
 
 
 @pytest.mark.slow
@@ -57,7 +59,9 @@ def test_false_surprises_and_false_verdicts_are_rare_family_wise(coverages, shar
     Whoever is expected to be valid is at or above the floor, whoever to fail at or below it, so
     that every surprise is false; at the floor a verdict is likeliest to be wrong.
     """
-    monkeypatch.setattr("cibench.expectations.replicates_needed", lambda *_: np.inf)  # for speed
+    monkeypatch.setattr(
+        "cibench.analysis.expectations.replicates_needed", lambda *_: np.inf
+    )  # for speed
     rng, replicates = np.random.default_rng(20261121), 400
     coverages = np.tile(coverages, 2)
     valid = np.arange(coverages.size) < coverages.size // 2

@@ -2,11 +2,10 @@
 
 import pytest
 
-from cibench.lessons.claims import doubts
-from cibench.lessons.frames import shipped
-from cibench.lessons.lesson_file import built_in_lessons, find
+from cibench.lessons.frames import shipped, up_to_date
 from cibench.lessons.notebook import notebook
-from cibench.lessons.store import up_to_date
+from cibench.lessons.parse import built_in_lessons, find
+from cibench.lessons.tables import doubts
 
 
 def settled(name: str) -> str:

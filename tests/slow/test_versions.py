@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from cibench.gate.regress import Plan, regress
-from cibench.gate.requirements import canonical_name, wanted
 from cibench.gate.rules import Rules
-from cibench.provenance import packages
-from cibench.suite import Suite
+from cibench.gate.versions.regress import Plan, regress
+from cibench.gate.versions.requirements import canonical_name, wanted
+from cibench.storage.provenance import packages
+from cibench.suite.parse import parse_suite
 
 ROOT = Path(__file__).parents[2]
 ARMS, LATE = "observables/heterogeneous", "iv/late"
@@ -65,7 +65,7 @@ def constrained():
 
 
 def used_by_adapters():
-    from cibench import registry
+    from cibench.model import registry
 
     modules = {u for e in registry.entries("estimator").values() for u in e.value.uses}
     return set(map(canonical_name, packages(modules)))
@@ -115,7 +115,7 @@ def test_every_adapter_answers_at_both_ends(package, tmp_path, cache, index):
     options = OPTIONS.get(package, {})
     cells = [{"scenario": name, "n": n, "estimators": estimators} for name, n in places]
     cells = [{**cell, "options": options} for cell in _fitting(cells)]
-    suite = Suite.parse({"name": "ends", "seed": 1, "replicates": 3, "cells": cells})
+    suite = parse_suite({"name": "ends", "seed": 1, "replicates": 3, "cells": cells})
     sides, _, lacking = regress(
         wanted([f"{package}=={version}", package]), Plan(suite, tmp_path / "out", cache, Rules())
     )
@@ -132,7 +132,8 @@ def test_every_adapter_answers_at_both_ends(package, tmp_path, cache, index):
 
 def _fitting(cells):
     """Leave of each cell the globs that something answers there."""
-    from cibench import find_estimator, find_scenario, registry
+    from cibench import find_estimator, find_scenario
+    from cibench.model import registry
 
     kept = []
     for cell in cells:

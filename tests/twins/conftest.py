@@ -5,7 +5,7 @@ import pytest
 from cibench import find_scenario
 from cibench.twins.design import Design
 from cibench.twins.fit import fit_twin
-from cibench.twins.seed import seed_of
+from cibench.twins.fit.seed_data import seed_of
 
 
 def loyalty_frame(rows=1000, number=1):

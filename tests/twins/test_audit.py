@@ -9,12 +9,11 @@ from cibench.twins.audit import audit_columns, audit_twin
 from cibench.twins.columns import mask
 from cibench.twins.file import save_twin
 from cibench.twins.fit import fit_twin
-from cibench.twins.generator import Training, maker
-from cibench.twins.given import Given
+from cibench.twins.fit.seed_data import seed_of
+from cibench.twins.fit.user_structure import Given
+from cibench.twins.generators.base import Training, maker
 from cibench.twins.sample import draw_rows
-from cibench.twins.scenarios import default_effect
-from cibench.twins.seed import seed_of
-from cibench.twins.truth import truths_of
+from cibench.twins.scenario import default_effect, truths_of
 
 FAMILIES = ("vine", "gaussian", "resampling", "trees")
 ROWS = 20_000

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from cibench.cli import main
-from cibench.errors import BadInput
 from cibench.twins.design import Design
+from cibench.twins.fit.seed_data import read_seed, seed_of
 from cibench.twins.formula import Formula
-from cibench.twins.seed import read_seed, seed_of
+from cibench.utils.errors import BadInput
 
 
 def frame(rows=200, number=0):

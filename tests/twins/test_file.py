@@ -8,10 +8,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from cibench.errors import BadInput
 from cibench.twins.cross_section import reconstruct
 from cibench.twins.file import open_twin, save_twin
 from cibench.twins.panel import rebuild_panel
+from cibench.utils.errors import BadInput
 
 FAMILIES = ("vine", "gaussian", "resampling", "trees")
 
@@ -90,9 +90,10 @@ def test_a_file_that_cannot_be_opened_says_why(twin_of, tmp_path):
 
 def test_a_missing_library_is_named(twin_of, tmp_path, monkeypatch):
     save_twin(twin_of("rd", "vine"), tmp_path / "one.twin")
-    from cibench.twins import file, generator
+    from cibench.twins import file
+    from cibench.twins.generators import base
 
     file._opened.cache_clear()
-    monkeypatch.setattr(generator, "installed", lambda _: False)
+    monkeypatch.setattr(base, "installed", lambda _: False)
     with pytest.raises(BadInput, match=r"pip install 'cibench\[twins\]'"):
         open_twin(tmp_path / "one.twin")

@@ -5,9 +5,9 @@ import pytest
 from scipy.special import ndtr
 from scipy.stats import ks_2samp, spearmanr
 
-from cibench.errors import BadInput
-from cibench.twins.generator import Training, maker
-from cibench.twins.margins import Margin, ranks
+from cibench.twins.generators.base import Training, maker
+from cibench.twins.generators.copulas import Margin, ranks
+from cibench.utils.errors import BadInput
 
 FAMILIES = ("vine", "gaussian", "resampling", "trees")
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from cibench.twins.audit.interval_worth import ROWS, Z, estimated, worth
 from cibench.twins.cross_section import reconstruct
 from cibench.twins.fit import fit_twin
-from cibench.twins.given import Given
-from cibench.twins.honest import ROWS, Z, estimated, worth
+from cibench.twins.fit.seed_data import seed_of
+from cibench.twins.fit.user_structure import Given
 from cibench.twins.panel import rebuild_panel
-from cibench.twins.seed import seed_of
 
 
 @pytest.mark.parametrize("name", ["rd", "iv", "observables", "did"])

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from cibench.model import Truth
+from cibench.model.types import Truth
 from cibench.twins.audit import audit_columns
 from cibench.twins.cross_section import Noise, rebuild, reconstruct
-from cibench.twins.features import FORMS, features_of
 from cibench.twins.fit import fit_twin
-from cibench.twins.fit_cross_section import fit_parts
-from cibench.twins.given import Given
+from cibench.twins.fit.cross_section import fit_parts
+from cibench.twins.fit.features import FORMS, features_of
+from cibench.twins.fit.seed_data import seed_of
+from cibench.twins.fit.structure import estimate
+from cibench.twins.fit.user_structure import Given
 from cibench.twins.sample import draw_rows
-from cibench.twins.seed import seed_of
-from cibench.twins.structure import estimate
-from cibench.twins.truth import truths_of
+from cibench.twins.scenario import truths_of
 from cibench.twins.twin import RESIDUAL
 
 FAMILIES = ("vine", "gaussian", "resampling", "trees")

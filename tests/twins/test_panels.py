@@ -7,13 +7,12 @@ import pandas as pd
 import pytest
 
 from cibench import Estimand, Target
-from cibench.twins.asked import targets_of
-from cibench.twins.features import Features
 from cibench.twins.fit import fit_twin
+from cibench.twins.fit.features import Features
+from cibench.twins.fit.panel_data import grid_of, residualise
+from cibench.twins.fit.seed_data import seed_of
 from cibench.twins.panel import rebuild_panel
-from cibench.twins.panel_seed import grid_of, residualise
-from cibench.twins.seed import seed_of
-from cibench.twins.truth import truths_of
+from cibench.twins.scenario import targets_of, truths_of
 
 ATT = Target(Estimand.ATT)
 

@@ -6,16 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cibench.errors import BadInput
-from cibench.measures.core import Score
+from cibench.challenge.bundle import Wish, make_bundle
+from cibench.challenge.disclosure import Limits
+from cibench.challenge.membership_attack import Space, _usual, attack, auc, ordered, taken
+from cibench.challenge.privacy import Privacy, examine, read_own
+from cibench.challenge.report import owner_page
+from cibench.metrics.core import Score
 from cibench.twins.fit import fit_twin
-from cibench.twins.seed import seed_of
-from cibench.vendor.attack import _usual, attack, auc
-from cibench.vendor.bundle import Wish, make_bundle
-from cibench.vendor.limits import Limits
-from cibench.vendor.pages import owner_page
-from cibench.vendor.privacy import Privacy, examine, read_own
-from cibench.vendor.records import Space, ordered, taken
+from cibench.twins.fit.seed_data import seed_of
+from cibench.utils.errors import BadInput
 
 SHADOWS = 8
 
@@ -140,7 +139,7 @@ def test_other_data_than_the_twins_are_refused(twin_of, seeds, tmp_path):
 
 def test_too_few_shadows_are_no_attack(twin_of, seeds, monkeypatch):
     make, design = seeds["observables"]
-    from cibench.vendor import attack as module
+    from cibench.challenge import membership_attack as module
 
     def failing(*_):
         raise BadInput("no")

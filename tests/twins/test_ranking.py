@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from cibench import Suite
-from cibench.errors import BadInput
-from cibench.twins.ranking import ranking
+from cibench.suite.parse import find_suite
+from cibench.twins.generator_ranking import ranking
+from cibench.utils.errors import BadInput
 
 
 def made(values, error=0.01):
@@ -38,6 +38,6 @@ def test_two_generators_are_too_few():
 
 
 def test_the_suite_reads_and_holds_every_generator(shelves):
-    suite = Suite.find("twins")
+    suite = find_suite("twins")
     assert len(suite.scenarios) == 4
     assert len(suite.cells[0].entrants) == 5

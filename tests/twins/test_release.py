@@ -9,19 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cibench.errors import BadInput
-from cibench.twins.audit_design import design_checks
+from cibench.challenge.anonymise import released, smoothed
+from cibench.challenge.bundle import Wish, make_bundle
+from cibench.challenge.disclosure import Limits, leaks, merged_levels, merged_values
+from cibench.twins.audit.structure_checks import design_checks
 from cibench.twins.columns import MISSING
 from cibench.twins.design import Design
 from cibench.twins.fit import fit_twin
-from cibench.twins.margins import Margin
+from cibench.twins.fit.seed_data import seed_of
+from cibench.twins.generators.copulas import Margin
 from cibench.twins.sample import drawn_from
-from cibench.twins.seed import seed_of
-from cibench.vendor.bundle import Wish, make_bundle
-from cibench.vendor.leaks import leaks
-from cibench.vendor.limits import Limits
-from cibench.vendor.merging import merged_levels, merged_values
-from cibench.vendor.release import released, smoothed
+from cibench.utils.errors import BadInput
 
 DESIGN = Design("observables", "y", treatment="d")
 

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cibench.twins.audit_rules import coded, rules_of
+from cibench.twins.audit.rules import coded, rules_of
 from cibench.twins.columns import find_identities, mask
 from cibench.twins.design import Design
 from cibench.twins.fit import fit_twin
+from cibench.twins.fit.seed_data import read_frame, seed_of
 from cibench.twins.sample import write_sample
-from cibench.twins.seed import read_frame, seed_of
 
 FAMILIES = ("vine", "gaussian", "resampling", "trees")
 
@@ -105,7 +105,7 @@ def test_an_outcome_with_few_values_keeps_them_and_its_mean():
     frame = pd.DataFrame({"y": y, "x": x})
     twin = fit_twin(seed_of(frame, Design("rd", "y", running="x", cutoff=0.0)), "gaussian")
     from cibench.twins.cross_section import reconstruct
-    from cibench.twins.truth import truths_of
+    from cibench.twins.scenario import truths_of
 
     rows = reconstruct(twin, 400_000, np.random.default_rng(0), 0.2, {})
     assert set(np.unique(rows.columns["y"])) == {0.0, 1.0}
@@ -125,9 +125,9 @@ def test_who_is_below_the_cutoff_may_be_the_treated():
     design = Design("rd", "y", treatment="d", running="x", cutoff=0.3, side="below")
     twin = fit_twin(seed_of(frame, design), "gaussian")
     assert twin.structure.effect == pytest.approx(2, abs=4 * twin.structure.se)
-    from cibench.twins.asked import targets_of
     from cibench.twins.cross_section import reconstruct
-    from cibench.twins.shown import roles_of, shown
+    from cibench.twins.observed import roles_of, shown
+    from cibench.twins.scenario import targets_of
 
     rows = reconstruct(twin, 5000, np.random.default_rng(0), 1.0, {})
     draw, roles = shown(twin, rows, targets_of(twin)), roles_of(twin)

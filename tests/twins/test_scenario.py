@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 
 import cibench
-from cibench import Suite
 from cibench.cli import main
 from cibench.contracts import SCENARIO_CHECKS
-from cibench.design import configure
-from cibench.errors import BadInput
+from cibench.model.design import configure
+from cibench.suite.parse import find_suite, read_suite
 from cibench.twins.file import save_twin
-from cibench.twins.scenarios import register_twin
+from cibench.twins.scenario import register_twin
+from cibench.utils.errors import BadInput
 
 SUITE = """
 name = "twins"
@@ -84,8 +84,8 @@ def test_the_data_address_is_the_twins_and_not_its_files(ota):
 
 def test_a_run_goes_on_from_its_own_suite_file(ota):
     cibench.run(ota / "suite.toml", out=ota / "run")
-    again = Suite.find(ota / "run")
-    assert again.scenarios == Suite.read(ota / "suite.toml").scenarios
+    again = find_suite(ota / "run")
+    assert again.scenarios == read_suite(ota / "suite.toml").scenarios
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_run_goes_on_from_its_own_suite_file(ota):
 def test_what_a_suite_gets_wrong_is_one_line(ota, change, words):
     (ota / "suite.toml").write_text(SUITE.replace(*change))
     with pytest.raises(BadInput, match=words):
-        Suite.read(ota / "suite.toml")
+        read_suite(ota / "suite.toml")
 
 
 def test_a_schedule_of_effects_has_a_simulated_truth(ota):
@@ -158,7 +158,7 @@ def test_the_generators_library_is_in_the_manifest_and_its_version_concerns_the_
 
     assert manifest["versions"]["pyvinecopulib"] == pyvinecopulib.__version__
     manifest["versions"]["pyvinecopulib"] = "0.0"
-    (change,) = changes(manifest, Suite.read(tmp_path / "suite.toml"))
+    (change,) = changes(manifest, read_suite(tmp_path / "suite.toml"))
     assert change.text == f"pyvinecopulib 0.0 → {pyvinecopulib.__version__}"
     assert change.scenario == twin_of("observables").name and change.estimators is None
     assert len(run.replicates) > 0

@@ -9,15 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cibench.challenge.bundle import Wish, make_bundle, write_bundle
+from cibench.challenge.effects import assign_effects, choose_effects, parse_effects
+from cibench.challenge.scoring import lines_of, marks_of, read_submission
+from cibench.challenge.sealed_truths import Owner, verify, write_reveal
 from cibench.cli import main
-from cibench.errors import BadInput
 from cibench.twins.file import save_twin
-from cibench.vendor.bundle import Wish, make_bundle, write_bundle
-from cibench.vendor.owner import Owner
-from cibench.vendor.plan import assign_effects, choose_effects, parse_effects
-from cibench.vendor.reveal import verify, write_reveal
-from cibench.vendor.scoring import lines_of, marks_of
-from cibench.vendor.submission import read_submission
+from cibench.utils.errors import BadInput
 
 EFFECTS = (0.0, 5.0, -4.0)
 

@@ -16,27 +16,34 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cibench.contracts import (
+    estimator_declarations,
     estimator_fits,
-    estimator_statements,
+    scenario_declarations,
     scenario_draws,
-    scenario_outcomes,
-    scenario_statements,
     scenario_truth,
 )
 from cibench.contracts.common import ContractError, run_all
-from cibench.design import Scenario
-from cibench.method import Estimator
+from cibench.contracts.scenario_draws import (
+    check_dials_alive,
+    check_dials_paired,
+    check_exposure,
+    check_latent_at_default,
+    check_outcome,
+    check_targets,
+)
+from cibench.model.design import Scenario
+from cibench.model.method import Estimator
 
 __all__ = [
     "ESTIMATOR_CHECKS", "SCENARIO_CHECKS", "ContractError", "check_estimator", "check_scenario",
 ]  # fmt: skip
 
 SCENARIO_CHECKS: tuple[Callable[[Scenario], None], ...] = (
-    scenario_statements.check_documented,
-    scenario_statements.check_defaults,
-    scenario_statements.check_assumption_names,
-    scenario_statements.check_prior,
-    scenario_statements.check_accepted,
+    scenario_declarations.check_documented,
+    scenario_declarations.check_defaults,
+    scenario_declarations.check_assumption_names,
+    scenario_declarations.check_prior,
+    scenario_declarations.check_accepted,
     scenario_draws.check_roles,
     scenario_draws.check_arrays,
     scenario_draws.check_units,
@@ -44,23 +51,23 @@ SCENARIO_CHECKS: tuple[Callable[[Scenario], None], ...] = (
     scenario_draws.check_repeatable,
     scenario_draws.check_own_randomness,
     scenario_draws.check_no_leak,
-    scenario_outcomes.check_latent_at_default,
-    scenario_outcomes.check_outcome,
-    scenario_outcomes.check_exposure,
-    scenario_outcomes.check_targets,
-    scenario_outcomes.check_dials_alive,
-    scenario_outcomes.check_dials_paired,
+    check_latent_at_default,
+    check_outcome,
+    check_exposure,
+    check_targets,
+    check_dials_alive,
+    check_dials_paired,
     scenario_truth.check_truth_keys,
     scenario_truth.check_dial_truth,
     scenario_truth.check_truth_value,
 )
 
 ESTIMATOR_CHECKS: tuple[Callable[[Estimator], None], ...] = (
-    estimator_statements.check_documented,
-    estimator_statements.check_form,
-    estimator_statements.check_declaration,
-    estimator_statements.check_assumption_names,
-    estimator_statements.check_accepts_some,
+    estimator_declarations.check_documented,
+    estimator_declarations.check_form,
+    estimator_declarations.check_declaration,
+    estimator_declarations.check_assumption_names,
+    estimator_declarations.check_accepts_some,
     estimator_fits.check_no_secret_draw,
     estimator_fits.check_answers,
     estimator_fits.check_repeatable,

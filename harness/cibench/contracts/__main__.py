@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, get_args
 from unittest import SkipTest
 
-from cibench import registry
 from cibench.contracts import ESTIMATOR_CHECKS, SCENARIO_CHECKS, ContractError
 from cibench.contracts.common import label
-from cibench.errors import BadInput
-from cibench.registry import Entry, Kind
+from cibench.model import registry
+from cibench.model.registry import Entry, Kind
+from cibench.utils.errors import BadInput
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -11,12 +11,12 @@ from unittest import SkipTest
 
 import numpy as np
 
-from cibench import registry
-from cibench.assumptions import alternatives
-from cibench.design import Dial, Scenario, dials, values_of
-from cibench.method import Estimator
-from cibench.model import Array, Draw
-from cibench.seeds import stream
+from cibench.model import registry
+from cibench.model.catalogue import alternatives
+from cibench.model.design import Dial, Scenario, dials, values_of
+from cibench.model.method import Estimator
+from cibench.model.streams import stream
+from cibench.model.types import Array, Draw
 
 UNITS = 300
 ALIKE = 0.8

@@ -9,10 +9,9 @@ from math import inf, isfinite, isnan
 import numpy as np
 
 from cibench.contracts.common import label, require
-from cibench.contracts.fitting import Fit, data, fit
-from cibench.contracts.trials import first_answered, refit, trials
-from cibench.method import Estimator
-from cibench.model import Declined, Diagnosis, Estimate, Target
+from cibench.contracts.trial_fits import Fit, data, first_answered, fit, refit, trials
+from cibench.model.method import Estimator
+from cibench.model.types import Declined, Diagnosis, Estimate, Target
 
 NUMBER = (int, float, np.integer, np.floating)
 NUMBERS = ("value", "se", "low", "high", "df", "p_value", "statistic", "band_low", "band_high")

@@ -24,11 +24,10 @@ from cibench.contracts.common import (
     settings,
     small_draw,
 )
-from cibench.contracts.limits import limiting
-from cibench.contracts.pooling import CLOSE, SIGMAS, ask, averaging
-from cibench.design import Scenario, dials, truths
-from cibench.errors import BadInput
-from cibench.model import Draw, Estimand, Target, Truth
+from cibench.contracts.pooled_truth import CLOSE, SIGMAS, ask, averaging, limiting
+from cibench.model.design import Scenario, dials, truths
+from cibench.model.types import Draw, Estimand, Target, Truth
+from cibench.utils.errors import BadInput
 
 PILOTS = 3
 

@@ -9,21 +9,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cibench.errors import BadInput
-from cibench.gate import provenance
+from cibench.execution.progress import Progress
+from cibench.gate import compatibility
 from cibench.gate.baseline import Baseline
-from cibench.gate.changes import changes
-from cibench.gate.compare import Comparison, compare
-from cibench.gate.pairing import pairs
-from cibench.gate.reading import read_rows
+from cibench.gate.comparison import Comparison, compare
+from cibench.gate.pairing import pairs, read_rows
+from cibench.gate.row_changes import changes
 from cibench.gate.rules import Rules
-from cibench.progress import Progress
+from cibench.utils.errors import BadInput
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from cibench.run_folder import Run
-    from cibench.suite import Suite
+    from cibench.results.run_folder import Run
+    from cibench.suite.suite import Suite
 
 RUN = "run"
 TWICE = 5
@@ -57,8 +56,8 @@ def check_suite(
     if not paired and suite.seed == baseline.about["seed"]:
         spec = {**suite.spec, "seed": suite.seed + 1}
         suite = replace(suite, seed=suite.seed + 1, spec=spec)
-    provenance.refuse_strangers(baseline, provenance.described(suite), paired=paired)
-    provenance.refuse_missing(baseline, suite)
+    compatibility.refuse_strangers(baseline, compatibility.described(suite), paired=paired)
+    compatibility.refuse_missing(baseline, suite)
     clear(place.out)
     run = execute(suite, place)
     found = compare_run(run, baseline, rules, paired=paired)
@@ -76,14 +75,14 @@ def check_run(
     With a place the estimators that changed are fitted twice on a few replicates, with the code as
     it is now, to see whether they are deterministic.
     """
-    provenance.refuse_strangers(baseline, run.manifest, paired=paired)
+    compatibility.refuse_strangers(baseline, run.manifest, paired=paired)
     found = compare_run(run, baseline, rules, paired=paired)
     if place is None or not paired or not (moved := changed(found)):
         return found
-    from cibench.suite import Suite
+    from cibench.suite.parse import read_suite
 
     try:
-        suite = Suite.read(run.folder / "suite.toml")
+        suite = read_suite(run.folder / "suite.toml")
     except BadInput:  # its plug-ins are not here: then nothing can be asked again
         return found
     random = _random(suite, moved, place, [])
@@ -98,16 +97,16 @@ def compare_run(
     rows = read_rows(run.folder / "replicates")
     if not paired:
         _refuse_equal_data(baseline, rows)
-    heavy = provenance.without_moments(baseline.about["catalogue"], run.catalogue)
+    heavy = compatibility.without_moments(baseline.about["catalogue"], run.catalogue)
     found = compare(baseline.rows, rows, rules, paired=paired, without_moments=heavy, random=random)
-    told = {**provenance.differences(baseline, run.manifest), "run": str(run.folder)}
+    told = {**compatibility.differences(baseline, run.manifest), "run": str(run.folder)}
     return replace(found, provenance=told)
 
 
 def execute(suite: Suite, place: Place) -> Run:
     """Run a suite into the folder `run` of the place."""
-    from cibench.run_folder import Run
-    from cibench.runner import execute as run_suite
+    from cibench.execution.runner import execute as run_suite
+    from cibench.results.run_folder import Run
 
     folder = place.out / RUN
     run_suite(suite, folder, place.workers, place.isolate, listen=place.listen)

@@ -22,8 +22,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import expm1, inf
 
-from cibench.gate.measured import Measured
-from cibench.gate.rules import MEASURES, Loss, Rules, Scale, Verdict, worst
+from cibench.gate.measures import Measured
+from cibench.gate.rules import MEASURES, ChangeVerdict, Loss, Rules, Scale, worst
 
 Span = tuple[float, float]
 
@@ -48,14 +48,14 @@ class Judged:
     high: float
     margin: float
     z: float
-    verdict: Verdict
+    verdict: ChangeVerdict
     settled: bool
     loss: Span | None = None
 
     @property
     def changed(self) -> bool:
         """Say whether it changed beyond its margin."""
-        return self.verdict not in (Verdict.NUMERICALLY, Verdict.IDENTICAL)
+        return self.verdict not in (ChangeVerdict.NUMERICALLY, ChangeVerdict.IDENTICAL)
 
 
 def judge(one: Measured, nominal: float | None, rules: Rules, alpha: float) -> Judged:
@@ -78,16 +78,16 @@ def _relative(logarithm: float) -> float:
 
 def _verdict(
     one: Measured, span: Span, loss: Span | None, margin: float, tolerance: float
-) -> Verdict:
+) -> ChangeVerdict:
     low, high = span
     if loss is not None and loss[0] > margin:
-        return Verdict.WORSE
+        return ChangeVerdict.WORSE
     if loss is not None and loss[1] < -margin:
-        return Verdict.BETTER
+        return ChangeVerdict.BETTER
     if low > margin or high < -margin:
-        return Verdict.STATISTICALLY
+        return ChangeVerdict.STATISTICALLY
     same = max(abs(one.difference.value), one.difference.error) <= tolerance
-    return Verdict.IDENTICAL if same else Verdict.NUMERICALLY
+    return ChangeVerdict.IDENTICAL if same else ChangeVerdict.NUMERICALLY
 
 
 def _loss(
@@ -120,7 +120,7 @@ def extremes(x: Span, d: Span, kink: float, below: float, above: float) -> Span:
     return min(found), max(found)
 
 
-def cell_verdict(judged: Iterable[Judged], changed: bool) -> Verdict:
+def cell_verdict(judged: Iterable[Judged], changed: bool) -> ChangeVerdict:
     """Return the verdict of a cell: the worst of its measures, less what an improvement explains.
 
     Where the SE ratio got better the standard errors and the limits had to change; where nothing
@@ -130,11 +130,12 @@ def cell_verdict(judged: Iterable[Judged], changed: bool) -> Verdict:
     explained = {
         name
         for one in judged
-        if one.verdict is Verdict.BETTER
+        if one.verdict is ChangeVerdict.BETTER
         for name in MEASURES[one.name].explains
     }
     verdicts = [
         one.verdict for one in judged
-        if one.changed and not (one.verdict is Verdict.STATISTICALLY and one.name in explained)
+        if one.changed
+        and not (one.verdict is ChangeVerdict.STATISTICALLY and one.name in explained)
     ]  # fmt: skip
-    return worst([*verdicts, Verdict.NUMERICALLY if changed else Verdict.IDENTICAL])
+    return worst([*verdicts, ChangeVerdict.NUMERICALLY if changed else ChangeVerdict.IDENTICAL])

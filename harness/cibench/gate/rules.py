@@ -8,10 +8,10 @@ from enum import StrEnum
 from math import log1p
 from types import MappingProxyType
 
-from cibench.errors import BadInput, unknown
+from cibench.utils.errors import BadInput, unknown
 
 
-class Verdict(StrEnum):
+class ChangeVerdict(StrEnum):
     """Say what became of a measure, a cell or a whole suite, worst first."""
 
     WORSE = "worse"
@@ -22,16 +22,18 @@ class Verdict(StrEnum):
     IDENTICAL = "identical"
 
 
-WORST_FIRST = tuple(Verdict)
+WORST_FIRST = tuple(ChangeVerdict)
 
 MEANING = {
-    Verdict.WORSE: "bias, standard errors, coverage or failures are worse by more than the margin",
-    Verdict.STATISTICALLY: "something changed by more than its margin, neither for good nor ill",
-    Verdict.NOT_COMPARABLE: "the two sides do not answer the same question on the same data",
-    Verdict.BETTER: "bias, standard errors, coverage or failures are better by more than the "
+    ChangeVerdict.WORSE: "bias, standard errors, coverage or failures are worse by more than the "
+    "margin",
+    ChangeVerdict.STATISTICALLY: "something changed by more than its margin, neither for good nor "
+    "ill",
+    ChangeVerdict.NOT_COMPARABLE: "the two sides do not answer the same question on the same data",
+    ChangeVerdict.BETTER: "bias, standard errors, coverage or failures are better by more than the "
     "margin, and that explains whatever else changed",
-    Verdict.NUMERICALLY: "numbers differ, no change beyond a margin is shown",
-    Verdict.IDENTICAL: "every number of every replicate is the same within the tolerance",
+    ChangeVerdict.NUMERICALLY: "numbers differ, no change beyond a margin is shown",
+    ChangeVerdict.IDENTICAL: "every number of every replicate is the same within the tolerance",
 }
 
 
@@ -107,7 +109,7 @@ LEVELS = tuple(m.name for m in MEASURES.values() if m.loss in (Loss.SIZE, Loss.S
 FAMILY = len(MEASURES) + len(LEVELS)
 """How many intervals the rows of one estimator in one cell may need."""
 
-FAILING = (Verdict.WORSE, Verdict.STATISTICALLY)
+FAILING = (ChangeVerdict.WORSE, ChangeVerdict.STATISTICALLY)
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class Rules:
     )
     alpha: float = 0.002
     tolerance: float = 1e-5
-    failing: tuple[Verdict, ...] = FAILING
+    failing: tuple[ChangeVerdict, ...] = FAILING
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 1:
@@ -158,16 +160,16 @@ class Rules:
 
     def failing_on(self, names: Iterable[str]) -> Rules:
         """Return the rules that fail on these verdicts; BadInput with the near miss."""
-        known = [str(v) for v in Verdict if v is not Verdict.NOT_COMPARABLE]
+        known = [str(v) for v in ChangeVerdict if v is not ChangeVerdict.NOT_COMPARABLE]
         chosen = []
         for name in names:
             if name not in known:
                 raise BadInput(unknown("verdict", name, known))
-            chosen.append(Verdict(name))
+            chosen.append(ChangeVerdict(name))
         return replace(self, failing=tuple(chosen))
 
 
-def worst(verdicts: Iterable[Verdict]) -> Verdict:
+def worst(verdicts: Iterable[ChangeVerdict]) -> ChangeVerdict:
     """Return the first of `WORST_FIRST` that is among the verdicts, identical of none."""
     found = set(verdicts)
-    return next((v for v in WORST_FIRST if v in found), Verdict.IDENTICAL)
+    return next((v for v in WORST_FIRST if v in found), ChangeVerdict.IDENTICAL)

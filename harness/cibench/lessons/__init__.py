@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cibench.lazy import offered
+from cibench.utils.lazy import offered
 
 if TYPE_CHECKING:
-    from cibench.lessons.lesson_file import built_in_lessons, find
+    from cibench.lessons.notebook import find
+    from cibench.lessons.parse import built_in_lessons
     from cibench.lessons.pictures import draw
-    from cibench.lessons.select import asked, best_of, passed
+    from cibench.lessons.reanalysis import asked, best_of, passed
 
 __all__ = ["asked", "best_of", "built_in_lessons", "draw", "find", "passed"]
 
 _HOMES = {
-    "cibench.lessons.lesson_file": ("built_in_lessons", "find"),
+    "cibench.lessons.notebook": ("find",),
+    "cibench.lessons.parse": ("built_in_lessons",),
     "cibench.lessons.pictures": ("draw",),
-    "cibench.lessons.select": ("asked", "best_of", "passed"),
+    "cibench.lessons.reanalysis": ("asked", "best_of", "passed"),
 }
 
 __getattr__ = offered(__name__, _HOMES)

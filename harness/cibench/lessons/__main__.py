@@ -9,11 +9,10 @@ import os
 import sys
 import time
 
-from cibench.lessons.claims import doubts
-from cibench.lessons.frames import shipped
-from cibench.lessons.lesson_file import built_in_lessons, find
-from cibench.lessons.store import store
-from cibench.machine import cores
+from cibench.lessons.frames import shipped, store
+from cibench.lessons.parse import built_in_lessons, find
+from cibench.lessons.tables import doubts
+from cibench.utils.machine import cores
 
 
 def main(*names: str) -> int:

@@ -10,21 +10,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
+from math import isclose
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cibench import registry
-from cibench.errors import BadInput
-from cibench.files import canonical
 from cibench.lessons.lesson import Lesson, Series
-from cibench.model import Array
+from cibench.lessons.parse import find
+from cibench.model import registry
+from cibench.model.types import Array
+from cibench.utils.errors import BadInput
+from cibench.utils.files import canonical, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cibench.run_folder import Run
+    from cibench.results.run_folder import Run
 
 FORMAT = 1
 SHOWN, INTERVALS, BINS, DIGITS = 24, 60, 40, 6
@@ -50,7 +52,7 @@ def digest(lesson: Lesson) -> str:
 
 def sources(lesson: Lesson) -> dict[str, str | None]:
     """Return the digests of the code of the scenario and of every method."""
-    from cibench.provenance import source_digest
+    from cibench.storage.provenance import source_digest
 
     names = [*lesson.estimators, *filter(None, [lesson.diagnostic])]
     entries = {lesson.scenario: registry.entry("scenario", lesson.scenario)}
@@ -74,10 +76,10 @@ def stored_at(lesson: Lesson) -> Path:
 
 def make(lesson: Lesson, replicates: int = 0, workers: int = 1) -> Frames:
     """Run the lesson and return its frames; raises BadInput where a method cannot be run."""
-    from cibench.runs import run
-    from cibench.suite import Suite
+    from cibench.results.api import run
+    from cibench.suite.parse import parse_suite
 
-    suite = Suite.parse(lesson.suite(replicates), where=str(lesson.path))
+    suite = parse_suite(lesson.suite(replicates), where=str(lesson.path))
     return frames(lesson, run(suite, workers=workers))
 
 
@@ -110,7 +112,7 @@ class Cut:
     def __init__(
         self, lesson: Lesson, rows: pd.DataFrame, catalogue: Mapping[str, Any], setting: float
     ) -> None:
-        from cibench.score import score
+        from cibench.analysis.scores import score
 
         self.lesson, self.setting = lesson, setting
         here = rows[at_setting(lesson, rows, setting)]
@@ -128,18 +130,18 @@ class Cut:
 
     def _viewed(self, here: pd.DataFrame, series: Series) -> pd.DataFrame:
         """Return a series' rows as its view has them."""
-        from cibench.lessons import select
+        from cibench.lessons import reanalysis
 
         lesson = self.lesson
         if series.view == "passed":
-            here = select.only_passed(here, lesson.diagnostic)
+            here = reanalysis.only_passed(here, lesson.diagnostic)
         mine = here[here["estimator"] == series.estimator]
         if lesson.slider.moves == "best_of":
-            mine = select.picked(mine, int(self.setting))
+            mine = reanalysis.picked(mine, int(self.setting))
         if series.view == "asked":
             away = self.setting if lesson.asked == "distance" else 0.0
             scenario = lesson.scenario_at(self.setting)
-            mine = select.to(mine, select.truth_of(scenario, lesson.asked, away))
+            mine = reanalysis.to(mine, reanalysis.truth_of(scenario, lesson.asked, away))
         return mine.sort_values("replicate", kind="stable")
 
 
@@ -253,3 +255,76 @@ def _rounded(numbers: list[Any]) -> list[Any]:
         else:
             found.append(None if np.isnan(value) else ("inf" if value > 0 else "-inf"))
     return found
+
+
+AGAIN, NEAR = 2, 1e-4
+"""How many data sets a setting are run again, and how near the stored answers theirs must be."""
+
+
+def store(name: str, workers: int = 1) -> Path | None:
+    """Run a built-in lesson whose stored frames are not those of today's code, and store them.
+
+    Returns the file's path, None where the stored frames are right already.
+    """
+    lesson = find(name)
+    frames = shipped(lesson)
+    if frames is not None and up_to_date(lesson, frames):
+        if frames["sources"] == sources(lesson):
+            return None
+        frames["sources"] = sources(lesson)
+    else:
+        frames = make(lesson, workers=workers)
+    path = stored_at(lesson)
+    write_text(path, as_text(frames))
+    return path
+
+
+def as_text(frames: Frames) -> str:
+    """Return frames as JSON, a line a frame, so that a change shows where it is."""
+    head = {key: value for key, value in frames.items() if key != "frames"}
+    lines = [json.dumps(frame, separators=(",", ":")) for frame in frames["frames"]]
+    text = json.dumps(head, separators=(",", ":"))
+    return text[:-1] + ',"frames":[\n' + ",\n".join(lines) + "\n]}\n"
+
+
+def up_to_date(lesson: Lesson, frames: Mapping[str, Any]) -> bool:
+    """Say whether the code is the one that made the frames, or gives the same answers.
+
+    Most changes of a source change no number. Where one has changed, the first data sets of every
+    setting are drawn and answered again.
+    """
+    return frames["sources"] == sources(lesson) or reproduces(lesson, frames)
+
+
+def reproduces(lesson: Lesson, frames: Mapping[str, Any]) -> bool:
+    """Say whether the first data sets of every setting give the stored answers again."""
+    from cibench.results.api import run
+
+    rows = rows_of(lesson, run(lesson.suite(AGAIN)))
+    return all(
+        _same(one, here[here["replicate"] == one["replicate"]].set_index("estimator"), lesson)
+        for frame in frames["frames"]
+        for here in [rows[at_setting(lesson, rows, frame["setting"])]]
+        for one in frame["shown"]
+        if one["replicate"] < AGAIN
+    )
+
+
+def _same(old: Mapping[str, Any], new: pd.DataFrame, lesson: Lesson) -> bool:
+    """Compare data, numbers and alarm of one data set."""
+    for name, before in zip(lesson.estimators, old["answers"], strict=True):
+        now = answer(new.loc[name])
+        if str(new.loc[name, "data_hash"]) != old["hash"]:
+            return False
+        if not all(_near(a, b) for a, b in zip(before[:3], now[:3], strict=True)):
+            return False
+    if "diagnostic" not in old or old["diagnostic"][1] is None:
+        return True
+    return bool(new.loc[lesson.diagnostic, "passed"] != old["diagnostic"][1])
+
+
+def _near(a: Any, b: Any) -> bool:
+    if a is None or b is None:
+        return a is b
+    a, b = float(a), float(b)
+    return a == b or isclose(a, b, rel_tol=NEAR)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cibench import registry
-from cibench.design import Scenario, configure
+from cibench.model.design import Scenario, configure, find_scenario
 
 if TYPE_CHECKING:
-    from cibench.lessons.shown import Frame
+    pass
 
 Moves = Literal["dial", "parameter", "n", "option", "best_of", "distance"]
 View = Literal["", "asked", "passed"]
@@ -122,18 +121,7 @@ class Lesson:
 
     def scenario_at(self, setting: float) -> Scenario:
         """Return the scenario at a setting of the slider."""
-        return configure(registry.find_scenario(self.scenario), self.fields(setting))
-
-    def frame(self, setting: float, replicates: int = 100, estimators: Sequence[str] = ()) -> Frame:
-        """Run one setting anew, with further estimators if wanted; see `shown.run_at`."""
-        from cibench.lessons.shown import run_at
-
-        return run_at(self, setting, replicates, estimators)
-
-    def _repr_html_(self) -> str:
-        from cibench.lessons.shown import as_html
-
-        return as_html(self)
+        return configure(find_scenario(self.scenario), self.fields(setting))
 
     def suite(self, replicates: int = 0, settings: tuple[float, ...] = ()) -> dict[str, Any]:
         """Return the suite that makes the lesson's run, or that of some settings only."""

@@ -5,14 +5,28 @@ A notebook is plain JSON (nbformat 4.5), so that writing one needs no Jupyter.
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cibench.lessons.build import write_text
+from cibench.lessons import frames as made
+from cibench.lessons import parse
 from cibench.lessons.lesson import Lesson
-from cibench.lessons.lesson_file import built_in_lessons
+from cibench.lessons.page import COLOURS
+from cibench.lessons.parse import built_in_lessons
+from cibench.lessons.svg import distributions
+from cibench.lessons.tables import numbers_table
+from cibench.lessons.translations import Interface
+from cibench.render.html import Html, h, join
+from cibench.utils.errors import BadInput
+from cibench.utils.files import write_text
+
+if TYPE_CHECKING:
+    from cibench.results.run_folder import Run
 
 OWN = '''import numpy as np
 from cibench import Declined, Estimand, Estimate, Problem, estimator
@@ -81,3 +95,71 @@ def _text(source: str) -> dict[str, Any]:
 def _code(source: str) -> dict[str, Any]:
     return {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [],
             "source": source}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Hold one setting of a lesson as it was run; a notebook shows its picture and its numbers."""
+
+    lesson: Lesson
+    run: Run
+    frames: dict[str, Any]
+
+    def _repr_html_(self) -> str:
+        ui, frame = Interface("en"), self.frames["frames"][0]
+        labels = [ui.label(self.lesson, series) for series in self.lesson.series]
+        slider, at = self.lesson.words["en"].slider, ui.setting(self.lesson, 0)
+        keys = [h("li", h("b", "■ ", style=f"color:{COLOURS[i % len(COLOURS)]}"), label)
+                for i, label in enumerate(labels)]  # fmt: skip
+        picture = distributions(frame["series"], self.frames["edges"], COLOURS, ", ".join(labels))
+        return join(
+            h("p", h("b", self.lesson.words["en"].title), f", {slider}: {at}"),
+            h("ul", keys, style="list-style:none;padding:0"), picture,
+            h("p", "The line is the truth, the bars are the estimates."),
+            numbers_table(self.lesson, self.frames, ui),
+        )  # fmt: skip
+
+
+def run_at(
+    lesson: Lesson, setting: float, replicates: int = 100, estimators: Sequence[str] = ()
+) -> Frame:
+    """Run one setting of a lesson, any within the range, with further estimators beside its own.
+
+    Raises BadInput for a setting out of range or an estimator that does not fit.
+    """
+    from cibench.results.api import run
+
+    if len(lesson.estimators) + len(estimators) > len(COLOURS):
+        raise BadInput(f"there is room for {len(COLOURS)} methods")
+    slider = dataclasses.replace(lesson.slider, settings=(float(setting),))
+    names = tuple(dict.fromkeys((*lesson.estimators, *estimators)))
+    one = dataclasses.replace(lesson, slider=slider, estimators=names)
+    done = run(one.suite(replicates))
+    return Frame(one, done, made.frames(one, done))
+
+
+def as_html(lesson: Lesson) -> Html:
+    """Write a lesson's title, assumption and settings for a notebook."""
+    from cibench.render.markdown import inline
+
+    words = lesson.words["en"]
+    settings = ", ".join(f"{s:g}" for s in lesson.slider.settings)
+    return join(h("p", h("b", words.title)), h("p", "Assumption: ", inline(words.assumption)),
+                h("p", f"{words.slider}: {settings}"))  # fmt: skip
+
+
+class NotebookLesson(Lesson):
+    """A lesson that a notebook shows, and runs anew at any setting."""
+
+    def frame(self, setting: float, replicates: int = 100, estimators: Sequence[str] = ()) -> Frame:
+        """Run one setting anew, with further estimators if wanted; see `run_at`."""
+        return run_at(self, setting, replicates, estimators)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
+
+
+def find(name: str | Path) -> NotebookLesson:
+    """Read a lesson by path or by the name of a built-in one; BadInput with the near miss."""
+    found = parse.find(name)
+    return NotebookLesson(**{f.name: getattr(found, f.name) for f in dataclasses.fields(found)})

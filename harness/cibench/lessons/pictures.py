@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from cibench import registry
-from cibench.block_rows import hash_columns
-from cibench.design import configure
-from cibench.errors import BadInput
 from cibench.lessons.lesson import Lesson
-from cibench.model import Array, Draw, Roles
-from cibench.seeds import data_address, stream
+from cibench.model.design import configure, find_scenario
+from cibench.model.streams import data_address, stream
+from cibench.model.types import Array, Draw, Roles
+from cibench.utils.errors import BadInput
+from cibench.workers.block import hash_columns
 
 POINTS, BAND, FAINT, WIDTH = 220, 12, 16, 40
 """Points of a scatter, bins on either side of a cutoff, faint lines, bars of a histogram."""
@@ -31,7 +30,7 @@ Picture = dict[str, Any]
 
 def draw(scenario: str, fields: Mapping[str, Any], n: int, seed: int, replicate: int) -> Draw:
     """Draw the data set at an address, the same that a run with this seed puts to its methods."""
-    made = configure(registry.find_scenario(scenario), fields)
+    made = configure(find_scenario(scenario), fields)
     return made.draw(n, stream(*data_address(seed, made.name, n, replicate)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cibench.report.markup import Html, h
+from cibench.render.html import Html, h
 
 WIDTH, ROW, PAD = 300.0, 46.0, 6.0
 INK, FAINT = "#1f2933", "#9aa5b1"

@@ -8,14 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cibench.files import write_atomically
+from cibench.utils.files import write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cibench.report.figures import Plot
+    from cibench.analysis.sensitivity import Study
+    from cibench.render.figures import Plot
     from cibench.report.views import View
-    from cibench.sensitivity import Study
 
 __all__ = ["Beside", "write_report"]
 
@@ -58,14 +58,15 @@ def write_report(
     Takes plain tables and mappings, so that a run can be reported again without what made it.
     Fits repeated on one data set (`refit` above zero) are left out of all but `beside.seeds`.
     """
-    from cibench.report import alarms, surprises
-    from cibench.report.calibrated import calibrated_section
-    from cibench.report.export import write_tables
-    from cibench.report.failures import failure_plot
-    from cibench.report.labels import label
+    from cibench.render.labels import label
     from cibench.report.page import Report, page
-    from cibench.report.pretest_plot import pretest_plots
-    from cibench.report.seeds import seeds_section
+    from cibench.report.paper_tables import write_tables
+    from cibench.report.plots.diagnostics import pretest_plots
+    from cibench.report.sections import diagnostics as diagnostic_section
+    from cibench.report.sections import expectations as expected_section
+    from cibench.report.sections.algorithm_seeds import seeds_section
+    from cibench.report.sections.failures import failure_plot
+    from cibench.report.sections.posteriors import calibrated_section
     from cibench.report.views import cut
 
     beside = beside or Beside()
@@ -77,11 +78,11 @@ def write_report(
     drawn = {view.slug: list(_plots(view, views)) for view in views}
     by_scenario = rows[rows["kind"] == "estimate"].groupby("scenario", sort=False)
     failures = [plot for name, part in by_scenario if (plot := failure_plot(str(name), part))]
-    tests = alarms.lines(pretests, catalogue)
-    seen = pretest_plots(alarms.doses(tests), tests)
+    tests = diagnostic_section.lines(pretests, catalogue)
+    seen = pretest_plots(diagnostic_section.doses(tests), tests)
     report = Report(
         views, drawn, failures, rows, scores, catalogue, manifest, refits, beside.comparison,
-        beside.ranks, beside.suite, surprises.lines(expected, catalogue), tests, seen,
+        beside.ranks, beside.suite, expected_section.lines(expected, catalogue), tests, seen,
         seeds_section(seeds, catalogue), calibrated_section(posteriors, catalogue), folder,
     )  # fmt: skip
     _save(folder / "plots", [*(p for ps in drawn.values() for p in ps), *failures, *seen])
@@ -95,10 +96,10 @@ def _completed(
     beside: Beside, rows: pd.DataFrame, scores: pd.DataFrame, catalogue: Mapping[str, Any]
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return the tables that the rows alone give, as they are given or made here."""
-    from cibench.calibration import calibration
-    from cibench.expectations import expectations
-    from cibench.instability import instability
-    from cibench.pretesting import diagnostics
+    from cibench.analysis.algorithm_seeds import instability
+    from cibench.analysis.calibration import calibration
+    from cibench.analysis.diagnostics import diagnostics
+    from cibench.analysis.expectations import expectations
 
     def given(table: pd.DataFrame | None, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         return make() if table is None else table
@@ -116,11 +117,11 @@ def _plots(view: View, views: Sequence[View]) -> Iterator[Plot]:
 
     Distributions and intervals of fewer than FEW replicates show nothing that the table does not.
     """
-    from cibench.report.curves import curve
-    from cibench.report.figures import looks
-    from cibench.report.forest import forest
-    from cibench.report.intervals import zip_plot
-    from cibench.report.spread import distribution
+    from cibench.render.figures import looks
+    from cibench.report.plots.distribution import distribution
+    from cibench.report.plots.dose_response import curve
+    from cibench.report.plots.forest import forest
+    from cibench.report.plots.zip_plot import zip_plot
 
     siblings = (v for v in views if v.scenario == view.scenario)
     look = looks(list(dict.fromkeys(method for v in siblings for method in v.methods)))

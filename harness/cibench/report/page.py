@@ -9,30 +9,27 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cibench.replay_command import command
-from cibench.report.ademp import ademp_section
-from cibench.report.breakdowns import breakdown_section
-from cibench.report.document import document
-from cibench.report.expected import expected_section
-from cibench.report.failures import fits, lost_fits, reasons
-from cibench.report.figures import Plot
+from cibench.render.figures import Plot, figure
+from cibench.render.html import Html, document, h, join
+from cibench.render.labels import parse, slug
+from cibench.render.numbers import count, percent
+from cibench.render.replay_command import command
 from cibench.report.headline import headline
-from cibench.report.labels import parse, slug
-from cibench.report.markup import Html, h, join
-from cibench.report.numbers import count, percent
-from cibench.report.pretests import pretest_section
-from cibench.report.published import published_section
-from cibench.report.ranks import ranks_section
-from cibench.report.sections import (
+from cibench.report.sections.assumptions import Worlds, worlds
+from cibench.report.sections.breakdowns import breakdown_section
+from cibench.report.sections.diagnostics import pretest_section
+from cibench.report.sections.expectations import Line, expected_section
+from cibench.report.sections.failures import fits, lost_fits, reasons
+from cibench.report.sections.leaderboard import ranks_section
+from cibench.report.sections.published import published_section
+from cibench.report.sections.run_facts import (
     Drawn,
-    figure,
+    ademp_section,
     methods_section,
     provenance_section,
     scenario_section,
 )
-from cibench.report.surprises import Line
 from cibench.report.views import View
-from cibench.report.worlds import Worlds, worlds
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,19 +3,69 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from cibench.report import labels
-from cibench.report.doses import Doses, by_view
-from cibench.report.labels import DEFAULT, Setting
+from cibench.render import labels
+from cibench.render.labels import DEFAULT, Setting
+from cibench.utils.missing import missing
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cibench.sensitivity import Study
+    from cibench.analysis.sensitivity import Study
+
+Line = Mapping[str, Any]
+"""One row of the sensitivity table, by column, with `method` beside them."""
+
+
+@dataclass(frozen=True)
+class Doses:
+    """Hold what the study says of one view.
+
+    `broken` are its lines of the sensitivity table; `bands` the simultaneous limits at a method,
+    dial, setting and measure.
+    """
+
+    broken: Sequence[Line] = ()
+    bands: Mapping[tuple[str, str, float, str], tuple[float, float]] = field(default_factory=dict)
+
+
+def by_view(
+    study: Study | None, scores: pd.DataFrame, keys: Sequence[str]
+) -> dict[tuple[Any, ...], Doses]:
+    """Return the study's share of each view, by what names the view; `scores` are labelled."""
+    if study is None:
+        return {}
+    pairs = scores[["estimator", "options", "method"]].drop_duplicates()
+    named = {(estimator, options): method for estimator, options, method in pairs.values}
+    broken: dict[tuple[Any, ...], list[Line]] = {}
+    for key, line in _lines(study.sensitivity, named, keys):
+        broken.setdefault(key, []).append(line)
+    bands: dict[tuple[Any, ...], dict[Any, tuple[float, float]]] = {}
+    for key, line in _lines(study.curves, named, keys):
+        place = line["method"], line["dial"], line["setting"], line["measure"]
+        bands.setdefault(key, {})[place] = line["band_low"], line["band_high"]
+    return {key: Doses(broken.get(key, ()), limits) for key, limits in bands.items()}
+
+
+def _lines(
+    table: pd.DataFrame, named: Mapping[tuple[Any, Any], str], keys: Sequence[str]
+) -> Iterator[tuple[tuple[Any, ...], Line]]:
+    for row in table.to_dict("records"):
+        line: Line = {str(k): v for k, v in row.items()}
+        key = tuple(_plain(name, line[name]) for name in keys)
+        yield key, {**line, "method": named[line["estimator"], line["options"]]}
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Write a key as `labels.label` does."""
+    if name == "horizon":
+        return float("-inf") if missing(value) else float(value)
+    return "" if missing(value) else value
+
 
 Score = Mapping[Hashable, Any]
 """One row of the score table, by column, with `method` and `at` beside them."""
@@ -93,7 +143,6 @@ def cut(
     parts: list[tuple[Any, pd.DataFrame]] = list(scores.groupby(KEYS, sort=False))
     titles = labels.view_titles([dict(zip(KEYS, key, strict=True)) for key, _ in parts])
     known = catalogue.get("scenarios") or {}
-    from cibench.report.pairs import lines_of  # which reads views
 
     doses, compared = by_view(study, scores, KEYS), lines_of(pairs, scores, KEYS, catalogue)
     lone = Counter(key[0] for key, _ in parts)
@@ -125,3 +174,45 @@ def _view(
         scores={(s["method"], s["at"]): s for s in part.to_dict("records")}, rows=rows,
         doses=doses, pairs=pairs,
     )  # fmt: skip
+
+
+Lines = Mapping[tuple[str, str, str], Line]
+"""Comparisons by measure, method and the method it is compared with."""
+
+
+def lines_of(
+    pairs: pd.DataFrame | None,
+    scores: pd.DataFrame,
+    keys: Sequence[str],
+    catalogue: Mapping[str, Any],
+) -> dict[tuple[Any, ...], Lines]:
+    """Sort the comparisons by the views of the report, each in both directions.
+
+    `oracle` beside the columns says whether what is compared with is an oracle.
+    """
+    known = catalogue.get("estimators") or {}
+    oracles = {name for name, said in known.items() if said.get("oracle")}
+    if pairs is None or pairs.empty:
+        return {}
+    named = scores[["estimator", "options", "method"]].drop_duplicates()
+    methods = {(estimator, options): method for estimator, options, method in named.values}
+    found: dict[tuple[Any, ...], dict[tuple[str, str, str], Line]] = {}
+    for row in pairs.to_dict("records"):
+        line = {str(name): value for name, value in row.items()}
+        horizon = float("-inf") if missing(line["horizon"]) else float(line["horizon"])
+        place = {**line, "horizon": horizon, "estimand": line["estimand"] or ""}
+        own = methods[line["estimator"], line["options"]]
+        other = methods[line["other"], line["other_options"]]
+        view = found.setdefault(tuple(place[key] for key in keys), {})
+        view[line["measure"], own, other] = line | {"oracle": line["other"] in oracles}
+        back = turned(line) | {"oracle": line["estimator"] in oracles}
+        view[line["measure"], other, own] = back
+    return dict(found)
+
+
+def turned(line: Line) -> dict[str, Any]:
+    """Return a comparison the other way round."""
+    return {
+        **line, "value": line["other_value"], "other_value": line["value"],
+        "difference": -line["difference"], "low": -line["high"], "high": -line["low"],
+    }  # fmt: skip

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cibench import provenance, registry
-from cibench.suite import Suite
+from cibench.model.method import find_estimator
+from cibench.storage import provenance
+from cibench.suite.suite import Suite
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def _users(text: str, package: str, suite: Suite) -> list[Change]:
     def used(by: Any) -> bool:
         return package in provenance.packages(by.uses)
 
-    fits = frozenset(n for n in suite.estimators if used(registry.find_estimator(n)))
+    fits = frozenset(n for n in suite.estimators if used(find_estimator(n)))
     draws = {cell.scenario.name for cell in suite.cells if used(cell.scenario)}
     found = [Change(text, estimators=fits)] if fits else []
     return [*found, *(Change(text, name) for name in sorted(draws))]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cibench.errors import BadInput
+from cibench.utils.errors import BadInput
 
 LOCK = ".lock"
 _held: set[Path] = set()

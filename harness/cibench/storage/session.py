@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cibench import adaptive, store
-from cibench.errors import BadInput
-from cibench.rows import IDENTITY
+from cibench.storage import manifest
 from cibench.storage.changes import changes
-from cibench.storage.inventory import Inventory, Redo, take
+from cibench.storage.inventory import Inventory, Redo, take, tidy
 from cibench.storage.lock import locked
+from cibench.storage.schema import IDENTITY
 from cibench.storage.shards import REPLICATES
-from cibench.storage.tidy import tidy
 from cibench.storage.writer import Writer
-from cibench.suite import NO_REFITS, Refits, Suite
+from cibench.suite.precision import first, most
+from cibench.suite.suite import NO_REFITS, Refits, Suite
+from cibench.utils.errors import BadInput
 
 WORDS = 6
 """How many changes are named; the others are counted."""
@@ -50,12 +50,12 @@ class Session:
         asked, before = self.suite.precision, self.before or {}
         if asked is None:
             return True
-        return bool(before.get("precision") == asked.spec and store.is_settled(before))
+        return bool(before.get("precision") == asked.spec and manifest.is_settled(before))
 
     def lengthen(self, lengths: Sequence[int], stopped: Mapping[int, str]) -> None:
         """Let cells have that many replicates, none fewer than until now."""
         suite = self.suite.with_lengths(lengths)
-        store.note_cells(self.run, suite, stopped)
+        manifest.note_cells(self.run, suite, stopped)
         self.inventory.grow(suite)
 
     def begin(self) -> Writer:
@@ -67,11 +67,11 @@ class Session:
             if self.before is None:
                 (self.run / REPLICATES).mkdir(parents=True, exist_ok=True)
                 self.held.enter_context(locked(self.run))
-                if store.holds_run(self.run):
+                if manifest.holds_run(self.run):
                     raise BadInput(f"{self.run} is in use: another run was begun in it just now")
             else:
-                tidy(self.run, self.inventory, store.NOTES)
-            store.write_notes(self.run, self.suite, self.before, sum(self.inventory.stored))
+                tidy(self.run, self.inventory, manifest.NOTES)
+            manifest.write_notes(self.run, self.suite, self.before, sum(self.inventory.stored))
         except OSError as error:
             raise BadInput(f"{self.run} cannot be written: {error.strerror or error}") from error
         return Writer(self.run, self.suite, self.inventory.shards)
@@ -86,12 +86,12 @@ def opened(run: Path, suite: Suite, update: bool, repair: bool) -> Iterator[Sess
     held is to be run again: `repair`).
     """
     with ExitStack() as held:
-        if not store.holds_run(run):
-            store.check_free(run)
+        if not manifest.holds_run(run):
+            manifest.check_free(run)
             suite = _begun(suite, {})
             yield Session(run, Inventory.empty(suite), None, held)
             return
-        before = store.read_manifest(run)
+        before = manifest.read_manifest(run)
         suite = _begun(suite, before)
         held.enter_context(locked(run))
         found = take(run, suite, changes(before, suite), _redo(before, suite))
@@ -112,7 +112,7 @@ def _begun(suite: Suite, before: Mapping[str, Any]) -> Suite:
     """
     if suite.precision is None:
         return suite
-    least, end = adaptive.first(suite.precision), adaptive.most(suite.precision)
+    least, end = first(suite.precision), most(suite.precision)
     known = {tuple(c[name] for name in IDENTITY): c["replicates"] for c in before.get("cells", ())}
     every = 0 if known else int(before.get("replicates") or 0)
     keys = [tuple(cell.key[name] for name in IDENTITY) for cell in suite.cells]
@@ -122,7 +122,7 @@ def _begun(suite: Suite, before: Mapping[str, Any]) -> Suite:
 def _redo(before: Mapping[str, Any], suite: Suite) -> Redo:
     """Return what to compute again: fits that met a limit that moved, those to be refitted anew."""
     past, refits = before.get("limits", {}), Refits(*before.get("refits", NO_REFITS))
-    moved = [status for status, now in store.limits(suite).items() if past.get(status) != now]
+    moved = [status for status, now in manifest.limits(suite).items() if past.get(status) != now]
     anew = max(refits.replicates, suite.refits.replicates) if refits != suite.refits else 0
     return Redo(frozenset(moved), anew)
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cibench.errors import BadInput
-from cibench.files import write_atomically
-from cibench.model import Array
+from cibench.model.types import Array
+from cibench.utils.errors import BadInput
+from cibench.utils.files import write_atomically
 
 if TYPE_CHECKING:
     import pyarrow as pa

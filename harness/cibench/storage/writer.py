@@ -12,7 +12,7 @@ import numpy as np
 
 from cibench.storage import shards
 from cibench.storage.inventory import Shard
-from cibench.suite import Suite
+from cibench.suite.suite import Suite
 
 if TYPE_CHECKING:
     import pyarrow as pa

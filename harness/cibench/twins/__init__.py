@@ -5,7 +5,36 @@ generator on covariates, running variable or panel structure and residuals, *rec
 structural part, the treatment rule and a planted effect to generated rows). Treatment and
 instrument come from fitted assignment mechanisms given the generated covariates, residuals from
 their law given covariates alone.
-
-From Python: `read_seed` (`cibench.twins.seed`), `fit_twin` (`.fit`), `save_twin`, `open_twin`
-(`.file`), `audit` (`.audit`), `find_scenario(register_twin(path).name)` (`.scenarios`).
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cibench.utils.lazy import offered
+
+if TYPE_CHECKING:
+    from cibench.twins.audit import audit_twin
+    from cibench.twins.file import open_twin, save_twin
+    from cibench.twins.fit import fit_twin
+    from cibench.twins.fit.seed_data import read_seed
+    from cibench.twins.sample import draw_rows, write_sample
+    from cibench.twins.scenario import register_twin
+    from cibench.twins.twin import Twin
+
+__all__ = [
+    "Twin", "audit_twin", "draw_rows", "fit_twin", "open_twin", "read_seed", "register_twin",
+    "save_twin", "write_sample",
+]  # fmt: skip
+
+_HOMES = {
+    "cibench.twins.audit": ("audit_twin",),
+    "cibench.twins.file": ("open_twin", "save_twin"),
+    "cibench.twins.fit": ("fit_twin",),
+    "cibench.twins.fit.seed_data": ("read_seed",),
+    "cibench.twins.sample": ("draw_rows", "write_sample"),
+    "cibench.twins.scenario": ("register_twin",),
+    "cibench.twins.twin": ("Twin",),
+}  # fmt: skip
+
+__getattr__ = offered(__name__, _HOMES)

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from cibench.model import Array
+from cibench.model.types import Array
 from cibench.twins.formula import Formula, quoted
 
 Kind = Literal["continuous", "integer", "category"]

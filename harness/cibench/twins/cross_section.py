@@ -20,9 +20,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cibench.model import Array
-from cibench.twins.assignment import Mechanism
+from cibench.model.types import Array
 from cibench.twins.columns import Columns
+from cibench.twins.fit.assignment import Mechanism
 from cibench.twins.twin import RESIDUAL, Effect, Twin, planted
 
 ABOVE = "above the cutoff"

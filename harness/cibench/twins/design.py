@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from cibench.errors import BadInput, unknown
+from cibench.utils.errors import BadInput, unknown
 
 DESIGNS = ("rd", "did", "observables", "iv")
 Side = Literal["above", "below"]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cibench.errors import BadInput, unknown
-from cibench.files import write_atomically
-from cibench.method import installed
+from cibench.model.method import installed
+from cibench.utils.errors import BadInput, unknown
+from cibench.utils.files import write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +30,7 @@ class Example:
 def _loyalty() -> pd.DataFrame:
     import pandas as pd
 
-    from cibench.registry import find_scenario
+    from cibench.model.design import find_scenario
 
     made = find_scenario("rd/loyalty-strong-covariates")()
     return pd.DataFrame(dict(made.draw(1000, np.random.default_rng(20261121)).columns))

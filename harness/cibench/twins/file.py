@@ -18,15 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from cibench.errors import BadInput
-from cibench.files import canonical, write_atomically
-from cibench.model import Array
-from cibench.twins.assignment import Mechanism
+from cibench.model.types import Array
 from cibench.twins.columns import Column, Derived
 from cibench.twins.design import Design
-from cibench.twins.generator import maker
-from cibench.twins.structure import Structure
+from cibench.twins.fit.assignment import Mechanism
+from cibench.twins.fit.structure import Structure
+from cibench.twins.generators.base import maker
 from cibench.twins.twin import Outcome, Panel, Twin
+from cibench.utils.errors import BadInput
+from cibench.utils.files import canonical, write_atomically
 
 FORMAT = 1
 TEXT = "twin.json"

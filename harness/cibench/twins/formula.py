@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from cibench.errors import BadInput, unknown
-from cibench.model import Array
+from cibench.model.types import Array
+from cibench.utils.errors import BadInput, unknown
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "abs": np.abs, "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "where": np.where,

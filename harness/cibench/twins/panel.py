@@ -18,7 +18,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cibench.model import Array
+from cibench.model.types import Array
 from cibench.twins.columns import Columns
 from cibench.twins.cross_section import Rows
 from cibench.twins.formula import Formula

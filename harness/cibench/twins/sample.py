@@ -7,16 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from cibench.errors import BadInput
-from cibench.files import write_atomically
-from cibench.model import Array
-from cibench.seeds import stream
+from cibench.model.streams import stream
+from cibench.model.types import Array
 from cibench.twins.columns import MISSING
 from cibench.twins.cross_section import Rows, reconstruct
 from cibench.twins.panel import rebuild_panel
-from cibench.twins.scenarios import check_effect, default_effect
-from cibench.twins.truth import truths_of
+from cibench.twins.scenario import check_effect, default_effect, truths_of
 from cibench.twins.twin import Effect, Twin
+from cibench.utils.errors import BadInput
+from cibench.utils.files import write_atomically
 
 
 def draw_rows(twin: Twin, rows: int, effect: Effect, seed: int) -> Rows:

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from cibench.model import Array
-from cibench.twins.assignment import Mechanism
+from cibench.model.types import Array
 from cibench.twins.columns import Column, Columns, Derived, derive, mask, round_off
 from cibench.twins.design import Design
+from cibench.twins.fit.assignment import Mechanism
+from cibench.twins.fit.structure import Structure
 from cibench.twins.formula import Formula
-from cibench.twins.generator import Generator
-from cibench.twins.structure import Structure
+from cibench.twins.generators.base import Generator
 
 RESIDUAL = "residual: "
 """What the names of the residuals begin with; a panel has one for each period."""

@@ -1,0 +1,151 @@
+"""What a method's own seed does to its answer: fits repeated on one data set.
+
+A suite that states `refits = { replicates = 20, times = 5 }` has the fits of its first 20 data sets
+repeated with five other algorithm streams each, wherever a method draws random numbers of its own
+(folds, bootstraps, starting values). Rows with `refit` above zero enter this table and no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cibench.metrics.core import Score, blank, mean_score, proportion, root
+from cibench.metrics.intervals import covers
+from cibench.model.types import Array
+from cibench.storage.schema import SCORED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FLAGGED = 0.1
+"""A tenth of a standard error: beyond it a method's answer hangs on its seed."""
+
+MEASURES = {
+    "instability": False, "limits_instability": False, "rmse_mean": False, "rmse_best": False,
+    "coverage_mean": False, "coverage_best": True, "rejection_mean": False, "rejection_best": True,
+}  # fmt: skip
+"""The measures in the order of the table; True says: a proportion, with Wilson limits."""
+
+_COLUMNS = [
+    name + end for name, share in MEASURES.items()
+    for end in (("", "_mcse", "_low", "_high") if share else ("", "_mcse"))
+]  # fmt: skip
+INSTABILITY = (*SCORED, "data_sets", "fits", "lost", *_COLUMNS, "flagged", "note")
+"""The columns of the table."""
+
+_NUMBERS = ("estimate", "std_error", "ci_low", "ci_high", "truth")
+NO_SE, NO_LIMITS = "no standard error", "no finite limits"
+
+
+def instability(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each estimator and target of a cell that was refitted.
+
+    `instability` is sqrt of the mean over data sets of v / s^2: v the variance of the estimates
+    over the seeds on one data set, unbiased, and s^2 the mean of their squared standard errors.
+    `limits_instability` is the same with the mean of the variances of both limits, which a
+    bootstrap moves even where the estimate stands still. `flagged` says that one of them exceeds
+    0.1. `mean` averages over the seeds, `best` takes on each data set the seed that picking would
+    have taken: the nearest to the truth, one that covers it, one that finds an effect. Errors are
+    over data sets, which are independent. Seeds that gave no answer are counted as `lost`.
+    """
+    import pandas as pd
+
+    refitted = _refitted(rows[rows["kind"] == "estimate"])
+    groups = refitted.groupby(list(SCORED), sort=False, dropna=False)
+    lines = [dict(zip(SCORED, key, strict=True)) | _line(part) for key, part in groups]
+    return pd.DataFrame(lines, columns=list(INSTABILITY))
+
+
+def _refitted(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return all fits of the data sets that a method was fitted to more than once."""
+    again = rows[rows["refit"] > 0]
+    if again.empty:
+        return again
+    rows = rows[rows["replicate"] <= again["replicate"].max()]
+    keys = [*SCORED, "replicate"]
+    return rows[rows.groupby(keys, dropna=False)["refit"].transform("max") > 0]
+
+
+def _line(part: pd.DataFrame) -> dict[str, Any]:
+    fits = list(_data_sets(part))
+    scores = measure(fits) if fits else dict.fromkeys(MEASURES, blank("no seed was answered twice"))
+    numbers: dict[str, Any] = {}
+    for name, share in MEASURES.items():
+        score = scores[name]
+        numbers |= {name: score.value, f"{name}_mcse": score.mcse}
+        numbers |= {f"{name}_low": score.low, f"{name}_high": score.high} if share else {}
+    reasons: dict[str, list[str]] = {}
+    for name, score in scores.items():
+        if score.why:
+            reasons.setdefault(score.why, []).append(name)
+    moved = [scores[name].value for name in ("instability", "limits_instability")]
+    return {
+        "data_sets": len(fits), "fits": max((fit["estimate"].size for fit in fits), default=0),
+        "lost": int((part["status"] != "ok").sum()), **numbers,
+        "flagged": any(value > FLAGGED for value in moved),
+        "note": "; ".join(f"{why}: {', '.join(names)}" for why, names in reasons.items()),
+    }  # fmt: skip
+
+
+def _data_sets(part: pd.DataFrame) -> Iterator[Mapping[str, Array]]:
+    """Yield the answered fits of each data set that has two or more, as columns."""
+    answered = part[(part["status"] == "ok") & part["estimate"].notna() & part["truth"].notna()]
+    for _, fits in answered.sort_values(["replicate", "refit"]).groupby("replicate"):
+        if len(fits) > 1:
+            columns = {name: fits[name].to_numpy(dtype=float) for name in _NUMBERS}
+            outside = fits["outside"].fillna(False).to_numpy(dtype=bool)
+            yield columns | {"outside": outside}
+
+
+def measure(fits: list[Mapping[str, Array]]) -> dict[str, Score]:
+    """Measure what the seeds do, from the fits of each data set as columns."""
+    variance = np.array([fit["estimate"].var(ddof=1) for fit in fits])
+    ends = np.array([_variance_of_limits(fit) for fit in fits])
+    square = np.array([np.mean(fit["std_error"] ** 2) for fit in fits])
+    errors = [np.square(fit["estimate"] - fit["truth"]) for fit in fits]
+    found = {
+        "instability": _relative(variance, square, ""),
+        "limits_instability": _relative(ends, square, NO_LIMITS),
+        "rmse_mean": root(mean_score(np.array([e.mean() for e in errors]))),
+        "rmse_best": root(mean_score(np.array([e.min() for e in errors]))),
+    }
+    for name, theta in (("coverage", None), ("rejection", 0.0)):
+        found |= _shares(name, fits, theta)
+    return found
+
+
+def _variance_of_limits(fit: Mapping[str, Array]) -> float:
+    limits = np.array([fit["ci_low"], fit["ci_high"]])
+    if not np.isfinite(limits).all() or fit["outside"].any():
+        return np.nan
+    return float(limits.var(axis=1, ddof=1).mean())
+
+
+def _relative(variance: Array, square: Array, lacking: str) -> Score:
+    """Return the root of the mean of the variances over the squared standard errors."""
+    usable = square > 0
+    if not usable.any():
+        return blank(NO_SE)
+    ratio = variance[usable] / square[usable]
+    ratio = ratio[~np.isnan(ratio)]
+    return root(mean_score(ratio)) if ratio.size else blank(lacking)
+
+
+def _shares(name: str, fits: list[Mapping[str, Array]], theta: float | None) -> dict[str, Score]:
+    """Return how often a seed covers or rejects on average, and how often one of them does."""
+    hits = []
+    for fit in fits:
+        low, high = fit["ci_low"], fit["ci_high"]
+        given = ~np.isnan(low) & ~np.isnan(high)
+        point = fit["truth"] if theta is None else theta
+        held = covers(low, high, point, fit["outside"])[given]
+        if held.size:
+            hits.append(held if theta is None else ~held)
+    if not hits:
+        return dict.fromkeys((f"{name}_mean", f"{name}_best"), blank("no limits"))
+    best = proportion(sum(int(hit.any()) for hit in hits), len(hits))
+    mean = mean_score(np.array([hit.mean() for hit in hits]))
+    return {f"{name}_mean": mean, f"{name}_best": best}

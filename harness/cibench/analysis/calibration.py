@@ -1,0 +1,98 @@
+"""Simulation-based calibration: ask whether a posterior is what it says it is.
+
+Where every parameter is drawn in each data set from the estimator's own prior, the posterior's
+distribution function at the drawn estimand is uniform (Talts, Betancourt, Simpson, Vehtari and
+Gelman 2018, arXiv:1804.06788). At a fixed truth it is not, so that only scenarios which name such
+an estimator in `prior_of`, and only that estimator with its default options, enter this table.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cibench.metrics.core import Score, blank, mean_score
+from cibench.metrics.posterior import pit_dispersion
+from cibench.model.catalogue import at_default
+from cibench.model.types import Array
+from cibench.storage.schema import SCORED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ALPHA = 0.05
+"""How often a table of calibrated posteriors has one that is said not to be."""
+
+CALIBRATION = (
+    *SCORED, "replicates", "answered", "pit_mean", "pit_mean_mcse", "pit_dispersion",
+    "pit_dispersion_mcse", "distance", "limit", "p_value", "calibrated", "note",
+)  # fmt: skip
+"""The columns of the table."""
+
+
+def calibration(rows: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a row for each cell that draws its parameters from an estimator's own prior.
+
+    `distance` is Kolmogorov's: the most by which the empirical distribution of the transforms
+    differs from the uniform one; `p_value` is its exact probability under calibration, `limit`
+    what it stays below with probability 1 - 0.05 / m, m the rows of the table: all stay below
+    theirs together in at least 95 of 100 calibrated tables (Bonferroni). Replicates are
+    independent; a fit without an answer is left out and told in `note`, since failures that hang on
+    the data can make any posterior look wrong. A transform from L draws has steps of 1 / L.
+    """
+    import pandas as pd
+
+    mine = rows[(rows["kind"] == "estimate") & ~(rows["refit"] > 0)]
+    groups = mine.groupby(list(SCORED), sort=False, dropna=False)
+    drawn = {key: part for key, part in groups if _of_its_prior(part, catalogue)}
+    lines = [
+        dict(zip(SCORED, key, strict=True)) | _line(part, len(drawn)) for key, part in drawn.items()
+    ]
+    return pd.DataFrame(lines, columns=list(CALIBRATION))
+
+
+def _of_its_prior(part: pd.DataFrame, catalogue: Mapping[str, Any]) -> bool:
+    first = part.iloc[0]
+    scenario = (catalogue.get("scenarios") or {}).get(first["scenario"]) or {}
+    method = (catalogue.get("estimators") or {}).get(first["estimator"]) or {}
+    own = scenario.get("prior_of") == first["estimator"]
+    return (
+        own
+        and at_default(first["dials"], scenario.get("dials") or {})
+        and _same(first["options"], method.get("options") or {})
+    )
+
+
+def _same(options: Any, defaults: Mapping[str, Any]) -> bool:
+    given = json.loads(options) if isinstance(options, str) else {}
+    return all(defaults.get(name) == value for name, value in given.items())
+
+
+def _line(part: pd.DataFrame, family: int) -> dict[str, Any]:
+    found = part["pit"].to_numpy(dtype=float)
+    pit = found[(part["status"] == "ok").to_numpy() & ~np.isnan(found)]
+    lost = found.size - pit.size
+    line = {"replicates": found.size, "answered": pit.size, "note": ""}
+    if lost:
+        line["note"] = f"{lost} of {found.size} fits without a posterior are left out"
+    if pit.size < 2:
+        line["note"] = "fewer than two posteriors"
+    numbers = {"pit_mean": mean_score, "pit_dispersion": pit_dispersion}
+    for name, measure in numbers.items():
+        score: Score = measure(pit) if pit.size > 1 else blank(str(line["note"]))
+        line |= {name: score.value, f"{name}_mcse": score.mcse}
+    return line | (uniformity(pit, ALPHA / family) if pit.size > 1 else {})
+
+
+def uniformity(pit: Array, alpha: float) -> dict[str, Any]:
+    """Compare transforms with the uniform law: distance, its limit at `alpha`, exact p-value."""
+    from scipy.stats import kstest, kstwo
+
+    tested = kstest(pit, "uniform", method="exact")
+    return {
+        "distance": float(tested.statistic), "limit": float(kstwo.isf(alpha, pit.size)),
+        "p_value": float(tested.pvalue), "calibrated": bool(tested.pvalue >= alpha),
+    }  # fmt: skip

@@ -1,0 +1,180 @@
+"""Diagnostics scored: how often they raise the alarm, and what is left of those that pass.
+
+A method that is used only where a diagnostic passes has the bias and the coverage of the data sets
+that pass, not those of all: where the diagnostic has little power against what breaks the method,
+the data sets that pass may be the worse ones (Roth 2022, American Economic Review: Insights 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import hypot, sqrt
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cibench.analysis.scores import without_moments
+from cibench.metrics import covers
+from cibench.metrics.core import (
+    Score,
+    blank,
+    mean_score,
+    proportion,
+    standard_deviation,
+    with_truth_errors,
+)
+from cibench.metrics.families import aligned
+from cibench.metrics.groups import LIMITS, Group, answers, present
+from cibench.model.types import Array
+from cibench.storage.groups import Part, arrow, check, cut
+from cibench.storage.schema import CELL
+from cibench.suite.expectations import broken_assumptions, off_default, parsed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MEASURES = {
+    "alarms": True, "bias": False, "bias_passed": False, "bias_change": False, "coverage": True,
+    "coverage_passed": True, "coverage_change": False,
+}  # fmt: skip
+"""The measures in the order of the table; True says: a proportion, with Wilson limits."""
+
+_OF_DIAGNOSTIC = ("diagnostic", "diagnostic_options", "tests", "breaks", "alarm", "judged")
+_OF_ESTIMATOR = ("estimator", "options", "estimand", "horizon", "level")
+DIAGNOSTICS = (
+    *CELL, *_OF_DIAGNOSTIC, *_OF_ESTIMATOR, "moments", "answered", "passed",
+    *(f"{name}{end}" for name, share in MEASURES.items()
+      for end in (("", "_mcse", "_low", "_high") if share else ("", "_mcse"))),
+)  # fmt: skip
+"""The columns of the table."""
+
+_NUMBERS = ("estimate", "truth", "truth_mcse", "passed", *LIMITS)
+NONE_PASSED = "no data set passed"
+
+
+def diagnostics(rows: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a row for each diagnostic in a cell, and one more for each estimator beside it.
+
+    `alarms` is the share of the `judged` data sets that did not pass; `alarm` says whether an
+    alarm is "false" or "right": right where the design or a dial off its default breaks one of
+    the assumptions that the diagnostic tests. In the rows of an estimator stand its bias and the
+    coverage of its answers on all data sets, and on those that passed; `_change` is the latter
+    less the former, with a paired error. `moments` is the score table's. A data set on which the
+    diagnostic gave no answer has not passed. Raises BadInput if columns are missing.
+    """
+    import pandas as pd
+
+    check(rows.columns)
+    lines: list[dict[str, Any]] = []
+    if (rows["kind"] == "diagnostic").any():
+        part = cut(arrow(rows), _NUMBERS)
+        for members in _cells(part):
+            lines += _of_cell(part, members, catalogue)
+    return pd.DataFrame(lines, columns=list(DIAGNOSTICS))
+
+
+def _cells(part: Part) -> list[list[int]]:
+    cells: dict[tuple[Any, ...], list[int]] = {}
+    for i, names in enumerate(part.names):
+        cells.setdefault(tuple(names[key] for key in CELL), []).append(i)
+    return list(cells.values())
+
+
+def _of_cell(
+    part: Part, members: list[int], catalogue: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one cell, diagnostic by diagnostic."""
+    groups = dict(zip(members, aligned([part.groups[i] for i in members]), strict=True))
+    kinds = {i: part.names[i]["kind"] == "diagnostic" for i in members}
+    for test in (i for i in members if kinds[i]):
+        named = {key: part.names[test][key] for key in CELL} | _named(part.names[test], catalogue)
+        (verdict,) = present(answers(groups[test]), "passed")
+        alarms = proportion(int((verdict == 0).sum()), verdict.size)
+        named |= {"judged": verdict.size} | _numbers({"alarms": alarms})
+        yield named
+        passed = groups[test]["ok"] & (groups[test]["passed"] == 1)
+        for i in (i for i in members if not kinds[i]):
+            of_method = {key: part.names[i][key] for key in _OF_ESTIMATOR}
+            moments = not without_moments(part.names[i], part.groups[i], catalogue)
+            yield named | of_method | {"moments": moments} | _conditional(groups[i], passed)
+
+
+def _named(names: Mapping[str, Any], catalogue: Mapping[str, Any]) -> dict[str, Any]:
+    """Say which diagnostic it is, what it tests, and whether that is broken here."""
+    scenario = (catalogue.get("scenarios") or {}).get(names["scenario"]) or {}
+    method = (catalogue.get("estimators") or {}).get(names["estimator"]) or {}
+    dials = scenario.get("dials") or {}
+    breaks = [dials[d]["breaks"] for d in off_default(parsed(names["dials"]), dials) if d in dials]
+    tests = list(method.get("tests") or ())
+    tested = broken_assumptions({"assumes": tests}, {*breaks, *(scenario.get("violates") or ())})
+    return {
+        "diagnostic": names["estimator"], "diagnostic_options": names["options"],
+        "tests": "; ".join(tests), "breaks": "; ".join(dict.fromkeys(breaks)),
+        "alarm": "right" if tested else "false",
+    }  # fmt: skip
+
+
+def _conditional(group: Group, passed: Array) -> dict[str, Any]:
+    """Return an estimator's bias and coverage on all data sets and on those that passed."""
+    answered = group["ok"] & ~np.isnan(group["truth"])
+    errors = np.where(answered, group["estimate"] - group["truth"], np.nan)
+    (mcse,) = present(answers(group), "truth_mcse")
+    doubt = float(mcse.mean()) if mcse.size else 0.0
+
+    def held(shift: Array) -> Array:
+        low, high, theta = (group[name] for name in ("ci_low", "ci_high", "truth"))
+        given = answered & ~np.isnan(low) & ~np.isnan(high)
+        outside = group["outside"] == 1
+        return np.where(given, covers(low, high, theta + shift, outside), np.nan)
+
+    scores = compare(errors, passed)
+    bias = {name: _widened(scores[name], doubt) for name in ("all", "passed")}
+    covered = with_truth_errors(lambda shift: _shares(held(shift), passed), np.zeros(1), doubt)
+    return {
+        "answered": int((~np.isnan(errors)).sum()),
+        "passed": int((~np.isnan(errors) & passed).sum()),
+        **_numbers({
+            "bias": bias["all"], "bias_passed": bias["passed"], "bias_change": scores["change"],
+            "coverage": covered["all"], "coverage_passed": covered["passed"],
+            "coverage_change": compare(held(np.zeros(1)), passed)["change"],
+        }),
+    }  # fmt: skip
+
+
+def compare(x: Array, passed: Array) -> dict[str, Score]:
+    """Return the mean of `x` over all replicates, over those that passed, and the difference.
+
+    NaN in `x` is what was not answered. With n answered replicates of which a share p passed, the
+    difference errs to first order by the mean of 1{passed} (x - x_passed) / p - (x - x_all), the
+    influence functions of both means: its error is S / sqrt n of these terms. Blank where nothing
+    passed; without error where a mean has none.
+    """
+    there = ~np.isnan(x)
+    x, chosen = x[there], passed[there]
+    every, some = mean_score(x), mean_score(x[chosen])
+    if not chosen.any():
+        return {"all": every, "passed": blank(NONE_PASSED), "change": blank(NONE_PASSED)}
+    terms = chosen * (x - some.value) / chosen.mean() - (x - every.value)
+    error = standard_deviation(terms) / sqrt(x.size) if chosen.sum() > 1 else np.nan
+    return {"all": every, "passed": some, "change": Score(some.value - every.value, error)}
+
+
+def _shares(held: Array, passed: Array) -> dict[str, Score]:
+    """Return coverage on all data sets and on those that passed."""
+    given = ~np.isnan(held)
+    chosen = {"all": held[given], "passed": held[given & passed]}
+    return {name: proportion(int(x.sum()), x.size) for name, x in chosen.items()}
+
+
+def _widened(score: Score, doubt: float) -> Score:
+    """Add the error of the truth, which cancels from a difference."""
+    return Score(score.value, hypot(score.mcse, doubt), why=score.why)
+
+
+def _numbers(scores: Mapping[str, Score]) -> dict[str, float]:
+    numbers: dict[str, float] = {}
+    for name, score in scores.items():
+        numbers |= {name: score.value, f"{name}_mcse": score.mcse}
+        if MEASURES[name]:
+            numbers |= {f"{name}_low": score.low, f"{name}_high": score.high}
+    return numbers

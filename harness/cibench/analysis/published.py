@@ -1,0 +1,92 @@
+"""Our scores beside figures that somebody published, with both errors."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cibench.suite.published import MAPS, PLAIN
+from cibench.utils.errors import BadInput
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+AGREES = 3.0
+"""How many combined errors a reproduction may be away."""
+
+
+def beside(scores: pd.DataFrame, published: list[dict[str, str]]) -> pd.DataFrame:
+    """Return each published figure with ours, both errors and the difference in combined errors.
+
+    A figure without an error gets our replicate variance at its number of replicates, and every
+    figure the standard deviation of its rounding (half a unit of its last digit over root 3).
+    """
+    import pandas as pd
+
+    records = [{str(k): v for k, v in r.items()} for r in scores.to_dict("records")]
+    lines = []
+    for line in published:
+        found = [r for r in records if _meant(line, r)]
+        if len(found) > 1:
+            raise BadInput(f"published figure {dict(line)} fits {len(found)} scores")
+        lines.append(_compared(line, found[0] if found else None))
+    return pd.DataFrame(lines)
+
+
+def _meant(line: Mapping[str, str], score: Mapping[str, Any]) -> bool:
+    for name in PLAIN:
+        if wanted := line.get(name):
+            given = score[name]
+            if isinstance(given, str):
+                same = wanted == given
+            else:  # a number, or a blank that equals nothing
+                same = _is_number(wanted) and float(wanted) == given
+            if not same:
+                return False
+    if not line.get("dial") and isinstance(score["dial"], str):
+        return False  # without a dial the figure is one of the default cell
+    for name in MAPS:
+        wanted_map = json.loads(line.get(name) or "{}")
+        given_map = json.loads(score[name])
+        if any(given_map.get(key) != value for key, value in wanted_map.items()):
+            return False
+    return True
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _compared(line: Mapping[str, str], score: Mapping[str, Any] | None) -> dict[str, Any]:
+    value = float(line["value"])
+    ours, error, count = math.nan, math.nan, 0
+    if score is not None:
+        ours, error = score[line["measure"]], score[f"{line['measure']}_mcse"]
+        count = score["answered"]
+    theirs = _their_error(line, error, count)
+    combined = math.hypot(error, theirs)
+    difference = ours - value
+    away = difference / combined if combined > 0 else math.nan
+    kept = {name: line[name] for name in (*PLAIN, *MAPS) if line.get(name)}
+    return {
+        **kept, "measure": line["measure"], "published": value, "published_error": theirs,
+        "ours": ours, "ours_mcse": error, "difference": difference, "errors_away": away,
+        "agrees": bool(abs(away) <= AGREES), "source": line["source"],
+        "note": line.get("note") or "",
+    }  # fmt: skip
+
+
+def _their_error(line: Mapping[str, str], ours: float, count: int) -> float:
+    decimals = len(line["value"].partition(".")[2])
+    rounding = 0.5 * 10.0**-decimals / math.sqrt(3)
+    if line.get("error"):
+        return math.hypot(float(line["error"]), rounding)
+    behind = float(line.get("replicates") or math.inf)
+    return math.hypot(ours * math.sqrt(count / behind), rounding)

@@ -1,0 +1,259 @@
+"""What a replicate costs, what each scenario adds to a leaderboard, and the sets for the ranks.
+
+In a cell with losses s_r of n replicates, and m the reference's mean loss there, the ratio is
+
+    rho = mean over r of min(s_r, W m) / m,
+
+where a replicate without a finite loss (a failure, a decline, an unbounded or empty set) has
+s_r = W m: W is the declared worst score. With b the mean over all n of the losses that are not
+worst (zero for those that are) and k the share of the worst, rho = b / m + W k, so that replicate
+r moves it by
+
+    (s_r 1{not worst} - b) / m - (b / m^2) (u_r - m) + W (1{worst} - k),
+
+u_r the reference's loss on its own replicates; what the cap cuts moves nothing, since the loss is
+continuous there. The influence on log rho is that over rho. For the RMSE losses are squared errors,
+W counts squared, and log rho is halved. A ratio below 1 / W counts as 1 / W: at a truth of zero the
+estimator that always says zero would be infinitely good.
+
+Cells of one scenario and size share their data's addresses: replicate r of every setting starts
+from the same noise. What they add to an estimator's score is therefore summed replicate by
+replicate over all cells of a scenario and size; only those sums are independent of each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+from math import log
+from typing import Any
+
+import numpy as np
+
+from cibench.analysis.scores import TARGET, families
+from cibench.metrics.core import mean
+from cibench.metrics.families import aligned
+from cibench.metrics.groups import Group, present
+from cibench.metrics.intervals import set_score
+from cibench.metrics.simultaneous import critical, differences, reach
+from cibench.model.types import Array
+from cibench.storage.groups import Part
+from cibench.suite.ranking import Entrant, Ranking
+from cibench.utils.missing import missing
+
+
+@dataclass(frozen=True, eq=False)
+class LogRatio:
+    """Hold a cell's log ratio, its influences over n at every replicate, and the worst share."""
+
+    value: float
+    terms: Array
+    worst: float
+
+
+@np.errstate(all="ignore")
+def losses(group: Group, spec: Ranking, level: float, shift: float = 0.0) -> Array:
+    """Return each replicate's loss, infinite where there is none; NaN where it was not run.
+
+    An answer without limits is scored as the interval of length zero at its estimate.
+    """
+    truth, t = group["truth"] + shift, group["estimate"]
+    if spec.measure == "rmse":
+        loss = np.square(t - truth)
+    else:
+        bare = np.isnan(group["ci_low"]) | np.isnan(group["ci_high"])
+        low, high = (np.where(bare, t, group[end]) for end in ("ci_low", "ci_high"))
+        outside = np.where(bare, False, group["outside"] == 1)
+        loss = set_score(low, high, truth, level, outside)
+    loss = np.where(group["ok"] & np.isfinite(loss), loss, np.inf)
+    run = group["ok"] | group["failed"] | group["declined"]
+    return np.where(run, loss, np.nan)
+
+
+def reference(loss: Array) -> tuple[float, Array] | None:
+    """Return the reference's mean loss and its influences over n, None where it has none above 0.
+
+    It rests on the replicates with a finite loss.
+    """
+    finite = np.isfinite(loss)
+    m = mean(loss[finite])
+    if not m > 0:
+        return None
+    return m, np.where(finite, loss - m, 0.0) / finite.sum()
+
+
+def log_ratio(loss: Array, m: float, moves: Array, spec: Ranking) -> LogRatio | None:
+    """Return the log ratio of a cell to its reference, None where no replicate was run."""
+    run = ~np.isnan(loss)
+    n = int(run.sum())
+    if not n:
+        return None
+    most = spec.worst**spec.power
+    worst = run & ~(loss <= most * m)
+    kept = np.where(run & ~worst, loss, 0.0)
+    b, k = mean(kept[run]), float(worst.sum()) / n
+    rho = b / m + most * k
+    clipped = min(max(rho, 1 / most), most)
+    terms = np.zeros(loss.size)
+    if clipped == rho:
+        own = np.where(run, (kept - b) / m + most * (worst - k), 0.0) / n
+        terms = (own - b / m**2 * moves) / (rho * spec.power)
+    return LogRatio(log(clipped) / spec.power, terms, k)
+
+
+Key = tuple[str, str, bool, float]
+"""A scenario's share of a board: scenario, estimand, whether per horizon, level."""
+
+
+@dataclass(eq=False)
+class Block:
+    """Hold the sums of a scenario's cells of one size, a column for each replicate."""
+
+    replicates: Array
+    terms: dict[Entrant, Array] = field(default_factory=dict)
+
+    def add(self, entrant: Entrant, replicates: Array, terms: Array) -> None:
+        """Add what one cell says of an entrant."""
+        if not np.array_equal(replicates, self.replicates):
+            union = np.union1d(self.replicates, replicates)
+            at = np.searchsorted(union, self.replicates)
+            for name, old in self.terms.items():
+                self.terms[name] = np.zeros(union.size)
+                self.terms[name][at] = old
+            self.replicates = union
+        own = self.terms.setdefault(entrant, np.zeros(self.replicates.size))
+        own[np.searchsorted(self.replicates, replicates)] += terms
+
+
+@dataclass(eq=False)
+class Course:
+    """Hold a scenario's share of a board, summed over its cells.
+
+    `truths` are the errors of simulated truths, by the truth: cells with the same truth share it.
+    `lost` counts cells in which the reference has no score above zero.
+    """
+
+    reference: Entrant
+    cells: int = 0
+    lost: int = 0
+    logs: dict[Entrant, float] = field(default_factory=dict)
+    worst: dict[Entrant, float] = field(default_factory=dict)
+    counts: dict[Entrant, int] = field(default_factory=dict)
+    blocks: dict[int, Block] = field(default_factory=dict)
+    truths: dict[float, dict[Entrant, float]] = field(default_factory=dict)
+
+    def refuse(self, entrant: Entrant, worst: float) -> None:
+        """Give an entrant that declined the scenario by declaration the worst score everywhere."""
+        self.logs[entrant], self.counts[entrant] = self.cells * log(worst), self.cells
+        self.worst[entrant] = float(self.cells)
+
+
+def key_of(names: Mapping[str, Any]) -> Key:
+    """Return the share of a board that a row of the score table belongs to."""
+    horizon, level = names["horizon"], names["level"]
+    per_horizon = not missing(horizon)
+    level = float("nan") if level is None else float(level)
+    return str(names["scenario"]), str(names["estimand"]), per_horizon, level
+
+
+def run(parts: Iterable[Part], courses: Mapping[Key, Course], spec: Ranking, counted: Any) -> None:
+    """Add every cell that counts to its course."""
+    for part in parts:
+        for members in families(part, (*TARGET, "horizon")):
+            names = part.names[members[0]]
+            course = courses.get(key_of(names))
+            if course is None or not counted(names):
+                continue
+            entrants = [(str(part.names[i]["estimator"]), str(part.names[i]["options"]))
+                        for i in members]  # fmt: skip
+            groups = aligned([part.groups[i] for i in members])
+            _add(course, int(names["n"]), dict(zip(entrants, groups, strict=True)), spec,
+                 key_of(names)[-1])  # fmt: skip
+
+
+def _add(
+    course: Course, n: int, groups: Mapping[Entrant, Group], spec: Ranking, level: float
+) -> None:
+    """Add one cell and target to its course."""
+    known = groups[course.reference]
+    found = reference(losses(known, spec, level))
+    if found is None:
+        course.lost += 1
+        return
+    course.cells += 1
+    error = mean(present(known, "truth_mcse")[0])
+    ends = [e for e in (error, -error) if error > 0]
+    bases = [reference(losses(known, spec, level, end)) for end in ends]
+    replicates = known["replicate"]
+    block = course.blocks.setdefault(n, Block(replicates))
+    for entrant, group in groups.items():
+        own = log_ratio(losses(group, spec, level), *found, spec)
+        if own is None:
+            continue
+        if entrant == course.reference and not own.worst:  # itself, but for rounding
+            own = LogRatio(0.0, np.zeros(replicates.size), 0.0)
+        course.logs[entrant] = course.logs.get(entrant, 0.0) + own.value
+        course.worst[entrant] = course.worst.get(entrant, 0.0) + own.worst
+        course.counts[entrant] = course.counts.get(entrant, 0) + 1
+        block.add(entrant, replicates, own.terms)
+        shifted = [
+            log_ratio(losses(group, spec, level, end), *base, spec)
+            for end, base in zip(ends, bases, strict=True) if base
+        ]  # fmt: skip
+        if len(shifted) == 2 and shifted[0] and shifted[1]:
+            truth = mean(present(known, "truth")[0])
+            shares = course.truths.setdefault(truth, {})
+            change = (shifted[0].value - shifted[1].value) / 2
+            shares[entrant] = shares.get(entrant, 0.0) + change
+
+
+ROUNDING = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """Hold all differences of scores with simultaneous limits: entry i, j is score i less j."""
+
+    difference: Array
+    low: Array
+    high: Array
+
+
+def compare(scores: Array, terms: Array, freedom: float, rng: np.random.Generator) -> Compared:
+    """Return all differences of scores with limits that hold for all of them at once, 95 %.
+
+    `terms` has a row for each score and a column for each independent source of noise, whose sum
+    the score errs by. `freedom` are the degrees of freedom of its variance; without any nothing is
+    known beyond doubt.
+    """
+    p = scores.size
+    ends = np.array(list(combinations(range(p), 2)), dtype=int).reshape(-1, 2)
+    one, two = ends[:, 0], ends[:, 1]
+    squares = differences(terms, one, two)
+    own = np.square(terms).sum(axis=1)
+    squares = np.where(squares <= ROUNDING**2 * (own[one] + own[two]), 0.0, squares)
+    gap = scores[one] - scores[two]
+    gap = np.where((squares == 0) & (np.abs(gap) <= ROUNDING), 0.0, gap)
+    c = reach(critical(terms, one, two, squares, rng), np.array([freedom]))[0]
+    half = np.where(freedom > 0, c * np.sqrt(squares), np.inf)
+    difference, low, high = (np.zeros((p, p)) for _ in range(3))
+    difference[one, two], difference[two, one] = gap, -gap
+    low[one, two], high[one, two] = gap - half, gap + half
+    low[two, one], high[two, one] = -gap - half, half - gap
+    return Compared(difference, low, high)
+
+
+def rank_sets(compared: Compared, ranked: Array) -> tuple[Array, Array]:
+    """Return the lowest and the highest rank that each of the `ranked` may have; 1 is best.
+
+    One rank for each that is surely better (its score surely smaller) comes before, one for each
+    that is surely worse after: where the simultaneous limits hold all true differences, which they
+    do in 95 of 100 runs, the sets hold all true ranks at once. Source: Mogstad, Romano, Shaikh and
+    Wilhelm (2024), Review of Economic Studies 91. Of equals every rank among them is
+    true: 1 + the number strictly better to p - the number strictly worse.
+    """
+    low, high = compared.low[np.ix_(ranked, ranked)], compared.high[np.ix_(ranked, ranked)]
+    better = (low > 0).sum(axis=1)  # those whose score is surely smaller
+    worse = (high < 0).sum(axis=1)
+    return 1 + better, ranked.size - worse

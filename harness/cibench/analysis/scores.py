@@ -1,0 +1,314 @@
+"""From replicate rows to scores: one row for every scenario, setting, estimator and estimand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import inf, isinf, isnan, nan
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cibench.metrics import BLANK, Score, failure_rate, heavy, largest_share, mean
+from cibench.metrics.core import blank
+from cibench.metrics.families import (
+    aligned,
+    coverage_common,
+    precision_gains,
+    simultaneous_coverage,
+    size_adjusted_power,
+)
+from cibench.metrics.groups import (
+    Group,
+    answers,
+    explained,
+    measure_diagnostic,
+    measure_estimator,
+    present,
+)
+from cibench.metrics.registry import MEASURES
+from cibench.storage.groups import FAILURES, Part, arrow, check, cut, neighbours, read
+from cibench.storage.schema import CELL, SCORED, schema
+from cibench.storage.shards import paths as shards_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+COUNTS = ("replicates", "answered", "failures", "declined")
+DIAGNOSTIC = "a diagnostic has alarms and failures only"
+FEW = "too few replicates for a Monte Carlo error"
+TARGET = (*CELL, "estimand", "level")
+
+
+@dataclass(frozen=True)
+class Line:
+    """Hold one row of the score table in the making, without its keys."""
+
+    counts: tuple[int, ...]
+    means: Mapping[str, float]
+    scores: dict[str, Score]
+    moments: bool
+    moments_note: str
+    reference: str = ""
+
+
+def lines(part: Part, catalogue: Mapping[str, Any]) -> list[Line]:
+    """Measure every group of a part, alone and beside the others of its cell."""
+    found = [_line(*pair, catalogue) for pair in zip(part.names, part.groups, strict=True)]
+    for members in families(part, (*TARGET, "horizon")):
+        _compare(members, part, found, catalogue)
+    for members in families(part, (*TARGET, "estimator", "options")):
+        groups = aligned([part.groups[i] for i in members])
+        banded = simultaneous_coverage(groups, [found[i].means["truth_mcse"] for i in members])
+        for i in members:
+            _add(found[i], part.groups[i], "simultaneous_coverage", banded)
+    return found
+
+
+def note(scores: Mapping[str, Score], measures: Iterable[str]) -> str:
+    """Say of every measure that is blank or has no error why that is so."""
+    reasons: dict[str, list[str]] = {}
+    for name in measures:
+        score = scores.get(name, BLANK)
+        if isnan(score.value):
+            reasons.setdefault(score.why or DIAGNOSTIC, []).append(name)
+        elif isnan(score.mcse):
+            why = "infinite" if isinf(score.value) else FEW
+            reasons.setdefault(why, []).append(name)
+    return "; ".join(f"{why}: {', '.join(names)}" for why, names in reasons.items())
+
+
+def _line(names: Mapping[str, Any], group: Group, catalogue: Mapping[str, Any]) -> Line:
+    replicates, failures = group["ok"].size, int(group["failed"].sum())
+    counts = (replicates, int(group["ok"].sum()), failures, int(group["declined"].sum()))
+    means = {name: mean(*present(group, name)) for name in ("truth", "truth_mcse", "seconds")}
+    reason = without_moments(names, group, catalogue)
+    if names["kind"] == "diagnostic":
+        scores = measure_diagnostic(group)
+    else:
+        error = float(np.nan_to_num(means["truth_mcse"]))
+        level = nan if names["level"] is None else float(names["level"])
+        scores = measure_estimator(group, error, level, moments=not reason)
+    scores["failure_rate"] = failure_rate(failures, replicates)
+    return Line(counts, means, scores, not reason, reason)
+
+
+def without_moments(names: Mapping[str, Any], group: Group, catalogue: Mapping[str, Any]) -> str:
+    """Say why the averages of a group cannot be believed, "" where they can."""
+    for part, key in (("estimators", "estimator"), ("scenarios", "scenario")):
+        said = (catalogue.get(part) or {}).get(names[key]) or {}
+        if not said.get("moments", True):
+            return "declared"
+    t, theta = present(answers(group), "estimate", "truth")
+    share = largest_share(t, theta)
+    if names["kind"] == "diagnostic" or not heavy(share, t.size):
+        return ""
+    return f"one replicate makes {100 * share:.0f} % of the sum of squares"
+
+
+def families(part: Part, keys: Sequence[str]) -> list[list[int]]:
+    """Return the groups of estimators, not of diagnostics, that agree in all of the keys."""
+    families: dict[tuple[Any, ...], list[int]] = {}
+    for i, names in enumerate(part.names):
+        if names["kind"] != "diagnostic":
+            families.setdefault(tuple(names[key] for key in keys), []).append(i)
+    return list(families.values())
+
+
+def in_order(members: list[int], part: Part, catalogue: Mapping[str, Any]) -> list[int]:
+    """Sort groups as the catalogue has their estimators, which is the suite's order, not the rows'.
+
+    In this order a reference is looked for.
+    """
+    order = {name: place for place, name in enumerate(catalogue.get("estimators") or {})}
+
+    def rank(i: int) -> tuple[float, str, str]:
+        names = part.names[i]
+        name = str(names["estimator"])
+        return order.get(name, inf), name, str(names["options"])
+
+    return sorted(members, key=rank)
+
+
+def _compare(
+    members: list[int], part: Part, found: list[Line], catalogue: Mapping[str, Any]
+) -> None:
+    """Add what compares the estimators of one cell and target."""
+    members = in_order(members, part, catalogue)
+    groups = aligned([part.groups[i] for i in members])
+    common = coverage_common(groups, float(np.nan_to_num(found[members[0]].means["truth_mcse"])))
+    gains, first = precision_gains(groups)
+    for i, held, gain in zip(members, common, gains, strict=True):
+        _add(found[i], part.groups[i], "coverage_common", held)
+        _add(found[i], part.groups[i], "precision_gain", gain)
+        if first is not None:
+            reference = str(part.names[members[first]]["estimator"])
+            found[i] = replace(found[i], reference=reference)
+
+
+def _add(line: Line, group: Group, name: str, score: Score) -> None:
+    line.scores[name] = explained(name, score, group)
+
+
+SAME = [name for name in SCORED if name != "parameters"]
+
+
+def null_rows(table: pd.DataFrame) -> dict[int, int]:
+    """Return the row of the null cell for each row of a score table that has one.
+
+    Among several it is the one that differs in the fewest parameters, then the first by name.
+    """
+    estimates = table[(table["kind"] == "estimate") & table["truth"].notna()]
+    keys = estimates[SAME].astype(object)
+    keys = keys.where(keys.notna(), None)
+    families: dict[tuple[Any, ...], list[int]] = {}
+    for row, key in zip(estimates.index, keys.itertuples(index=False, name=None), strict=True):
+        families.setdefault(key, []).append(int(row))
+    truth, parameters = table["truth"].to_numpy(), table["parameters"].tolist()
+    found = {}
+    for rows in families.values():
+        nulls = sorted((i for i in rows if truth[i] == 0), key=lambda i: str(parameters[i]))
+        for i in rows:
+            if nulls and truth[i] != 0:
+                found[i] = min(nulls, key=lambda j: _apart(parameters[i], parameters[j]))
+    return found
+
+
+def _apart(one: Any, other: Any) -> int:
+    """Count the parameters in which two cells differ."""
+    a, b = _parsed(one), _parsed(other)
+    return sum(a.get(name) != b.get(name) for name in a.keys() | b.keys())
+
+
+def _parsed(parameters: Any) -> dict[str, Any]:
+    try:
+        parsed = json.loads(parameters)
+    except (TypeError, ValueError):
+        parsed = None
+    return parsed if isinstance(parsed, dict) else {"": parameters}
+
+
+__all__ = ["FAILURES", "score", "score_folder"]
+
+
+ZERO, NO_NULL = "the truth is zero", "no cell with a zero truth differs in parameters only"
+ADJUSTED, STATISTIC = "size_adjusted_power", ("estimate", "std_error")
+_ENDINGS = {False: ("", "_mcse"), True: ("", "_mcse", "_low", "_high")}
+_COLUMNS = [name + end for name, share in MEASURES.items() for end in _ENDINGS[share]]
+_NOTES = ("moments_note", "reference", "note")
+
+
+def score(rows: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFrame:
+    """Score a replicate table: one row per distinct `SCORED` key, in order of first appearance.
+
+    Each measure stands beside its Monte Carlo standard error `_mcse`, a proportion also beside
+    its Wilson limits `_low` and `_high`. It rests on the answered replicates that have what it
+    needs and is NaN where none has; `note` says why. Repeated fits of a data set (`refit` above
+    zero) are left out. `moments` is false where the estimates have none, declared by the
+    catalogue's "estimators" and "scenarios" or shown by the rows; `moments_note` says which.
+    `reference` is the estimator whose precision `precision_gain` compares with: the first of the
+    catalogue whose errors vary in that cell.
+    Raises BadInput if columns are missing or a replicate is there twice.
+    """
+    check(rows.columns)
+    part = cut(arrow(rows))
+    keys = rows.loc[:, list(SCORED)].iloc[part.firsts].reset_index(drop=True)
+    return _table(keys, [_row(line) for line in lines(part, catalogue)], part.groups.__getitem__)
+
+
+def score_folder(folder: Path, catalogue: Mapping[str, Any]) -> pd.DataFrame:
+    """Score a run folder as `score` does, with the rows of one cell in memory at a time.
+
+    The shards of a cell are neighbours by name; where they are not, all is read at once. Raises
+    BadInput where a shard is not readable or lacks columns.
+    """
+    shards = shards_of(folder)
+    table = _score_cells(neighbours(shards), catalogue)
+    if table.duplicated(list(SCORED)).any():
+        table = _score_cells([(shards, read(shards))], catalogue)
+    return table
+
+
+def _score_cells(
+    cells: Iterable[tuple[list[Path], pa.Table]], catalogue: Mapping[str, Any]
+) -> pd.DataFrame:
+    import pyarrow as pa
+
+    keys = [schema().empty_table().select(list(SCORED))]
+    rows: list[tuple[Any, ...]] = []
+    places: list[tuple[tuple[Path, ...], int]] = []
+    for paths, table in cells:
+        part = cut(table)
+        places += [(tuple(paths), i) for i in range(len(part.groups))]
+        keys.append(part.keys.cast(keys[0].schema))
+        rows += map(_row, lines(part, catalogue))
+
+    @lru_cache(maxsize=2)
+    def groups(paths: tuple[Path, ...]) -> Sequence[Group]:
+        columns = (*SCORED, "replicate", "refit", "status", *STATISTIC)
+        return cut(read(paths, columns), STATISTIC).groups
+
+    named = pa.concat_tables(keys).to_pandas()
+    return _table(named, rows, lambda i: groups(places[i][0])[places[i][1]])
+
+
+def _row(line: Line) -> tuple[Any, ...]:
+    """Write one row of the table, without its keys."""
+    diagnostic = "coverage" not in line.scores
+    noted = [name for name in MEASURES if diagnostic or name != ADJUSTED]
+    found = [line.scores.get(name, BLANK) for name in MEASURES]
+    pairs = zip(found, MEASURES.values(), strict=True)
+    numbers = [number for measured, share in pairs for number in _numbers(measured, share)]
+    means = [line.means[name] for name in ("truth", "truth_mcse")]
+    values = np.array([*means, *numbers, line.means["seconds"]])
+    texts = (line.moments_note, line.reference, note(line.scores, noted))
+    return line.counts, line.moments, values, texts
+
+
+def _table(
+    keys: pd.DataFrame, rows: Sequence[tuple[Any, ...]], fetch: Callable[[int], Group]
+) -> pd.DataFrame:
+    """Put the keys, the counts, `moments`, the measures and the notes side by side."""
+    import pandas as pd
+
+    counts, moments, values, texts = zip(*rows, strict=True) if rows else ((), (), (), ())
+    names = ["truth", "truth_mcse", *_COLUMNS, "seconds"]
+    shaped = np.array(values, dtype=float).reshape(len(rows), len(names))
+    table = pd.concat(
+        [
+            keys,
+            pd.DataFrame(np.array(counts, dtype=np.int64).reshape(-1, 4), columns=list(COUNTS)),
+            pd.DataFrame({"moments": np.array(moments, dtype=bool)}),
+            pd.DataFrame(shaped, columns=names),
+            pd.DataFrame(list(texts), columns=list(_NOTES), dtype=object),
+        ],
+        axis=1,
+    )
+    return _adjusted(table, fetch)
+
+
+def _adjusted(table: pd.DataFrame, fetch: Callable[[int], Group]) -> pd.DataFrame:
+    """Fill in the size-adjusted power where there is a null cell, and say where there is none."""
+    nulls = null_rows(table)
+    found: dict[int, Score] = {}
+    for row, null in sorted(nulls.items()):
+        group, level = fetch(row), float(table["level"].iloc[row])
+        power = size_adjusted_power(group, fetch(null), level)
+        found[row] = explained(ADJUSTED, power, group)
+    notes = table["note"].tolist()
+    for row in np.flatnonzero(table["kind"].to_numpy() != "diagnostic").tolist():
+        power = found.setdefault(row, blank(ZERO if table["truth"].iloc[row] == 0 else NO_NULL))
+        notes[row] = "; ".join(filter(None, (notes[row], note({ADJUSTED: power}, [ADJUSTED]))))
+    numbers = np.array([_numbers(found.get(row, BLANK)) for row in range(len(table))])
+    names = [f"{ADJUSTED}{end}" for end in _ENDINGS[True]]
+    columns = dict(zip(names, numbers.reshape(-1, len(names)).T, strict=True))
+    return table.assign(**columns, note=notes)
+
+
+def _numbers(score: Score, share: bool = True) -> tuple[float, ...]:
+    both = score.value, score.mcse
+    return (*both, score.low, score.high) if share else both

@@ -1,0 +1,103 @@
+"""From rows and scores to sensitivity: where a method breaks as one assumption is broken.
+
+A curve is one estimator at every setting of one dial, all else equal. `study` gives two tables:
+of each curve its breakdown point and the slope of its bias, and the dose-response with bands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cibench.analysis.sensitivity.dose_response import KEYS, Curve, gather, sides
+from cibench.analysis.sensitivity.resampling import resample
+from cibench.analysis.sensitivity.tables import LINE, line, lines
+from cibench.model.streams import stream
+from cibench.suite.expectations import SHORTFALL
+from cibench.utils.missing import missing
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+__all__ = ["CURVES", "SENSITIVITY", "Study", "curves", "sensitivity", "study"]
+
+
+_NAMES = (
+    "scenario", "dial", "assumption", "parameters", "options", "estimator", "estimand", "horizon",
+    "n",
+)  # fmt: skip
+SENSITIVITY = (*_NAMES, *LINE)
+CURVES = (
+    *_NAMES, "level", "setting", "measure", "value", "mcse", "low", "high", "band_low",
+    "band_high", "replicates", "moments",
+)  # fmt: skip
+
+
+class Study(NamedTuple):
+    """Hold the two tables, of which the resampling is done once."""
+
+    sensitivity: pd.DataFrame
+    curves: pd.DataFrame
+
+
+def study(
+    rows: pd.DataFrame, scores: pd.DataFrame, catalogue: Mapping[str, Any],
+    shortfall: float = SHORTFALL,
+) -> Study:  # fmt: skip
+    """Return both tables of a run (see `sensitivity` and `curves`)."""
+    import pandas as pd
+
+    broken, doses = [], []
+    for curve in gather(rows, scores, catalogue):
+        named = {**curve.key, "assumption": curve.assumption}
+        found = resample(curve, _stream(curve))
+        bound = round(float(curve.key["level"]) - shortfall, 12)
+        broken += [named | line(curve, side, found, bound) for side in sides(curve)]
+        doses += [named | dose for dose in lines(curve, found)]
+    return Study(
+        pd.DataFrame(broken, columns=list(SENSITIVITY)), pd.DataFrame(doses, columns=list(CURVES))
+    )
+
+
+def sensitivity(
+    rows: pd.DataFrame, scores: pd.DataFrame, catalogue: Mapping[str, Any],
+    shortfall: float = SHORTFALL,
+) -> pd.DataFrame:  # fmt: skip
+    """Return one row per curve, two where a dial goes both ways: where and how it breaks.
+
+    The breakdown point is the smallest violation |setting - default| at which coverage, failures
+    counted as misses, is below the `bound` (the level less `shortfall`). It and all that belongs
+    to it is given as a setting, in the dial's unit; `_low` is always the end nearer the default.
+    `breakdown` is interpolated between settings, `breakdown_low` and `breakdown_high` are 95 %
+    limits from resampling replicates jointly over the settings, `bracket_low` the harshest setting
+    confidently above the bound, `bracket_high` the mildest confidently below. `slope` is that of
+    bias per unit of violation, `bias_half_se` where the absolute bias passes half an empirical
+    standard error. `note` says what a reader must know. See
+    `cibench.analysis.sensitivity.resampling`, `.breakdown` and `.slope` for the derivations. Raises
+    BadInput if columns are missing or the two tables do not belong together.
+    """
+    return study(rows, scores, catalogue, shortfall).sensitivity
+
+
+def curves(
+    rows: pd.DataFrame, scores: pd.DataFrame, catalogue: Mapping[str, Any]
+) -> pd.DataFrame:  # fmt: skip
+    """Return the dose-response: a row for each curve, setting and measure, with both bands.
+
+    `low` and `high` are pointwise 95 % limits, `band_low` and `band_high` simultaneous ones over
+    the settings of the curve (see `cibench.analysis.sensitivity.tables`). Raises what `sensitivity`
+    raises.
+    """
+    return study(rows, scores, catalogue).curves
+
+
+def _stream(curve: Curve) -> np.random.Generator:
+    return stream("sensitivity", *(_part(curve.key[name]) for name in KEYS))
+
+
+def _part(value: Any) -> str:
+    """Write a part of the address; an estimand or a horizon that is not there is empty."""
+    if missing(value):
+        return ""
+    return f"{value:.12g}" if isinstance(value, int | float) else str(value)

@@ -1,0 +1,159 @@
+"""Write a vendor bundle: data sets, question and commitments in a folder, truths elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cibench.challenge.anonymise import PILOT, Released, released
+from cibench.challenge.disclosure import Limits
+from cibench.challenge.documents import (
+    Question,
+    csv_text,
+    decimals_of,
+    question_of,
+    readme,
+    rounded,
+)
+from cibench.challenge.effects import assign_effects, choose_effects
+from cibench.challenge.sealed_truths import COMMITMENTS, DATA, Owner, Sealed
+from cibench.model.streams import stream
+from cibench.twins.file import sealed
+from cibench.twins.sample import drawn_from
+from cibench.twins.scenario import targets_of, truths_of
+from cibench.twins.twin import Twin
+from cibench.utils.errors import BadInput
+from cibench.utils.files import check_folders, check_new, write_folder
+from cibench.utils.sealing import commitment, fingerprint, nonce
+
+Say = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Hold what an owner asks of a bundle; None stands for the default."""
+
+    effects: tuple[float, ...] | None = None
+    datasets: int | None = None
+    rows: int | None = None
+    limits: Limits = field(default_factory=Limits)
+    cost: float = 0.0
+    better: str = "higher"
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """Hold a bundle before it is written: its files by name, and what stays with the owner."""
+
+    files: dict[str, str]
+    owner: Owner
+    released: Released
+    question: Question
+
+
+def check_places(out: Path, owner: Path, page: Path | None = None) -> None:
+    """Raise BadInput for an owner's file within the bundle, or a place that is taken or missing."""
+    check_new(out)
+    for place in (owner, page):
+        if place and place.resolve().is_relative_to(out.resolve()):
+            raise BadInput(f"{place}: what is the owner's must not lie in the bundle")
+    check_folders(out, owner, page)
+    if owner.exists():
+        raise BadInput(f"{owner} exists; it may be all that is left of another bundle's truths")
+
+
+def make_bundle(twin: Twin, wish: Wish, name: str, say: Say = lambda _: None) -> Bundle:
+    """Draw all data sets and seal their truths; raises BadInput for wishes that will not do."""
+    wish.limits.check(twin)
+    secret = nonce()
+    effects = choose_effects(twin, wish.effects, stream("bundle-effects", secret))
+    planted = assign_effects(effects, wish.datasets, stream("bundle-order", secret))
+    given = released(twin, wish.limits, stream("bundle-release", secret))
+    made = sealed(given.twin)
+    pilot = drawn_from(made, PILOT, 0.0, stream("bundle-pilot", secret))
+    decimals = decimals_of(made, pilot)
+    rows = wish.rows or int(float(f"{twin.seed['rows']:.1e}"))  # as the seed, but not to the row
+    datasets, files = list[Sealed](), dict[str, str]()
+    for number, effect in enumerate(planted, 1):
+        label, address = f"dataset-{number:02d}", ("bundle", secret, str(number))
+        drawn = rounded(made, drawn_from(made, rows, effect, stream(*address)), decimals)
+        text = csv_text(made, drawn)
+        files[DATA.format(name=label)] = text
+        datasets.append(_seal(made, label, effect, text, address))
+        say(f"data set {number} of {len(planted)}")
+    _check_truths(twin, datasets)
+    question = question_of(made, _heading(files))
+    told = {
+        "twin": twin.digest, "family": twin.family, "rows": rows, "secret": secret,
+        "estimate": float(twin.seed["effect"]), "cell": wish.limits.cell,
+        "allowed": sorted(wish.limits.allowed), "labels": given.labels, "notes": given.notes,
+    }  # fmt: skip
+    owner = Owner(name, tuple(datasets), wish.cost, wish.better, told)
+    files |= _papers(question, datasets, rows, wish)
+    return Bundle(files, owner, Released(made, given.notes, given.labels), question)
+
+
+def _seal(twin: Twin, label: str, effect: float, text: str, address: tuple[str, ...]) -> Sealed:
+    truth = truths_of(twin, effect)[targets_of(twin)[0]]
+    parts: dict[str, Any] = {
+        "name": label, "estimand": str(targets_of(twin)[0].estimand), "truth": float(truth.value),
+        "truth_mcse": float(truth.mcse), "data_sha256": fingerprint(text.encode()),
+        "nonce": nonce(), "effect": effect, "address": address,
+    }  # fmt: skip
+    return Sealed(**parts, commitment=commitment(Sealed(**parts, commitment="").content))
+
+
+def _check_truths(twin: Twin, datasets: Sequence[Sealed]) -> None:
+    """Raise BadInput where a bounded outcome turned an effect into zero or the seed's estimate."""
+    for one in datasets:
+        if one.effect and one.truth == 0:
+            raise BadInput(f"--effects: {one.effect:g} moves no outcome within its bounds")
+        if one.truth and one.truth == float(twin.seed["effect"]):
+            raise BadInput(f"--effects: {one.effect:g} is the seed's own estimate")
+
+
+def _heading(files: dict[str, str]) -> dict[str, Any]:
+    first = next(iter(files.values())).split("\n", 1)[0]
+    return dict.fromkeys(next(csv.reader([first])))
+
+
+def _papers(
+    question: Question, datasets: Sequence[Sealed], rows: int, wish: Wish
+) -> dict[str, str]:
+    schema = {
+        "estimand": question.estimand, "question": question.words, "design": question.design,
+        "columns": question.columns,
+    }  # fmt: skip
+    seals = [[d.name, d.commitment, d.data_sha256] for d in datasets]
+    blank = [[d.name, "", "", "", ""] for d in datasets]
+    return {
+        "README.md": readme(question, len(datasets), rows, wish.cost, wish.better),
+        "schema.json": json.dumps(schema, indent=1, ensure_ascii=False) + "\n",
+        COMMITMENTS: _csv(["dataset", "sha256", "data_sha256"], seals),
+        "submission.csv": _csv(["dataset", "estimate", "low", "high", "decision"], blank),
+    }
+
+
+def _csv(heading: list[str], rows: list[list[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([heading, *rows])
+    return text.getvalue()
+
+
+def write_bundle(bundle: Bundle, out: Path, owner: Path) -> None:
+    """Write folder and owner's file, both or none; raises BadInput where a place will not do."""
+    check_places(out, owner)
+    try:
+        bundle.owner.write(owner)
+    except OSError as error:
+        raise BadInput(f"{owner}: {error.strerror}") from error
+    try:
+        write_folder(out, bundle.files)
+    except BadInput:
+        owner.unlink(missing_ok=True)
+        raise

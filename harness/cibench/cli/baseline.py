@@ -1,0 +1,66 @@
+"""The commands `cibench baseline save`, `list` and `show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+baselines = typer.Typer(help="Save, list and show baselines.", no_args_is_help=True)
+Root = Annotated[Path, typer.Option("--baselines", help="The folder that holds baselines.")]
+HERE = Path("baselines")
+
+
+@baselines.command("save")
+def save(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    name: Annotated[str, typer.Argument(help="Its name: a path below baselines/.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Replace one of that name.")] = False,
+    root: Root = HERE,
+) -> None:
+    """Save a run as a baseline: a small folder that is committed and works on other machines."""
+    from cibench.gate import baseline
+    from cibench.results.api import load
+
+    made = baseline.save(load(run), name, root, replace=replace)
+    size = sum(path.stat().st_size for path in made.folder.iterdir())
+    typer.echo(f"baseline: {made.folder} ({size / 1024:.0f} kB)")
+
+
+@baselines.command("list")
+def list_(root: Root = HERE) -> None:
+    """List the baselines: suite, seed, replicates, when they were made and with which cibench."""
+    from cibench.gate import baseline
+    from cibench.gate.output.terminal import show_baselines
+    from cibench.render.terminal import console
+
+    rows = []
+    for one in baseline.found(root):
+        about = one.about
+        shown = {name: about[name] for name in ("suite", "seed", "replicates", "created")}
+        made = about["versions"].get("cibench", "")
+        rows.append({"baseline": str(one.folder.relative_to(root)), **shown, "cibench": made})
+    show_baselines(console(), rows)
+
+
+@baselines.command("show")
+def show(
+    name: Annotated[str, typer.Argument(help="A baseline's name or folder.")], root: Root = HERE
+) -> None:
+    """Show a baseline: what it was made with, and its scores."""
+    from cibench.cli.display import show_table
+    from cibench.gate import baseline
+    from cibench.render.terminal import console
+
+    found = baseline.load(name, root)
+    about, out = found.about, console()
+    versions = ", ".join(f"{k} {v}" for k, v in about["versions"].items())
+    for what, said in (
+        ("suite", about["suite"]), ("seed", about["seed"]), ("replicates", about["replicates"]),
+        ("created", about["created"]), ("versions", versions), ("platform", about["platform"]),
+        ("Python", about["python"]), ("protocol", about["protocol"]), ("digest", about["digest"]),
+    ):  # fmt: skip
+        out.print(f"{what:10}  {said}", markup=False)
+    out.print("")
+    show_table(found.scores, about["catalogue"])

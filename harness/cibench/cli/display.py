@@ -1,0 +1,165 @@
+"""What the command line shows of runs, plans, replays and failures: tables and plain lines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from cibench.cli.progress_bar import clock, pace
+from cibench.render.terminal import console, table
+from cibench.storage.schema import FINE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from cibench.execution.plans import Plan
+    from cibench.execution.progress import Status
+    from cibench.execution.replays import Replayed
+    from cibench.results.run_folder import Run
+
+EXAMPLES = 5
+
+
+def show_scores(run: Run) -> None:
+    """Print a run's score table and below it the surprises."""
+    from cibench.report.summary import told
+
+    show_table(run.scores, run.catalogue)
+    for line in told(run.expectations, run.catalogue):
+        console().print(Text(line))
+
+
+def show_table(scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> None:
+    """Print scores, one block per scenario and size, broken coverage in bold red."""
+    from cibench.report.summary import summary
+
+    out = console()
+    lines = summary(scores, catalogue)
+    for scenario, part in lines.groupby("scenario", sort=False):
+        out.print(_block(str(scenario), part.drop(columns="scenario")), "")
+    out.print("In brackets the Monte Carlo standard error; of shares the 95 % Wilson limits.")
+    if lines["broken"].any():
+        out.print("▼ coverage is below nominal minus 5 points, beyond Monte Carlo doubt")
+
+
+def show_plan(made: Plan) -> None:
+    """Print what each cell needs, what decides it and how long it takes; totals below."""
+    from cibench.metrics.sample_size import UNITS
+
+    out = console()
+    made_table = Table(box=None, pad_edge=False)
+    names = ("cell", "replicates", "at most", "decided by", "s each", "time", "at most")
+    for i, name in enumerate(names):
+        made_table.add_column(name, justify="left" if i in (0, 3) else "right", overflow="fold")
+    for cell in made.cells:
+        counts = cell.replicates, cell.at_most
+        times = [clock(count * cell.seconds / made.workers) for count in counts]
+        by = f"{cell.measure} of {cell.estimator}" if cell.measure else "nothing is known"
+        shown = (cell.cell, *map(_count, counts), by, f"{cell.seconds:.2g}", *times)
+        made_table.add_row(*map(Text, shown))
+    targets = [f"{m} {t:g} {UNITS[m]}".rstrip() for m, t in made.targets.items()]
+    out.print(f"Monte Carlo errors wanted: {', '.join(targets)}")
+    out.print(made_table)
+    out.print(
+        f"All cells with their own counts: {clock(made.seconds)}, at most "
+        f"{clock(made.seconds_at_most)}, on {made.workers} worker(s); one count for all: "
+        f"{_count(made.replicates)}. From {made.pilot} replicates a cell."
+    )
+    for cell in made.cells:
+        for why in cell.unreached:
+            out.print(f"not planned in {cell.cell}: {why}", markup=False)
+
+
+def _count(count: float) -> str:
+    return f"{int(count):,}" if math.isfinite(count) else "–"
+
+
+def _block(title: str, part: pd.DataFrame) -> Table:
+    made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for name in part.columns.drop("broken"):
+        text = name in ("setting", "estimator")
+        made.add_column(name, justify="left" if text else "right", no_wrap=True)
+    before = None
+    for line in part.to_dict("records"):
+        broken, setting = line.pop("broken"), line["setting"]
+        if setting == before:
+            line["setting"] = ""
+        elif before is not None:
+            made.add_row()
+        before = setting
+        if broken:
+            line["coverage %"] = f"▼ {line['coverage %']}"
+        styles = {"coverage %": "bold red"} if broken else {}
+        made.add_row(*(Text(str(v), style=styles.get(str(k), "")) for k, v in line.items()))
+    return made
+
+
+def show_replay(replayed: Replayed, bundle: Path) -> None:
+    """Print what came of making a fit again, and where its bundle lies."""
+    out, row = console(), replayed.stored.iloc[0]
+    said = "" if row["status"] == "ok" else f": {row['reason']}"
+    out.print(f"stored: {row['status']}{said}", markup=False)
+    if replayed.differences:
+        lines = ["made again it differs:", *replayed.differences]
+        out.print("\n  ".join(lines), markup=False, soft_wrap=True)
+    else:
+        out.print("made again it is the same row, bit for bit")
+    for change in replayed.changed:
+        out.print(f"changed since: {change}", markup=False)
+    out.print(f"bundle: {bundle}", markup=False)
+    printed = (bundle / "output.txt").read_text(encoding="utf-8")
+    out.print(printed, markup=False, soft_wrap=True)
+
+
+def show_failures(run: Run) -> None:
+    """Print why fits gave no answer and, for one of each kind, how to look at it."""
+    from cibench.analysis.failures import failures_folder
+    from cibench.render.replay_command import command
+
+    tally = failures_folder(run.folder)
+    kinds = tally[~tally["status"].isin(FINE)].sort_values("fits", ascending=False, kind="stable")
+    if kinds.empty:
+        return
+    out = console()
+    out.print(f"{kinds['fits'].sum():,} fits gave no answer:")
+    for kind in kinds.head(EXAMPLES).to_dict("records"):
+        said = f"{kind['fits']:,} {kind['estimator']} {kind['status']}: {kind['reason']}"
+        out.print(f"  {said}", markup=False, soft_wrap=True)
+        words = command(run.place, {**kind, "replicate": kind["first"]}, run.catalogue)
+        out.print(f"    {words}", markup=False, soft_wrap=True)
+    if len(kinds) > EXAMPLES:
+        out.print(f"  and {len(kinds) - EXAMPLES} more kinds, all in the report")
+
+
+def show_status(found: Status, place: str) -> None:
+    """Print how far a run is and how to go on with it, and a line for each cell."""
+    out = console()
+    if found.state == "running":
+        out.print(f"running, {found.where}", pace(found), markup=False)
+    else:
+        out.print(f"{found.state}: {found.done:,} of {found.total:,} rows are stored", markup=False)
+    lines = [
+        {
+            "cell": cell["name"], "rows": f"{cell['done']:,} of {cell['total']:,}",
+            "without an answer": f"{cell['failures']:,}", "state": _state(cell),
+        }
+        for cell in found.cells
+    ]  # fmt: skip
+    if lines:
+        out.print(table(lines))
+    if found.state in ("interrupted", "killed"):
+        out.print(f"to go on from there: cibench run {place}", markup=False)
+
+
+def _state(cell: Mapping[str, Any]) -> str:
+    if cell.get("stopped"):
+        return str(cell["stopped"])
+    if cell["done"] >= cell["total"]:
+        return "done"
+    return "begun" if cell["done"] else "waiting"

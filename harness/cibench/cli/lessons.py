@@ -1,0 +1,125 @@
+"""The command line's part for teachers: `cibench lesson`, `assignment`, `grade`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cibench.utils.errors import BadInput
+from cibench.utils.machine import workers_or_cores
+
+if TYPE_CHECKING:
+    from cibench.lessons.course import Built
+    from cibench.lessons.lesson import Lesson
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME|FILE]...", help="Lessons.")]
+Out = Annotated[Path | None, typer.Option(help="The page [NAME.html], of several the folder.")]
+
+
+def lesson(
+    names: Names = None,
+    out: Out = None,
+    every: Annotated[bool, typer.Option("--all", help="All that come with cibench.")] = False,
+    notebook: Annotated[bool, typer.Option(help="Write a Jupyter notebook instead.")] = False,
+    replicates: Annotated[int | None, typer.Option(help="Data sets a setting.")] = None,
+    language: Annotated[str, typer.Option(help="Of the interface: en, tr or es.")] = "en",
+    workers: Annotated[int | None, typer.Option(help="Worker processes [one per core].")] = None,
+) -> None:
+    """Write a lesson as one page that opens by double click; of several an index too."""
+    from cibench.lessons.parse import built_in_lessons, find
+    from cibench.lessons.translations import Interface
+
+    if every and names:
+        raise BadInput("--all: name lessons or ask for all of them, not both")
+    if not (every or names):
+        _list()
+        return
+    Interface(language)
+    lessons = [find(name) for name in names or built_in_lessons()]
+    if notebook:
+        _notebooks(lessons, out)
+        return
+    processes = workers_or_cores(workers)
+    built = [_built(one, replicates, processes) for one in lessons]
+    if len(built) == 1 and not every:
+        from cibench.lessons.course import write_page
+
+        path = write_page(built[0], out or Path(f"{built[0].lesson.name}.html"), language)
+    else:
+        from cibench.lessons.course import write_course
+
+        path = write_course(built, out or Path("lessons"), language)
+    typer.echo(f"lesson: {path.resolve()}")
+
+
+def _list() -> None:
+    """Print the lessons there are."""
+    from cibench.lessons.parse import built_in_lessons, find
+    from cibench.render.terminal import console, table
+
+    found = [find(name) for name in built_in_lessons()]
+    rows = [{"lesson": one.name, "assumption": one.words["en"].assumption} for one in found]
+    console().print(table(rows))
+    typer.echo(
+        "`cibench lesson NAME` writes a page; `cibench new lesson my-lesson` starts your own"
+    )
+
+
+def _built(one: Lesson, replicates: int | None, workers: int) -> Built:
+    """Build a lesson, say when it takes a run, and say where the run does not bear it out."""
+    from cibench.lessons.course import build
+    from cibench.lessons.frames import shipped
+    from cibench.lessons.tables import doubts
+
+    if replicates is not None or shipped(one) is None:
+        count = replicates or one.replicates
+        typer.echo(f"{one.name}: running {count} data sets a setting", err=True)
+    made = build(one, replicates, workers)
+    for doubt in doubts(made.frames, one):
+        typer.echo(f"{one.name}: {doubt}", err=True)
+    return made
+
+
+def _notebooks(lessons: list[Lesson], out: Path | None) -> None:
+    from cibench.lessons.notebook import write_notebook
+
+    for one in lessons:
+        single = len(lessons) == 1
+        path = (out if single else out and out / f"{one.name}.ipynb") or Path(f"{one.name}.ipynb")
+        typer.echo(f"notebook: {write_notebook(one, path).resolve()}")
+
+
+def assignment(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A lesson.")],
+    students: Annotated[Path, typer.Option(help="CSV file with a column `student`.")],
+    out: Annotated[Path | None, typer.Option(help="The folder [NAME-assignment].")] = None,
+    setting: Annotated[float | None, typer.Option(help="Of the slider [one at random].")] = None,
+) -> None:
+    """Give every student an own data set whose truth is sealed until the answers are in."""
+    from cibench.lessons.classroom.assignment import write_assignment
+    from cibench.lessons.parse import find
+
+    found = find(name)
+    folder = out or Path(f"{found.name}-assignment")
+    count = write_assignment(found, students, folder, setting)
+    typer.echo(f"assignment: {count} data sets in {folder.resolve()}")
+    typer.echo("hand out students/ and commitments.csv; keep teacher/ to yourself")
+
+
+def grade(
+    folder: Annotated[Path, typer.Argument(help="An assignment's folder.")],
+    answers: Annotated[Path, typer.Argument(help="CSV file of the students' answers.")],
+    language: Annotated[str, typer.Option(help="Of the report: en, tr or es.")] = "en",
+) -> None:
+    """Score the answers to an assignment and write the report on the class."""
+    from cibench.lessons.classroom.grading import read_class
+    from cibench.lessons.classroom.report import summary, write_report
+    from cibench.lessons.translations import Interface
+
+    ui = Interface(language)
+    found = read_class(folder, answers)
+    for line in summary(found, ui):
+        typer.echo(line.replace("\u00a0", " "))
+    typer.echo(f"report: {write_report(found, folder / 'teacher', language).resolve()}")

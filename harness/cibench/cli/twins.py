@@ -1,0 +1,236 @@
+"""The command line's part for data twins: `cibench twin fit`, `sample`, `audit` and more."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cibench.cli import challenge
+from cibench.utils.errors import BadInput
+
+if TYPE_CHECKING:
+    from cibench.twins.twin import Effect, Twin
+
+FAILED = 1
+HONEST = (
+    "twins are test benches, not evidence: what they know of the outcome comes from {rows} rows of "
+    "{where}, however many are drawn"
+)
+
+twins = typer.Typer(help="Scale a small real data set; the effect in it is planted, so known.")
+twins.command()(challenge.bundle)
+twins.command()(challenge.score)
+twins.command()(challenge.verify)
+
+
+class Kind(StrEnum):
+    """Name the designs."""
+
+    RD = "rd"
+    DID = "did"
+    OBSERVABLES = "observables"
+    IV = "iv"
+
+
+class Side(StrEnum):
+    """Name the side of a cutoff on which units are treated."""
+
+    ABOVE = "above"
+    BELOW = "below"
+
+
+Column = Annotated[str, typer.Option(metavar="COLUMN")]
+File = Annotated[Path, typer.Argument(metavar="TWIN", help="A twin's file.")]
+
+
+@twins.command()
+def fit(  # noqa: PLR0913, PLR0917 - a design has that many parts
+    data: Annotated[Path, typer.Argument(metavar="CSV", help="The seed data.")],
+    design: Annotated[Kind, typer.Option(help="The design.")],
+    outcome: Annotated[str, typer.Option(metavar="COLUMN", help="The outcome.")],
+    out: Annotated[Path, typer.Option(help="The twin's file.")],
+    treatment: Column = "",
+    running: Column = "",
+    cutoff: Annotated[float | None, typer.Option(help="Of the running variable.")] = None,
+    side: Annotated[Side, typer.Option(help="The treated side of the cutoff.")] = Side.ABOVE,
+    fuzzy: Annotated[bool, typer.Option("--fuzzy", help="Not all follow the cutoff.")] = False,
+    instrument: Column = "",
+    unit: Column = "",
+    time: Column = "",
+    cohort: Column = "",
+    covariates: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="One each time [all that will do].")
+    ] = None,
+    structure: Annotated[
+        str, typer.Option(help="A TOML file with the outcome function, or: estimate.")
+    ] = "estimate",
+    generator: Annotated[
+        str,
+        typer.Option(
+            help="vine, gaussian, resampling, trees; with the extra sdv (licence BUSL-1.1) "
+            "sdv-gaussian, sdv-ctgan, sdv-tvae."
+        ),
+    ] = "vine",
+    seed: Annotated[int, typer.Option(help="Of folds, ties and the generator's search.")] = 0,
+) -> None:
+    """Fit a twin to a CSV file: residualise, train, keep what reconstruction needs."""
+    from cibench.twins.design import Design
+    from cibench.twins.file import save_twin
+    from cibench.twins.fit import fit_twin
+    from cibench.twins.fit.seed_data import described, read_seed
+    from cibench.twins.fit.user_structure import Given
+
+    _check_place(out)
+    asked = Design(
+        design.value, outcome, treatment, running, cutoff, side.value, fuzzy, instrument,
+        unit, time, cohort, tuple(covariates) if covariates else None,
+    )  # fmt: skip
+    given = None if structure == "estimate" else Given.read(Path(structure))
+    read = read_seed(data, asked)
+    for line in described(read):
+        typer.echo(line, err=True)
+    made = fit_twin(read, generator, given, seed)
+    save_twin(made, out)
+    _show(made)
+    typer.echo(f"twin: {out.resolve()}")
+
+
+@twins.command()
+def sample(
+    twin: File,
+    rows: Annotated[int, typer.Option(help="How many rows.")],
+    out: Annotated[Path, typer.Option(help="The CSV file.")],
+    effect: Annotated[
+        str | None, typer.Option(help="To plant: a number or a formula [the seed's].")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+) -> None:
+    """Write a CSV file of a twin's rows, with an effect planted."""
+    from cibench.twins.file import open_twin
+    from cibench.twins.sample import write_sample
+
+    _check_place(out)
+    if rows < 1:
+        raise BadInput(f"--rows: {rows} is not a number of rows")
+    opened = open_twin(twin)
+    for line in write_sample(opened, rows, _effect(effect), seed, out):
+        typer.echo(line)
+    typer.echo(HONEST.format(**opened.seed), err=True)
+    typer.echo(f"sample: {out.resolve()}")
+
+
+@twins.command()
+def show(twin: File) -> None:
+    """Show what a twin is made of, and its dials as a scenario."""
+    from cibench.cli.catalogue import print_one
+    from cibench.twins.scenario import register_twin
+
+    made = register_twin(twin)
+    print_one(made.name)
+    _show(made.twin)
+
+
+@twins.command()
+def audit(
+    twin: File,
+    out: Annotated[Path | None, typer.Option(help="The report [TWIN.html].")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Audit this CSV file of anybody's rows instead.")
+    ] = None,
+) -> None:
+    """Compare a twin's rows with the seed's summaries and the planted truth, and write a report.
+
+    The exit code is 0 where the twin passes and 1 where it does not.
+    """
+    from cibench.twins.audit import audit_twin
+    from cibench.twins.audit.interval_worth import worth
+    from cibench.twins.audit.report import write_report
+    from cibench.twins.file import open_twin
+
+    report = out or twin.with_suffix(".html")
+    _check_place(report)
+    opened = open_twin(twin)
+    found = audit_twin(opened, data)
+    told = None if data else worth(opened)
+    for line in (*found.lines, *(told.lines if told else ())):
+        typer.echo(line)
+    write_report(opened, found, report, told)
+    typer.echo(f"report: {report.resolve()}")
+    if not found.passed:
+        raise typer.Exit(FAILED)
+
+
+@twins.command()
+def ranks(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder with twins.")],
+) -> None:
+    """Rank estimators by generator, and say whether the order survives leaving one out."""
+    from cibench.render.terminal import console, table
+    from cibench.results.api import load
+    from cibench.twins.generator_ranking import ranking
+
+    loaded = load(run)
+    found = ranking(loaded.scores, loaded.catalogue)
+    rows = [
+        {
+            "estimator": name,
+            **{o.over[0]: f"{o.value[i]:.3f} ({o.se[i]:.3f})" for o in found.alone},
+            "all": f"{found.all.value[i]:.3f} ({found.all.se[i]:.3f})",
+        }
+        for i, name in sorted(enumerate(found.estimators), key=lambda p: found.all.value[p[0]])
+    ]
+    console().print(table(rows, "RMSE, as a multiple of the best on the same twins"))
+    for left, one, other in found.undecided:
+        typer.echo(f"without {left} nothing separates {one} and {other}")
+    for left, one, other in found.reversals:
+        typer.echo(f"without {left} {one} and {other} change places")
+    verdict = "does not survive" if found.reversals else "survives"
+    typer.echo(f"the ranking {verdict} leaving any one generator out")
+
+
+@twins.command()
+def example(
+    name: Annotated[str | None, typer.Argument(help="One of them [list them].")] = None,
+    out: Annotated[Path | None, typer.Option(help="The CSV file [NAME.csv].")] = None,
+) -> None:
+    """Write the seed data of an example and say how a twin is fitted to them."""
+    from cibench.twins.examples import EXAMPLES, write_example
+
+    if name is None:
+        for key, one in EXAMPLES.items():
+            typer.echo(f"{key:14} {one.about}")
+        return
+    place = out or Path(f"{name}.csv")
+    _check_place(place)
+    options = write_example(name, place)
+    typer.echo(f"{EXAMPLES[name].about}: {place}")
+    typer.echo(f"  cibench twin fit {place} {options} --out {place.with_suffix('.twin')}")
+
+
+def _effect(text: str | None) -> Effect | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
+
+
+def _check_place(out: Path) -> None:
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        raise BadInput(
+            f"{out}: there is no such folder" if not out.is_dir() else f"{out}: a folder"
+        )
+
+
+def _show(twin: Twin) -> None:
+    from cibench.twins.scenario import targets_of
+
+    typer.echo(f"{twin.name}: {twin.design.kind}, generator {twin.family}")
+    typer.echo(f"structure {twin.structure.name}")
+    told = twin.seed
+    se = f" (standard error {told['se']:.4g})" if told["se"] else ""
+    typer.echo(f"effect in the seed {told['effect']:.6g}{se}, from {told['rows']} rows")
+    typer.echo(f"estimands {', '.join(map(str, targets_of(twin)))}")
+    typer.echo(HONEST.format(**told))

@@ -1,0 +1,22 @@
+"""From a suite to stored rows; plan; replay."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cibench.utils.lazy import offered
+
+if TYPE_CHECKING:
+    from cibench.execution.plans import plan
+    from cibench.execution.replays import replay
+    from cibench.execution.runner import execute
+
+__all__ = ["execute", "plan", "replay"]
+
+_HOMES = {
+    "cibench.execution.plans": ("plan",),
+    "cibench.execution.replays": ("replay",),
+    "cibench.execution.runner": ("execute",),
+}  # fmt: skip
+
+__getattr__ = offered(__name__, _HOMES)

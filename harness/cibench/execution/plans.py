@@ -1,0 +1,211 @@
+"""How many replicates a suite needs on this machine, and how long they take: a pilot, then plans.
+
+The pilot goes through the ordinary runner into a temporary folder. Its replicates are those that a
+run of the suite would begin with.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from math import inf, isfinite, nan
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cibench.execution.adaptive import Line, needs_of
+from cibench.execution.progress import Listener, Progress
+from cibench.metrics.core import mean
+from cibench.metrics.groups import Group, present
+from cibench.metrics.sample_size import check_target
+from cibench.storage.groups import Part, by_cell
+from cibench.storage.schema import CELL
+from cibench.suite.precision import first, most
+from cibench.suite.suite import Cell, Suite
+from cibench.utils.errors import BadInput
+from cibench.utils.files import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PILOT = 20
+"""Replicates of the pilot: a standard deviation is then known within about a third."""
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """Say what one cell needs: replicates as the pilot has it and at most, and the seconds.
+
+    `measure` and `estimator` decide the count; `seconds` are those of one replicate in one
+    worker; `unreached` lists targets that no count reaches or of which the pilot knows nothing.
+    """
+
+    cell: str
+    replicates: float
+    at_most: float
+    measure: str
+    estimator: str
+    seconds: float
+    unreached: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Hold the plans of all cells; `seconds` is the wall time of all with the given workers."""
+
+    suite: str
+    targets: Mapping[str, float]
+    pilot: int
+    workers: int
+    cells: tuple[CellPlan, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Return the wall time of the counts as the pilot has them."""
+        return self._time("replicates")
+
+    @property
+    def seconds_at_most(self) -> float:
+        """Return the wall time of the counts that suffice at most."""
+        return self._time("at_most")
+
+    @property
+    def replicates(self) -> float:
+        """Return the one count that reaches the targets in every cell where any does."""
+        counts = [cell.at_most for cell in self.cells if isfinite(cell.at_most)]
+        return max(counts, default=nan)
+
+    def _time(self, count: str) -> float:
+        known = [c for c in self.cells if isfinite(getattr(c, count))]
+        return float(sum(getattr(c, count) * c.seconds for c in known)) / self.workers
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plan as plain data, None for what is not known or has no end."""
+        said = {"suite": self.suite, "targets": dict(self.targets), "pilot": self.pilot,
+                "workers": self.workers, "replicates": self.replicates,
+                "seconds": self.seconds, "seconds_at_most": self.seconds_at_most}  # fmt: skip
+        cells = [asdict(cell) for cell in self.cells]
+        return {name: _plain(v) for name, v in said.items()} | {
+            "cells": [{name: _plain(v) for name, v in cell.items()} for cell in cells]
+        }
+
+
+def targets_of(suite: Suite, given: Sequence[str]) -> dict[str, float]:
+    """Return the targets given as "measure=error", else the suite's own.
+
+    Raises BadInput for an unknown measure, with the near miss, and where there is no target.
+    """
+    if not given and suite.precision:
+        return dict(suite.precision.targets)
+    if not given:
+        raise BadInput("--target: name one, like coverage=0.005, or state precision in the suite")
+    found = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError as error:
+            raise BadInput(f"--target: '{text}' is not of the form measure=error") from error
+        try:
+            check_target(name.strip(), found[name.strip()])
+        except BadInput as error:
+            raise BadInput(f"--target: {error}") from error
+    return found
+
+
+def plan(
+    suite: Suite, targets: Mapping[str, float], *, workers: int = 1, pilot: int = PILOT,
+    isolate: bool = True, listen: Listener = lambda _: None,
+) -> Plan:  # fmt: skip
+    """Run the pilot and return what every cell needs to reach the targets.
+
+    The count of a cell is the largest over its estimators, targets and measures. Where the suite
+    states precision it lies within what its run does: from `min_replicates`, 1,000 at least unless
+    the suite has a pilot of its own, to `max_replicates`. BadInput for a pilot of fewer than two.
+    """
+    from cibench.execution.runner import execute
+
+    if pilot < 2:
+        raise BadInput(f"--pilot: {pilot} is not a number of 2 or more")
+    clock = _Clock(listen)
+    with tempfile.TemporaryDirectory(prefix="cibench-plan-") as name:
+        folder = Path(name) / "pilot"
+        execute(suite.with_replicates(pilot), folder, workers, isolate, clock)
+        found = by_cell(folder, lambda parts: dict(_cells(parts, targets)))
+    fits = {key: seconds for key, (_, seconds) in found.items()}
+    beyond = clock.beyond(sum(fits.values()) * pilot, pilot * len(fits), workers)
+    cells = tuple(_plan(suite, cell, *found[_identity(cell.key)], beyond) for cell in suite.cells)
+    return Plan(suite.name, dict(targets), pilot, workers, cells)
+
+
+class _Clock:
+    """Listen to a run and note how long its blocks took, from the first one's end on."""
+
+    def __init__(self, listen: Listener) -> None:
+        self.listen, self.first, self.last, self.rows, self.total = listen, 0.0, 0.0, 0, 0
+
+    def __call__(self, progress: Progress) -> None:
+        self.last, self.total = time.perf_counter(), progress.done
+        if not self.first:
+            self.first, self.rows = self.last, progress.done
+        self.listen(progress)
+
+    def beyond(self, fits: float, replicates: int, workers: int) -> float:
+        """Return the seconds a replicate takes beyond its fits: the draw, rows, transport."""
+        share = 1 - self.rows / max(self.total, 1)
+        if share <= 0:
+            return 0.0
+        busy = (self.last - self.first) * workers
+        return max(0.0, busy / share - fits) / max(replicates, 1)
+
+
+Found = tuple[list[Line], float]
+"""Of a cell: each estimator's need by measure, and the seconds of the fits of one replicate."""
+
+
+def _cells(parts: Iterator[Part], targets: Mapping[str, float]) -> Iterator[tuple[str, Found]]:
+    for part in parts:
+        seconds: dict[tuple[Any, ...], float] = {}
+        for names, group in zip(part.names, part.groups, strict=True):
+            entrant = names["kind"], names["estimator"], names["options"]
+            seconds[entrant] = max(_seconds(group), seconds.get(entrant, 0.0))
+        yield _identity(part.names[0]), (needs_of(part, targets), sum(seconds.values()))
+
+
+def _seconds(group: Group) -> float:
+    """Return the mean time of a fit without the slowest one, which may have been the first.
+
+    A worker's first fit imports, and may compile, what the later ones use.
+    """
+    times = np.sort(present(group, "seconds")[0])
+    return float(np.nan_to_num(mean(times[:-1] if times.size > 2 else times)))
+
+
+def _plan(suite: Suite, cell: Cell, needs: list[Line], fits: float, beyond: float) -> CellPlan:
+    reached = [line for line in needs if isfinite(line[2].replicates)]
+    lost = dict.fromkeys(
+        f"{measure} of {estimator}: {found.why}"
+        for measure, estimator, found in needs if found.why
+    )  # fmt: skip
+    if not reached:
+        return CellPlan(str(cell), nan, nan, "", "", fits + beyond, tuple(lost))
+    worst = max(reached, key=lambda line: line[2].replicates)
+    low, high = 2, inf
+    if suite.precision:
+        low, high = first(suite.precision), most(suite.precision)
+    counts = [
+        min(max(low, *(getattr(found, name) for _, _, found in reached)), high)
+        for name in ("replicates", "at_most")
+    ]
+    return CellPlan(str(cell), counts[0], counts[1], worst[0], worst[1], fits + beyond, tuple(lost))
+
+
+def _identity(names: Mapping[str, Any]) -> str:
+    return canonical([names[key] for key in CELL if key not in ("dial", "setting")])
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not isfinite(value) else value

@@ -1,0 +1,211 @@
+"""How far a run is: rows, failures and seconds, for this terminal and for any other."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from cibench.storage import shards
+from cibench.storage.manifest import is_settled, read_manifest
+from cibench.utils.errors import BadInput
+from cibench.utils.files import write_atomically
+
+SETTLED = 2.0
+"""Seconds before which the first fits, which warm caches up, say nothing of the others."""
+
+
+@dataclass
+class CellProgress:
+    """Count one cell's rows and failed fits, and the seconds that its blocks took here.
+
+    `stopped` says why the cell has no more replicates, where precision decides.
+    """
+
+    name: str
+    total: int
+    done: int = 0
+    failures: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+    stopped: str = ""
+
+    def add(self, rows: int, failures: int, seconds: float) -> None:
+        """Count a block."""
+        self.done += rows
+        self.failures += failures
+        self.rows += rows
+        self.seconds += seconds
+
+
+@dataclass
+class Progress:
+    """Hold the progress of a run's cells; handed to the listener after every block.
+
+    `cell` names the one that the last block was of. What was stored before does not count for the
+    rate.
+    """
+
+    cells: list[CellProgress]
+    cell: str = ""
+    started: float = field(default_factory=perf_counter)
+
+    def lengthen(self, totals: Sequence[int], stopped: Mapping[int, str] | None = None) -> None:
+        """Take note of how many rows the cells are to have now, and which stopped and why."""
+        for index, (cell, total) in enumerate(zip(self.cells, totals, strict=True)):
+            cell.total, cell.stopped = total, (stopped or {}).get(index, "")
+
+    @property
+    def total(self) -> int:
+        """Return how many rows the run will have."""
+        return sum(cell.total for cell in self.cells)
+
+    @property
+    def done(self) -> int:
+        """Return how many rows there are."""
+        return sum(cell.done for cell in self.cells)
+
+    @property
+    def failures(self) -> int:
+        """Return how many fits gave no answer."""
+        return sum(cell.failures for cell in self.cells)
+
+    @property
+    def elapsed(self) -> float:
+        """Return seconds since the clock started."""
+        return max(perf_counter() - self.started, 1e-9)
+
+    @property
+    def rate(self) -> float:
+        """Return rows a second since the clock started."""
+        return sum(cell.rows for cell in self.cells) / self.elapsed
+
+    @property
+    def left(self) -> float | None:
+        """Return the seconds that the rest will take, None while nobody knows.
+
+        Cells differ: each goes on at its own pace, one that has not begun at that of the others.
+        """
+        rows, busy = sum(c.rows for c in self.cells), sum(c.seconds for c in self.cells)
+        if not rows or not busy or self.elapsed < SETTLED:
+            return None
+        work = sum(
+            (c.total - c.done) * (c.seconds / c.rows if c.rows else busy / rows) for c in self.cells
+        )
+        return work / (busy / self.elapsed)
+
+
+Listener = Callable[[Progress], object]
+
+
+STATUS = ".status.json"
+EVERY = 2.0
+"""Seconds between two notes; a note of many cells is written less often."""
+
+
+class Watch:
+    """Write down now and then how far a run is."""
+
+    def __init__(self, run: Path, progress: Progress) -> None:
+        self._run, self._progress = run, progress
+        self._next = 0.0
+
+    def note(self, state: str, at_once: bool = False) -> None:
+        """Write the note if it is time; a full disk does not stop what is only a note."""
+        now = time.monotonic()
+        if now < self._next and not at_once:
+            return
+        self._next = now + max(EVERY, len(self._progress.cells) / 500)
+        text = json.dumps(self._said(state))
+        with contextlib.suppress(OSError):
+            write_atomically(self._run / STATUS, lambda p: p.write_text(text, encoding="utf-8"))
+
+    def _said(self, state: str) -> dict[str, Any]:
+        import psutil
+
+        p = self._progress
+        return {
+            "state": state, "process": os.getpid(), "host": socket.gethostname(),
+            "process_started": psutil.Process().create_time(), "updated": time.time(),
+            "done": p.done, "total": p.total, "failures": p.failures, "rate": p.rate,
+            "left": p.left, "cells": [asdict(cell) for cell in p.cells],
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Status:
+    """Say how far a run is.
+
+    `state` is running, finished, interrupted or, where the process went without a word, killed.
+    Of a run that is not running, rows are those in the shards. `cells` hold name, total, done and
+    failures; there are none where the run never wrote a note.
+    """
+
+    run: Path
+    state: str
+    where: str
+    done: int
+    total: int
+    failures: int
+    rate: float
+    left: float | None
+    cells: list[dict[str, Any]]
+
+
+def look(run: Path) -> Status:
+    """Return how far the run in a folder is; raises BadInput where there is none."""
+    manifest, said = read_manifest(run), _note(run)
+    state, done = said.get("state", "interrupted"), said.get("done", 0)
+    if state == "running" and not _alive(said):
+        state = "killed"
+    cells = said.get("cells", [])
+    if state != "running":
+        stored = _stored(run)
+        done = sum(stored.values())
+        whole = done == manifest["expected_rows"] and is_settled(manifest)
+        state = "finished" if whole else "interrupted" if state == "finished" else state
+        for index, cell in enumerate(cells):
+            cell["done"] = stored.get(index, 0)
+    where = f"process {said.get('process')} on {said.get('host')}" if said else ""
+    return Status(
+        run, state, where, done, manifest["expected_rows"], said.get("failures", 0),
+        said.get("rate", 0.0), said.get("left"), cells,
+    )  # fmt: skip
+
+
+def _note(run: Path) -> dict[str, Any]:
+    try:
+        said: dict[str, Any] = json.loads((run / STATUS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return said
+
+
+def _alive(said: dict[str, Any]) -> bool:
+    """Say whether the process of a note goes on; of another machine's one knows its age only."""
+    import psutil
+
+    if said["host"] != socket.gethostname():
+        return bool(time.time() - said["updated"] < 10 * EVERY + len(said["cells"]) / 50)
+    try:
+        started: float = psutil.Process(said["process"]).create_time()
+        return abs(started - float(said["process_started"])) < 1
+    except psutil.Error:
+        return False
+
+
+def _stored(run: Path) -> dict[int, int]:
+    """Return the rows of each cell that the shards hold, but for refits; of bad shards none."""
+    rows: dict[int, int] = {}
+    for path in shards.paths(run):
+        with contextlib.suppress(BadInput, ValueError, IndexError):
+            cell, refits = int(path.stem.split("-")[1]), shards.read(path, ["refit"])["refit"]
+            rows[cell] = rows.get(cell, 0) + int((refits.to_numpy() == 0).sum())
+    return rows

@@ -1,0 +1,207 @@
+"""A bundle for a bug report: one data set, a script that fits it, and what came of that."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+from cibench.execution.replays import Replayed
+from cibench.model import registry, types
+from cibench.model.method import find_estimator
+from cibench.model.streams import digest, fit_address, global_seed
+from cibench.model.types import Array
+from cibench.storage import provenance
+from cibench.suite.suite import Suite
+from cibench.utils.errors import BadInput
+from cibench.utils.files import size
+from cibench.workers.block import draw_replicate
+
+MARK = "fit.json"
+SLACK = 20.0
+"""Seconds that a script gets beyond the run's time-out, since it imports within it."""
+
+END = 60.0
+"""Seconds in which a script that says where it hangs has come to an end."""
+
+FROM_CSV = """
+with (HERE / "data.csv").open(encoding="utf-8", newline="") as file:
+    names, *rows = csv.reader(file)
+columns = dict(zip(names, np.array(rows).T))""".strip()
+FROM_PARQUET = """
+import pandas as pd
+
+frame = pd.read_parquet(HERE / "data.parquet")
+columns = {name: frame[name].to_numpy() for name in frame}""".strip()
+
+NOUNS = (
+    "Declined", "Diagnosis", "Draw", "Estimand", "Estimate", "Problem", "Roles", "Target", "Truth",
+    "diagnostic", "estimator",
+)  # fmt: skip
+"""What an estimator's file may import of cibench and still run beside the files of a bundle."""
+
+
+def write_bundle(replayed: Replayed, out: Path | None = None) -> Path:
+    """Write data, script, rows and the script's output into a folder and return its path.
+
+    The script needs no cibench where the estimator's file imports only what `STANDALONE` names:
+    then the file, those beside it and cibench's nouns come with it. Raises BadInput where the
+    folder holds something else or cannot be written.
+    """
+    folder = out or Path(_name(replayed))
+    if folder.exists() and not (folder / MARK).exists() and any(folder.iterdir()):
+        raise BadInput(f"{folder} is not empty; name another folder with --out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = json.loads(replayed.stored.to_json(orient="records", double_precision=15))
+        said = {"stored": rows, "differences": replayed.differences, "changed": replayed.changed}
+        _write(folder / MARK, json.dumps(said, indent=1, ensure_ascii=False))
+        _write(folder / "reproduce.py", _script(folder, replayed))
+        _write(folder / "output.txt", _output(folder, replayed))
+    except OSError as error:
+        raise BadInput(f"{folder}: {error.strerror or error}") from error
+    return folder
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _name(replayed: Replayed) -> str:
+    block = replayed.block
+    words = block.key["scenario"], block.entrants[0][0], f"n{block.key['n']}", f"r{block.first}"
+    return re.sub(r"[^a-z0-9]+", "-", "replay-" + "-".join(words))
+
+
+def _script(folder: Path, replayed: Replayed) -> str:
+    """Write what the script needs and return its text."""
+    block, scenario = replayed.block, replayed.suite.cells[0].scenario
+    name, options = block.entrants[0]
+    found = find_estimator(name)
+    address = fit_address(block.seed, scenario.name, block.key["n"], block.first, name)
+    versions = provenance.versions(found.uses)
+    adapter = _write_adapter(folder, registry.entry("estimator", name))
+    find, draw = (adapter, "None") if adapter else _with_cibench(replayed)
+    values = {
+        "TITLE": _title(replayed), "FIND": find, "DRAW": draw, **_write_data(folder, replayed),
+        "VERSIONS": ", ".join(f"{package} {made}" for package, made in versions.items()),
+        "NEEDS": "these and the files beside it" if adapter else "cibench",
+        "ROLES": repr(scenario.assigned_roles()), "LEVEL": repr(block.level),
+        "TARGETS": repr([(str(t.estimand), t.horizon) for t in found.asked(scenario)]),
+        "OPTIONS": repr(json.loads(options)), "TIMEOUT": repr(_patience(replayed.suite) or 0.0),
+        "STREAM": str(int.from_bytes(digest(*address), "little")),
+        "GLOBAL": str(global_seed(address)),
+    }  # fmt: skip
+    text = files("cibench").joinpath("templates/reproduce.py.txt").read_text(encoding="utf-8")
+    return re.sub("@([A-Z]+)@", lambda place: values[place[1]], text)
+
+
+def _title(replayed: Replayed) -> str:
+    block, row = replayed.block, replayed.stored.iloc[0].to_dict()
+    said = row["status"] if row["status"] == "ok" else f"{row['status']}: {row['reason']}"
+    title = (
+        f"{block.entrants[0][0]} on {block.key['scenario']}, n = {block.key['n']}, "
+        f"replicate {block.first}: {said}"
+    )
+    return " ".join(title.split()).replace("\\", "/").replace('"', "'")
+
+
+def _write_data(folder: Path, replayed: Replayed) -> dict[str, str]:
+    """Write the data set as Parquet and CSV and return how the script reads the very columns."""
+    import pandas as pd
+
+    block, scenario = replayed.block, replayed.suite.cells[0].scenario
+    draw = draw_replicate(scenario, block.key["n"], block.seed, block.first)
+    columns: dict[str, Array] = {n: draw.columns[n] for n in scenario.assigned_roles().columns}
+    frame = pd.DataFrame(columns)
+    frame.to_parquet(folder / "data.parquet", index=False)
+    frame.to_csv(folder / "data.csv", index=False, na_rep="nan")
+    plain = all(column.dtype.kind in "iuf" for column in columns.values())
+    return {
+        "READ": FROM_CSV if plain else FROM_PARQUET,
+        "TYPES": repr({name: column.dtype.str for name, column in columns.items()}),
+    }
+
+
+def _write_adapter(folder: Path, entry: registry.Entry) -> str:
+    """Copy the estimator's files and the nouns they need; "" where they need all of cibench."""
+    sources = provenance.files_of(entry)
+    if entry.value.oracle or not sources or not all(map(_stands_alone, sources)):
+        return ""
+    package, nouns = folder / "adapter", folder / "cibench"
+    for made in (package, nouns):
+        made.mkdir(exist_ok=True)
+    for source in sources:
+        shutil.copyfile(source, package / source.name)
+    _write(package / "__init__.py", "")
+    shutil.copyfile(str(types.__file__), nouns / "model.py")
+    shim = files("cibench").joinpath("templates/nouns.py.txt")
+    _write(nouns / "__init__.py", shim.read_text(encoding="utf-8"))
+    assert entry.path is not None  # it has sources
+    return (
+        f"import adapter.{entry.path.stem}\nfrom cibench import METHODS\n\n"
+        f"method = METHODS[{entry.name!r}]"
+    )
+
+
+def _stands_alone(source: Path) -> bool:
+    """Say whether a file takes nothing of cibench but its nouns."""
+    if not source.stem.isidentifier():
+        return False
+    for node in ast.walk(ast.parse(source.read_bytes())):
+        if isinstance(node, ast.Import) and any(a.name.startswith("cibench") for a in node.names):
+            return False
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("cibench"):
+            nouns = node.module == "cibench" and {a.name for a in node.names} <= set(NOUNS)
+            if not nouns and node.module != "cibench.model":
+                return False
+    return True
+
+
+def _with_cibench(replayed: Replayed) -> tuple[str, str]:
+    """Return how a script finds its method where cibench is installed, and an oracle its draw."""
+    block, scenario = replayed.block, replayed.suite.cells[0].scenario
+    name = block.entrants[0][0]
+    lines = [
+        "from cibench import find_estimator, find_scenario",
+        "from cibench.model.registry import load_plugin",
+        "",
+    ]
+    lines += [f"load_plugin({plugin!r})" for plugin in block.plugins]
+    lines.append(f"method = find_estimator({name!r})")
+    if not find_estimator(name).oracle:
+        return "\n".join(lines), "None"
+    fields = {field: getattr(scenario, field) for field in scenario.specs}
+    lines[1:1] = [
+        "from cibench.workers.block import draw_replicate",
+        "from cibench.model.design import configure",
+    ]
+    made = f"configure(find_scenario({scenario.name!r}), {fields!r})"
+    where = f"{block.key['n']}, {block.seed}, {block.first}"
+    return "\n".join(lines), f"draw_replicate({made}, {where})"
+
+
+def _output(folder: Path, replayed: Replayed) -> str:
+    """Run the script as whoever gets the bundle would, and return what it printed."""
+    suite, status = replayed.suite, replayed.stored["status"].iloc[0]
+    if status == "memory":
+        return f"not run here: it takes more than {size(suite.memory or 0)}\n"
+    patience = _patience(suite)
+    try:
+        done = subprocess.run(
+            [sys.executable, "reproduce.py"], cwd=folder, check=False, encoding="utf-8",
+            errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL, timeout=patience and patience + END,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        return f"{error.output or ''}\n(stopped after {error.timeout:g} s)\n"
+    return f"{done.stdout}\n(exit code {done.returncode})\n"
+
+
+def _patience(suite: Suite) -> float | None:
+    return suite.timeout + SLACK if suite.timeout else None

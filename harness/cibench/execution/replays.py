@@ -1,0 +1,171 @@
+"""Make one stored fit again from its address, and see whether it gives the stored row."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cibench.execution.blocks import Cutter
+from cibench.model import registry
+from cibench.model.design import find_scenario
+from cibench.render.replay_command import KEYS, arguments
+from cibench.storage import shards
+from cibench.storage.changes import changes
+from cibench.storage.inventory import Inventory
+from cibench.storage.manifest import read_catalogue, read_manifest, read_suite
+from cibench.storage.provenance import modules
+from cibench.storage.schema import MAY_DIFFER
+from cibench.suite.parse import parse_suite
+from cibench.suite.suite import Suite
+from cibench.utils.errors import BadInput
+from cibench.utils.missing import missing
+from cibench.workers.block import Block
+from cibench.workers.supervisor import Child, Limits
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Say which stored fit is meant: dials not named are at their default, the rest is unique."""
+
+    scenario: str
+    estimator: str
+    replicate: int
+    n: int | None = None
+    dials: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Replayed:
+    """Hold a fit that was made again: the stored rows, the new ones, and where they differ.
+
+    `suite` holds nothing but this fit; `changed` says what is not as it was when it was stored.
+    """
+
+    run: Path
+    suite: Suite
+    block: Block
+    stored: pd.DataFrame
+    again: pd.DataFrame
+    differences: list[str]
+    changed: list[str]
+
+
+def read_pairs(option: str, given: Sequence[str] | None) -> dict[str, Any]:
+    """Return the values of NAME=VALUE; raises BadInput naming the option."""
+    pairs = {}
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise BadInput(f"{option}: {text!r} is not of the form NAME=VALUE")
+        try:
+            pairs[name] = json.loads(value)
+        except ValueError:
+            pairs[name] = value
+    return pairs
+
+
+def read_options(given: str | None) -> dict[str, Any]:
+    """Return an estimator's options from JSON; raises BadInput where it is none."""
+    try:
+        options = json.loads(given or "{}")
+    except ValueError as error:
+        raise BadInput(f"--options: {given!r} is not JSON: {error}") from error
+    if not isinstance(options, dict):
+        raise BadInput(f"--options: {given!r} is not a JSON object")
+    return options
+
+
+def replay(run: Path, wanted: Wanted) -> Replayed:
+    """Draw the data set and fit again, in a process of its own under the run's limits.
+
+    Raises BadInput where no stored fit is meant, or several.
+    """
+    manifest, content = read_manifest(run), read_suite(run)
+    for plugin in content.get("plugins", []):
+        registry.load_plugin(plugin)
+    stored = _stored(run, wanted)
+    suite = _suite_of(manifest, content, stored.iloc[0])
+    (block,) = Cutter(suite, Inventory.empty(suite), suite.plugins).blocks()
+    block = block.part(wanted.replicate, 1)
+    child = Child(modules(suite), Limits(suite.timeout, suite.memory))
+    try:
+        child.start()
+        again = child.run(block).table.to_pandas()
+    finally:
+        child.stop()
+    changed = [change.text for change in changes(manifest, suite)]
+    return Replayed(run, suite, block, stored, again, _differences(stored, again), changed)
+
+
+def _stored(run: Path, wanted: Wanted) -> pd.DataFrame:
+    """Return the rows of the fit that is meant."""
+    import pandas as pd
+    import pyarrow.compute as pc
+
+    found = []
+    for path in shards.paths(run):
+        table = shards.read(path)
+        if table["scenario"][0].as_py() == wanted.scenario:
+            fits = pc.and_(
+                pc.equal(table["estimator"], wanted.estimator),
+                pc.equal(table["replicate"], wanted.replicate),
+            )
+            found.append(table.filter(fits).to_pandas())
+    rows = pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+    if rows.empty:
+        raise BadInput(
+            f"{run} holds no fit of {wanted.estimator} to replicate {wanted.replicate} of "
+            f"{wanted.scenario}"
+        )
+    kinds = rows.drop_duplicates(list(KEYS)).to_dict("records")
+    meant = [kind for kind in kinds if _is_meant(kind, wanted)]
+    if len(meant) != 1:
+        which = "several fits are meant" if meant else "no such fit is stored"
+        told = read_catalogue(run)
+        listed = "; ".join(shlex.join(arguments(kind, told)) for kind in (meant or kinds)[:6])
+        raise BadInput(f"{run}: {which}; there are: {listed}")
+    return rows[(rows[list(KEYS)] == pd.Series(meant[0])[list(KEYS)]).all(axis=1)]
+
+
+def _is_meant(row: Mapping[Any, Any], wanted: Wanted) -> bool:
+    defaults = {name: spec.default for name, spec in find_scenario(wanted.scenario).specs.items()}
+    dials = {k: v for k, v in json.loads(row["dials"]).items() if v != defaults[k]}
+    if dials != {k: v for k, v in wanted.dials.items() if v != defaults.get(k)}:
+        return False
+    own = {**json.loads(row["parameters"]), **json.loads(row["options"])}
+    given = {**wanted.parameters, **wanted.options}
+    return wanted.n in (None, row["n"]) and all(own.get(k) == v for k, v in given.items())
+
+
+def _suite_of(manifest: Mapping[str, Any], content: Mapping[str, Any], row: Any) -> Suite:
+    """Return a suite of one cell with one estimator, which holds the row's fit."""
+    dials, parameters, options = (json.loads(row[k]) for k in ("dials", "parameters", "options"))
+    cell = {
+        "scenario": row["scenario"], "n": int(row["n"]), "vary": "crossed", "dials": dials,
+        "parameters": parameters, "estimators": row["estimator"],
+        "options": {row["estimator"]: {k: v for k, v in options.items() if v is not None}},
+    }  # fmt: skip
+    kept = {k: content[k] for k in ("timeout", "memory", "plugins") if k in content}
+    spec = {"name": "replay", "replicates": 1, "cells": [cell], **kept}
+    return parse_suite({**spec, "seed": manifest["seed"], "level": manifest["level"]})
+
+
+def _differences(stored: pd.DataFrame, again: pd.DataFrame) -> list[str]:
+    """Say where rows differ: in all but what may differ, bit for bit."""
+    if len(stored) != len(again):
+        return [f"{len(stored)} rows are stored, {len(again)} came"]
+    found = []
+    for name in stored.columns.drop(list(MAY_DIFFER)):
+        for one, two in zip(stored[name], again[name], strict=True):
+            if not (one == two or (missing(one) and missing(two))):
+                found.append(f"{name}: {one!r} is stored, {two!r} came")
+    return found

@@ -1,0 +1,229 @@
+"""From a suite to replicate rows: cut cells into blocks, let them be run, store what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import NamedTuple
+
+from cibench.execution import adaptive
+from cibench.execution.blocks import Cutter
+from cibench.execution.progress import CellProgress, Listener, Progress, Watch
+from cibench.model import registry
+from cibench.storage import manifest, provenance
+from cibench.storage.inventory import Inventory
+from cibench.storage.schema import FINE
+from cibench.storage.session import Session, opened
+from cibench.storage.shards import coded
+from cibench.storage.writer import Writer
+from cibench.suite.suite import Suite
+from cibench.utils.errors import BadInput, one_line
+from cibench.workers import executors
+from cibench.workers.block import Block, Result, first_fits
+from cibench.workers.dask import Terms, on_dask
+from cibench.workers.supervisor import Limits
+
+TICK = 1.0
+"""Seconds after which the run looks at its clock though no block has ended."""
+
+MOST_LOSSES = 3
+"""How often a block is sent again that a cluster gave up because worker after worker had died."""
+
+
+def execute(
+    suite: Suite, folder: Path, workers: int, isolate: bool, listen: Listener = lambda _: None,
+    *, update: bool = False, repair: bool = False, executor: str | None = None,
+) -> None:  # fmt: skip
+    """Run the suite into a run folder; where it holds rows of the suite, run what is missing.
+
+    `executor` is the address of a dask scheduler; without one blocks run in `workers` processes of
+    this machine or, unless `isolate`, in this one. Raises BadInput, with nothing changed, where the
+    folder holds anything else (see `storage.session.opened`), a plug-in cannot be imported by
+    worker processes or workers cannot be reached or started; and, with all rows until then stored,
+    where the disk is full or the cluster is lost.
+    """
+    away = isolate or executor is not None
+    plugins = (*suite.plugins, *_own_modules(suite)) if away else suite.plugins
+    with opened(folder, suite, update, repair) as session:
+        if session.complete:
+            return
+        cut = Cutter(suite, session.inventory, plugins)
+        try:
+            with ExitStack() as stack:
+                place = stack.enter_context(_place(suite, workers, isolate, executor))
+                job = _Job(session, cut, listen, stack.close)
+                _run(job, place, partial(_pilot, job, plugins, update, repair))
+        except OSError as error:
+            raise BadInput(
+                f"{folder}: {error.strerror or error}; what is stored stays, and the same command "
+                "goes on from there"
+            ) from error
+
+
+def _place(
+    suite: Suite, workers: int, isolate: bool, executor: str | None
+) -> AbstractContextManager[executors.Workplace]:
+    """Return where the suite's blocks are to run; entering it starts workers or reaches them."""
+    modules, limits = provenance.modules(suite), Limits(suite.timeout, suite.memory)
+    if executor is not None:
+        return on_dask(executor, Terms.of(suite, modules, limits))
+    if isolate:
+        return executors.local_processes(workers, modules, limits)
+    return executors.in_process(modules)
+
+
+class _Job(NamedTuple):
+    """Hold what is to be run, apart from where; `stop` ends what is under way there, at once."""
+
+    session: Session
+    cut: Cutter
+    listen: Listener
+    stop: Callable[[], object]
+
+
+def _pilot(
+    job: _Job, plugins: tuple[str, ...], update: bool, repair: bool, place: executors.Workplace
+) -> dict[int, str]:
+    """Run the pilot into a folder within the run's, take over its counts and return why."""
+    suite = adaptive.pilot_of(job.session.suite)
+    with opened(job.session.run / adaptive.PILOT, suite, update, repair) as own:
+        if not own.complete:
+            _run(job._replace(session=own, cut=Cutter(suite, own.inventory, plugins)), place)
+    return adaptive.after_pilot(job.session)
+
+
+def _run(
+    job: _Job, place: executors.Workplace,
+    pilot: Callable[[executors.Workplace], dict[int, str]] = lambda _: {},
+) -> None:  # fmt: skip
+    """Run round after round until every cell has what it is to have; one, without precision."""
+    session = job.session
+    writer = session.begin()
+    progress = _progress(session.inventory)
+    watch, settled, ending = Watch(session.run, progress), dict[int, str](), "interrupted"
+    try:
+        if session.suite.precision and session.suite.precision.pilot:
+            watch.note("running", at_once=True)
+            settled |= pilot(place)
+            progress.lengthen(_totals(session.suite), settled)
+        progress.started = perf_counter()
+        _round(job, place, writer, progress, watch)
+        while adaptive.next_round(session, settled):
+            progress.lengthen(_totals(session.suite), settled)
+            _round(job, place, writer, progress, watch)
+        progress.lengthen(_totals(session.suite), settled)
+        ending = "finished"
+    except BaseException:
+        job.stop()  # before the last rows are written: workers would go on, and be in the way
+        raise
+    finally:
+        writer.flush(everything=True)
+        manifest.close(session.run, progress.done)
+        watch.note(ending, at_once=True)
+
+
+def _round(
+    job: _Job, place: executors.Workplace, writer: Writer, progress: Progress, watch: Watch
+) -> None:  # fmt: skip
+    """Run what is missing, and store it."""
+    job.cut.slots = place.slots
+
+    def tick() -> None:
+        writer.flush()
+        watch.note("running")
+
+    for block, result in _Flight(place, tick).finished(job.cut.blocks()):
+        job.cut.learn(block, result)
+        writer.add(block.cell, result.table)
+        _count(progress.cells[block.cell], result)
+        progress.cell = progress.cells[block.cell].name
+        job.listen(progress)
+    writer.flush(everything=True)
+    job.session.inventory.fill()
+
+
+def _totals(suite: Suite) -> list[int]:
+    """Return how many rows each cell is to have."""
+    return [cell.rows * count for cell, count in zip(suite.cells, suite.counts, strict=True)]
+
+
+def _progress(inventory: Inventory) -> Progress:
+    suite = inventory.suite
+    parts = zip(suite.cells, _totals(suite), inventory.stored, inventory.failures, strict=True)
+    return Progress(
+        [CellProgress(str(cell), total, done, lost) for cell, total, done, lost in parts]
+    )
+
+
+def _count(cell: CellProgress, result: Result) -> None:
+    lost, (statuses, _) = 0, coded(result.table, "status")
+    if not set(statuses) <= set(FINE):
+        names = ["replicate", "refit", "estimator", "options", "status"]
+        fits = result.table.select(names).to_pylist()
+        lost = len({tuple(fit.values())[:-1] for fit in fits if fit["status"] not in FINE})
+    cell.add(first_fits(result.table), lost, result.seconds)
+
+
+class _Flight:
+    """Keep blocks under way at a place, at most two for each that it can run at a time."""
+
+    def __init__(self, place: executors.Workplace, tick: Callable[[], object]) -> None:
+        self._place, self._tick = place, tick
+        self._pending: dict[Future[Result], tuple[Block, int]] = {}
+
+    def finished(self, blocks: Iterator[Block]) -> Iterator[tuple[Block, Result]]:
+        """Yield blocks as they end."""
+        for block in blocks:
+            self._send(block)
+            while len(self._pending) >= 2 * self._place.slots():
+                yield from self._ended()
+        while self._pending:
+            yield from self._ended()
+
+    def _send(self, block: Block, losses: int = 0) -> None:
+        future = self._place.executor.submit(self._place.work, block)
+        self._pending[future] = block, losses
+
+    def _ended(self) -> Iterator[tuple[Block, Result]]:
+        for future in wait(self._pending, TICK, return_when=FIRST_COMPLETED).done:
+            block, losses = self._pending.pop(future)
+            try:
+                result = future.result()
+            except self._place.lost as error:
+                if losses == MOST_LOSSES:
+                    raise BadInput(f"workers die whatever they run: {one_line(error)}") from error
+                self._send(block, losses + 1)
+            except CancelledError as error:
+                raise BadInput(
+                    "the workers are gone or were told to stop; what is stored stays, and the same "
+                    "command goes on from there"
+                ) from error
+            else:
+                yield block, result
+        self._tick()
+
+
+def _own_modules(suite: Suite) -> list[str]:
+    """Return the modules that workers import to find what did not come with cibench.
+
+    Raises BadInput naming what was defined in a notebook or a test and has no such module.
+    """
+    import importlib.util
+
+    used = [registry.entry("scenario", name) for name in suite.scenarios]
+    used += [registry.entry("estimator", name) for name in suite.estimators]
+    modules = []
+    for entry in used:
+        if entry.built_in or (entry.path and str(entry.path) in suite.plugins):
+            continue
+        if entry.module == "__main__" or importlib.util.find_spec(entry.module) is None:
+            raise BadInput(
+                f"'{entry.name}' was defined in {entry.module}, which worker processes cannot "
+                "import; put it in a file named in the suite's plugins, or run with workers=1"
+            )
+        modules.append(entry.module)
+    return sorted(set(modules))

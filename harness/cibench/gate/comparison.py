@@ -1,0 +1,150 @@
+"""Compare two tables of replicate rows, estimator by estimator in every cell."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cibench.gate.judge import Judged, cell_verdict, judge
+from cibench.gate.measures import (
+    Measured,
+    has_moments,
+    of_answers,
+    of_diagnostics,
+    of_estimates,
+    of_moves,
+    of_repeats,
+    of_sets,
+)
+from cibench.gate.pairing import Pair, pairs
+from cibench.gate.row_changes import Changes, changes
+from cibench.gate.rules import FAMILY, MEASURES, ChangeVerdict, Rules, worst
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NO_MOMENTS = (
+    "the estimates have no finite moments: errors beyond five robust deviations are pulled in, SE "
+    "ratio and CV of the SE left out"
+)
+RANDOM = "not deterministic given its stream: compared statistically, not number by number"
+OTHER_DATA = "other data on either side: compared statistically, not number by number"
+
+
+@dataclass(frozen=True, eq=False)
+class CellResult:
+    """Hold the verdict on one estimator in one cell and what it rests on.
+
+    `names` are the `SCORED` keys, `why` the reason where nothing can be compared, `notes` what to
+    know about how it was. `changes` are those of single numbers, None of other data. `seconds` are
+    the medians of the run times, which no verdict heeds.
+    """
+
+    pair: Pair
+    verdict: ChangeVerdict
+    measures: tuple[Judged, ...] = ()
+    why: str = ""
+    notes: tuple[str, ...] = ()
+    changes: Changes | None = None
+    seconds: tuple[float, float] = (float("nan"), float("nan"))
+
+    @property
+    def names(self) -> Mapping[str, Any]:
+        """Return the keys of the cell and the estimator."""
+        return self.pair.names
+
+    @property
+    def replicates(self) -> tuple[int, int]:
+        """Return how many replicates there are before and after."""
+        return self.pair.before["replicate"].size, self.pair.after["replicate"].size
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Hold the results of all cells, the rules they were judged by and the number of intervals."""
+
+    cells: tuple[CellResult, ...]
+    rules: Rules
+    intervals: int
+    paired: bool = True
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> ChangeVerdict:
+        """Return the worst verdict."""
+        return worst(cell.verdict for cell in self.cells)
+
+    @property
+    def exit_code(self) -> int:
+        """Return 1 if a verdict fails, else 2 if something is not comparable, else 0."""
+        found = {cell.verdict for cell in self.cells}
+        if found & set(self.rules.failing):
+            return 1
+        return 2 if ChangeVerdict.NOT_COMPARABLE in found else 0
+
+
+def compare(
+    before: pa.Table,
+    after: pa.Table,
+    rules: Rules | None = None,
+    *,
+    paired: bool = True,
+    without_moments: Collection[str] = (),
+    random: Collection[tuple[str, str]] = (),
+) -> Comparison:
+    """Compare two replicate tables.
+
+    With `paired` the replicates of equal numbers saw the same data, which is verified; without it
+    the two tables are independent. `without_moments` names estimators and scenarios whose
+    estimates have none, `random` the estimators, with their options, that give another answer
+    when asked again at the same address. Raises BadInput where columns are missing.
+    """
+    rules = rules or Rules()
+    found = pairs(before, after, paired=paired)
+    intervals = FAMILY * max(len(found), 1)
+    cells = []
+    for pair in found:
+        names = pair.names
+        declared = not {names["estimator"], names["scenario"]} & set(without_moments)
+        dice = (names["estimator"], names["options"]) in set(random)
+        cells.append(_cell(pair, rules, rules.alpha / intervals, declared, dice))
+    return Comparison(tuple(cells), rules, intervals, paired)
+
+
+def _cell(pair: Pair, rules: Rules, alpha: float, declared: bool, dice: bool) -> CellResult:
+    if pair.why:
+        return CellResult(pair, ChangeVerdict.NOT_COMPARABLE, why=pair.why)
+    moved = changes(pair) if pair.paired else None
+    moments = has_moments(pair, declared)
+    notes = {
+        NO_MOMENTS: not moments and pair.names["kind"] != "diagnostic",
+        RANDOM: dice,
+        OTHER_DATA: not pair.paired,
+    }
+    found = _measures(pair, moments, None if dice else moved, rules)
+    judged = tuple(judge(one, pair.names["level"], rules, alpha) for one in found)
+    same = moved is not None and moved.share(rules.tolerance) == 0
+    seconds = [float(np.nanmedian(g["seconds"])) for g in (pair.before, pair.after)]
+    return CellResult(
+        pair, cell_verdict(judged, not same), judged, changes=moved,
+        notes=tuple(note for note, holds in notes.items() if holds),
+        seconds=(seconds[0], seconds[1]),
+    )  # fmt: skip
+
+
+def _measures(pair: Pair, moments: bool, moved: Changes | None, rules: Rules) -> list[Measured]:
+    """Return what the pair's rows allow to be measured, in the order of `MEASURES`."""
+    if pair.names["kind"] == "diagnostic":
+        found = [*of_diagnostics(pair), *of_answers(pair)]
+    else:
+        found = [*of_estimates(pair, moments=moments), *of_sets(pair), *of_repeats(pair)]
+        found += of_answers(pair)
+        if moved is not None:
+            found += of_moves(moved, rules.margins["estimate"], rules.tolerance)
+    order = list(MEASURES)
+    usable = [one for one in found if isfinite(one.difference.value)]
+    return sorted(usable, key=lambda one: order.index(one.name))

@@ -1,0 +1,135 @@
+"""Judge without a baseline whether every method does what its declarations promise.
+
+The verdicts are those of `cibench.analysis.expectations`: a method of which nothing that it assumes
+is broken covers above the floor, one whose assumptions are broken far enough covers below it. How
+many replicates that takes is worked out beforehand from the power that is wanted.
+
+With m methods and cells that carry an expectation, each is judged by exact limits at the level
+1 - ALPHA / m. A method whose coverage is nominal is shown to be above a floor p0 by R replicates if
+K >= c of them cover, c the least number with P(Bin(R, p0) >= c) < ALPHA / (2 m). All m are shown
+with the wanted chance if each is with a chance of 1 - (1 - power) / m (Bonferroni's inequality). Of
+one that is to fail it is taken that it covers as far below the floor as nominal lies above it. A
+method whose coverage is above the floor but below nominal takes more, and may be inconclusive.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cibench.analysis.expectations import ALPHA, SURPRISES, ExpectationVerdict
+from cibench.gate.check import Place, clear, execute
+from cibench.suite.expectations import Expected
+from cibench.utils.errors import BadInput, unknown
+
+if TYPE_CHECKING:
+    from cibench.results.run_folder import Run
+    from cibench.suite.suite import Suite
+
+POWER = 0.95
+FAILING = SURPRISES
+KNOWN = (*SURPRISES, ExpectationVerdict.INCONCLUSIVE, ExpectationVerdict.CONSERVATIVE)
+"""The verdicts that can be made to fail."""
+
+BEARING = (Expected.VALID, Expected.FAILS)
+WORST_FIRST = (*KNOWN, ExpectationVerdict.FAILS, ExpectationVerdict.VALID)
+
+
+@dataclass(frozen=True, eq=False)
+class Expectations:
+    """Hold what was found of every expectation, worst first, and which verdicts fail."""
+
+    rows: Sequence[Mapping[str, Any]]
+    failing: tuple[ExpectationVerdict, ...]
+    run: Run
+
+    @property
+    def exit_code(self) -> int:
+        """Return 1 if a verdict fails, 0 if none does."""
+        return int(any(row["verdict"] in self.failing for row in self.rows))
+
+    @property
+    def headline(self) -> str:
+        """Say whether the gate holds, and how many rows have each verdict."""
+        counts = Counter(row["verdict"] for row in self.rows)
+        said = ", ".join(f"{counts[v]} {v}" for v in WORST_FIRST if counts[v])
+        return f"{'failed' if self.exit_code else 'passed'}: {said}"
+
+
+def failing_on(names: Sequence[str]) -> tuple[ExpectationVerdict, ...]:
+    """Return the verdicts of these names; raises BadInput with the near miss."""
+    for name in names:
+        if name not in KNOWN:
+            raise BadInput(unknown("verdict", name, map(str, KNOWN)))
+    return tuple(ExpectationVerdict(name) for name in names)
+
+
+def check_expectations(
+    suite: Suite, place: Place, failing: tuple[ExpectationVerdict, ...] = FAILING, *,
+    replicates: int | None = None, power: float = POWER,
+) -> Expectations:  # fmt: skip
+    """Run a suite, with as many replicates as the power asks for, and judge its expectations.
+
+    Raises BadInput where nothing is expected of anybody.
+    """
+    suite = suite.with_replicates(replicates or replicates_for(suite, power))
+    clear(place.out)
+    return judged(execute(suite, place), failing)
+
+
+def judged(run: Run, failing: tuple[ExpectationVerdict, ...] = FAILING) -> Expectations:
+    """Return what a run shows of its expectations; raises BadInput where there is none."""
+    table = run.expectations
+    bearing = table[table["expected"].isin([str(e) for e in BEARING]) & (table["tries"] > 0)]
+    if bearing.empty:
+        raise BadInput(f"{run.folder}: nothing is expected of any method there")
+    rows = [{str(k): v for k, v in row.items()} for row in bearing.to_dict("records")]
+    order = {str(verdict): place for place, verdict in enumerate(WORST_FIRST)}
+    return Expectations(sorted(rows, key=lambda row: order[row["verdict"]]), failing, run)
+
+
+def replicates_for(suite: Suite, power: float) -> int:
+    """Return the replicates with which all expectations are settled with a chance of `power`.
+
+    Raises BadInput where nothing is expected, or the power is not between 0 and 1.
+    """
+    if not 0 < power < 1:
+        raise BadInput(f"--power: {power:g} is not between 0 and 1")
+    floors = [floor for found, floor in expected(suite) if found in BEARING]
+    if not floors:
+        raise BadInput(f"suite {suite.name}: nothing is expected of any method there")
+    each = 1 - (1 - power) / len(floors)
+    return max(settled_by(floor, suite.level, ALPHA / len(floors), each) for floor in set(floors))
+
+
+def expected(suite: Suite) -> Iterator[tuple[Expected, float]]:
+    """Yield what is expected of every estimator in every cell, and the floor it is held to."""
+    from cibench.model.descriptions import describe
+    from cibench.suite.expectations import SHORTFALL, entries, expectation, said
+
+    told = describe(suite.scenarios, suite.estimators)
+    tables = entries(suite.spec)
+    for cell in suite.cells:
+        for entrant in cell.entrants:
+            if told["estimators"][entrant.estimator]["kind"] == "diagnostic":
+                continue
+            for target in cell.asked(entrant.estimator):
+                names = {
+                    **cell.key, "estimator": entrant.estimator, "level": suite.level,
+                    "options": entrant.options, "kind": "estimate",
+                    "estimand": str(target.estimand) if target else None,
+                    "horizon": target.horizon if target else None,
+                }  # fmt: skip
+                words = said(tables, names, told["scenarios"][cell.scenario.name])
+                floor = words.floor or round(suite.level - SHORTFALL, 12)
+                yield expectation(names, told, words).expected, floor
+
+
+def settled_by(floor: float, level: float, alpha: float, power: float) -> int:
+    """Return the replicates that settle a nominal coverage, or one as far below the floor."""
+    from cibench.analysis.expectation_verdicts import sizes_for
+
+    below = 2 * floor - level
+    return int(max(sizes_for(p, floor, alpha, power) for p in (level, max(below, 0.0))))

@@ -1,0 +1,1 @@
+"""What a check tells: on the terminal, as files, as a page."""

@@ -1,0 +1,257 @@
+"""The words and numbers of a cell that every output of a check shares."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cibench.gate.comparison import CellResult, Comparison
+from cibench.gate.judge import Judged
+from cibench.gate.rules import MEANING, MEASURES, WORST_FIRST, ChangeVerdict, Scale
+from cibench.metrics.groups import Group
+from cibench.render.labels import DEFAULT, label, view_titles
+from cibench.render.numbers import BLANK, count, number, plain, signed
+from cibench.render.replay_command import command
+from cibench.storage.manifest import read_catalogue
+from cibench.storage.schema import SCORED
+from cibench.utils.errors import BadInput
+from cibench.utils.missing import missing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NO_NOISE = 1e6
+"""A change of so many errors has none to speak of: every replicate moved alike."""
+
+
+def value(one: Judged, number_of: float) -> str:
+    """Write a measure's value on one side."""
+    scale = MEASURES[one.name].scale
+    if scale is Scale.POINTS:
+        return BLANK if missing(number_of) else f"{100 * number_of:.3g} %"
+    text = number(number_of)
+    return f"{text} SE" if scale is Scale.SE else text
+
+
+def change(one: Judged) -> str:
+    """Write a difference beside its paired error."""
+    if noiseless(one):
+        return f"{size(one, one.difference)} (0)"
+    written = signed(_factor(one.name) * one.difference, _factor(one.name) * one.error)
+    return f"{written}{_unit(one.name)} ({error(one)})"
+
+
+def error(one: Judged) -> str:
+    """Write a difference's Monte Carlo error."""
+    scaled = _factor(one.name) * one.error
+    return "0" if noiseless(one) else number(scaled, scaled)
+
+
+def size(one: Judged, difference: float) -> str:
+    """Write a difference, or an end of its limits, to three digits."""
+    scaled = float(f"{_factor(one.name) * difference:.12g}")  # -9.999999999999 is -10
+    return f"{signed(scaled)}{_unit(one.name)}"
+
+
+def _factor(name: str) -> float:
+    return 100.0 if MEASURES[name].scale in (Scale.RELATIVE, Scale.POINTS) else 1.0
+
+
+def _unit(name: str) -> str:
+    units = {Scale.SE: " SE", Scale.RELATIVE: " %", Scale.POINTS: " points"}
+    return units.get(MEASURES[name].scale, "")
+
+
+def noiseless(one: Judged) -> bool:
+    """Say whether the change is the same in every replicate, but for rounding."""
+    return one.error <= abs(one.difference) / NO_NOISE
+
+
+def margin(one: Judged) -> str:
+    """Write the margin in the unit of the difference."""
+    return bare_margin(one.name, one.margin)
+
+
+def bare_margin(name: str, number_of: float) -> str:
+    """Write a measure's margin in the unit of its differences."""
+    return f"{plain(_factor(name) * number_of)}{_unit(name)}"
+
+
+def errors_beyond(one: Judged) -> str:
+    """Write how many errors a change lies beyond its margin; ∞ where it has no noise."""
+    if one.z > NO_NOISE or (one.z and noiseless(one)):
+        return "∞"
+    return f"{one.z:.1f}" if one.z else "0"
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """Hold a cell's result with its names: where it is, at which setting, of which method."""
+
+    cell: CellResult
+    where: str
+    setting: str
+    method: str
+
+    @property
+    def place(self) -> str:
+        """Return where the cell is, its setting unless that is the default."""
+        return self.where if self.setting == DEFAULT else f"{self.where}, {self.setting}"
+
+    @property
+    def telling(self) -> list[Judged]:
+        """Return the measures that changed, the worst verdict and the largest change first."""
+        found = [one for one in self.cell.measures if one.changed]
+        return sorted(found, key=lambda one: (WORST_FIRST.index(one.verdict), -one.z))
+
+
+def tell(found: Comparison, catalogue: Mapping[str, Any]) -> list[Told]:
+    """Name every cell, the worst verdict and the largest change first."""
+    import pandas as pd
+
+    if not found.cells:
+        return []
+    names = pd.DataFrame([dict(cell.names) for cell in found.cells], columns=list(SCORED))
+    named = label(names, catalogue)
+    titles = view_titles([{str(k): v for k, v in row.items()} for row in named.to_dict("records")])
+    told = [
+        Told(cell, f"{row['scenario']}, {title}", str(row["at"]), str(row["method"]))
+        for cell, title, row in zip(found.cells, titles, _rows(named), strict=True)
+    ]
+    return sorted(told, key=_rank)
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
+
+
+def _rank(told: Told) -> tuple[int, float, float]:
+    largest = max((one.z for one in told.telling), default=0.0)
+    moved = told.cell.changes
+    share = float(moved.largest.max(initial=0)) if moved is not None else 0.0
+    return WORST_FIRST.index(told.cell.verdict), -largest, -share
+
+
+OUTCOMES = {0: "passed", 1: "failed", 2: "not comparable"}
+
+
+def headline(found: Comparison) -> str:
+    """Say what the gate says, and how many cells have each verdict."""
+    counts = Counter(cell.verdict for cell in found.cells)
+    said = ", ".join(f"{counts[v]} {v}" for v in WORST_FIRST if counts[v])
+    return f"{OUTCOMES[found.exit_code]}: {said or 'nothing to compare'}"
+
+
+def level_line(found: Comparison) -> str:
+    """State the chance of a false alarm and what it covers."""
+    how = "the same data on both sides" if found.paired else "other data on either side"
+    return (
+        f"{how}; the chance of any false alarm over {count(len(found.cells), 'comparison')} is at "
+        f"most {found.rules.alpha:g} ({found.intervals} simultaneous intervals)"
+    )
+
+
+def open_line(found: Comparison) -> str:
+    """Say how many intervals are too wide to exclude a change beyond the margin, "" of none."""
+    judged = [one for cell in found.cells for one in cell.measures]
+    wide = sum(not one.settled for one in judged)
+    if not wide:
+        return ""
+    return (
+        f"{wide} of {len(judged)} intervals reach beyond their margin to one side: changes of that "
+        "size are neither shown nor excluded; more replicates narrow them"
+    )
+
+
+def numbers(cell: CellResult, tolerance: float) -> str:
+    """Say how many single numbers changed and by how much, and how the cell was compared."""
+    return "; ".join(part for part in (largest_change(cell, tolerance), *cell.notes) if part)
+
+
+def largest_change(cell: CellResult, tolerance: float) -> str:
+    """Say how many single numbers changed and by how much, "" where nothing is to be said."""
+    if cell.changes is None or not cell.changes.largest.size:
+        return ""
+    share, largest = cell.changes.share(tolerance), float(cell.changes.largest.max())
+    if not share:
+        return "" if not largest else f"rounding: at most {largest:.0e} SE"
+    size = f"at most {number(largest)} SE" if isfinite(largest) else "some have no answer"
+    return f"{100 * share:.3g} % of the fits changed, {size}"
+
+
+def replay(run: str, cell: CellResult, replicate: int) -> str:
+    """Return the command that fits one replicate again."""
+    folder = Path(run)
+    folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    return command(folder, {**cell.names, "replicate": replicate}, _catalogue(Path(run).resolve()))
+
+
+@lru_cache
+def _catalogue(run: Path) -> Mapping[str, Any]:
+    """Return what a run's catalogue says, which tells settings from defaults; empty without one."""
+    try:
+        return read_catalogue(run)
+    except BadInput:
+        return {}
+
+
+def reasons(told: Told) -> Sequence[str]:
+    """Return why a cell has its verdict, in a line each."""
+    cell = told.cell
+    if cell.verdict is ChangeVerdict.NOT_COMPARABLE:
+        return [cell.why]
+    return [
+        f"{MEASURES[one.name].words} {value(one, one.before)} → {value(one, one.after)}, "
+        f"{change(one)}, {errors_beyond(one)} errors beyond the margin of {margin(one)}"
+        for one in told.telling
+    ] or [numbers(cell, 0.0) or MEANING[cell.verdict]]
+
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Replicate:
+    """Hold one replicate's answers before and after; NaN is what was not answered.
+
+    `change` is the largest change of a number in standard errors, infinite where one side lacks
+    an answer.
+    """
+
+    replicate: int
+    change: float
+    estimate: tuple[float, float]
+    std_error: tuple[float, float]
+    limits: tuple[float, float, float, float]
+    status: tuple[str, str]
+
+
+def changed_most(cell: CellResult, tolerance: float, count: int = SHOWN) -> list[Replicate]:
+    """Return the replicates that changed by more than the tolerance, the largest change first."""
+    if cell.changes is None:
+        return []
+    before, after = cell.pair.before, cell.pair.after
+
+    def both(name: str, i: int) -> tuple[float, float]:
+        return float(before[name][i]), float(after[name][i])
+
+    return [
+        Replicate(
+            int(cell.changes.replicate[i]), float(cell.changes.largest[i]), both("estimate", i),
+            both("std_error", i), (*both("ci_low", i), *both("ci_high", i)),
+            (_status(before, i), _status(after, i)),
+        )
+        for i in cell.changes.most(count, tolerance)
+    ]  # fmt: skip
+
+
+def _status(group: Group, i: int) -> str:
+    flags = ("ok", "failed", "declined")
+    return next((flag for flag in flags if np.asarray(group[flag])[i]), "failed")

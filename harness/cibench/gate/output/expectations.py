@@ -1,0 +1,115 @@
+"""What a check of expectations prints and leaves: verdict.json, junit.xml and summary.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from cibench.analysis.expectations import SURPRISES, ExpectationVerdict
+from cibench.gate.expectations import Expectations
+from cibench.gate.output.files import (
+    FORMAT,
+    JUNIT,
+    MARKS,
+    SUMMARY,
+    VERDICT,
+    Case,
+    cases_as_xml,
+    table_row,
+)
+from cibench.gate.rules import ChangeVerdict
+from cibench.render.numbers import percent
+from cibench.report.summary import told
+from cibench.storage.schema import SCORED
+from cibench.utils.files import write_atomically, write_json
+from cibench.utils.missing import missing
+
+MOST = 30
+KEPT = ("expected", "because", "broken", "floor", "tries", "covered", "coverage", "low", "high",
+        "verdict", "needed", "note")  # fmt: skip
+
+
+def print_expectations(out: Console, found: Expectations) -> None:
+    """Print surprises and counts, what is undecided, and where the report lies."""
+    for line in told(found.run.expectations, found.run.catalogue):
+        out.print(Text(line))
+    style = "bold red" if found.exit_code else "bold green"
+    out.print(Text(found.headline, style=style))
+    if (page := found.run.folder / "report.html").is_file():
+        out.print(f"page: {page.resolve()}", markup=False, soft_wrap=True)
+
+
+def write_expectations(folder: Path, found: Expectations) -> None:
+    """Write the files into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    failing = [str(v) for v in found.failing]
+    content = {
+        "format": FORMAT, "verdict": found.headline.partition(":")[0],
+        "exit_code": found.exit_code, "failing": failing, "run": str(found.run.folder),
+        "replicates": found.run.manifest["replicates"],
+        "cells": [{name: _plain(row[name]) for name in (*SCORED, *KEPT)} for row in found.rows],
+    }  # fmt: skip
+    write_json(folder / VERDICT, content)
+    cases = [_case(row, failing) for row in found.rows]
+    texts = {JUNIT: cases_as_xml("cibench check --expect", cases), SUMMARY: markdown(found)}
+    for name, text in texts.items():
+        write_atomically(folder / name, partial(_write, text))
+
+
+def markdown(found: Expectations) -> str:
+    """Return a summary fit for a pull request."""
+    mark = MARKS[ChangeVerdict.WORSE if found.exit_code else ChangeVerdict.BETTER]
+    lines = [f"### {mark} cibench: {found.headline}", ""]
+    loud = [r for r in found.rows if r["verdict"] in (*SURPRISES, ExpectationVerdict.INCONCLUSIVE)]
+    if loud:
+        names = ("verdict", "where", "estimator", "coverage", "floor", "why")
+        lines += [table_row(*names), "|---|---|---|--:|--:|---|"]
+        lines += [table_row(*_cells(row)) for row in loud[:MOST]]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    floor = f"{percent(row['floor'])} %"
+    method = f"`{row['estimator']}`"
+    return row["verdict"], _place(row), method, _share(row), floor, row["because"]
+
+
+def in_words(row: Mapping[str, Any]) -> str:
+    """Say what was expected of a row and what was found."""
+    return (
+        f"{_place(row)}: {row['estimator']} {row['verdict']}: coverage {_share(row)}, floor "
+        f"{percent(row['floor'])} %; expected {row['expected']}: {row['because']}"
+    )
+
+
+def _case(row: Mapping[str, Any], failing: list[str]) -> Case:
+    said = f"{row['verdict']}: coverage {_share(row)}, floor {percent(row['floor'])} %"
+    wrong = row["verdict"] in failing
+    return Case(
+        _place(row), str(row["estimator"]), "failure" if wrong else "", said, row["because"]
+    )
+
+
+def _share(row: Mapping[str, Any]) -> str:
+    low, high = percent(row["low"], 1), percent(row["high"], 1)
+    return f"{percent(row['coverage'], 1)} % ({low}–{high}) of {row['tries']}"
+
+
+def _place(row: Mapping[str, Any]) -> str:
+    dial = f", {row['dial']} = {row['setting']:g}" if isinstance(row["dial"], str) else ""
+    return f"{row['scenario']}, n = {row['n']}{dial}"
+
+
+def _plain(value: Any) -> Any:
+    if missing(value):
+        return None
+    return value.item() if hasattr(value, "item") else value
+
+
+def _write(text: str, path: Path) -> None:
+    path.write_text(text, encoding="utf-8")

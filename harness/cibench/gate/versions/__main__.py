@@ -1,0 +1,27 @@
+"""Run a suite and nothing else: `python -m cibench.gate.versions SUITE FOLDER REPLICATES WORKERS`.
+
+This is what `cibench regress` calls with the Python of each environment.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from cibench.execution.runner import execute
+from cibench.suite.parse import read_suite
+from cibench.utils.errors import BadInput
+
+
+def main(suite: str, folder: str, replicates: str, workers: str) -> None:
+    """Run the suite into the folder; bad input ends it with one line and code 2."""
+    try:
+        found = read_suite(Path(suite)).with_replicates(int(replicates))
+        execute(found, Path(folder), int(workers), isolate=True)
+    except BadInput as error:
+        sys.stderr.write(f"cibench: {error}\n")
+        raise SystemExit(2) from error
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

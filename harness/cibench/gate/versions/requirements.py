@@ -1,0 +1,111 @@
+"""What a version of a package is asked for by: a requirement, or the folder of a checkout."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from configparser import ConfigParser
+from configparser import Error as ConfigError
+from dataclasses import dataclass
+from hashlib import blake2b
+from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
+
+from cibench.utils.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Say which version of which package is wanted; `source` is what pip is given."""
+
+    asked: str
+    package: str
+    source: str
+    local: bool = False
+
+    @property
+    def slug(self) -> str:
+        """Return a name that does as a folder's."""
+        place = blake2b(self.source.encode(), digest_size=2).hexdigest()  # two may be called alike
+        text = f"{Path(self.source).name}-{place}" if self.local else self.asked
+        return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-")
+
+
+def canonical_name(name: str) -> str:
+    """Return a package's name as it is compared: lower case, hyphens."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def wanted(asked: Sequence[str]) -> list[Wanted]:
+    """Return what is asked for; raises BadInput unless it is two or more forms of one package."""
+    found = [_one(text) for text in asked]
+    if len(found) < 2:
+        raise BadInput(
+            "name two or more versions of a package, like rdrobust==1.3.0 rdrobust==2.1.1; without "
+            "a number it is the version that is installed here, and a folder is a checkout"
+        )
+    if strangers := {one.package for one in found} - {found[0].package}:
+        raise BadInput(f"{found[0].package} and {sorted(strangers)[0]} are not the same package")
+    slugs = [one.slug for one in found]
+    for one in found:
+        if slugs.count(one.slug) > 1:
+            raise BadInput(f"{one.asked} is named twice")
+    return found
+
+
+def _one(asked: str) -> Wanted:
+    path = Path(asked)
+    if path.is_dir():
+        return Wanted(asked, canonical_name(project_name(path)), str(path.resolve()), local=True)
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        found = Requirement(asked)
+    except InvalidRequirement as error:
+        said = str(error).splitlines()[0]
+        raise BadInput(f"'{asked}' is neither a folder nor a requirement: {said}") from error
+    return Wanted(asked, canonical_name(found.name), asked)
+
+
+def project_name(folder: Path) -> str:
+    """Return the name of the package that a checkout holds; raises BadInput where none is told."""
+    try:
+        content = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+        if name := content.get("project", {}).get("name"):
+            return str(name)
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{folder / 'pyproject.toml'}: {error}") from error
+    old = ConfigParser(interpolation=None)
+    try:
+        old.read(folder / "setup.cfg", encoding="utf-8")
+    except ConfigError as error:
+        said = str(error).splitlines()[0]
+        raise BadInput(f"{folder / 'setup.cfg'}: {said}") from error
+    if name := old.get("metadata", "name", fallback=""):
+        return name
+    raise BadInput(f"{folder}: neither pyproject.toml nor setup.cfg names the package")
+
+
+def supported() -> Mapping[str, str]:
+    """Return the stated versions of each package that cibench depends on or its extras bring."""
+    from packaging.requirements import Requirement
+
+    try:
+        lines = requires("cibench") or []
+    except PackageNotFoundError:  # run from a checkout that nobody installed
+        lines = []
+    found = [Requirement(line) for line in lines]
+    return {canonical_name(one.name): str(one.specifier) for one in found if str(one.specifier)}
+
+
+def outside(package: str, version: str) -> str:
+    """Say that a version is not one of those that cibench states, "" where it is."""
+    from packaging.specifiers import SpecifierSet
+
+    said = supported().get(canonical_name(package), "")
+    if not said or SpecifierSet(said).contains(version, prereleases=True):
+        return ""
+    return f"{package} {version} is not of the versions that cibench states: {package}{said}"

@@ -1,0 +1,1 @@
+"""Assignments with sealed truths, their grading and the report on a class."""

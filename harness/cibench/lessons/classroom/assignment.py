@@ -1,0 +1,192 @@
+"""Assignments: every student an own data set, whose truth is sealed until the answers are in.
+
+The truth of each data set is committed to by SHA-256 of a canonical text that holds it beside a
+secret 256-bit salt. Students get the commitment, the teacher keeps truth, salt and address.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cibench.lessons.lesson import Lesson
+from cibench.lessons.pictures import draw
+from cibench.model.design import Scenario, configure, parameters, truths
+from cibench.model.streams import digest, stream
+from cibench.model.types import Draw, Target
+from cibench.render.labels import slug
+from cibench.utils.answers_csv import read_csv
+from cibench.utils.errors import BadInput
+from cibench.utils.files import check_new, write_folder
+from cibench.utils.sealing import commitment, nonce
+
+EFFECTS = ("effect", "beta")
+KEY, COMMITMENTS, ANSWERS = "teacher/key.json", "commitments.csv", "answers.csv"
+DECISIONS = ("effect", "no effect", "cannot tell")
+Files = dict[str, str]
+
+
+def write_assignment(
+    lesson: Lesson, students: Path, folder: Path, setting: float | None = None
+) -> int:
+    """Write a folder a student, the teacher's key and the commitments; return how many students.
+
+    Each data set has an effect of its own, none in a third of them, and one of the slider's
+    settings unless one is given. Raises BadInput where the list, the setting or the scenario does
+    not do, with nothing written.
+    """
+    names = read_students(students)
+    check_new(folder)
+    secret = nonce()
+    made = {name: _assign(lesson, name, secret, setting) for name in names}
+    files: Files = {}
+    for number, (name, (entry, drawn)) in enumerate(made.items(), 1):
+        place = f"students/{number:03d}-{slug(name) or 'student'}"
+        files[f"{place}/data.csv"] = _data(lesson, entry, drawn)
+        files[f"{place}/task.md"] = _task(lesson, name, entry)
+    entries = {name: entry for name, (entry, _) in made.items()}
+    key = {"lesson": str(lesson.path), "title": lesson.words["en"].title, "secret": secret,
+           "students": entries}  # fmt: skip
+    files[KEY] = json.dumps(key, indent=1, ensure_ascii=False) + "\n"
+    files[COMMITMENTS] = _csv(["student", "sha256"],
+                              [[n, e["commitment"]] for n, e in entries.items()])  # fmt: skip
+    files[ANSWERS] = _csv(["student", "estimate", "low", "high", "decision"],
+                          [[n, "", "", "", ""] for n in names])  # fmt: skip
+    write_folder(folder, files, private=(KEY,))
+    return len(names)
+
+
+def read_students(path: Path) -> list[str]:
+    """Read the column `student` of a CSV file, or its only column; BadInput with the line."""
+    rows = read_csv(path)
+    if not rows:
+        raise BadInput(f"{path}: no students below the heading")
+    column = "student" if "student" in rows[0] else next(iter(rows[0]))
+    if column != "student" and len(rows[0]) > 1:
+        raise BadInput(f"{path}:1: no column 'student' among {', '.join(rows[0])}")
+    names: list[str] = []
+    for line, row in enumerate(rows, 2):
+        name = (row[column] or "").strip()
+        if not name:
+            raise BadInput(f"{path}:{line}: a student without a name")
+        if name in names:
+            raise BadInput(f"{path}:{line}: '{name}' stands there twice")
+        names.append(name)
+    return names
+
+
+def seal(student: str, truth: float, salt: str) -> str:
+    """Return the commitment to a student's truth."""
+    return commitment({"student": student, "truth": truth, "salt": salt})
+
+
+def _assign(
+    lesson: Lesson, student: str, secret: str, setting: float | None
+) -> tuple[dict[str, Any], Draw]:
+    """Return the teacher's entry for a student and the data set, derived from the secret."""
+    rng = stream("assignment", secret, student)
+    at = lesson.slider.settings[rng.integers(len(lesson.slider.settings))]
+    at = at if setting is None else setting
+    first = lesson.scenario_at(at)
+    name = _effect_of(first)
+    scale = abs(float(getattr(first, name))) or 1.0
+    size = float(rng.choice([-1, 1]) * rng.uniform(0.5, 2) * scale) * float(rng.random() > 1 / 3)
+    fields = {**lesson.fields(at), name: float(f"{size:.4g}")}
+    scenario = configure(type(first), fields)
+    seed = int.from_bytes(digest("assignment", secret, student)[:6], "big")
+    drawn = draw(lesson.scenario, fields, lesson.size(at), seed, 0)
+    truth, salt = _truth(scenario, lesson, drawn), nonce()
+    entry = {
+        "setting": at, "fields": fields, "n": lesson.size(at), "seed": seed, "truth": truth,
+        "salt": salt, "commitment": seal(student, truth, salt),
+    }  # fmt: skip
+    return entry, drawn
+
+
+def _effect_of(scenario: Scenario) -> str:
+    known = parameters(type(scenario))
+    for name in EFFECTS:
+        if name in known:
+            return name
+    raise BadInput(
+        f"{scenario.name} has no parameter {' or '.join(EFFECTS)}: its truth is the same for "
+        "every student; take another lesson"
+    )
+
+
+def _truth(scenario: Scenario, lesson: Lesson, drawn: Draw) -> float:
+    found = {str(t.estimand): v.value for t, v in truths(scenario).items() if t.horizon is None}
+    if lesson.estimand in found:
+        return float(found[lesson.estimand])
+    target = next(t for t in scenario.targets() if str(t.estimand) == lesson.estimand)
+    return float(np.mean(drawn.averaged(Target(target.estimand))))
+
+
+def _data(lesson: Lesson, entry: Mapping[str, Any], drawn: Draw) -> str:
+    roles = configure(type(lesson.scenario_at(entry["setting"])), entry["fields"]).assigned_roles()
+    columns = [drawn.columns[name].tolist() for name in roles.columns]
+    return _csv(list(roles.columns), [list(row) for row in zip(*columns, strict=True)])
+
+
+MEANT = {
+    "ATE": "average effect on everybody", "ATT": "average effect on the treated",
+    "LATE": "average effect on compliers", "ATE_AT_CUTOFF": "average effect at the cutoff",
+    "LATE_AT_CUTOFF": "average effect on compliers at the cutoff",
+    "COEFFICIENT": "effect of one more unit of the treatment",
+    "MEAN": "mean of the outcome, had nobody's been missing",
+    "SATE": "average effect on everybody in the data",
+    "SATT": "average effect on the treated in the data",
+}  # fmt: skip
+"""What students are asked for, in words."""
+
+TASK = """# {title}
+
+Student: {student}
+
+`data.csv` is yours alone: it has {rows} rows and an effect that only your teacher knows.
+
+{roles}
+
+Estimate the **{meant}** ({estimand}){cutoff}
+with a 95 % confidence interval, by a method you can defend.
+Look at the data first: an assumption may be broken.
+
+Hand in one line of `answers.csv`: your name as it stands above, `estimate`, `low`, `high`, and
+`decision`, which is one of {decisions}.
+
+The truth is sealed. When the answers are in, your teacher reveals it with a salt, and this is the
+SHA-256 of both, so that you can check that it was not changed:
+
+    {commitment}
+"""
+
+
+def _task(lesson: Lesson, student: str, entry: Mapping[str, Any]) -> str:
+    roles = lesson.scenario_at(entry["setting"]).assigned_roles()
+    named = {
+        "outcome": roles.outcome, "treatment": roles.treatment, "running variable": roles.running,
+        "instruments": ", ".join(roles.instruments), "covariates": ", ".join(roles.covariates),
+        "unit": roles.unit, "time": roles.time, "first treated period (0: never)": roles.cohort,
+        "cluster": roles.cluster,
+    }  # fmt: skip
+    listed = "\n".join(f"- {what}: `{column}`" for what, column in named.items() if column)
+    cutoff = f" (the cutoff is {roles.cutoff:g})" if roles.cutoff is not None else ""
+    decisions = ", ".join(f"`{d}`" for d in DECISIONS)
+    rows = entry["n"] if not roles.time else f"{entry['n']} units by period as"
+    return TASK.format(
+        title=lesson.words["en"].title, student=student, rows=rows, roles=listed,
+        estimand=lesson.estimand, meant=MEANT[lesson.estimand], cutoff=cutoff, decisions=decisions,
+        commitment=entry["commitment"],
+    )  # fmt: skip
+
+
+def _csv(heading: list[str], rows: list[list[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([heading, *rows])
+    return text.getvalue()

@@ -1,0 +1,122 @@
+"""Scoring a class: who was how far off, whose interval covered, and what 95 % would have been."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cibench.lessons.classroom.assignment import DECISIONS, KEY, seal
+from cibench.metrics.core import Score, mean_score, proportion
+from cibench.utils.answers_csv import interval_in, read_csv
+from cibench.utils.errors import BadInput, unknown
+
+NUMBERS = ("estimate", "low", "high")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Hold a student's answer beside the truth that was sealed."""
+
+    student: str
+    truth: float
+    setting: float
+    salt: str
+    commitment: str
+    estimate: float
+    low: float
+    high: float
+    decision: str
+
+    @property
+    def error(self) -> float:
+        """Return how far off the estimate is."""
+        return self.estimate - self.truth
+
+    @property
+    def covers(self) -> bool:
+        """Say whether the interval holds the truth."""
+        return self.low <= self.truth <= self.high
+
+    @property
+    def right(self) -> bool | None:
+        """Say whether the decision was right; None where it was left open."""
+        if self.decision == DECISIONS[2]:
+            return None
+        return (self.decision == DECISIONS[0]) == (self.truth != 0)
+
+
+@dataclass(frozen=True)
+class Class:
+    """Hold all answers, those who gave none, and how good the answers were together."""
+
+    title: str
+    answers: tuple[Answer, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def coverage(self) -> Score:
+        """Return the share of intervals that cover, with Wilson limits."""
+        return proportion(sum(a.covers for a in self.answers), len(self.answers))
+
+    @property
+    def bias(self) -> Score:
+        """Return the mean error with its standard error."""
+        import numpy as np
+
+        return mean_score(np.array([a.error for a in self.answers]))
+
+    @property
+    def right(self) -> Score:
+        """Return the share of right decisions among those that decided."""
+        decided = [a.right for a in self.answers if a.right is not None]
+        return proportion(sum(decided), len(decided))
+
+
+def read_class(folder: Path, answers: Path) -> Class:
+    """Return the class of an assignment's folder and a file of answers.
+
+    Raises BadInput naming the line of a faulty answer, or where the key does not fit its seals.
+    """
+    key = _key(folder)
+    students: Mapping[str, Any] = key["students"]
+    found: dict[str, Answer] = {}
+    for line, row in enumerate(read_csv(answers), 2):
+        where = f"{answers}:{line}"
+        name = (row.get("student") or "").strip()
+        if name not in students:
+            raise BadInput(f"{where}: {unknown('student of this assignment', name, students)}")
+        if name in found:
+            raise BadInput(f"{where}: '{name}' answers twice")
+        if any((row.get(column) or "").strip() for column in (*NUMBERS, "decision")):
+            found[name] = _answer(name, students[name], row, where)
+    if not found:
+        raise BadInput(f"{answers}: no answers")
+    missing = tuple(name for name in students if name not in found)
+    return Class(str(key["title"]), tuple(found.values()), missing)
+
+
+def _key(folder: Path) -> dict[str, Any]:
+    try:
+        key: dict[str, Any] = json.loads((folder / KEY).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BadInput(f"{folder} is not an assignment: it has no {KEY}") from error
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{folder / KEY}: not readable: {error}") from error
+    for name, entry in key["students"].items():
+        if seal(name, entry["truth"], entry["salt"]) != entry["commitment"]:
+            raise BadInput(f"{folder / KEY}: the truth of '{name}' is not the one that was sealed")
+    return key
+
+
+def _answer(name: str, entry: Mapping[str, Any], row: Mapping[str, str], where: str) -> Answer:
+    estimate, low, high = interval_in(row, where)
+    decision = (row.get("decision") or "").strip().lower()
+    if decision not in DECISIONS:
+        raise BadInput(f"{where}: {unknown('decision', decision, DECISIONS)}")
+    return Answer(
+        name, entry["truth"], entry["setting"], entry["salt"], entry["commitment"], estimate, low,
+        high, decision,
+    )  # fmt: skip

@@ -1,0 +1,123 @@
+"""The report on a class: in words, as a picture, as a table, and what was sealed."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from cibench.lessons.classroom.grading import Answer, Class
+from cibench.lessons.page import asset
+from cibench.lessons.translations import Interface
+from cibench.render.html import Html, h, join
+from cibench.render.numbers import number, plain
+from cibench.utils.files import write_text
+
+WIDTH, STEP, MISS, HIT, INK = 420.0, 14.0, "#b34700", "#0072B2", "#1f2933"
+
+
+def write_report(found: Class, folder: Path, language: str = "en") -> Path:
+    """Write `report.html`, `grades.csv` and `revealed.csv`; return the report's path."""
+    ui = Interface(language)
+    grades = [
+        [a.student, a.truth, a.setting, a.estimate, a.low, a.high, a.decision, a.error,
+         a.covers, "" if a.right is None else a.right]
+        for a in found.answers
+    ]  # fmt: skip
+    heading = ["student", "truth", "setting", "estimate", "low", "high", "decision", "error",
+               "covers", "right"]  # fmt: skip
+    revealed = [[a.student, a.truth, a.salt, a.commitment] for a in found.answers]
+    write_text(folder / "grades.csv", _csv([heading, *grades]))
+    write_text(folder / "revealed.csv", _csv([["student", "truth", "salt", "sha256"], *revealed]))
+    path = folder / "report.html"
+    write_text(path, report(found, ui))
+    return path
+
+
+def _csv(rows: Sequence[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def summary(found: Class, ui: Interface) -> list[str]:
+    """Return the report in sentences."""
+    coverage, bias, right = found.coverage, found.bias, found.right
+    place = "class_within" if coverage.low <= 0.95 <= coverage.high else "class_outside"
+    said = [
+        ui.say(
+            "class_covered", covered=sum(a.covers for a in found.answers),
+            answers=len(found.answers), place=ui.say(place),
+            share=ui.share([coverage.value, coverage.mcse, coverage.low, coverage.high]),
+        ),
+        ui.say("class_bias", bias=ui.measured([bias.value, bias.mcse])),
+    ]  # fmt: skip
+    if any(a.right is not None for a in found.answers):
+        share = ui.share([right.value, right.mcse, right.low, right.high])
+        said.append(ui.say("class_right", share=share))
+    if found.missing:
+        said.append(ui.say("class_missing", names=", ".join(found.missing)))
+    return said
+
+
+def report(found: Class, ui: Interface) -> str:
+    """Return the report as one HTML page."""
+    title = f"{ui.say('class')}: {found.title}"
+    names = ("student", "truth", "setting", "estimate", "interval", "error", "holds", "decision")
+    head = [h("th", ui.words[name].format(level=95), scope="col") for name in names]
+    body = h(
+        "body", h("header", h("h1", title)),
+        h("main",
+          h("section", [h("p", line) for line in summary(found, ui)], _picture(found, ui),
+            h("p", ui.say("class_picture"), cls="note")),
+          h("section", h("div", h("table", h("thead", h("tr", head)),
+                                  h("tbody", [_row(a, ui) for a in found.answers]),
+                                  cls="people"),
+                         cls="scroll", tabindex=0, role="group", aria_label=title),
+            h("p", ui.say("sealed"), cls="note"))),
+    )  # fmt: skip
+    top = h(
+        "head", h("meta", charset="utf-8"),
+        h("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        h("title", title), h("style", Html(asset("lesson.css"))),
+    )  # fmt: skip
+    return join(Html("<!doctype html>\n"), h("html", top, body, lang=ui.language), "\n")
+
+
+def _row(a: Answer, ui: Interface) -> Html:
+    scale = (a.high - a.low) / 4 or None
+    cells = [
+        ui.near(a.truth, None), ui.local(plain(a.setting)), ui.near(a.estimate, scale),
+        ui.span(a.low, a.high, False, scale), ui.near(a.error, scale),
+    ]  # fmt: skip
+    mark = "" if a.right is None else " ✓" if a.right else " ✗"
+    return h(
+        "tr", h("th", a.student, scope="row"), [h("td", c, cls="num") for c in cells],
+        h("td", ui.say("yes" if a.covers else "no"), cls=None if a.covers else "no"),
+        h("td", a.decision, mark),
+    )  # fmt: skip
+
+
+def _picture(found: Class, ui: Interface) -> Html:
+    """Draw every interval less its truth."""
+    ends = [end - a.truth for a in found.answers for end in (a.low, a.high)]
+    reach = max(map(abs, ends)) * 1.05 or 1.0
+    high = STEP * len(found.answers) + 24
+
+    def x(v: float) -> str:
+        return f"{WIDTH / 2 * (1 + v / reach):.1f}"
+
+    lines = [h("line", x1=x(0), x2=x(0), y1=0, y2=f"{high - 20:g}", stroke=INK, stroke_width=2)]
+    for i, a in enumerate(found.answers):
+        y = f"{STEP * (i + 0.5):.1f}"
+        look = {"stroke": HIT if a.covers else MISS, "stroke_width": 2 if a.covers else 4}
+        lines.append(h("line", h("title", a.student), x1=x(a.low - a.truth),
+                       x2=x(a.high - a.truth), y1=y, y2=y, **look))  # fmt: skip
+        lines.append(h("circle", cx=x(a.error), cy=y, r=3, fill=look["stroke"]))
+    for v in (-reach / 2, 0.0, reach / 2):
+        text = ui.local(number(v, reach / 5))
+        lines.append(h("text", text, x=x(v), y=f"{high - 4:g}", text_anchor="middle"))
+    label = ui.say("class_picture")
+    return h("svg", lines, viewBox=f"0 0 {WIDTH:g} {high:g}", role="img", aria_label=label,
+             style=f"width:100%;max-width:{1.4 * WIDTH:g}px")  # fmt: skip

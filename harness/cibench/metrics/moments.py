@@ -1,0 +1,58 @@
+"""Whether averages over replicates can be believed, or one replicate makes the sum of squares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isnan, log, sqrt
+from typing import Any
+
+import numpy as np
+
+from cibench.model.types import Array
+
+TENTH = 0.1
+FEWEST = 30
+"""With fewer replicates a law with moments and one without look the same."""
+
+ROUNDING = 1e-12
+
+
+@np.errstate(all="ignore")
+def largest_share(t: Array, theta: Array) -> float:
+    """Return the largest squared error over the sum of all, 0 where all is rounding error."""
+    squares = np.square(t - theta)
+    total = float(squares.sum())
+    if not squares.size or not np.sqrt(squares.max()) > ROUNDING * np.abs(theta).max():
+        return 0.0
+    return float(squares.max()) / total
+
+
+def light_share(n: int) -> float:
+    """Return the share that one of `n` light-tailed errors hardly ever exceeds.
+
+    The lightest laws have no say here: in a hundred normal errors one makes more than a tenth of
+    the sum of squares in one cell out of seven. The boundary is the double exponential law of
+    variance 1, whose tail is P(|e| > x) = exp(-sqrt 2 x): by Bonferroni the largest of n exceeds
+    x = log(1000 n) / sqrt 2 with a chance of at most 1/1000. The squares of the others add up to
+    n, with standard deviation sqrt(5 n), and one of those is taken off: x^2 / (n - sqrt(5 n) +
+    x^2). From about 920 replicates on that is less than a tenth.
+    """
+    square = (log(1000 * n) / sqrt(2)) ** 2
+    return square / (n - sqrt(5 * n) + square)
+
+
+def heavy(share: float, n: int) -> bool:
+    """Say whether one of `n` replicates makes more of the sum of squares than moments allow.
+
+    That is more than a tenth, with at least 30 replicates, and where they are few, more than a
+    light-tailed law would now and then show by chance (`light_share`).
+    """
+    return n >= FEWEST and share > max(TENTH, light_share(n))
+
+
+def noiseless(score: Mapping[Any, Any]) -> bool:
+    """Say whether a score's estimates vary by no more than rounding, as in data without noise."""
+    spread = float(score.get("empirical_se", np.nan))
+    if isnan(spread) or score["answered"] < 2:
+        return False
+    return bool(spread <= 1e-9 * max(abs(score["truth"]), abs(score["bias"])))

@@ -1,0 +1,178 @@
+"""Why coverage falls short: how much is bias, how much the standard error, how much the shape.
+
+Three repairs, each with or without the others, make eight worlds:
+
+- *bias*: every estimate is moved by the mean error, so that errors average zero;
+- *standard error*: every interval is stretched by S / M, the standard deviation of the errors
+  over the root mean square of the standard errors;
+- *shape*: the errors are replaced by a normal law with their mean and their S, and the intervals
+  by z times M to either side, z the normal critical value. What is lost otherwise is the shape's:
+  skewness, tails, standard errors that vary or move with the error, critical values (those that a
+  row's own limits imply, half the length over the standard error) that are not z.
+
+Without repair the coverage is what was seen; with all three it is nominal, exactly. The shares
+are the Shapley values of the repairs (Shapley 1953; the mean over the six orders of what a repair
+adds), so that they add up to nominal minus coverage. A share may be negative: long intervals make
+up for a bias.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from math import isfinite, sqrt
+from statistics import NormalDist
+
+import numpy as np
+
+from cibench.metrics.core import (
+    ALL_EQUAL,
+    NO_SPREAD,
+    Score,
+    blank,
+    mean,
+    standard_deviation,
+)
+from cibench.metrics.intervals import Outside, covers
+from cibench.model.types import Array
+
+PARTS = ("bias", "se", "shape")
+WORLDS = tuple(product((False, True), repeat=3))
+"""Which of bias, standard error and shape are repaired."""
+
+SHAPLEY = np.array([
+    [(1 if world[part] else -1) / (6 if sum(world) - world[part] == 1 else 3) for world in WORLDS]
+    for part in range(3)
+])  # fmt: skip
+"""The weight of each world in each share: a repair that is the first, second or third of three
+adds in two, one and two of the six orders."""
+
+SYMMETRIC = 1e-6
+ASYMMETRIC = "limits that are not symmetric and finite"
+
+
+def attribution(
+    t: Array, theta: Array, s: Array, low: Array, high: Array, level: float,
+    outside: Outside = False,
+) -> dict[str, Score]:  # fmt: skip
+    """Return the shares `bias`, `se` and `shape` of nominal minus coverage, with their errors.
+
+    All arrays are of the same replicates. Blank for intervals that are not the estimate plus and
+    minus a finite length, and where a repair is undefined: one replicate, equal errors, standard
+    errors of zero. The errors are the infinitesimal jackknife's: S / sqrt n of each replicate's
+    influence on a share, through its own interval and through mean error, S and M.
+    """
+    found = shares(t, theta, s, low, high, level, outside)
+    if isinstance(found, str):
+        return dict.fromkeys(PARTS, blank(found))
+    errors = {part: standard_deviation(each) / sqrt(t.size) for part, (_, each) in found.items()}
+    return {part: Score(value, errors[part]) for part, (value, _) in found.items()}
+
+
+def shares(
+    t: Array, theta: Array, s: Array, low: Array, high: Array, level: float,
+    outside: Outside = False,
+) -> dict[str, tuple[float, Array]] | str:  # fmt: skip
+    """Return each share with the replicates' influences on it, or why there are none."""
+    why = ASYMMETRIC if np.any(outside) else _undefined(t, theta, s, low, high)
+    if why is not None:
+        return why
+    answers = _Answers.of(t - theta, s, (high - low) / 2, covers(low, high, theta))
+    worlds = [
+        _normal_world(answers, level, bias, se) if shape else _seen_world(answers, bias, se)
+        for bias, se, shape in WORLDS
+    ]
+    values = SHAPLEY @ np.array([value for value, _ in worlds])
+    by_replicate = SHAPLEY @ np.array([influence for _, influence in worlds])
+    return {p: (float(v), e) for p, v, e in zip(PARTS, values, by_replicate, strict=True)}
+
+
+def lost_to_failures(covered: int, given: int, total: int) -> Score:
+    """Return the coverage of the `given` sets minus the share of all tries that covered.
+
+    With p the coverage and q = given / total the loss is p (1 - q); its error by the delta method
+    is sqrt((p (1 - p) (1 - q)^2 / q + p^2 q (1 - q)) / total).
+    """
+    if not given:
+        return blank("")
+    p, q = covered / given, given / total
+    variance = p * (1 - p) * (1 - q) ** 2 / q + p**2 * q * (1 - q)
+    return Score(p * (1 - q), sqrt(variance / total))
+
+
+@np.errstate(all="ignore")
+def _undefined(t: Array, theta: Array, s: Array, low: Array, high: Array) -> str | None:
+    """Say why there is no attribution, None where there is."""
+    if t.size < 2:
+        return NO_SPREAD if t.size else ""
+    if not (np.abs((low + high) / 2 - t) <= SYMMETRIC * (high - low)).all():
+        return ASYMMETRIC
+    if not np.isfinite(high - low).all():
+        return ASYMMETRIC
+    spread, model = standard_deviation(t - theta), float(np.square(s).mean())
+    if not spread or not model:
+        return ALL_EQUAL if not spread else "all standard errors are zero"
+    return None if isfinite(spread) and isfinite(model) else "numbers too large"
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """Hold what the worlds are built from, and how each replicate moves its moments."""
+
+    errors: Array
+    reach: Array
+    covered: Array
+    centre: float
+    spread: float
+    model: float
+    log_spread: Array
+    log_model: Array
+
+    @classmethod
+    def of(cls, errors: Array, s: Array, reach: Array, covered: Array) -> _Answers:
+        centre, spread = mean(errors), standard_deviation(errors)
+        model = sqrt(mean(np.square(s)))
+        log_spread = (np.square((errors - centre) / spread) - 1) / 2
+        log_model = (np.square(s / model) - 1) / 2
+        return cls(errors, reach, covered, centre, spread, model, log_spread, log_model)
+
+
+def _seen_world(a: _Answers, bias: bool, se: bool) -> tuple[float, Array]:
+    """Return the coverage of the errors as they are, repaired so far, and each one's influence."""
+    if not (bias or se):
+        return float(a.covered.mean()), a.covered.astype(float)
+    shift, stretch = a.centre if bias else 0.0, a.spread / a.model if se else 1.0
+    # Wide enough to hold many replicates, narrow enough for a straight line.
+    step = a.errors.size ** (-1 / 3)
+
+    def held(shift: float, stretch: float) -> Array:
+        return np.asarray(np.abs(a.errors - shift) <= stretch * a.reach, dtype=float)
+
+    found = held(shift, stretch)
+    influence = found
+    if bias:
+        aside = step * a.spread
+        slope = (held(shift + aside, stretch) - held(shift - aside, stretch)).mean() / (2 * aside)
+        influence = influence + slope * (a.errors - a.centre)
+    if se:
+        change = held(shift, stretch * (1 + step)) - held(shift, stretch * (1 - step))
+        influence = influence + change.mean() / (2 * step) * (a.log_spread - a.log_model)
+    return float(found.mean()), influence
+
+
+def _normal_world(a: _Answers, level: float, bias: bool, se: bool) -> tuple[float, Array]:
+    """Return the coverage of normal errors, repaired so far, and each replicate's influence."""
+    if bias and se:
+        return level, np.zeros(a.errors.size)
+    normal = NormalDist()
+    z = normal.inv_cdf((1 + level) / 2)
+    beta, rho = 0.0 if bias else a.centre / a.spread, 1.0 if se else a.model / a.spread
+    upper, lower = z * rho - beta, -z * rho - beta
+    influence = np.zeros(a.errors.size)
+    if not bias:
+        by_beta = normal.pdf(lower) - normal.pdf(upper)
+        influence += by_beta * ((a.errors - a.centre) / a.spread - beta * a.log_spread)
+    if not se:
+        by_log_rho = z * rho * (normal.pdf(upper) + normal.pdf(lower))
+        influence += by_log_rho * (a.log_model - a.log_spread)
+    return normal.cdf(upper) - normal.cdf(lower), influence

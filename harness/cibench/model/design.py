@@ -1,0 +1,214 @@
+"""Scenarios: what one is, its dials and parameters, and the decorator that declares it."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeVar, dataclass_transform
+
+import numpy as np
+
+from cibench.model import registry
+from cibench.model.types import Draw, Estimand, Roles, Target, Truth
+from cibench.utils.errors import BadInput, unknown
+
+TruthLike = Truth | float | Mapping[Target, Truth | float]
+
+
+@dataclass(frozen=True)
+class Dial:
+    """Describe a field that breaks one named assumption by a stated amount.
+
+    `grid` are the settings a dose-response curve visits, `within` the valid range, both in `unit`.
+    `truth` says whether the estimand stays fixed or moves with the setting; `paired` whether every
+    setting uses the same noise. A dial under which rows feel the treatment of others, or their own
+    before it comes, says in `felt` what is felt and by whom.
+    """
+
+    default: float
+    grid: tuple[float, ...]
+    within: tuple[float, float]
+    breaks: str
+    unit: str
+    truth: Literal["fixed", "moves"] = "fixed"
+    paired: bool = True
+    felt: str = ""
+
+    def __post_init__(self) -> None:
+        low, high = self.within
+        if not self.breaks or not self.unit:
+            raise ValueError("a dial names the assumption it breaks and the unit of its settings")
+        if not self.grid or self.default in self.grid or len(set(self.grid)) < len(self.grid):
+            raise ValueError("a dial's grid has distinct settings, none of them the default")
+        if not all(low <= s <= high for s in (self.default, *self.grid)):
+            raise ValueError(f"a dial's default and grid lie within its range {low:g} to {high:g}")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """Describe a field that breaks no assumption: its default, valid range and unit."""
+
+    default: Any
+    within: tuple[float, float] | None = None
+    unit: str = ""
+
+
+def dial(
+    *,
+    default: float,
+    grid: tuple[float, ...],
+    within: tuple[float, float],
+    breaks: str,
+    unit: str,
+    truth: Literal["fixed", "moves"] = "fixed",
+    paired: bool = True,
+    felt: str = "",
+) -> Any:
+    """Declare a field as a dial (see `Dial`); raises ValueError where the declaration is off."""
+    settings = tuple(float(s) for s in grid)
+    spec = Dial(float(default), settings, within, breaks, unit, truth, paired, felt)
+    return dataclasses.field(default=spec.default, metadata={"spec": spec})
+
+
+def parameter(default: Any, *, within: tuple[float, float] | None = None, unit: str = "") -> Any:
+    """Declare a field as a parameter with a valid range; a plain default does for the others."""
+    spec = Parameter(default, within, unit)
+    return dataclasses.field(default=default, metadata={"spec": spec})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """Draw data whose true effect is known.
+
+    A subclass states its `estimand` (or several), the `roles` of its columns and a `reference`;
+    its fields are parameters and dials; `truth()` gives the estimand's value from them alone and
+    `draw(n, rng)` a data set of n units. Noise is drawn first and in a fixed order, so that a dial
+    changes what is done with the noise and not the noise. `violates` names the assumptions that
+    the design itself breaks, with every dial at its default. `prior_of` names the estimator from
+    whose prior every data set draws all its parameters anew, if there is one; `uses` the import
+    names of libraries that drawing takes.
+    """
+
+    name: ClassVar[str] = ""
+    estimand: ClassVar[Estimand | tuple[Estimand, ...]]
+    roles: ClassVar[Roles] = Roles()
+    reference: ClassVar[str] = ""
+    moments: ClassVar[bool] = True
+    violates: ClassVar[tuple[str, ...]] = ()
+    prior_of: ClassVar[str] = ""
+    uses: ClassVar[tuple[str, ...]] = ()
+    specs: ClassVar[Mapping[str, Dial | Parameter]] = {}
+    types: ClassVar[Mapping[str, type]] = {}
+
+    def __post_init__(self) -> None:
+        for name, spec in self.specs.items():
+            value = _typed(name, getattr(self, name), self.types[name])
+            if spec.within and not spec.within[0] <= value <= spec.within[1]:
+                low, high = spec.within
+                raise ValueError(f"{name} = {value:g} lies outside {low:g} to {high:g}")
+            object.__setattr__(self, name, value)
+
+    def targets(self) -> tuple[Target, ...]:
+        """Return the keys of `truth()`; override where there is one answer per horizon."""
+        return tuple(Target(e) for e in estimands(type(self)))
+
+    def assigned_roles(self) -> Roles:
+        """Return the roles at this setting; override where a parameter counts columns."""
+        return self.roles
+
+    def truth(self) -> TruthLike:
+        """Return the estimand's value, or one value for each of `targets()`."""
+        raise NotImplementedError
+
+    def draw(self, n: int, rng: np.random.Generator) -> Draw:
+        """Draw n units: rows of a cross-section, units of a panel."""
+        raise NotImplementedError
+
+
+S = TypeVar("S", bound=Scenario)
+
+
+def _typed(name: str, value: Any, kind: type) -> Any:
+    """Return the value as the field's type: an int does for a float, nothing else changes."""
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if kind is float and number:
+        return float(value)
+    if kind is int and number and np.isfinite(value) and value == int(value):
+        return int(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ValueError(f"{name} = {value!r} is not of type {kind.__name__}")
+    return value
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(dial, parameter))
+def scenario(name: str) -> Callable[[type[S]], type[S]]:
+    """Make a subclass of `Scenario` a frozen dataclass and register it as "family/name"."""
+
+    def declare(cls: type[S]) -> type[S]:
+        said = cls.__doc__
+        frozen = dataclass(frozen=True, kw_only=True)(cls)
+        frozen.__doc__ = said  # where there is none, dataclass would write the signature
+        hints = typing.get_type_hints(frozen)
+        own = dataclasses.fields(frozen)
+        frozen.name = name
+        frozen.types = {f.name: hints[f.name] for f in own}
+        frozen.specs = {f.name: f.metadata.get("spec") or Parameter(f.default) for f in own}
+        registry.register("scenario", name, frozen, frozen.__module__, frozen.__qualname__)
+        return frozen
+
+    return declare
+
+
+def estimands(cls: type[Scenario]) -> tuple[Estimand, ...]:
+    """Return the scenario's estimands as a tuple, be it one or several."""
+    return cls.estimand if isinstance(cls.estimand, tuple) else (cls.estimand,)
+
+
+def dials(cls: type[Scenario]) -> dict[str, Dial]:
+    """Return the scenario's dials by field name."""
+    return {name: spec for name, spec in cls.specs.items() if isinstance(spec, Dial)}
+
+
+def parameters(cls: type[Scenario]) -> dict[str, Parameter]:
+    """Return the scenario's parameters by field name."""
+    return {name: spec for name, spec in cls.specs.items() if isinstance(spec, Parameter)}
+
+
+def configure(cls: type[S], values: Mapping[str, Any]) -> S:
+    """Build the scenario with these fields; raises BadInput for an unknown name or a bad value."""
+    for name in values:
+        if name not in cls.specs:
+            raise BadInput(unknown(f"parameter or dial of {cls.name}", name, cls.specs))
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise BadInput(f"{cls.name}: {error}") from error
+
+
+def values_of(scenario: Scenario, kind: type[Dial] | type[Parameter]) -> dict[str, Any]:
+    """Return the current values of the scenario's dials or of its parameters, by name."""
+    return {
+        name: getattr(scenario, name)
+        for name, spec in scenario.specs.items()
+        if isinstance(spec, kind)
+    }
+
+
+def truths(scenario: Scenario) -> dict[Target, Truth]:
+    """Return the population truths by target; sample estimands have theirs in each draw."""
+    population = [t for t in scenario.targets() if not t.estimand.of_sample]
+    if not population:
+        return {}
+    given = scenario.truth()
+    if not isinstance(given, Mapping) and len(population) > 1:
+        raise BadInput(f"{scenario.name}: truth() gives one value for {len(population)} targets")
+    table = given if isinstance(given, Mapping) else {population[0]: given}
+    return {t: v if isinstance(v, Truth) else Truth(float(v)) for t, v in table.items()}
+
+
+def find_scenario(name: str) -> type[Scenario]:
+    """Return the scenario class registered as "family/name"; raises BadInput with a near miss."""
+    found: type[Scenario] = registry.entry("scenario", name).value
+    return found

@@ -1,0 +1,176 @@
+"""Which scenarios and estimators there are, where each came from, and which plug-ins broke."""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import hashlib
+import importlib
+import importlib.util
+import pkgutil
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+from cibench.utils.errors import BadInput, unknown
+
+Kind = Literal["scenario", "estimator"]
+BUILT_IN = {"scenario": "cibench.scenarios", "estimator": "cibench.estimators"}
+LOADERS = {".twin": "cibench.twins.scenario:register_twin"}
+"""What registers the plug-ins that are no Python, by suffix: as text, since it lies above."""
+
+NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Hold one registered scenario or estimator and the code it came from."""
+
+    name: str
+    value: Any
+    module: str
+    qualname: str
+
+    @property
+    def path(self) -> Path | None:
+        """Return the defining file, None for code without one (a notebook cell)."""
+        file = getattr(sys.modules.get(self.module), "__file__", None)
+        return Path(file).resolve() if file and Path(file).exists() else None
+
+    @property
+    def built_in(self) -> bool:
+        """Say whether it came with cibench."""
+        return self.module.startswith(tuple(f"{p}." for p in BUILT_IN.values()))
+
+
+_shelves: dict[str, dict[str, Entry]] = {"scenario": {}, "estimator": {}}
+_broken: dict[str, str] = {}
+_loaded: dict[str, str] = {}
+
+
+def register(kind: Kind, name: str, value: object, module: str, qualname: str) -> None:
+    """Put a scenario or estimator on its shelf.
+
+    The same module and qualified name replaces (a notebook cell run twice). Raises ValueError
+    where the name is malformed or taken.
+    """
+    if not NAME.fullmatch(name):
+        raise ValueError(f"'{name}' is not of the form family/name in lower case and hyphens")
+    taken = _shelves[kind].get(name)
+    if taken and (taken.module, taken.qualname) != (module, qualname):
+        raise ValueError(
+            f"{kind} '{name}' of {module}.{qualname} is taken by {taken.module}.{taken.qualname}"
+        )
+    _shelves[kind][name] = Entry(name, value, module, qualname)
+
+
+@contextlib.contextmanager
+def lent(kind: Kind, name: str, value: object, module: str, qualname: str) -> Iterator[None]:
+    """Have something on the shelf for a while; raises ValueError as `register`."""
+    load_built_in()
+    before = dict(_shelves[kind])
+    register(kind, name, value, module, qualname)
+    try:
+        yield
+    finally:
+        _shelves[kind].clear()
+        _shelves[kind].update(before)
+
+
+def load_built_in() -> None:
+    """Import all built-in plug-ins and entry points once; a broken one is noted, not raised."""
+    if "" in _loaded:
+        return
+    _loaded[""] = ""
+    for package in BUILT_IN.values():
+        for found in pkgutil.iter_modules(importlib.import_module(package).__path__):
+            if not found.name.startswith("_") and not found.ispkg:
+                _note_if_broken(f"{package}.{found.name}")
+    for point in entry_points(group="cibench"):
+        _note_if_broken(point.value.partition(":")[0])
+
+
+def _note_if_broken(module: str) -> None:
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # a stranger's module may raise anything
+        _broken[module] = f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def load_plugin(plugin: str) -> None:
+    """Import a plug-in, a module's name or the path of a .py file; again where the file changed.
+
+    A path with a suffix of `LOADERS` goes to its loader: a .twin file becomes a scenario. Raises
+    BadInput with the plug-in's own complaint.
+    """
+    load_built_in()
+    if loader := LOADERS.get(Path(plugin).suffix):
+        module, _, function = loader.partition(":")
+        getattr(importlib.import_module(module), function)(plugin)
+        return
+    try:
+        if not plugin.endswith(".py"):
+            importlib.import_module(plugin)
+            return
+        path = Path(plugin).resolve()
+        if any(e.path == path and e.built_in for s in _shelves.values() for e in s.values()):
+            return
+        digest = hashlib.blake2b(path.read_bytes()).hexdigest()
+        if _loaded.get(str(path)) != digest:
+            _import_file(path)
+            _loaded[str(path)] = digest
+    except Exception as error:
+        detail = str(error).splitlines()[0] if str(error) else ""
+        raise BadInput(f"plug-in '{plugin}': {type(error).__name__}: {detail}") from error
+
+
+def _import_file(path: Path) -> None:
+    name = f"cibench_plugin_{path.stem}_{hashlib.blake2b(bytes(path), digest_size=4).hexdigest()}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None  # a .py path always has both
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+
+
+def entries(kind: Kind) -> dict[str, Entry]:
+    """Return all registered scenarios or estimators by name, sorted."""
+    load_built_in()
+    return dict(sorted(_shelves[kind].items()))
+
+
+def broken() -> dict[str, str]:
+    """Return the plug-in modules that did not import, each with its error's first line."""
+    load_built_in()
+    return dict(_broken)
+
+
+def entry(kind: Kind, name: str) -> Entry:
+    """Return the entry of that name; raises BadInput with the near miss."""
+    known = entries(kind)
+    if name not in known:
+        raise BadInput(unknown(kind, name, known))
+    return known[name]
+
+
+def is_pattern(name: str) -> bool:
+    """Say whether a name in a suite is a glob, which may leave things out, or names one thing."""
+    return any(c in name for c in "*?[")
+
+
+def matching(kind: Kind, pattern: str) -> list[str]:
+    """Return the names that a glob or a plain name stands for; raises BadInput where none does."""
+    if not is_pattern(pattern):
+        return [entry(kind, pattern).name]
+    names = fnmatch.filter(entries(kind), pattern)
+    if not names:
+        raise BadInput(f"no {kind} matches '{pattern}'")
+    return names

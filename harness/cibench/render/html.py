@@ -1,0 +1,113 @@
+"""HTML that is safe by construction: text is escaped unless it is `Html` already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from html import escape
+from importlib.resources import files
+from math import isinf
+from typing import Any, TypeAlias
+
+from cibench.utils.missing import missing
+
+
+class Html(str):
+    """Mark text that is HTML already; every other text is escaped when it is put in."""
+
+    __slots__ = ()
+
+
+Child: TypeAlias = "Html | str | int | Iterable[Child] | None"
+
+VOID = frozenset({"img", "input", "meta", "br"})
+
+
+def join(*children: Child, between: str = "") -> Html:
+    """Put children one after the other, escaping all that is not `Html`; None leaves no trace."""
+    return Html(between.join(_text(child) for child in children if child is not None))
+
+
+def h(tag: str, *children: Child, **attributes: str | int | bool | None) -> Html:
+    """Build an element; `cls` stands for class, `for_` for for, an underscore for a hyphen.
+
+    An attribute that is None or False is left out, True stands without a value.
+    """
+    parts = [tag]
+    for name, value in attributes.items():
+        key = "class" if name == "cls" else name.rstrip("_").replace("_", "-")
+        if value is True:
+            parts.append(key)
+        elif value is not None and value is not False and value != "":
+            parts.append(f'{key}="{escape(str(value))}"')
+    opening = f"<{' '.join(parts)}>"
+    return Html(opening if tag in VOID else f"{opening}{join(*children)}</{tag}>")
+
+
+def breakable(name: str) -> Html:
+    """Let a name of the form family/name break after its slash."""
+    return join(*name.split("/"), between="/<wbr>")
+
+
+def prose(text: str) -> Html:
+    """Write a docstring: paragraphs between blank lines, code between backticks."""
+    return join(*(h("p", _with_code(part)) for part in text.split("\n\n") if part.strip()))
+
+
+def _with_code(text: str) -> list[Child]:
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # an odd backtick: no telling what is code
+        return [text]
+    return [h("code", part) if i % 2 else part for i, part in enumerate(parts)]
+
+
+def _text(child: Child) -> str:
+    if isinstance(child, Html):
+        return child
+    if isinstance(child, str | int):
+        return escape(str(child))
+    return join(*(child or ()))
+
+
+def sortable(names: Iterable[tuple[str, str]], body: Iterable[Html], cls: str = "") -> Html:
+    """Frame rows under headings that sort by a click; each heading has a name and a meaning."""
+    head = h("thead", h("tr", [header(*name) for name in names]))
+    table = h("table", head, h("tbody", body), cls=f"sortable {cls}".rstrip())
+    return h("div", table, cls="scroll tall")
+
+
+def header(name: str, meaning: str = "") -> Html:
+    """Write a heading that sorts by a click and explains itself to who points at it."""
+    return h("th", h("button", name, type="button"), scope="col", title=meaning)
+
+
+def raw(value: Any) -> str:
+    """Write a number to sort by, "" for what is blank or infinite."""
+    return "" if missing(value) or isinf(value) else repr(float(value))
+
+
+def place(row: Mapping[str, Any]) -> Html:
+    """Write the scenario of a row and, below it, which of its sizes and parameters it is."""
+    below = h("span", str(row["title"]), cls="mc below")
+    return h("td", str(row["scenario"]), below, cls="at")
+
+
+def document(title: str, *body: Child) -> str:
+    """Return an HTML document that asks nothing of a network."""
+    head = h(
+        "head", h("meta", charset="utf-8"),
+        h("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        h("title", title), h("style", Html(asset("style.css"))),
+    )  # fmt: skip
+    whole = h("body", *body, h("script", Html(asset("script.js"))))
+    return join(Html("<!doctype html>\n"), h("html", head, whole, lang="en"), "\n")
+
+
+def asset(name: str) -> str:
+    """Return the text of a file that comes with the report."""
+    return files("cibench.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def facts(known: Iterable[tuple[str, Any]]) -> Html:
+    """Write named facts as a list, without those that are not known."""
+    told = [(name, value) for name, value in known if value not in (None, "")]
+    return h("dl", [(h("dt", name), h("dd", str(value))) for name, value in told])

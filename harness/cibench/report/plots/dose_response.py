@@ -1,0 +1,166 @@
+"""Dose-response: how coverage and bias change as one assumption is broken by a known amount."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cibench.model.types import Array
+from cibench.render.figures import INK, Look, Plot, canvas, draw
+from cibench.render.labels import DEFAULT, Setting
+from cibench.render.numbers import number, percent, plain
+from cibench.report.plots.forest import mark_nominal
+from cibench.report.views import Line, View
+from cibench.utils.missing import missing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Points = Sequence[tuple[float, Setting]]
+
+LANE = 0.07
+"""Inches above the coverage panel for one method's breakdown point."""
+
+_MARKS = (
+    " Thin lines are simultaneous 95 % bands over the settings. Above the panel stands where each "
+    "method’s coverage, failures as misses, falls below the bound, with 95 % limits; an arrow says "
+    "that it may be beyond the settings that were run."
+)
+
+
+def curve(view: View, dial: str, look: Mapping[str, Look]) -> Plot:
+    """Draw coverage and bias of every method against the settings of one dial."""
+    points = view.curve(dial)
+    broken = view.dial(dial).get("breaks") or "an assumption"
+    truth = ""
+    if view.dial(dial).get("truth") == "moves":
+        truth = " The truth moves with this dial; bias is against the truth at each setting."
+    return draw(
+        f"{view.slug}-dial-{dial}",
+        f"Breaking “{broken}”: {dial}",
+        f"Each curve starts from the same default cell, the ringed point at {dial} = "
+        f"{plain(view.dial(dial).get('default', 0))}. Bars are 95 % Monte Carlo limits. In the "
+        f"legend, each method's empirical SE at the default, the yardstick for its bias.{truth}"
+        + (_MARKS if _broken(view, dial) else ""),
+        _alt(view, dial, points),
+        lambda: _paint(view, dial, points, look),
+    )
+
+
+def _paint(view: View, dial: str, points: Points, look: Mapping[str, Look]) -> Figure:
+    legend_rows = -(-len(view.methods) // 2)
+    lanes = LANE * (len(_broken(view, dial)) + 1) if _broken(view, dial) else 0.0
+    figure, [[coverage, bias]] = canvas(
+        2.95 + 0.19 * legend_rows + lanes, columns=2, bottom=0.62 + 0.19 * legend_rows, left=0.55,
+        across=0.65, top=0.35 + lanes,
+    )  # fmt: skip
+    mark_nominal(coverage, view.level, upright=False)
+    bias.axhline(0, color=INK, lw=1, ls="--")
+    values = [value for value, _ in points]
+    nudge = (max(values) - min(values)) * 0.016 or 0.01
+    for i, method in enumerate(view.methods):
+        aside = nudge * (i - (len(view.methods) - 1) / 2)
+        for axes, measure, times in ((coverage, "coverage", 100), (bias, "bias", 1)):
+            _bands(axes, view, (method, dial, measure), look[method], aside, times)
+        _line(coverage, _coverage(view, method, points), look[method], aside)
+        _line(bias, _bias(view, method, points), look[method], aside)
+        coverage.plot([], [], color=look[method].colour, marker=look[method].marker,
+                      ls=look[method].dashes, label=_legend(view, method))  # fmt: skip
+    for axes, title in ((coverage, "Coverage, %"), (bias, "Bias, units of the outcome")):
+        axes.set_title(title, pad=6 + 72 * lanes * (axes is coverage))
+        if len(values) <= 6:
+            axes.set_xticks(values, [plain(v) for v in values])
+    _mark_breakdowns(coverage, _broken(view, dial), look)
+    unit = shorten(view.dial(dial).get("unit") or "", 85, placeholder=" …")
+    figure.text(0.5, (0.12 + 0.19 * legend_rows) / figure.get_figheight(),
+                f"{dial}: {unit}" if unit else dial, ha="center", va="bottom")  # fmt: skip
+    figure.legend(*coverage.get_legend_handles_labels(), loc="lower center", ncols=2,
+                  fontsize=8.5, borderaxespad=0.3, handlelength=3)  # fmt: skip
+    return figure
+
+
+def _line(axes: Axes, data: Array, look: Look, aside: float) -> None:
+    """Draw one curve: columns of `data` are x, value, reach below, reach above, default or not."""
+    x, value, below, above, ringed = data
+    axes.errorbar(x + aside, value, yerr=[below, above], color=look.colour, marker=look.marker,
+                  ls=look.dashes, ms=5.5, lw=1.6, capsize=2.5)  # fmt: skip
+    at = ringed == 1
+    axes.plot(x[at] + aside, value[at], "o", mfc="none", mec=look.colour, ms=10, mew=0.8)
+
+
+def _bands(
+    axes: Axes, view: View, curve: tuple[str, str, str], look: Look, aside: float, times: float
+) -> None:
+    """Draw the simultaneous limits as thin lines behind the bars."""
+    for (method, dial, setting, measure), (low, high) in view.doses.bands.items():
+        if (method, dial, measure) == curve and math.isfinite(low + high):
+            axes.plot([setting + aside] * 2, [times * low, times * high], color=look.colour,
+                      lw=0.7, alpha=0.7)  # fmt: skip
+
+
+def _broken(view: View, dial: str) -> list[Line]:
+    """Return the lines of the sensitivity table that can be drawn: those with limits."""
+    lines = [line for line in view.doses.broken if line["dial"] == dial]
+    return [line for line in lines if not missing(line["breakdown_low"])]
+
+
+def _mark_breakdowns(axes: Axes, lines: Sequence[Line], look: Mapping[str, Look]) -> None:
+    """Draw each breakdown point with its limits in a lane of its own above the panel."""
+    high = axes.get_position().height * axes.figure.get_figheight()  # type: ignore[union-attr]
+    across, left_right = axes.get_xaxis_transform(), axes.get_xlim()
+    for i, line in enumerate(lines):
+        at, how = 1 + LANE * (i + 1) / high, look[str(line["method"])]
+        low, top = line["breakdown_low"], line["breakdown_high"]
+        edge = line["harshest"] if math.isinf(top) else top
+        kept: Any = {"color": how.colour, "transform": across, "clip_on": False}
+        axes.plot([-0.02], [at], marker=how.marker, ms=3.5, **kept | {"transform": axes.transAxes})
+        axes.plot([low, edge], [at, at], lw=1.6, solid_capstyle="butt", **kept)
+        if math.isinf(top):
+            axes.plot([edge], [at], ls="", marker=">" if top > 0 else "<", ms=5, **kept)
+        if not missing(line["breakdown"]):
+            axes.plot([line["breakdown"]], [at], ls="", marker="|", ms=7, mew=2, **kept)
+    axes.set_xlim(left_right)
+
+
+def _coverage(view: View, method: str, points: Points) -> Array:
+    rows = []
+    for x, setting in points:
+        score = view.scores.get((method, setting.label))
+        if score and not missing(score["coverage"]):
+            here, low, high = (100 * score[f"coverage{end}"] for end in ("", "_low", "_high"))
+            below, above = max(here - low, 0.0), max(high - here, 0.0)
+            rows.append((x, here, below, above, setting.label == DEFAULT))
+    return np.array(rows, dtype=float).reshape(-1, 5).T
+
+
+def _bias(view: View, method: str, points: Points) -> Array:
+    rows = []
+    for x, setting in points:
+        score = view.scores.get((method, setting.label))
+        if score and score["moments"] and not missing(score["bias"]):
+            reach = 0.0 if missing(score["bias_mcse"]) else 1.96 * score["bias_mcse"]
+            rows.append((x, score["bias"], reach, reach, setting.label == DEFAULT))
+    return np.array(rows, dtype=float).reshape(-1, 5).T
+
+
+def _legend(view: View, method: str) -> str:
+    score = view.at_default(method)
+    if score is None or not score["moments"] or missing(score["empirical_se"]):
+        return method
+    return f"{method} (SE {number(score['empirical_se'], score['empirical_se_mcse'])})"
+
+
+def _alt(view: View, dial: str, points: Points) -> str:
+    said = []
+    for method in view.methods:
+        scores = [view.scores.get((method, setting.label)) for _, setting in points]
+        shares = [percent(s["coverage"]) if s else "–" for s in scores]
+        said.append(f"{method}: {', '.join(shares)}")
+    places = ", ".join(plain(x) for x, _ in points)
+    head = f"{view.scenario}, {view.title}. Coverage in % at {dial} = {places}. "
+    return head + "; ".join(said)

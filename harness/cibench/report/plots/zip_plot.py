@@ -1,0 +1,153 @@
+"""The zip plot: every confidence interval, sorted by how far its estimate is from the truth.
+
+After Morris, White and Crowther (2019), Statistics in Medicine 38, figure 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cibench.metrics.intervals import covers
+from cibench.model.types import Array
+from cibench.render.figures import HIT, INK, MISS, Plot, canvas, draw
+from cibench.render.numbers import digits, percent
+from cibench.report.views import View
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DRAWN = 1000
+"""Intervals drawn for a method at most, evenly spaced in rank."""
+
+
+@dataclass(frozen=True, eq=False)
+class Zip:
+    """Hold a method's intervals as errors (limits minus truth), the least surprising first."""
+
+    low: Array
+    high: Array
+    outside: Array
+    hit: Array
+
+    @property
+    def centile(self) -> Array:
+        """Return each interval's rank as a centile."""
+        return 100 * (np.arange(self.low.size) + 0.5) / self.low.size
+
+
+def zip_plot(view: View) -> Plot | None:
+    """Draw the intervals of the default cell, one panel per method, None where there are none."""
+    zips = {m: z for m in view.methods if (z := _sorted(view, m)).low.size}
+    if not zips:
+        return None
+    drawn = max(z.low.size for z in zips.values())
+    spared = f" {DRAWN:,} of {drawn:,} are drawn, evenly in rank." if drawn > DRAWN else ""
+    return draw(
+        f"{view.slug}-zip",
+        "Every interval, sorted by its distance from the truth",
+        "Each line is one replicate’s interval minus the truth, ranked by |estimate − truth| / SE: "
+        "the most surprising on top. Orange intervals miss the truth. Where a method is honest, "
+        "the colour changes at the dotted line, the nominal level; intervals that miss on one "
+        f"side only show bias.{spared}",
+        _alt(view, zips),
+        lambda: _paint(view, zips),
+    )
+
+
+def _sorted(view: View, method: str) -> Zip:
+    rows = view.default_rows
+    rows = rows[(rows["method"] == method) & rows["ci_low"].notna() & rows["ci_high"].notna()]
+    names = ("ci_low", "ci_high", "truth", "estimate", "std_error")
+    low, high, truth, t, se = (rows[name].to_numpy(dtype=float, na_value=np.nan) for name in names)
+    outside = rows["outside"].to_numpy(dtype=float, na_value=np.nan) == 1
+    # Without an estimate or its error the interval itself says how far off it is.
+    with np.errstate(all="ignore"):
+        z = np.abs(t - truth) / se
+        stand_in = np.abs((low + high) / 2 - truth) / (high - low)
+    order = np.argsort(np.nan_to_num(np.where(np.isfinite(z), z, stand_in)), kind="stable")
+    hit = covers(low, high, truth, outside)
+    return Zip((low - truth)[order], (high - truth)[order], outside[order], hit[order])
+
+
+def _paint(view: View, zips: Mapping[str, Zip]) -> Figure:
+    columns = min(len(zips), 4)
+    rows = -(-len(zips) // columns)
+    lines = max(len(_title(view, method).split("\n")) for method in zips)
+    above = 0.15 + 0.145 * lines
+    figure, grid = canvas(
+        0.5 + above + 1.6 * rows + (0.3 + above) * (rows - 1), rows=rows, columns=columns,
+        sharey=True, left=0.5, top=above, bottom=0.5, across=0.16, down=0.3 + above,
+    )  # fmt: skip
+    panels = [axes for row in grid for axes in row]
+    for axes, (method, part) in zip(panels, zips.items(), strict=False):
+        _panel(axes, view, method, part)
+    for axes in panels[len(zips) :]:
+        axes.set_visible(False)
+    for row in grid:
+        row[0].set_ylabel("centile of |z|", labelpad=2)
+    figure.text(0.5, 0.1 / figure.get_figheight(), "interval − truth, units of the outcome",
+                ha="center", va="bottom")  # fmt: skip
+    return figure
+
+
+def _panel(axes: Axes, view: View, method: str, part: Zip) -> None:
+    from matplotlib.collections import LineCollection
+
+    reach = _reach(part)
+    axes.set_xlim(-reach, reach)
+    axes.set_ylim(0, 100)
+    spaced = np.linspace(0, part.low.size - 1, min(part.low.size, DRAWN)).astype(int)
+    lines, hits = _segments(part, spaced, reach)
+    thickness = float(np.clip(160 / max(spaced.size, 1), 0.35, 2.0))
+    axes.add_collection(
+        LineCollection(list(lines), colors=np.where(hits, HIT, MISS), linewidths=thickness,
+                       rasterized=True)
+    )  # fmt: skip
+    axes.axvline(0, color=INK, lw=0.9)
+    axes.axhline(100 * view.level, color=INK, lw=1, ls=":")
+    axes.grid(visible=False)
+    axes.locator_params(axis="x", nbins=3)
+    axes.set_yticks([0, 50, 100 * view.level])
+    axes.set_title(_title(view, method), fontsize=8)
+
+
+def _segments(part: Zip, spaced: Array, reach: float) -> tuple[Array, Array]:
+    """Return line segments clipped to the panel, two for a set that lies outside its limits."""
+    y, low, high = part.centile[spaced], part.low[spaced], part.high[spaced]
+    out, edge = part.outside[spaced], np.full(spaced.size, 1.02 * reach)
+    first = np.column_stack([np.where(out, -edge, low), y, np.where(out, low, high), y])
+    second = np.column_stack([high, y, edge, y])[out]
+    ends = np.vstack([first, second])
+    empty = ends[:, 0] > ends[:, 2]
+    ends[:, [0, 2]] = np.clip(ends[:, [0, 2]], -edge[:1], edge[:1])
+    hits = np.concatenate([part.hit[spaced], part.hit[spaced][out]])
+    return ends[~empty].reshape(-1, 2, 2), hits[~empty]
+
+
+def _reach(part: Zip) -> float:
+    """Return how far from the truth a panel reaches: almost all limits, but not wild ones."""
+    ends = np.abs(np.concatenate([part.low, part.high]))
+    finite = ends[np.isfinite(ends)]
+    if not finite.size:
+        return 1.0
+    most = min(np.quantile(finite, 0.995), 4 * np.median(finite))
+    return 1.05 * float(most) or 1.0
+
+
+def _title(view: View, method: str) -> str:
+    """Name the method in at most three lines, then its coverage."""
+    score = view.at_default(method) or {}
+    places = digits(score["coverage_low"], score["coverage_high"])
+    name = wrap(method.partition("/")[2] or method, 21)[:3]
+    return "\n".join([*name, f"covers {percent(score['coverage'], places)} %"])
+
+
+def _alt(view: View, zips: Mapping[str, Zip]) -> str:
+    said = [f"{m}: {int((~z.hit).sum()):,} of {z.hit.size:,} miss" for m, z in zips.items()]
+    return f"{view.scenario}, {view.title}, intervals of the default cell. " + "; ".join(said)

@@ -1,0 +1,130 @@
+"""The leaderboards: confidence sets for ranks, and what leaving out a scenario does to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cibench.render.html import Html, breakable, h, join
+from cibench.render.numbers import BLANK, count, error_of, number, percent, plain
+from cibench.suite.ranking import Ranking
+from cibench.utils.missing import missing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MEASURES = {"interval_score": "interval score", "rmse": "RMSE"}
+BOARD = ["design", "estimand", "horizon", "level"]
+
+Line = Mapping[str, Any]
+
+
+def ranks_section(
+    ranks: pd.DataFrame | None, scores: pd.DataFrame, spec: Mapping[str, Any]
+) -> Html | None:
+    """Write the leaderboards, each design's own open; `scores` are labelled."""
+    if ranks is None or ranks.empty:
+        return None
+    named = scores[["estimator", "options", "method"]].drop_duplicates()
+    methods = {(estimator, options): method for estimator, options, method in named.values}
+    boards = [
+        [{**row, "method": methods.get((row["estimator"], row["options"]), row["estimator"])}
+         for row in part.to_dict("records")]
+        for _, part in ranks.groupby(BOARD, sort=False, dropna=False)
+    ]  # fmt: skip
+    whole = [board for board in boards if any(line["without"] == "" for line in board)]
+    families = [board for board in whole if "/" not in board[0]["design"]]
+    single = [board for board in boards if "/" in board[0]["design"]]
+    measure = MEASURES[str(boards[0][0]["measure"])]
+    return h(
+        "section", h("h2", "Leaderboard"),
+        h("p", f"Methods by the mean log ratio of their {measure} to the reference’s, over the "
+          "cells of the suite, which is taken as it is. A set such as 2–5 holds every rank that "
+          "noise does not rule out: the sets of a board are all right at once in 95 of 100 runs. "
+          f"{_worst(spec, measure)} ranks.csv holds it all.", cls="note"),
+        [_board(board) for board in families],
+        h("details", h("summary", count(len(single), "scenario by itself", "scenarios one by one")),
+          [_board(board) for board in single]) if single else None, id="leaderboard",
+    )  # fmt: skip
+
+
+def _worst(spec: Mapping[str, Any], measure: str) -> str:
+    worst = plain(float(spec.get("worst", Ranking().worst)))
+    return (
+        f"A failure, a decline or an unbounded set scores {worst} times the reference’s {measure}, "
+        "the worst there is."
+    )
+
+
+def _board(board: Sequence[Mapping[Any, Any]]) -> Html:
+    full = [line for line in board if line["without"] == ""]
+    left_out = list(dict.fromkeys(line["without"] for line in board if line["without"] != ""))
+    sets = {(line["without"], line["method"]): str(line["rank"]) for line in board}
+    most = max((int(x["rank_high"]) for x in full if not missing(x["rank_high"])), default=1)
+    numbers = [
+        h("th", "ratio", title=f"to {full[0]['reference']}; simultaneous 95 % limits"),
+        h("th", "log ratio", title="Monte Carlo standard error in brackets"),
+        h("th", "worst %", title="share of replicates with the worst score"),
+        *(h("th", "rank without", h("span", name, cls="below")) for name in left_out),
+    ]
+    head = h("thead", h(
+        "tr", h("th", "rank", title="95 % confidence set", cls="rank"), h("th"), h("th", "method"),
+        numbers,
+    ))  # fmt: skip
+    body = [
+        _row(line, most, [sets.get((w, line["method"]), "") for w in left_out]) for line in full
+    ]
+    table = h("table", head, h("tbody", body), cls="ranks")
+    return join(h("h3", _title(full[0])), h("div", table, cls="scroll"), _notes(full))
+
+
+def _title(line: Line) -> Html:
+    horizon = ", every horizon" if line["horizon"] == "each" else ""
+    over = f"{count(int(line['cells']), 'cell')} of {count(int(line['scenarios']), 'scenario')}"
+    small = f" {line['estimand']}{horizon}; {over}; reference {line['reference']}"
+    return join(str(line["design"]), h("span", small, cls="mc"))
+
+
+def _row(line: Line, most: int, others: Sequence[str]) -> Html:
+    role = h("span", str(line["role"]), cls="tag") if line["role"] else None
+    rank = str(line["rank"]) or BLANK
+    ratio = [
+        h("td", BLANK, title=str(line["note"]), cls="num"), h("td", BLANK, cls="num"),
+    ]  # fmt: skip
+    if not missing(line["ratio"]):
+        error = line["mcse"]
+        of_ratio = None if missing(error) else error * line["ratio"]
+        ratio = [
+            h("td", number(line["ratio"], of_ratio), " ",
+              h("span", _limits(line, of_ratio), cls="mc below"), cls="num"),
+            h("td", number(line["log_ratio"], error), " ",
+              h("span", error_of(line["log_ratio"], error), cls="mc"), cls="num"),
+        ]  # fmt: skip
+    return h(
+        "tr", h("td", h("b", rank), cls="rank"), h("td", _bar(line, most)),
+        h("th", breakable(str(line["method"])), " ", role, scope="row"), ratio,
+        h("td", percent(line["worst"], 1), cls="num"),
+        [h("td", other or BLANK, cls="num") for other in others],
+    )  # fmt: skip
+
+
+def _limits(line: Line, error: float | None) -> str:
+    low, high = line["ratio_low"], line["ratio_high"]
+    if missing(low) or low == high:
+        return ""
+    return f"({number(low, error)}–{number(high, error)})"
+
+
+def _bar(line: Line, most: int) -> Html | None:
+    """Draw the set on a scale of all ranks."""
+    if missing(line["rank_low"]):
+        return None
+    low, high = int(line["rank_low"]), int(line["rank_high"])
+    left, width = 100 * (low - 1) / most, 100 * (high - low + 1) / most
+    return h("span", h("span", style=f"left:{left:.4g}%;width:{width:.4g}%"), cls="bar",
+             role="img", aria_label=f"ranks {line['rank']} of {most}")  # fmt: skip
+
+
+def _notes(full: Sequence[Line]) -> list[Html]:
+    notes = dict.fromkeys((str(x["method"]), str(x["note"])) for x in full if x["note"])
+    return [h("p", h("b", method), f": {note}.", cls="note") for method, note in notes]

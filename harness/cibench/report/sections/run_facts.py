@@ -1,0 +1,291 @@
+"""The body of the report: scenarios with their plots, methods, provenance, the design (ADEMP).
+
+Aims, data-generating mechanisms, estimands, methods and performance measures, written from the
+suite as it ran, so that a paper can say them without going back to code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cibench.render.figures import Plot, figure
+from cibench.render.html import Html, facts, h, join, prose
+from cibench.render.labels import DEFAULT, dials_of, slug
+from cibench.render.numbers import BLANK, exact, percent, plain
+from cibench.report.sections.comparisons import comparison
+from cibench.report.sections.score_tables import COLUMNS, score_table, shortfalls
+from cibench.report.views import View
+from cibench.utils.missing import missing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SOURCE = "Morris, White and Crowther (2019), Statistics in Medicine 38"
+
+
+def ademp_section(
+    views: Sequence[View], rows: pd.DataFrame, catalogue: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+) -> Html:  # fmt: skip
+    """Write the block: aims, mechanisms, estimands, methods, performance measures."""
+    parts = (
+        ("Aims", _aims(views)),
+        ("Data-generating mechanisms", h("ul", [_mechanism(part) for part in _by_scenario(views)])),
+        ("Estimands", _estimands(views)),
+        ("Methods", _methods(rows, catalogue)),
+        ("Performance measures", _measures(views, manifest)),
+    )
+    body = [join(h("dt", name), h("dd", said)) for name, said in parts]
+    return h(
+        "section", h("h2", "What was done"),
+        h("p", f"Aims, data, estimands, methods and measures (ADEMP), after {SOURCE}.", cls="note"),
+        h("dl", body, cls="ademp"), id="ademp",
+    )  # fmt: skip
+
+
+def _by_scenario(views: Sequence[View]) -> list[list[View]]:
+    names = dict.fromkeys(view.scenario for view in views)
+    return [[view for view in views if view.scenario == name] for name in names]
+
+
+def _aims(views: Sequence[View]) -> Html:
+    broken = dict.fromkeys(_broken(view, dial) for view in views for dial in view.dials)
+    said = "To find out with what bias and coverage each method answers where its assumptions hold"
+    if not broken:
+        return join(said, ".")
+    named = h("span", "; ".join(f"“{name}”" for name in broken))
+    return join(said, ", and how both degrade as one assumption is broken by a known amount: ",
+                named, ".")  # fmt: skip
+
+
+def _mechanism(views: Sequence[View]) -> Html:
+    first = views[0]
+    sizes = ", ".join(f"{n:,}" for n in dict.fromkeys(view.n for view in views))
+    told = str(first.about.get("doc") or "").split("\n\n")[0].replace("\n", " ")
+    moved = [_moved(first, dial) for dial in dict.fromkeys(d for view in views for d in view.dials)]
+    reference = first.about.get("reference")
+    return h(
+        "li", h("a", first.scenario, href=f"#{slug(f'scenario {first.scenario}')}"),
+        f", n = {sizes}. {told}",
+        [join(" ", part) for part in moved],
+        f" Source: {reference}." if reference else None,
+    )  # fmt: skip
+
+
+def _moved(view: View, dial: str) -> str:
+    said, default = view.dial(dial), view.dial(dial).get("default", 0)
+    settings = ", ".join(plain(v) for v, _ in view.curve(dial) if v != default)
+    unit = f" {said['unit']}" if said.get("unit") else ""
+    return f"{dial} = {settings}{unit} ({plain(default)} where “{_broken(view, dial)}” holds)."
+
+
+def _broken(view: View, dial: str) -> str:
+    """Return the assumption that a dial breaks, the dial's own name where that is not known."""
+    return str(view.dial(dial).get("breaks") or dial)
+
+
+def _estimands(views: Sequence[View]) -> Html:
+    names: dict[str, list[str]] = {}
+    for view in views:
+        scenarios = names.setdefault(view.estimand, [])
+        if view.scenario not in scenarios:
+            scenarios.append(view.scenario)
+    lines = [
+        h("li", h("b", estimand), f": {', '.join(where)}") for estimand, where in names.items()
+    ]
+    return h("ul", lines)
+
+
+def _methods(rows: pd.DataFrame, catalogue: Mapping[str, Any]) -> Html:
+    known = catalogue.get("estimators") or {}
+    lines = []
+    for name in dict.fromkeys(rows["estimator"]):
+        said = str((known.get(name) or {}).get("doc") or "").split("\n")[0]
+        lines.append(h("li", h("b", name, cls="method"), f": {said}" if said else ""))
+    return h("ul", lines)
+
+
+def _measures(views: Sequence[View], manifest: Mapping[str, Any]) -> Html:
+    counts = sorted({int(s["replicates"]) for view in views for s in view.scores.values()})
+    ends = [f"{n:,}" for n in dict.fromkeys(counts[:1] + counts[-1:])]
+    levels = " and ".join(percent(level) for level in sorted({view.level for view in views}))
+    said = [
+        f"{' to '.join(ends) or 'no'} replicates a cell",
+        f"nominal level {levels} %" if levels else "",
+        f"seed {manifest['seed']}" if manifest.get("seed") is not None else "",
+    ]
+    named = ", ".join(f"{c.name} ({c.meaning})" for c in COLUMNS if c.name)
+    return join(
+        h("p", f"{', '.join(part for part in said if part)}. All methods and all settings of a "
+          "dial face the same noise."),
+        h("p", f"{named}. Each stands beside its Monte Carlo standard error; shares beside their "
+          "95 % Wilson limits. Failed fits are counted, not redrawn.", cls="note"),
+    )  # fmt: skip
+
+
+Drawn = Mapping[str, Sequence[Plot]]
+"""The plots of each view, by the view's slug."""
+
+
+def scenario_section(
+    views: Sequence[View], drawn: Drawn, beside: Callable[[View], Html | None]
+) -> Html:
+    """Write one scenario: what it asks, what its dials break, then plots and scores by view.
+
+    `beside` writes what else belongs under a view's scores.
+    """
+    name, about = views[0].scenario, views[0].about
+    first, *others = views
+    return h(
+        "section", h("h2", name), prose(str(about.get("doc") or "")), _facts(views),
+        _dials(about),
+        h("details", h("summary", "Equations"), h("pre", str(about.get("equations") or ""))),
+        _view(first, drawn, beside(first), opened=True),
+        [_view(view, drawn, beside(view), opened=False) for view in others],
+        id=slug(f"scenario {name}"),
+    )  # fmt: skip
+
+
+def methods_section(names: Iterable[str], catalogue: Mapping[str, Any]) -> Html:
+    """Write what each estimator and diagnostic of the run says of itself."""
+    known = catalogue.get("estimators") or {}
+    cards = [_method(name, known.get(name) or {}) for name in dict.fromkeys(names)]
+    return h("section", h("h2", "Methods"), h("div", cards, cls="cards"), id="methods")
+
+
+def _precision(manifest: Mapping[str, Any]) -> str | None:
+    """Say what decided on the replicates of each cell, where precision did."""
+    asked, cells = manifest.get("precision"), manifest.get("cells") or ()
+    if not asked:
+        return None
+    counts = [cell["replicates"] for cell in cells]
+    short = sum(cell["stopped"].startswith("max_replicates") for cell in cells)
+    targets = ", ".join(f"{name} {value:g}" for name, value in asked["targets"].items())
+    how = f"a pilot of {asked['pilot']:,}" if asked.get("pilot") else "rounds"
+    return (
+        f"{targets}, by {how}: {min(counts):,} to {max(counts):,} replicates a cell, "
+        f"{short} of {len(cells)} cells ended at the most allowed"
+    )
+
+
+def provenance_section(manifest: Mapping[str, Any], stored: int, refits: int = 0) -> Html:
+    """Write where the numbers come from: seed, versions, machine, rows, declined pairs."""
+    expected = manifest.get("expected_rows")
+    rows = f"{stored:,} stored" + (f" of {expected:,} expected" if expected is not None else "")
+    if expected is not None and stored != expected:
+        rows += ": the run is incomplete"
+    rows += f"; {refits:,} more of repeated fits" if refits else ""
+    versions = manifest.get("versions") or {}
+    known = [
+        ("suite", manifest.get("suite")), ("seed", manifest.get("seed")),
+        ("replicates", manifest.get("replicates")), ("precision", _precision(manifest)),
+        ("nominal level", manifest.get("level")),
+        ("rows", rows), ("created", manifest.get("created")),
+        ("finished", manifest.get("finished")),
+        ("platform", manifest.get("platform")), ("Python", manifest.get("python")),
+        ("protocol", manifest.get("protocol")),
+        ("versions", ", ".join(f"{k} {v}" for k, v in versions.items())),
+    ]  # fmt: skip
+    return h(
+        "section", h("h2", "Provenance"),
+        h("p", "Seeds are derived, not chosen: every random stream comes from its address, the "
+          "run’s seed with the scenario, n and replicate for the data, and the method’s name for "
+          "its own randomness. The dials are not part of the address of the data, so that every "
+          "method and every setting faces the same noise."),
+        facts(known), _declined(manifest.get("declined") or ()), id="provenance",
+    )  # fmt: skip
+
+
+def _view(view: View, drawn: Drawn, beside: Html | None, *, opened: bool) -> Html:
+    truth = h("span", f" truth {_truth(view)}", cls="mc") if view.apart else None
+    return h(
+        "details", h("summary", h("h3", view.title), truth),
+        None if view.settings[0].label == DEFAULT else h(
+            "p", "The default cell was not run here, so there are no plots of it and no curve has "
+            "its zero.", cls="note"),
+        h("div", [figure(plot) for plot in drawn.get(view.slug, ())], cls="plots"),
+        h("h4", "Scores"),
+        h("p", "In brackets, Monte Carlo standard errors; beside proportions, 95 % Wilson limits. "
+          "A click on a heading sorts.", cls="note"),
+        score_table(view), shortfalls(view), comparison(view), beside,
+        cls="view", id=view.slug, open=opened,
+    )  # fmt: skip
+
+
+def _facts(views: Sequence[View]) -> Html:
+    about = views[0].about
+    truths = list(dict.fromkeys(_truth(view) for view in views))
+    defaults = {k: v.get("default") for k, v in (about.get("parameters") or {}).items()}
+    parameters = {**defaults, **views[0].parameters} if len(views) == 1 else defaults
+    units = {k: v.get("unit") for k, v in (about.get("parameters") or {}).items()}
+    said = [
+        f"{k} = {plain(v)}" + (f" ({units[k]})" if units.get(k) else "")
+        for k, v in parameters.items()
+    ]
+    return facts((
+        ("estimand", ", ".join(about.get("estimands") or {v.estimand for v in views})),
+        ("truth", truths[0] if len(truths) == 1 else "differs; given with each part below"),
+        ("parameters", "; ".join(said)),
+        ("columns", ", ".join(f"{k}: {_role(v)}" for k, v in (about.get("roles") or {}).items())),
+        ("reference", about.get("reference")),
+    ))  # fmt: skip
+
+
+def _truth(view: View) -> str:
+    scores = [s for s in view.scores.values() if not missing(s["truth"])]
+    if not scores:
+        return BLANK
+    ends = (min(scores, key=lambda s: s["truth"]), max(scores, key=lambda s: s["truth"]))
+    said = " to ".join(dict.fromkeys(exact(s["truth"], s["truth_mcse"]) for s in ends))
+    return f"one for each replicate, {said} on average" if view.truth_varies else said
+
+
+def _role(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _dials(about: Mapping[str, Any]) -> Html | None:
+    rows = [
+        h("tr", h("th", name, scope="row"), h("td", str(d.get("breaks") or "")),
+          h("td", str(d.get("unit") or ""), cls="words"), h("td", plain(d.get("default"))),
+          h("td", ", ".join(plain(x) for x in d.get("grid") or ())),
+          h("td", _behaviour(d)))
+        for name, d in dials_of(about).items()
+    ]  # fmt: skip
+    if not rows:
+        return None
+    names = ("dial", "breaks the assumption", "unit", "default", "grid", "truth")
+    head = h("thead", h("tr", [h("th", name, scope="col") for name in names]))
+    return h("div", h("table", head, h("tbody", rows)), cls="scroll")
+
+
+def _behaviour(dial: Mapping[str, Any]) -> str:
+    said = ["moves with the dial" if dial.get("truth") == "moves" else "stays"]
+    if dial.get("paired") is False:
+        said.append("unpaired: settings have noise of their own")
+    return "; ".join(said)
+
+
+def _method(name: str, said: Mapping[str, Any]) -> Html:
+    options = ", ".join(f"{k} = {plain(v)}" for k, v in (said.get("options") or {}).items())
+    known = (
+        ("answers", ", ".join((*(said.get("targets") or ()), *(said.get("horizons") or ())))),
+        ("tests", ", ".join(said.get("tests") or ())),
+        ("assumes", ", ".join(said.get("assumes") or ())),
+        ("needs", ", ".join(said.get("needs") or ())),
+        ("uses", ", ".join(said.get("uses") or ())),
+        ("options", options),
+        ("note", "an oracle: it sees what no analyst sees" if said.get("oracle") else ""),
+    )
+    module = str(said.get("module") or "")
+    family = h("details", h("summary", "Its family"), prose(module)) if module else None
+    return h("article", h("h3", name), prose(str(said.get("doc") or "")), facts(known), family)
+
+
+def _declined(pairs: Iterable[Mapping[str, Any]]) -> Html | None:
+    lines = [
+        h("li", h("b", str(p.get("estimator"))), f" for {p.get('scenario')}: {p.get('reason')}")
+        for p in pairs
+    ]
+    return join(h("h3", "Declined by declaration"), h("ul", lines)) if lines else None

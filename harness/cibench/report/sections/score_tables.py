@@ -1,0 +1,186 @@
+"""The score tables: every measure beside its error, and why a method under-covers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cibench.render.html import Html, h, header, join, raw
+from cibench.render.labels import DEFAULT
+from cibench.render.numbers import BLANK, digits, error_of, limits, number, percent
+from cibench.report.coverage_verdicts import CoverageVerdict, judge
+from cibench.report.views import Score, View
+from cibench.utils.missing import missing
+
+FINEST = 0.1
+"""The smallest error, in points, that decides how many digits are written."""
+
+
+def sentence(score: Score) -> str:
+    """Attribute a row's shortfall of coverage in words and points, "" where nothing is short.
+
+    Like "coverage 71 %: bias explains 20.1 points (0.9), the standard error is 0.90 of the truth
+    and explains 3.1 (0.4), the shape 0.8 (0.3)"; in brackets Monte Carlo standard errors.
+    """
+    if missing(score["shortfall"]) or not score["shortfall"] > 0:
+        return ""
+    said = [] if missing(score["shortfall_bias"]) else [_explained(score)]
+    lost = score["shortfall_failures"]
+    if not missing(lost) and lost > 0:
+        said.append(f"failures cost another {_points(score, 'failures')}")
+    return f"coverage {percent(score['coverage'])} %: {'; '.join(said)}" if said else ""
+
+
+def shortfalls(view: View) -> Html | None:
+    """List for each broken cell of a view what its shortfall comes from, where that is known."""
+    lines = [
+        h("li", h("b", method), f", {at}: {said}.")
+        for (method, at), score in view.scores.items()
+        if judge(score) is CoverageVerdict.BROKEN and (said := sentence(score))
+    ]
+    if not lines:
+        return None
+    return h(
+        "details", h("summary", "What the missing coverage comes from"), h("ul", lines),
+        h("p", "Points of coverage that come back when estimates are re-centred, standard errors "
+          "are set right on average, and errors follow the normal law that intervals assume, "
+          "averaged over the six orders of these repairs (Shapley values); together they are all "
+          "that lacks. A negative share makes up for another. In brackets, Monte Carlo standard "
+          "errors.", cls="note"), cls="shortfalls",
+    )  # fmt: skip
+
+
+def _explained(score: Score) -> str:
+    ratio = number(score["se_ratio"], score["se_ratio_mcse"])
+    return (
+        f"bias explains {_points(score, 'bias', unit=' points')}, the standard error is {ratio} of "
+        f"the truth and explains {_points(score, 'se')}, the shape {_points(score, 'shape')}"
+    )
+
+
+def _points(score: Score, part: str, unit: str = "") -> str:
+    value, error = 100 * score[f"shortfall_{part}"], 100 * score[f"shortfall_{part}_mcse"]
+    digits = max(error, FINEST)
+    return f"{number(value, digits)}{unit} ({number(error, digits)})"
+
+
+@dataclass(frozen=True)
+class Column:
+    """Describe a column: its measure, what it means, and how it is written.
+
+    `moment` measures are hidden for methods whose estimates have no finite moments.
+    """
+
+    key: str
+    name: str
+    meaning: str
+    proportion: bool = False
+    moment: bool = False
+
+
+COLUMNS = (
+    Column("coverage", "coverage %", "share of intervals that hold the truth", proportion=True),
+    Column("coverage_with_failures", "with failures %",
+           "coverage with failures counted as misses", proportion=True),
+    Column("bias", "bias", "mean of estimate minus truth", moment=True),
+    Column("relative_bias", "relative bias", "bias over the truth", moment=True),
+    Column("rmse", "RMSE", "root mean squared error", moment=True),
+    Column("empirical_se", "empirical SE", "standard deviation of the estimates", moment=True),
+    Column("median_bias", "median bias", "median of estimate minus truth"),
+    Column("mad", "MAD", "median absolute error"),
+    Column("model_se", "model SE", "root mean square of the standard errors reported"),
+    Column("se_ratio", "SE ratio", "model SE over empirical SE; 1 is honest", moment=True),
+    Column("bias_eliminated_coverage", "bias-eliminated %",
+           "coverage of the mean estimate: what is lost to bias is given back",
+           proportion=True, moment=True),
+    Column("ci_length", "length", "mean length of the intervals"),
+    Column("interval_score", "interval score", "length plus 2/alpha times what the truth is missed "
+           "by; smaller is better"),
+    Column("rejection", "", "share of intervals that do not hold zero", proportion=True),
+    Column("failure_rate", "failures %", "share of fits that gave no answer", proportion=True),
+)  # fmt: skip
+
+HIDDEN = "hidden: the estimates have no finite moments"
+
+
+def score_table(view: View) -> Html:
+    """Write every score of a view, one row per setting and method."""
+    scores = [
+        (s.label, m, view.scores[m, s.label])
+        for s in view.settings for m in view.methods if (m, s.label) in view.scores
+    ]  # fmt: skip
+    failing = any(score["failures"] for _, _, score in scores)
+    columns = [c for c in COLUMNS if failing or c.key != "coverage_with_failures"]
+    moving = len({score["truth"] for _, _, score in scores if not missing(score["truth"])}) > 1
+    rejection = _rejection_name([score["truth"] for _, _, score in scores])
+    head = [header("method"), header("setting"), header("answered", "answered of all fits")]
+    head += [header("truth", "the true value, mean over replicates")] if moving else []
+    head += [header(c.name or rejection, c.meaning) for c in columns]
+    head.append(header("seconds", "mean time of a fit"))
+    body = [_row(at, i, m, s, columns, moving) for i, (at, m, s) in enumerate(scores)]
+    table = h("table", h("thead", h("tr", head)), h("tbody", body), cls="sortable scores")
+    return join(h("div", table, cls="scroll tall"), hidden_note(view))
+
+
+def hidden_note(view: View) -> Html | None:
+    """Say for which methods moment measures are hidden, and why."""
+    without: dict[str, str] = {}
+    for (method, at), score in view.scores.items():
+        if not score["moments"]:
+            why = str(score["moments_note"])
+            seen = "declared" if why == "declared" else f"{at}: {why}"
+            without.setdefault(method, f"{method} ({seen})")
+    if not without:
+        return None
+    return h(
+        "p", h("b", "Moment measures are hidden"), f" for {', '.join(without.values())}: bias, "
+        "RMSE, empirical SE and SE ratio are averages, and these estimates have no finite moments, "
+        "so that an average over replicates settles on nothing. Medians, coverage, lengths and "
+        "interval scores speak instead; scores.csv keeps the hidden numbers, flagged.", cls="note",
+    )  # fmt: skip
+
+
+def _row(
+    at: str, place: int, method: str, score: Score, columns: Sequence[Column], moving: bool
+) -> Html:
+    answered = f"{score['answered']:,}"
+    if score["answered"] != score["replicates"]:
+        answered += f" of {score['replicates']:,}"
+    return h(
+        "tr",
+        h("th", method, scope="row"), h("td", at, data_v=place, cls="at"),
+        h("td", answered, cls="num", data_v=int(score["answered"])),
+        _measure(score, "truth") if moving else None,
+        [_column(score, c) for c in columns],
+        h("td", number(score["seconds"]), cls="num", data_v=raw(score["seconds"])),
+        cls="at-default" if at == DEFAULT else None,
+    )  # fmt: skip
+
+
+def _column(score: Score, column: Column) -> Html:
+    if column.moment and not score["moments"]:
+        return h("td", BLANK, cls="num", title=HIDDEN)
+    write: Callable[[Score, str], Html] = _proportion if column.proportion else _measure
+    return write(score, column.key)
+
+
+def _measure(score: Score, key: str) -> Html:
+    value, error = score[key], score[f"{key}_mcse"]
+    beside = h("span", error_of(value, error), cls="mc")
+    return h("td", number(value, error), " ", beside, cls="num", data_v=raw(value))
+
+
+def _proportion(score: Score, key: str) -> Html:
+    value, low, high = (score[f"{key}{end}"] for end in ("", "_low", "_high"))
+    error = score[f"{key}_mcse"]
+    said = None if missing(error) else f"Monte Carlo standard error {percent(error, 2)} points"
+    beside = h("span", limits(low, high), cls="mc")
+    share = percent(value, max(1, digits(low, high)))
+    return h("td", share, " ", beside, cls="num", data_v=raw(value), title=said)
+
+
+def _rejection_name(truths: Sequence[Any]) -> str:
+    """Name the rejection of zero by what it is: size where the truth is zero, power elsewhere."""
+    zero = {truth == 0 for truth in truths if not missing(truth)}
+    return {(True,): "size %", (False,): "power %"}.get(tuple(zero), "rejects 0 %")

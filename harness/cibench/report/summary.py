@@ -1,0 +1,70 @@
+"""The score table as people read it on a terminal or in a notebook: few columns, errors beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cibench.analysis.expectations import ExpectationVerdict
+from cibench.render.labels import label, view_titles
+from cibench.render.numbers import BLANK, digits, error_of, limits, number, percent
+from cibench.report.coverage_verdicts import CoverageVerdict, judge
+from cibench.report.sections import expectations as surprises
+from cibench.report.views import KEYS, Score
+from cibench.utils.missing import missing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOMENTS = {"bias": "bias", "empirical_se": "empirical SE", "se_ratio": "SE ratio"}
+CONFIRMED = (ExpectationVerdict.VALID, ExpectationVerdict.FAILS, ExpectationVerdict.CONSERVATIVE)
+SHARES = {"coverage": "coverage %", "rejection": "rejects 0 %"}
+
+
+def summary(scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a line of text columns for each score, with `broken` saying that it under-covers.
+
+    Moments stand beside their Monte Carlo standard error, shares beside their Wilson limits.
+    Moments of estimators without any are dashes, and so are blanks.
+    """
+    import pandas as pd
+
+    named = label(scores, catalogue)
+    keys = [{str(k): v for k, v in row.items()} for row in named[KEYS].to_dict("records")]
+    lines = zip(view_titles(keys), named.to_dict("records"), strict=True)
+    return pd.DataFrame([_line(title, row) for title, row in lines])
+
+
+def told(expectations: pd.DataFrame, catalogue: Mapping[str, Any]) -> list[str]:
+    """Return lines that say what was a surprise, and how much is not decided yet."""
+    rows = surprises.lines(expectations, catalogue)
+    if not surprises.expected(rows):
+        return []
+    counts = surprises.tally(rows)
+    kept = [f"{n:,} {verdict}" for verdict, n in counts.items() if verdict in CONFIRMED]
+    head = "; ".join(filter(None, (surprises.heading(rows), ", ".join(kept))))
+    found = [
+        f"  {s.method} {s.worst['verdict']} in {s.worst['scenario']} {s.said}"
+        for s in surprises.surprises(rows)
+    ]
+    return [head, *found, *filter(None, [surprises.undecided(rows)])]
+
+
+def _line(title: str, row: Score) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "scenario": f"{row['scenario']}, {title}",
+        "setting": row["at"],
+        "estimator": row["method"],
+    }
+    for measure, name in MOMENTS.items():
+        value, error = row[measure], row[f"{measure}_mcse"]
+        shown = f"{number(value, error)} {error_of(value, error)}".rstrip()
+        line[name] = shown if row["moments"] else BLANK
+    for measure, name in SHARES.items():
+        share, low, high = (row[f"{measure}{end}"] for end in ("", "_low", "_high"))
+        shown = f"{percent(share, digits(low, high))} ({limits(low, high)})"
+        line[name] = BLANK if missing(share) else shown
+    lost = row["failures"] + row["declined"]
+    line["no answer"] = f"{lost} of {row['replicates']}" if lost else "0"
+    line["broken"] = row["kind"] == "estimate" and judge(row) is CoverageVerdict.BROKEN
+    return line

@@ -1,0 +1,20 @@
+"""A run as Python sees it: run a suite, load a folder, read its tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cibench.utils.lazy import offered
+
+if TYPE_CHECKING:
+    from cibench.results.api import load, run
+    from cibench.results.run_folder import Run
+
+__all__ = ["Run", "load", "run"]
+
+_HOMES = {
+    "cibench.results.api": ("load", "run"),
+    "cibench.results.run_folder": ("Run",),
+}  # fmt: skip
+
+__getattr__ = offered(__name__, _HOMES)

@@ -1,1 +1,0 @@
-"""What scoring is made of: shards read, rows cut into groups, groups measured, lines written."""

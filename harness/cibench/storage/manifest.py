@@ -1,0 +1,182 @@
+"""The run folder: suite, manifest, catalogue and shards of replicate rows, each put in place whole.
+
+Nothing here needs the registry to be read again: a folder can be scored and reported for ever.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cibench.storage.lock import LOCK
+from cibench.storage.schema import IDENTITY, TYPES
+from cibench.storage.shards import REPLICATES
+from cibench.suite.suite import Suite
+from cibench.utils.errors import BadInput
+from cibench.utils.files import toml, write_atomically, write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = 2
+SUITE, MANIFEST, CATALOGUE, PUBLISHED = (
+    "suite.toml", "manifest.json", "catalogue.json", "published.csv",
+)  # fmt: skip
+NOTES = (SUITE, MANIFEST, CATALOGUE, PUBLISHED)
+"""The files in which a run says what it is."""
+
+
+def holds_run(folder: Path) -> bool:
+    """Say whether a run was begun in a folder."""
+    return (folder / MANIFEST).exists()
+
+
+def check_free(folder: Path) -> None:
+    """Refuse a folder with something in it, or a path that is a file.
+
+    What a run leaves that was killed while it laid out its folder is nothing.
+    """
+    if folder.is_file():
+        raise BadInput(f"{folder} is a file, not a folder")
+    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    begun = {name for name in found if name in (*NOTES, REPLICATES) or name.startswith(".")}
+    if found - begun or (found and LOCK not in found):
+        raise BadInput(
+            f"{folder} is not empty and not a run folder; name another with --out, or remove it"
+        )
+
+
+def write_notes(folder: Path, suite: Suite, before: Mapping[str, Any] | None, stored: int) -> None:
+    """Write what the run says of itself: suite, catalogue and, last, the manifest.
+
+    `before` is the manifest of a run that goes on, `stored` the rows that it has.
+    """
+    from cibench.model.descriptions import describe
+    from cibench.storage import provenance
+
+    machine = provenance.machine()
+    machines = before.get("machines", [_machine(before)]) if before else []
+    manifest = {
+        "format": FORMAT,
+        "suite": suite.name,
+        "seed": suite.seed,
+        "replicates": max(suite.counts, default=0),
+        "level": suite.level,
+        "limits": limits(suite),
+        "refits": list(suite.refits),
+        "created": before["created"] if before else _now(),
+        "finished": None,
+        "expected_rows": suite.expected_rows,
+        "stored_rows": stored,
+        "protocol": provenance.protocol(suite),
+        "versions": provenance.versions(suite.libraries),
+        **machine,
+        "machines": [*machines, *([] if machine in machines else [machine])],
+        "sources": provenance.sources(suite),
+        "declined": [refusal._asdict() for refusal in suite.refusals],
+        **({"precision": suite.precision.spec, "cells": cells(suite)} if suite.precision else {}),
+    }
+    _write_suite(folder, suite)
+    write_json(folder / CATALOGUE, describe(suite.scenarios, suite.estimators))
+    write_json(folder / MANIFEST, manifest)
+
+
+def limits(suite: Suite) -> dict[str, float | None]:
+    """Return what a fit may take, by the status of the rows of those that took more."""
+    return {"timeout": suite.timeout, "memory": suite.memory}
+
+
+def _machine(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: manifest[name] for name in ("platform", "python", "cpu_features")}
+
+
+def _write_suite(folder: Path, suite: Suite) -> None:
+    text = suite.as_toml()
+    if suite.published:
+        figures = suite.published.read_bytes()
+        write_atomically(folder / PUBLISHED, lambda p: p.write_bytes(figures))
+        text = toml({**suite.spec, "published": PUBLISHED})
+    write_atomically(folder / SUITE, lambda p: p.write_text(text, encoding="utf-8"))
+
+
+def cells(suite: Suite, stopped: Mapping[int, str] | None = None) -> list[dict[str, Any]]:
+    """Return how many replicates each cell is to have and why it ends there, "" if it may not."""
+    said = stopped or {}
+    return [
+        {**{name: cell.key[name] for name in IDENTITY}, "replicates": n, "stopped": said.get(i, "")}
+        for i, (cell, n) in enumerate(zip(suite.cells, suite.counts, strict=True))
+    ]
+
+
+def note_cells(folder: Path, suite: Suite, stopped: Mapping[int, str]) -> None:
+    """Note in the manifest what `cells` says, before rows are stored that rest on it."""
+    said = {
+        "replicates": max(suite.counts, default=0), "expected_rows": suite.expected_rows,
+        "cells": cells(suite, stopped),
+    }  # fmt: skip
+    write_json(folder / MANIFEST, {**read_manifest(folder), **said})
+
+
+def is_settled(manifest: Mapping[str, Any]) -> bool:
+    """Say whether it is known how many replicates every cell is to have."""
+    return all(cell["stopped"] for cell in manifest.get("cells", ()))
+
+
+def close(folder: Path, stored: int) -> None:
+    """Note in the manifest how many rows are stored and, if that is all, that the run has ended."""
+    manifest = read_manifest(folder)
+    whole = stored == manifest["expected_rows"] and is_settled(manifest)
+    more = {"finished": _now() if whole else None, "stored_rows": stored}
+    write_json(folder / MANIFEST, {**manifest, **more})
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest; raises BadInput where the folder is no run or one of a later format."""
+    manifest = _read_json(folder, MANIFEST)
+    if manifest.get("format", 0) > FORMAT:
+        made = manifest.get("versions", {}).get("cibench", "another version")
+        raise BadInput(f"{folder / MANIFEST}: written by cibench {made}, whose format is newer")
+    return manifest
+
+
+def read_suite(folder: Path) -> dict[str, Any]:
+    """Return the content of the suite file as it ran; nothing where there is none."""
+    try:
+        return tomllib.loads((folder / SUITE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{folder / SUITE}: not readable: {error}") from error
+
+
+def read_catalogue(folder: Path) -> dict[str, Any]:
+    """Return the catalogue as it was when the suite ran."""
+    return _read_json(folder, CATALOGUE)
+
+
+def read_rows(folder: Path) -> pd.DataFrame:
+    """Return all replicate rows, cell by cell in replicate order."""
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(folder / REPLICATES)[list(TYPES)]
+    except (OSError, KeyError, ValueError) as error:
+        raise BadInput(f"{folder / REPLICATES}: not readable: {error}") from error
+
+
+def _read_json(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads((folder / name).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BadInput(f"{folder} is not a run folder: it has no {name}") from error
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{folder / name}: not readable: {error}") from error
+    return content
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

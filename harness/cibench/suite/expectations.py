@@ -1,0 +1,281 @@
+"""What the [[cells]] tables of a suite expect, of which rows, and what follows from declarations.
+
+expect = { floor = 0.9, fails = { "rdrobust/*" = { sorting = 0.2 } } }
+
+`floor` is the coverage that a valid method exceeds, a number or one for each name or glob of
+estimators; nominal less five points where nothing is said. `fails` says from which setting of a
+dial on a method must fail: there and at all settings farther from the default on the same side.
+Of a dial that goes both ways it takes a setting on either side, and the default itself stands for
+all settings; "default" in place of the dials says that the method fails with none of them moved,
+because of what the design breaks. `violates` names assumptions that these cells break by their
+size or parameters, beyond what the scenario breaks by design, and `why` gives a reason in words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from cibench.model.catalogue import alternatives, fails
+from cibench.utils.errors import BadInput
+from cibench.utils.missing import missing
+
+Names = Mapping[str, Any]
+"""What names a row: scenario, dials, n, parameters and estimator at least."""
+
+AT_DEFAULT = "default"
+
+
+SHORTFALL = 0.05
+"""How far below nominal the bound for coverage lies, where nothing else is asked for."""
+
+
+class Expected(StrEnum):
+    """Say what the declarations lead to expect of a row."""
+
+    VALID = "valid"
+    FAILS = "fails"
+    NOTHING = ""
+    OTHER_QUESTION = "different question"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Hold one [[cells]] table as far as expectations go; `number` is its place, from 1."""
+
+    number: int
+    content: Mapping[str, Any]
+
+    @cached_property
+    def expect(self) -> Mapping[str, Any]:
+        """Return its `expect`, empty where it says nothing."""
+        found: Mapping[str, Any] = self.content.get("expect") or {}
+        return found
+
+    @cached_property
+    def crossed(self) -> bool:
+        """Say whether it moves its dials together."""
+        return bool(self.content.get("vary") == "crossed")
+
+    def holds(self, names: Names, about: Mapping[str, Any]) -> bool:
+        """Say whether a row is of one of its cells; `about` is the scenario's catalogue entry."""
+        content = self.content
+        return (
+            fits(names["scenario"], listed(content["scenario"]))
+            and fits(names["estimator"], listed(content["estimators"]))
+            and int(names["n"]) in listed(content["n"])
+            and self._has_parameters(parsed(names["parameters"]), about)
+            and self._has_dials(parsed(names["dials"]), about.get("dials") or {})
+        )
+
+    def _has_parameters(self, values: Names, about: Mapping[str, Any]) -> bool:
+        given, known = self.content.get("parameters") or {}, about.get("parameters") or {}
+        return all(
+            value in (listed(given[name]) if name in given else [known[name]["default"]])
+            for name, value in values.items()
+        )
+
+    def _has_dials(self, values: Names, known: Mapping[str, Any]) -> bool:
+        """Say whether the dials are where this table puts them."""
+        given = self.content.get("dials") or {}
+        given = dict.fromkeys(known, "grid") if given == "grid" else given
+        if not self.crossed and len(off_default(values, known)) > 1:
+            return False
+        return all(
+            value in self._settings(given.get(name), known[name]) for name, value in values.items()
+        )
+
+    def _settings(self, given: Any, dial: Mapping[str, Any]) -> list[Any]:
+        default = [dial["default"]]
+        if given is None:
+            return default
+        if given == "grid":
+            return [*default, *dial["grid"]]
+        return listed(given) if self.crossed else [*default, *listed(given)]
+
+
+@dataclass(frozen=True)
+class Said:
+    """Hold what all tables say of one row: its floor, the settings at which its method fails.
+
+    `at_default` is set where it fails with no dial moved. The empty one is what nobody said.
+    """
+
+    floor: float | None = None
+    fails: Mapping[str, tuple[float, ...]] | None = None
+    at_default: bool = False
+    violates: frozenset[str] = frozenset()
+    why: str = ""
+
+
+def entries(spec: Mapping[str, Any]) -> list[Entry]:
+    """Return the [[cells]] tables of a suite, as they are in the file."""
+    return [Entry(number, content) for number, content in enumerate(spec.get("cells") or (), 1)]
+
+
+def said(tables: Sequence[Entry], names: Names, about: Mapping[str, Any]) -> Said:
+    """Return what the tables say of a row; raises BadInput where two contradict each other."""
+    found = Said()
+    for entry in tables:
+        if entry.expect and entry.holds(names, about):
+            found = _joined(found, _of(entry, str(names["estimator"])), entry)
+    return found
+
+
+def _of(entry: Entry, estimator: str) -> Said:
+    """Return what one table says of an estimator: of several patterns the closest has the word."""
+    expect = entry.expect
+    floors = expect.get("floor")
+    floor = closest(floors, estimator) if isinstance(floors, Mapping) else floors
+    broken = closest(expect.get("fails") or {}, estimator)
+    at_default = broken == AT_DEFAULT
+    dials = {} if at_default or broken is None else broken
+    return Said(
+        None if floor is None else float(floor),
+        {dial: tuple(map(float, listed(settings))) for dial, settings in dials.items()},
+        at_default, frozenset(listed(expect.get("violates") or [])), str(expect.get("why") or ""),
+    )  # fmt: skip
+
+
+def _joined(one: Said, other: Said, entry: Entry) -> Said:
+    where = f"cells[{entry.number}].expect"
+    if None not in (one.floor, other.floor) and one.floor != other.floor:
+        raise BadInput(f"{where}.floor: {other.floor:g}, but another table says {one.floor:g}")
+    mine, theirs = one.fails or {}, other.fails or {}
+    for dial in mine.keys() & theirs.keys():
+        if mine[dial] != theirs[dial]:
+            raise BadInput(f"{where}.fails: another table gives {dial} another setting")
+    return Said(
+        other.floor if one.floor is None else one.floor, {**mine, **theirs},
+        one.at_default or other.at_default, one.violates | other.violates,
+        "; ".join(dict.fromkeys(filter(None, (one.why, other.why)))),
+    )  # fmt: skip
+
+
+def parsed(text: Any) -> dict[str, Any]:
+    """Read a JSON map of a row; where there is none it is empty."""
+    return dict(json.loads(text)) if isinstance(text, str) else {}
+
+
+def listed(value: Any) -> list[Any]:
+    """Return a value or a list of values as a list."""
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def fits(name: Any, patterns: Sequence[str]) -> bool:
+    """Say whether a name is one of the patterns or fits one."""
+    return any(fnmatchcase(str(name), pattern) for pattern in patterns)
+
+
+def closest(table: Mapping[str, Any], name: str) -> Any:
+    """Return the value of the longest pattern that fits a name, its own before all; else None."""
+    fitting = [pattern for pattern in table if pattern == name or fnmatchcase(name, pattern)]
+    best = max(fitting, key=lambda pattern: (pattern == name, len(pattern)), default=None)
+    return None if best is None else table[best]
+
+
+def off_default(values: Names, known: Mapping[str, Any]) -> dict[str, float]:
+    """Return the dials that are off their default, with their settings."""
+    moved = {name: v for name, v in values.items() if v != (known.get(name) or {}).get("default")}
+    return {name: float(value) for name, value in moved.items()}
+
+
+class Expectation(NamedTuple):
+    """Hold what is expected, in words because of what, and which assumptions are broken."""
+
+    expected: Expected
+    because: str
+    broken: tuple[str, ...] = ()
+
+
+def expectation(names: Names, catalogue: Mapping[str, Any], said: Said) -> Expectation:
+    """Derive what is expected of one row from what method, scenario and suite declare.
+
+    Valid: nothing that the method assumes is broken, by the design or by a dial. Fails: the suite
+    says so of a setting no farther from the default, or of the default. Else nothing: between the
+    default and that setting no verdict is given, nor where several dials break what the method
+    assumes, as two biases may cancel.
+    """
+    method = (catalogue.get("estimators") or {}).get(names["estimator"])
+    scenario = (catalogue.get("scenarios") or {}).get(names["scenario"])
+    if not method or not scenario:
+        return Expectation(Expected.NOTHING, "the catalogue does not hold it")
+    if other := _other_question(names, method):
+        return Expectation(Expected.OTHER_QUESTION, other)
+    dials = scenario.get("dials") or {}
+    moved = off_default(parsed(names["dials"]), dials)
+    if unknown := moved.keys() - dials.keys():
+        return Expectation(Expected.NOTHING, f"the catalogue does not hold {min(unknown)}")
+    by_design = {*(scenario.get("violates") or ()), *said.violates}
+    broken = broken_assumptions(method, by_design | {dials[d]["breaks"] for d in moved})
+    if not broken:
+        return Expectation(Expected.VALID, "nothing that it assumes is broken")
+    at_work = {d: s for d, s in moved.items() if _touches(dials[d]["breaks"], broken)}
+    return Expectation(*_broken(at_work, dials, broken, said), tuple(broken))
+
+
+def broken_assumptions(method: Mapping[str, Any], broken: Collection[str]) -> list[str]:
+    """Return which of a method's assumptions fail where the named ones are broken."""
+    return [a for a in method.get("assumes") or () if fails(a, broken)]
+
+
+def relies(method: Mapping[str, Any], breaks: str, by_design: Collection[str]) -> bool:
+    """Say whether a dial that breaks `breaks` breaks one of the method's assumptions."""
+    return _touches(breaks, broken_assumptions(method, {*by_design, breaks}))
+
+
+def _touches(breaks: str, assumptions: Sequence[str]) -> bool:
+    return any(breaks in alternatives(a) for a in assumptions)
+
+
+def _other_question(names: Names, method: Mapping[str, Any]) -> str:
+    """Say what a method answers instead of the row's estimand, "" where it is the right one."""
+    horizon = names.get("horizon")
+    overall = missing(horizon)
+    own = list(method.get("targets" if overall else "horizons") or ())
+    if names.get("estimand") in own:
+        return ""
+    asked = f"{names.get('estimand')}{'' if overall else ' per horizon'}"
+    return f"it answers {', '.join(own) or 'no such thing'}, not {asked}"
+
+
+def _broken(
+    at_work: Mapping[str, float], dials: Mapping[str, Any], broken: Sequence[str], said: Said
+) -> tuple[Expected, str]:
+    """Return what is expected of a method with a broken assumption, and because of what."""
+    what, declared = _are_broken(broken), said.fails or {}
+    if len(at_work) > 1:
+        return Expected.NOTHING, f"{what} by several dials, which may cancel"
+    if not at_work:
+        still = any(spec["default"] in declared.get(name, ()) for name, spec in dials.items())
+        if said.at_default or still:
+            return Expected.FAILS, f"{what} by the design"
+        return Expected.NOTHING, f"{what} by the design; no failure declared"
+    [(dial, setting)] = at_work.items()
+    default, breaks = dials[dial]["default"], dials[dial]["breaks"]
+    what = _are_broken([a for a in broken if breaks in alternatives(a)])
+    here = f"{what} by {dial} = {setting:g}"
+    given = declared.get(dial, ())
+    from_on = [s for s in given if reaches(setting, s, default)]
+    if from_on:
+        return Expected.FAILS, f"{here}, declared to fail from {from_on[0]:g} on"
+    towards = [s for s in given if (s > default) == (setting > default)]
+    milder = f"milder than the declared {towards[0]:g}" if towards else "no failure declared"
+    return Expected.NOTHING, f"{here}; {milder}"
+
+
+def _are_broken(assumptions: Sequence[str]) -> str:
+    named = " and ".join(f"“{name}”" for name in assumptions)
+    return f"{named} {'is' if len(assumptions) == 1 else 'are'} broken"
+
+
+def reaches(setting: float, declared: float, default: float) -> bool:
+    """Say whether a setting is as far from the default as the declared one, on its side."""
+    if declared == default:
+        return True
+    return setting >= declared if declared > default else setting <= declared

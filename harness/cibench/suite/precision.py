@@ -1,0 +1,80 @@
+"""What a suite file says about scoring: comparisons, the leaderboard, precision targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cibench.metrics.sample_size import check_target
+from cibench.utils.errors import BadInput
+
+if TYPE_CHECKING:
+    from cibench.utils.toml import Table
+
+COUNTS = ("min_replicates", "max_replicates", "pilot")
+SCORING_KEYS = ("compare", "ranking", "precision", *COUNTS)
+
+
+FLOOR = 1000
+"""Replicates before the first look of a sequential run."""
+
+
+MOST = 100_000
+"""Replicates at which a cell ends where the suite does not say."""
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Hold the Monte Carlo errors that a suite asks for and the replicates it allows a cell.
+
+    `targets` are errors by measure, in the units of `cibench.metrics.sample_size`. With a `pilot`
+    of so many replicates it says how many a cell is run for, without one the cell's own rows do, as
+    they come.
+    """
+
+    targets: Mapping[str, float] = field(default_factory=dict)
+    least: int = 2
+    most: int | None = None
+    pilot: int | None = None
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """Return it as plain data, for a manifest."""
+        counts = zip(COUNTS, (self.least, self.most, self.pilot), strict=True)
+        return {"targets": dict(self.targets), **dict(counts)}
+
+
+def read_precision(table: Table) -> Precision | None:
+    """Return the suite's precision targets, None where it states a count of replicates."""
+    given = table.table("precision")
+    for key in COUNTS:
+        if key in table.content and not given.content:
+            raise table.bad(key, "belongs to a suite that states precision and no replicates")
+    if not given.content:
+        return None
+    if "replicates" in table.content:
+        raise table.bad("precision", "stands beside replicates; state one of the two")
+    for name in given.content:
+        value = given.take(name, (int, float), ..., lambda _: True, "a Monte Carlo error above 0")
+        try:
+            check_target(name, value)
+        except BadInput as error:
+            raise given.bad(name, error) from error
+    least = table.take("min_replicates", int, 2, lambda v: v > 1, "a whole number of 2 or more")
+    most = table.take(
+        "max_replicates", int, None, lambda v: v >= least, f"a whole number of {least} or more"
+    )
+    pilot = table.take("pilot", int, None, lambda v: v > 1, "a whole number of 2 or more")
+    return Precision(dict(given.content), least, most, pilot)
+
+
+def first(precision: Precision) -> int:
+    """Return the replicates before a sequential run's first look, or the least of two stages."""
+    least = precision.least if precision.pilot else max(FLOOR, precision.least)
+    return min(least, most(precision))
+
+
+def most(precision: Precision) -> int:
+    """Return the replicates at which a cell ends, come what may."""
+    return precision.most or max(MOST, precision.least)

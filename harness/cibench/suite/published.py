@@ -1,0 +1,51 @@
+"""The published figures that a suite names, to put its own beside.
+
+A suite names a CSV file under `published`. Its columns `measure`, `value`, `source` are a must;
+any of `scenario, n, dial, setting, estimator, options, parameters, estimand, horizon` say which
+score is meant (maps as JSON; a map names only what matters); `replicates` is the number behind the
+figure, `error` its Monte Carlo error where it was given, `note` what to know about a difference.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+from cibench.metrics.registry import MEASURES
+from cibench.utils.errors import BadInput, unknown
+
+NEEDED = ("measure", "value", "source")
+PLAIN = ("scenario", "n", "dial", "setting", "estimator", "estimand", "horizon")
+MAPS = ("options", "parameters")
+KNOWN = (*NEEDED, *PLAIN, *MAPS, "replicates", "error", "note")
+
+
+def read_published(path: Path) -> list[dict[str, str]]:
+    """Read a table of published figures; raises BadInput naming file, line and field."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = list(csv.DictReader(file))
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from error
+    for number, line in enumerate(lines, 2):
+        for name in line:
+            if name not in KNOWN:
+                raise BadInput(f"{path}: {unknown('column', str(name), KNOWN)}")
+        for name in NEEDED:
+            if not line.get(name):
+                raise BadInput(f"{path}: line {number}: '{name}' is missing")
+        if line["measure"] not in MEASURES:
+            problem = unknown("measure", line["measure"], MEASURES)
+            raise BadInput(f"{path}: line {number}: {problem}")
+        _check_numbers(path, number, line)
+    return lines
+
+
+def _check_numbers(path: Path, number: int, line: Mapping[str, str]) -> None:
+    for name in ("value", "error", "replicates", "n", "setting", "horizon"):
+        try:
+            float(line.get(name) or 0)
+        except ValueError as error:
+            problem = f"'{name}' is not a number: {line[name]}"
+            raise BadInput(f"{path}: line {number}: {problem}") from error

@@ -1,0 +1,105 @@
+"""What a suite declares about comparisons and its leaderboard: measure, weights, worst score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from cibench.utils.errors import unknown
+
+if TYPE_CHECKING:
+    from cibench.suite.suite import Cell
+    from cibench.utils.toml import Table
+
+ALL = "all"
+"""Every pair of estimators, and not each with one reference."""
+
+
+MEASURES = ("interval_score", "rmse")
+SETTINGS = ("all", "default")
+KEYS = ("measure", "worst", "settings", "reference", "weights", "baselines")
+
+Entrant = tuple[str, str]
+"""An estimator's name and its options, as rows carry them."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Hold what a leaderboard is made of.
+
+    `worst` is the score of a failure, in scores of the reference: an oracle's are several times
+    smaller than what analysts can reach, and ordinary misses must stay below it. `settings` says
+    whether all cells count or only those with every dial at its default. `reference` names the
+    estimator that others are compared with, "" the first oracle of the catalogue; `weights` gives
+    scenarios, by name or glob, their weight (1 where none matches); `baselines` names what is
+    marked as one.
+    """
+
+    measure: str = "interval_score"
+    worst: float = 100.0
+    settings: str = "all"
+    reference: str = ""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    baselines: tuple[str, ...] = ("baseline/*", "naive/*")
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any]) -> Ranking:
+        """Read the table `ranking` of a suite file's content, which was checked when it ran."""
+        given = dict(spec.get("ranking") or {})
+        if "baselines" in given:
+            given["baselines"] = tuple(given["baselines"])
+        return cls(**{key: value for key, value in given.items() if key in KEYS})
+
+    @property
+    def power(self) -> int:
+        """Return to which power a loss is the measure: errors are squared for the RMSE."""
+        return 2 if self.measure == "rmse" else 1
+
+    def weight(self, scenario: str) -> float:
+        """Return the weight of a scenario: that of the first name or glob that matches it."""
+        matching = (w for name, w in self.weights.items() if fnmatchcase(scenario, name))
+        return float(next(matching, 1.0))
+
+    def role(self, estimator: str, catalogue: Mapping[str, Any]) -> str:
+        """Say whether an estimator is an `oracle`, a `baseline` or, "", a contender."""
+        said = (catalogue.get("estimators") or {}).get(estimator) or {}
+        if said.get("oracle"):
+            return "oracle"
+        named = any(fnmatchcase(estimator, name) for name in self.baselines)
+        return "baseline" if named else ""
+
+
+CELL_KEYS = ("scenario", "dials", "n", "parameters", "horizon")
+"""What tells the cells of a board apart."""
+
+
+def check_scoring(table: Table, cells: Iterable[Cell]) -> None:
+    """Raise BadInput for what is wrong with `compare` and `ranking`."""
+    cells = tuple(cells)
+    estimators = sorted({e.estimator for cell in cells for e in cell.entrants})
+    scenarios = sorted({cell.scenario.name for cell in cells})
+    wanted = f"'{ALL}' or an estimator of the suite"
+    against = table.take("compare", str, ALL, bool, wanted)
+    if against != ALL and against not in estimators:
+        raise table.bad("compare", unknown("estimator of the suite", against, estimators))
+    ranking = table.table("ranking")
+    ranking.check_keys(KEYS)
+    for key, known in (("measure", MEASURES), ("settings", SETTINGS)):
+        ranking.take(key, str, known[0], known.__contains__, f"one of {', '.join(known)}")
+    ranking.take("worst", (int, float), 100.0, lambda v: v > 1, "a number above 1")
+    reference = ranking.take("reference", str, "", bool, "an estimator of the suite")
+    if reference and reference not in estimators:
+        raise ranking.bad("reference", unknown("estimator of the suite", reference, estimators))
+    ranking.strings("baselines", [])
+    weights = ranking.table("weights")
+    for name in weights.content:
+        weights.take(name, (int, float), ..., lambda v: v >= 0, "a weight of 0 or more")
+        if not any(fnmatchcase(scenario, name) for scenario in scenarios):
+            raise weights.bad(name, unknown("scenario of the suite", name, scenarios))
+
+
+def comparison(spec: Mapping[str, Any]) -> str:
+    """Return what a suite's estimators are compared with, from the content of its file."""
+    return str(spec.get("compare") or ALL)

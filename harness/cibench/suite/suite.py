@@ -1,0 +1,181 @@
+"""Suites: a TOML file becomes cells, each a scenario at one setting with a number of units."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cibench.model.design import Dial, Parameter, Scenario, dials, parameters, values_of
+from cibench.model.method import find_estimator
+from cibench.model.types import Target
+from cibench.utils.errors import BadInput
+from cibench.utils.files import canonical, toml
+
+if TYPE_CHECKING:
+    from cibench.suite.precision import Precision
+
+
+class Entrant(NamedTuple):
+    """Name one estimator with all its options, as the canonical JSON that rows carry."""
+
+    estimator: str
+    options: str
+
+
+class Refusal(NamedTuple):
+    """Say why an estimator that a glob brought in has no rows for a scenario."""
+
+    scenario: str
+    estimator: str
+    reason: str
+
+
+class Refits(NamedTuple):
+    """Say that the fits of the first replicates are repeated, so many times each."""
+
+    replicates: int
+    times: int
+
+
+NO_REFITS = Refits(0, 0)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Hold a scenario at one setting, a number of units and the estimators that face it."""
+
+    scenario: Scenario
+    n: int
+    entrants: tuple[Entrant, ...]
+
+    @property
+    def moved(self) -> tuple[str | None, float | None]:
+        """Return the one dial that is off its default and its setting, else (None, None)."""
+        specs = dials(type(self.scenario))
+        off = {
+            name: value
+            for name, value in values_of(self.scenario, Dial).items()
+            if value != specs[name].default
+        }
+        return next(iter(off.items())) if len(off) == 1 else (None, None)
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """Return the columns that name the cell in every table."""
+        dial, setting = self.moved
+        return {
+            "scenario": self.scenario.name,
+            "dial": dial,
+            "setting": setting,
+            "dials": canonical(values_of(self.scenario, Dial)),
+            "n": self.n,
+            "parameters": canonical(values_of(self.scenario, Parameter)),
+        }
+
+    def asked(self, estimator: str) -> tuple[Target | None, ...]:
+        """Return what one estimator answers here; a diagnostic has one answer to no target."""
+        found = find_estimator(estimator)
+        return found.asked(self.scenario) if found.kind == "estimate" else (None,)
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows one replicate of the cell has."""
+        return sum(len(self.asked(entrant.estimator)) for entrant in self.entrants)
+
+    def __str__(self) -> str:
+        fields: dict[str, Any] = {**parameters(type(self.scenario)), **dials(type(self.scenario))}
+        given = {**values_of(self.scenario, Parameter), **values_of(self.scenario, Dial)}
+        moved = [f" {k}={_short(v)}" for k, v in given.items() if v != fields[k].default]
+        return f"{self.scenario.name} n={self.n}{''.join(moved)}"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Hold what a run is to do: its cells, how many replicates of each, and from which seed.
+
+    A fit may take `timeout` seconds and `memory` bytes. `spec` is the content of the suite file,
+    with its paths made absolute; `published` a table of figures to put ours beside. With
+    `precision` targets instead of a count, `replicates` is 0 and `lengths` holds how many each cell
+    is to have as far as that is known. `cibench.suite` has `read_suite` for a file,
+    `parse_suite` for a mapping of the same form and `find_suite` for what a user names.
+    """
+
+    name: str
+    seed: int
+    replicates: int
+    cells: tuple[Cell, ...]
+    level: float = 0.95
+    precision: Precision | None = None
+    timeout: float | None = None
+    memory: float | None = None
+    plugins: tuple[str, ...] = ()
+    published: Path | None = None
+    refusals: tuple[Refusal, ...] = ()
+    refits: Refits = NO_REFITS
+    lengths: tuple[int, ...] = ()
+    spec: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def with_replicates(self, replicates: int) -> Suite:
+        """Return the same suite with another number of replicates; BadInput if it is below 1."""
+        if replicates < 1:
+            raise BadInput(f"replicates: {replicates} is not a number of 1 or more")
+        targets = ("precision", "min_replicates", "max_replicates", "pilot")
+        kept = {key: value for key, value in self.spec.items() if key not in targets}
+        spec = {**kept, "replicates": replicates}
+        return dataclasses.replace(
+            self, replicates=replicates, precision=None, lengths=(), spec=spec
+        )
+
+    def with_lengths(self, lengths: Sequence[int]) -> Suite:
+        """Return the same suite with a number of replicates for each cell, for the time being."""
+        return dataclasses.replace(self, lengths=tuple(lengths))
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Return how many replicates each cell is to have."""
+        return self.lengths or (self.replicates,) * len(self.cells)
+
+    @property
+    def estimators(self) -> list[str]:
+        """Return the names of all estimators that have rows, sorted."""
+        return sorted({e.estimator for cell in self.cells for e in cell.entrants})
+
+    @property
+    def scenarios(self) -> list[str]:
+        """Return the names of all scenarios, sorted."""
+        return sorted({cell.scenario.name for cell in self.cells})
+
+    @property
+    def expected_rows(self) -> int:
+        """Return how many replicate rows a complete run of this suite stores."""
+        return sum(n * cell.rows for n, cell in zip(self.counts, self.cells, strict=True))
+
+    @property
+    def libraries(self) -> list[str]:
+        """Return the import names of the libraries that estimators and scenarios use, sorted."""
+        used = {u for name in self.estimators for u in find_estimator(name).uses}
+        return sorted(used | {u for cell in self.cells for u in cell.scenario.uses})
+
+    def as_toml(self) -> str:
+        """Return the text of a suite file that reads back as this suite."""
+        return toml(self.spec)
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def merge(cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    """Return the cells with none twice: entries that name the same one join their estimators."""
+    merged: dict[tuple[str, str, str, int], Cell] = {}
+    for cell in cells:
+        key = cell.key
+        identity = key["scenario"], key["dials"], key["parameters"], cell.n
+        if identity in merged:
+            entrants = dict.fromkeys((*merged[identity].entrants, *cell.entrants))
+            cell = dataclasses.replace(cell, entrants=tuple(entrants))  # noqa: PLW2901
+        merged[identity] = cell
+    return tuple(merged.values())

@@ -1,0 +1,102 @@
+"""What enlarged data are worth: their intervals cover the planted effect, not the population's.
+
+Take the twin for the population. Draw seeds from it, of the seed's size and with a known effect;
+estimate that effect from each as the twin's own was; plant the estimate into enlarged data, and
+look what a naive interval from those covers. Its length knows nothing of the seed's own error, and
+shrinks with every row that is added.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from cibench.model.streams import stream
+from cibench.model.types import Array
+from cibench.twins.cross_section import Rows, reconstruct, rule
+from cibench.twins.fit.panel_data import Grid, att
+from cibench.twins.fit.structure import slope
+from cibench.twins.panel import rebuild_panel
+from cibench.twins.twin import Twin
+
+REPLICATES = 100
+ROWS = 20_000
+Z = 1.959964
+
+
+class Worth(NamedTuple):
+    """Hold shares of intervals that cover, and the interval that the seed supports."""
+
+    planted: float
+    population: float
+    replicates: int
+    rows: int
+    low: float
+    high: float
+
+    @property
+    def lines(self) -> list[str]:
+        """Return in words what the shares say."""
+        return [
+            f"naive 95 % intervals from {self.rows:,} rows cover the planted effect in "
+            f"{100 * self.planted:.0f} % of {self.replicates} trials, the effect in the seed's "
+            f"population in {100 * self.population:.0f} %",
+            f"what the seed itself supports: {self.low:.6g} to {self.high:.6g}",
+        ]
+
+
+def worth(twin: Twin, replicates: int = REPLICATES, rows: int = ROWS) -> Worth | None:
+    """Return what intervals from so many rows cover, by simulation from the twin itself.
+
+    None where the outcome function was given: then the enlarged data do not rest on an estimate.
+    """
+    if twin.structure.known:
+        return None
+    rng = stream("twin-worth", twin.digest)
+    true, size = float(twin.seed["effect"]), _units(twin, int(twin.seed["rows"]))
+    planted, population = [], []
+    for _ in range(replicates):
+        found, _ = estimated(twin, _draw(twin, size, true, rng))
+        value, se = estimated(twin, _draw(twin, _units(twin, rows), found, rng))
+        planted.append(abs(value - found) <= Z * se)
+        population.append(abs(value - true) <= Z * se)
+    reach = Z * float(twin.seed["se"])
+    return Worth(
+        float(np.mean(planted)), float(np.mean(population)), replicates, rows, true - reach,
+        true + reach,
+    )  # fmt: skip
+
+
+def _units(twin: Twin, rows: int) -> int:
+    return rows if twin.panel is None else -(-rows // len(twin.panel.times))
+
+
+def _draw(twin: Twin, n: int, effect: float, rng: np.random.Generator) -> Rows:
+    build = reconstruct if twin.panel is None else rebuild_panel
+    return build(twin, n, rng, effect, {})
+
+
+def estimated(twin: Twin, rows: Rows) -> tuple[float, float]:
+    """Return the effect and its standard error, estimated from rows as the twin's was."""
+    y, d = rows.columns[twin.design.outcome], rows.columns[twin.treatment]
+    if twin.panel is not None:
+        return _panel(twin, y, d)
+    features = twin.structure.features
+    assert features is not None
+    x = features.matrix(rows.columns, len(y))
+    shifter = d
+    if twin.design.kind == "iv":
+        shifter = rows.columns[twin.design.instrument]
+    elif twin.design.fuzzy:
+        shifter = rule(twin, rows.columns[twin.design.running])
+    return slope(y, d, shifter, x)
+
+
+def _panel(twin: Twin, y: Array, d: Array) -> tuple[float, float]:
+    assert twin.panel is not None
+    shape = -1, len(twin.panel.times)
+    cohort = np.where(
+        d.reshape(shape).any(axis=1), twin.panel.times[np.argmax(d.reshape(shape), axis=1)], 0.0
+    )
+    return att(Grid(y.reshape(shape), d.reshape(shape), twin.panel.times, cohort, {}, ()))

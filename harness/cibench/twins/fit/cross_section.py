@@ -1,0 +1,135 @@
+"""Residualise cross-sections: treatment and rule, mechanisms of assignment, structural part."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from cibench.model.types import Array
+from cibench.twins.columns import Columns
+from cibench.twins.cross_section import ABOVE
+from cibench.twins.fit.assignment import Mechanism, fit_mechanism
+from cibench.twins.fit.features import FORMS, Features
+from cibench.twins.fit.residualise import features, made_parts, training_of, without
+from cibench.twins.fit.seed_data import Seed
+from cibench.twins.fit.structure import estimate, given
+from cibench.twins.fit.user_structure import Given
+from cibench.twins.formula import Formula
+from cibench.twins.generators.base import Training
+from cibench.twins.twin import RESIDUAL
+from cibench.utils.errors import BadInput
+
+ORDERS = (1, 2, 3, 4)
+EITHER = 0.02
+"""From this share of rows on that contradict the cutoff the design is called fuzzy."""
+
+
+def fit_parts(seed: Seed, said: Given, rng: np.random.Generator) -> tuple[dict[str, Any], Training]:
+    """Return the twin's parts that are no generator, and what the generator trains on."""
+    design = seed.design
+    covariates = without(seed.columns, (design.outcome, design.treatment, design.instrument))
+    y = seed.columns[design.outcome]
+    d, design = _treatment(seed)
+    seed = replace(seed, design=design)
+    columns, shifter = dict(covariates), d
+    mechanisms: dict[str, Mechanism] = {}
+    plain = features(seed, covariates, "linear")
+    if design.kind == "rd":
+        columns[ABOVE] = _above(seed)
+        shifter = columns[ABOVE]
+        if design.fuzzy:
+            mechanisms["treatment"] = _mechanism(
+                d, columns, _near(seed, covariates), (ABOVE,), said
+            )
+    elif design.kind == "iv":
+        z = seed.columns[design.instrument]
+        columns[design.instrument] = shifter = z
+        mechanisms["instrument"] = _mechanism(z, covariates, plain, (), said, "instrument")
+        mechanisms["treatment"] = _mechanism(d, columns, plain, (design.instrument,), said)
+    else:
+        mechanisms["treatment"] = _mechanism(d, covariates, plain, (), said)
+    if said.outcome:
+        fitted = given(y, d, covariates, said.outcome, said.effect, shifter)
+    else:
+        fitted = estimate(y, d, columns, _candidates(seed, covariates), shifter, rng)
+    trained = without(covariates, tuple(x.name for x in seed.derived))
+    training = training_of(seed, {**trained, RESIDUAL: fitted.residuals}, (RESIDUAL,))
+    return made_parts(seed, fitted.structure, mechanisms, said, None), training
+
+
+def _treatment(seed: Seed) -> tuple[Array, Any]:
+    """Return the treatment and the design; raises BadInput where an RD's rule is contradicted."""
+    design = seed.design
+    if design.kind != "rd":
+        d = seed.columns[design.treatment]
+        if design.kind == "observables" and not set(np.unique(d)) <= {0.0, 1.0}:
+            raise BadInput(f"{seed.where}: column '{design.treatment}' holds more than 0 and 1")
+        return d, design
+    inside = _above(seed)
+    if not design.treatment:
+        return inside, design
+    d = seed.columns[design.treatment]
+    if not set(np.unique(d)) <= {0.0, 1.0}:
+        raise BadInput(f"{seed.where}: column '{design.treatment}' holds more than 0 and 1")
+    off = int(np.sum(d != inside))
+    if off and not design.fuzzy:
+        raise BadInput(_contradiction(seed, off))
+    return d, replace(design, fuzzy=bool(off))
+
+
+def _contradiction(seed: Seed, off: int) -> str:
+    design, rows = seed.design, seed.rows
+    sign = ">=" if design.side == "above" else "<"
+    rule = f"1[{design.running} {sign} {design.cutoff:g}]"
+    said = f"{seed.where}: column '{design.treatment}' contradicts {rule} in {off} of {rows} rows"
+    if off > rows / 2:
+        other = "below" if design.side == "above" else "above"
+        return f"{said}; is the other side treated? --side {other}"
+    if off < EITHER * rows:
+        return f"{said}: errors in the data, to be corrected, or a fuzzy design: --fuzzy"
+    return f"{said}: the design is fuzzy: --fuzzy"
+
+
+def _above(seed: Seed) -> Array:
+    """Return 1 on the treated side; raises BadInput where a side of the cutoff is (near) empty."""
+    design, x = seed.design, seed.columns[seed.design.running]
+    assert design.cutoff is not None
+    above = x >= design.cutoff
+    for side, name in ((above, "at or above"), (~above, "below")):
+        if len(np.unique(x[side])) < 20:
+            raise BadInput(
+                f"{seed.where}: {int(side.sum())} rows lie {name} the cutoff {design.cutoff:g} of "
+                f"'{design.running}' ({x.min():g} to {x.max():g}); 20 different values are needed"
+            )
+    return (above if design.side == "above" else ~above).astype(float)
+
+
+def _mechanism(
+    variable: Array, columns: Columns, features: Features, shifts: tuple[str, ...], said: Given,
+    part: str = "treatment",
+) -> Mechanism:  # fmt: skip
+    """Fit a law of assignment, or take the user's: the probability of a 1, or the mean."""
+    fitted = fit_mechanism(variable, columns, features, shifts)
+    text = getattr(said, part)
+    if text:
+        Formula(text).check(columns)
+        p = Formula(text)(columns, len(variable))
+        if fitted.binary and not np.all((p >= 0) & (p <= 1)):
+            raise BadInput(f"{part}: {text} is no probability: {p.min():g} to {p.max():g}")
+        fitted = replace(fitted, formula=text)
+        fitted = replace(fitted, centre=float(fitted.predictor(columns, len(variable)).mean()))
+    return fitted
+
+
+def _near(seed: Seed, columns: Columns) -> Features:
+    return features(seed, columns, "linear", 1)
+
+
+def _candidates(seed: Seed, columns: Columns) -> list[Features]:
+    """Return the forms that cross-validation chooses from."""
+    covariates = without(columns, (seed.design.running,))
+    forms = FORMS if covariates else FORMS[:1]
+    orders = ORDERS if seed.design.kind == "rd" else (0,)
+    return [features(seed, columns, form, order) for form in forms for order in orders]

@@ -1,0 +1,1 @@
+"""Generators: what draws covariates, structure and residuals like the seed’s."""

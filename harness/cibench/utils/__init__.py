@@ -1,0 +1,1 @@
+"""What everything stands on: errors, TOML, files, sealing, versions."""

@@ -1,0 +1,263 @@
+"""Blocks of replicates: what travels to a worker, and the rows that the worker makes of it.
+
+A block is ids, numbers and names, so that any executor on any machine can carry it. Each row
+depends on its own address alone: how a cell is cut into blocks changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from cibench.model import registry
+from cibench.model.design import Scenario, configure, find_scenario
+from cibench.model.method import Estimator, find_estimator
+from cibench.model.streams import data_address, fit_address, stream, unchanged_random_states
+from cibench.model.types import Draw, Problem, Roles, Target, Truth
+from cibench.storage.schema import schema
+from cibench.suite.suite import NO_REFITS, Refits
+from cibench.utils.errors import one_line
+from cibench.workers import fit
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Entrant(NamedTuple):
+    """Hold an estimator with its options as a fit takes them, and what it is asked here."""
+
+    estimator: Estimator
+    options: Mapping[str, Any]
+    text: str
+    targets: tuple[Target, ...]
+
+
+def sample_truths(draw: Draw, entrants: list[Entrant]) -> dict[Target, Truth]:
+    """Return the truths that a draw has of its own: those of what is asked about the sample."""
+    asked = {t for e in entrants for t in e.targets if t.estimand.of_sample}
+    return {t: Truth(float(np.mean(draw.averaged(t)))) for t in asked}
+
+
+def rows_of(
+    replicate: int, entrant: Entrant, fitted: fit.Fitted,
+    truths: Mapping[Target, Truth], data_hash: int | None, refit: int = 0,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Return the rows of one fit, one for each target; a row lacks the columns that are blank."""
+    rows = []
+    for one in fitted.answers:
+        row = {
+            "kind": entrant.estimator.kind, "options": entrant.text, "replicate": replicate,
+            "refit": refit, "estimator": entrant.estimator.name, "status": one.status,
+            "reason": one.reason, "warnings": fitted.warnings, "seconds": fitted.seconds,
+            "data_hash": data_hash, **one.numbers,
+        }  # fmt: skip
+        if one.target is not None:
+            row |= _of_target(one.target, truths.get(one.target), row.pop("draws", None))
+        rows.append(row)
+    return rows
+
+
+def _of_target(target: Target, truth: Truth | None, draws: Any) -> dict[str, Any]:
+    columns: dict[str, Any] = {"estimand": str(target.estimand), "horizon": target.horizon}
+    if truth is not None:
+        columns |= {"truth": truth.value, "truth_mcse": truth.mcse}
+        if draws is not None:
+            columns["pit"], columns["crps"] = fit.reduce_posterior(draws, truth.value)
+    return columns
+
+
+def hash_columns(draw: Draw, roles: Roles) -> int:
+    """Return 64 bits of what the estimators see: names, types and contents of the columns."""
+    digest = blake2b(digest_size=8)
+    for name in sorted(roles.columns):
+        column = np.ascontiguousarray(draw.columns[name])
+        digest.update(f"{name}:{column.dtype.str}:{column.shape}".encode())
+        digest.update(column.tobytes() if column.dtype.hasobject else column.data)
+    return int.from_bytes(digest.digest(), "little", signed=True)
+
+
+def as_table(key: Mapping[str, Any], level: float, rows: list[dict[str, Any]]) -> pa.Table:
+    """Return rows of one cell as a table with the columns of a shard."""
+    import pyarrow as pa
+
+    constant = {**key, "level": level}
+    columns = []
+    for field in schema():
+        if field.name in constant:
+            columns.append(pa.repeat(pa.scalar(constant[field.name], field.type), len(rows)))
+        else:
+            columns.append(pa.array([row.get(field.name) for row in rows], field.type))
+    return pa.Table.from_arrays(columns, schema=schema())
+
+
+def first_fits(table: pa.Table) -> int:
+    """Count the rows of first fits: how many refits there are is only known when they are done."""
+    import pyarrow.compute as pc
+
+    return int(pc.sum(pc.equal(table["refit"], 0)).as_py() or 0)
+
+
+Note = Callable[[int, int], object]
+"""Told the replicate and the place of the fit before each fit, -1 before the draw.
+
+The place of an entrant's first fit is the entrant's own, that of refit r the r-th round later.
+"""
+
+
+class FitOutcome(NamedTuple):
+    """Say of a fit that took its worker down what its row says; refit -1 is the draw itself."""
+
+    refit: int
+    status: str
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Block:
+    """Hold a run of replicates of one cell: `count` of them from `first` on.
+
+    `entrants` are those that are to fit, some of the cell's or all. A block with `verdicts` holds
+    one fit, or replicate, and they are what its rows say of the draw or of some of its refits.
+    """
+
+    cell: int
+    key: Mapping[str, Any]
+    entrants: tuple[tuple[str, str], ...]
+    truths: tuple[tuple[Target, Truth], ...]
+    seed: int
+    level: float
+    first: int
+    count: int
+    plugins: tuple[str, ...] = ()
+    verdicts: tuple[FitOutcome, ...] = ()
+    refits: Refits = NO_REFITS
+
+    def part(self, first: int, count: int) -> Block:
+        """Return the same block of other replicates."""
+        return replace(self, first=first, count=count)
+
+
+class Result(NamedTuple):
+    """Hold a block's rows and the seconds it took."""
+
+    table: pa.Table
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """What all replicates of a block share, rebuilt from its names."""
+
+    block: Block
+    scenario: Scenario
+    roles: Roles
+    entrants: list[Entrant]
+    note: Note
+    threads: Any
+
+
+def run_block(block: Block, note: Note = lambda _replicate, _entrant: None) -> Result:
+    """Draw each replicate once, put it to every entrant and return the rows.
+
+    Every fit runs with one BLAS thread: `solve` differs in the last bit between one and two.
+    """
+    from threadpoolctl import ThreadpoolController
+
+    started = perf_counter()
+    bench = _bench(block, note, ThreadpoolController())
+    rows: list[dict[str, Any]] = []
+    with bench.threads.limit(limits=1), unchanged_random_states():
+        for replicate in range(block.first, block.first + block.count):
+            rows += _replicate(bench, replicate)
+    return Result(as_table(block.key, block.level, rows), perf_counter() - started)
+
+
+def _bench(block: Block, note: Note, threads: Any) -> _Bench:
+    for plugin in block.plugins:
+        registry.load_plugin(plugin)
+    fields = json.loads(block.key["parameters"]) | json.loads(block.key["dials"])
+    scenario = configure(find_scenario(block.key["scenario"]), fields)
+    entrants = []
+    for name, text in block.entrants:
+        found = find_estimator(name)
+        entrants.append(Entrant(found, json.loads(text), text, found.asked(scenario)))
+    return _Bench(block, scenario, scenario.assigned_roles(), entrants, note, threads)
+
+
+def _replicate(bench: _Bench, replicate: int) -> list[dict[str, Any]]:
+    """Return the rows of one replicate, entrant by entrant."""
+    block, roles = bench.block, bench.roles
+    known = {verdict.refit: verdict for verdict in block.verdicts}
+    draw = known.get(-1) or _draw(bench, replicate)
+    if isinstance(draw, FitOutcome):
+        fits = [(e, _as_fitted(e, draw)) for e in bench.entrants]
+        return [row for e, fitted in fits for row in rows_of(replicate, e, fitted, {}, None)]
+    data_hash = hash_columns(draw, roles)
+    truths = {**dict(block.truths), **sample_truths(draw, bench.entrants)}
+    rows = []
+    for first, entrant in enumerate(bench.entrants):
+        for refit in range(1 + _refits(block, replicate, entrant)):
+            if refit in known:
+                fitted = _as_fitted(entrant, known[refit])
+            else:
+                bench.note(replicate, first + refit * len(bench.entrants))
+                fitted = _fit(bench, replicate, refit, entrant, draw)
+            rows += rows_of(replicate, entrant, fitted, truths, data_hash, refit)
+            if not (refit or fitted.drew):
+                break  # without randomness of its own every refit would be the same
+    return rows
+
+
+def _refits(block: Block, replicate: int, entrant: Entrant) -> int:
+    """Return how often a fit that draws random numbers is repeated on this data set.
+
+    An oracle's coin is the experiment that it runs, and a diagnostic has no estimate.
+    """
+    method = entrant.estimator
+    ours = method.kind == "estimate" and not method.oracle
+    return block.refits.times if ours and replicate < block.refits.replicates else 0
+
+
+def _draw(bench: _Bench, replicate: int) -> Draw | FitOutcome:
+    block = bench.block
+    bench.note(replicate, -1)
+    try:
+        return draw_replicate(bench.scenario, block.key["n"], block.seed, replicate)
+    except Exception as error:
+        return FitOutcome(-1, "failed", f"the scenario could not draw: {one_line(error)}", 0.0)
+
+
+def draw_replicate(scenario: Scenario, n: int, seed: int, replicate: int) -> Draw:
+    """Draw the data set that belongs to an address."""
+    return scenario.draw(n, stream(*data_address(seed, scenario.name, n, replicate)))
+
+
+def _fit(bench: _Bench, replicate: int, refit: int, entrant: Entrant, draw: Draw) -> fit.Fitted:
+    block, estimator = bench.block, entrant.estimator
+    key = block.key["scenario"], block.key["n"], replicate, estimator.name, refit
+    problem = Problem.of(draw, bench.roles, entrant.targets, block.level)
+    if estimator.oracle:
+        problem = replace(problem, draw=draw.copy())
+    watch = refit == 0 and _refits(block, replicate, entrant) > 0
+    address, home = fit_address(block.seed, *key), os.getpid()
+    fitted = fit.fit(estimator, problem, entrant.options, address, watch=watch)
+    if os.getpid() != home:  # a fork that the fit let go on; the rows are its parent's to write
+        os._exit(0)
+    for library in bench.threads.lib_controllers:  # a fit may have asked for more
+        if library.num_threads not in (1, None):
+            library.set_num_threads(1)
+    return fitted
+
+
+def _as_fitted(entrant: Entrant, verdict: FitOutcome) -> fit.Fitted:
+    targets: tuple[Target | None, ...] = entrant.targets or (None,)
+    answers = [fit.Answer(t, verdict.status, verdict.reason, {}) for t in targets]
+    return fit.Fitted(answers, None, verdict.seconds)

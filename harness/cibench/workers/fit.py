@@ -1,0 +1,259 @@
+"""Put one question to one estimator, keep what it does to itself, and check whatever comes back."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import locale
+import math
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from cibench.model.method import Estimator
+from cibench.model.streams import Part, seed_global_state, stream, untouched
+from cibench.model.types import Array, Declined, Diagnosis, Estimate, Problem, Target
+from cibench.utils.errors import REASON_LENGTH, one_line, words
+
+
+@contextlib.contextmanager
+def contained() -> Iterator[list[warnings.WarningMessage]]:
+    """Run a fit with no terminal, numpy's default error state and its warnings caught.
+
+    Folder, environment, locale and numpy's error state are what they were before afterwards.
+    """
+    sink = io.StringIO()
+    with (
+        unchanged_surroundings(),
+        warnings.catch_warnings(record=True) as caught,
+        np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"),
+        contextlib.redirect_stdout(sink),
+        contextlib.redirect_stderr(sink),
+    ):
+        warnings.simplefilter("always")
+        yield caught
+
+
+@contextlib.contextmanager
+def unchanged_surroundings() -> Iterator[None]:
+    """Give working directory, environment, locale and recursion limit back as they were."""
+    environ: Any = os.environ
+    folder, tongue, variables = _folder(), locale.setlocale(locale.LC_ALL), environ._data.copy()
+    depth = sys.getrecursionlimit()
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(depth)
+        os.environ = environ  # noqa: B003 - a fit may have put another object there
+        # the bytes beneath: comparing through the mapping decodes every variable, 35 us a fit
+        if environ._data != variables:
+            environ.clear()
+            environ.update({os.fsdecode(k): os.fsdecode(v) for k, v in variables.items()})
+        if locale.setlocale(locale.LC_ALL) != tongue:
+            locale.setlocale(locale.LC_ALL, tongue)
+        if folder is not None and _folder() != folder:
+            os.chdir(folder)
+
+
+def _folder() -> str | None:
+    try:
+        return os.getcwd()  # noqa: PTH109 - a Path costs more than the question
+    except OSError:  # it was removed
+        return None
+
+
+NUMBER = (int, float, np.integer, np.floating)
+
+
+class Unusable(Exception):  # noqa: N818 - carries a status and a reason, as data
+    """Say that an answer cannot be used: its status and the reason."""
+
+    def __init__(self, status: str, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Hold what one target's row says of the fit: the answer's numbers or why there are none."""
+
+    target: Target | None
+    status: str
+    reason: str | None
+    numbers: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Hold what one fit gave: an answer for each target, its warnings and how long it took.
+
+    `drew` says whether it drew random numbers, where somebody asked.
+    """
+
+    answers: list[Answer]
+    warnings: str | None
+    seconds: float
+    drew: bool = False
+
+
+def fit(
+    estimator: Estimator, problem: Problem, options: Mapping[str, Any], address: tuple[Part, ...],
+    *, watch: bool = False,
+) -> Fitted:  # fmt: skip
+    """Run one fit from its address; whatever it raises or returns becomes answers.
+
+    The fit gets its own stream, global random states seeded from the address, numpy's error state
+    at its default and no terminal. With `watch` it is noted whether it drew random numbers.
+    """
+    targets: tuple[Target | None, ...] = problem.targets or (None,)
+    rng = stream(*address)
+    seed_global_state(address)
+    with contained() as caught:
+        started = perf_counter()
+        returned = _returned(estimator, problem, rng, options)
+        seconds = perf_counter() - started
+        answers = [_answer(estimator, returned, target, targets) for target in targets]
+    drew = watch and not untouched(rng, address)
+    return Fitted(answers, _digest(caught), seconds, drew)
+
+
+def _returned(
+    estimator: Estimator, problem: Problem, rng: np.random.Generator, options: Mapping[str, Any]
+) -> object:
+    try:
+        return estimator.fit(problem, rng, **options)
+    except Declined as why:
+        return Unusable("declined", words(why) or "declined without a reason")
+    except BaseException as error:  # SystemExit too: no estimator ends the run
+        ctrl_c = isinstance(error, KeyboardInterrupt)
+        if ctrl_c and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            raise  # a worker ignores the signal: there it is the estimator's own
+        return Unusable("failed", one_line(error))
+
+
+def _digest(caught: list[warnings.WarningMessage]) -> str | None:
+    """Return the distinct warnings, one a line, each cut to a readable length."""
+    lines = {f"{w.category.__name__}: {' '.join(words(w.message).split())}" for w in caught}
+    return "\n".join(line[:REASON_LENGTH] for line in sorted(lines)) or None
+
+
+def _answer(
+    estimator: Estimator,
+    returned: object,
+    target: Target | None,
+    targets: tuple[Target | None, ...],
+) -> Answer:
+    try:
+        if isinstance(returned, Unusable):
+            raise returned
+        if target is None:
+            return Answer(None, "ok", None, _diagnosis(returned))
+        one = _pick(returned, target, targets)
+        return Answer(target, "ok", None, _numbers(estimator, one))
+    except Unusable as why:
+        return Answer(target, why.status, str(why), {})
+    except Exception as error:  # what it returned is the estimator's code, too
+        reason = f"gave an answer that cannot be read: {one_line(error)}"
+        return Answer(target, "failed", reason, {})
+
+
+def _pick(returned: object, target: Target, targets: tuple[Target | None, ...]) -> Estimate:
+    """Return the estimate for one target out of a single answer or a mapping."""
+    if isinstance(returned, Mapping):
+        if target not in returned:
+            raise Unusable("failed", f"gave no answer for {target}")
+        returned = returned[target]
+    elif len(targets) > 1:
+        raise Unusable("failed", f"gave one answer where {len(targets)} were asked")
+    if not isinstance(returned, Estimate):
+        raise Unusable("failed", f"returned {type(returned).__name__}, not an Estimate")
+    return returned
+
+
+def _number(name: str, value: object) -> float | None:
+    if value is None or type(value) is float:  # as nearly always
+        return value
+    if isinstance(value, bool) or not isinstance(value, NUMBER):
+        raise Unusable("failed", f"{name} is of type {type(value).__name__}, not a number")
+    return float(value)
+
+
+def _numbers(estimator: Estimator, given: Estimate) -> dict[str, Any]:
+    """Return the row's numbers; raises Unusable where one is missing, not finite or impossible."""
+    names = ("value", "se", "low", "high", "df", "p_value", "statistic", "band_low", "band_high")
+    number = {name: _number(name, getattr(given, name)) for name in names}
+    for part, needed in {"value": ("value",), "se": ("se",), "limits": ("low", "high")}.items():
+        if part in estimator.gives and all(number[name] is None for name in needed):
+            raise Unusable("failed", f"gave no {part}")
+    for name in ("value", "se"):
+        if number[name] is not None and not math.isfinite(number[name] or 0.0):
+            raise Unusable("nonfinite", f"{name} is {number[name]}")
+    if (number["se"] or 0.0) < 0:
+        raise Unusable("failed", f"negative standard error: {number['se']:g}")
+    for low, high in (("low", "high"), ("band_low", "band_high")):
+        _check_limits(number[low], number[high])
+    if number["p_value"] is not None and not 0 <= number["p_value"] <= 1:
+        if not math.isnan(number["p_value"]):
+            raise Unusable("failed", f"p-value is {number['p_value']:g}")
+        number["p_value"] = None
+    return {
+        "estimate": number["value"], "std_error": number["se"], "df": number["df"],
+        "ci_low": number["low"], "ci_high": number["high"], "outside": bool(given.outside),
+        "band_low": number["band_low"], "band_high": number["band_high"],
+        "p_value": number["p_value"], "statistic": number["statistic"],
+        "draws": _posterior(given.draws),
+    }  # fmt: skip
+
+
+def _posterior(draws: object) -> Array | None:
+    if draws is None:
+        return None
+    values = np.asarray(draws, dtype=float)
+    if values.ndim != 1 or not values.size:
+        raise Unusable("failed", f"posterior draws of shape {values.shape}, not a row of numbers")
+    if not np.isfinite(values).all():
+        raise Unusable("nonfinite", "posterior draws are not all finite")
+    return values
+
+
+def _check_limits(low: float | None, high: float | None) -> None:
+    if low is None and high is None:
+        return
+    if low is None or high is None:
+        raise Unusable("failed", "gave one limit without the other; an open side is infinite")
+    if math.isnan(low) or math.isnan(high):
+        raise Unusable("nonfinite", f"limits are {low:g} and {high:g}")
+    if low > high and not (low == math.inf and high == -math.inf):
+        raise Unusable("failed", f"limits in the wrong order: {low:g} and {high:g}")
+
+
+def _diagnosis(given: object) -> dict[str, Any]:
+    if not isinstance(given, Diagnosis):
+        raise Unusable("failed", f"returned {type(given).__name__}, not a Diagnosis")
+    if not isinstance(given.passed, bool | np.bool_):
+        raise Unusable("failed", f"passed is {given.passed!r}, not True or False")
+    p_value = _number("p_value", given.p_value)
+    if p_value is not None and not 0 <= p_value <= 1:
+        raise Unusable("nonfinite" if math.isnan(p_value) else "failed", f"p-value is {p_value:g}")
+    statistic = _number("statistic", given.statistic)
+    return {"passed": bool(given.passed), "p_value": p_value, "statistic": statistic}
+
+
+def reduce_posterior(draws: Array, truth: float) -> tuple[float, float]:
+    """Return the probability integral transform and the CRPS of the truth under posterior draws.
+
+    The CRPS is E|X - truth| - E|X - X'|/2 over the draws (Gneiting and Raftery 2007, equation 21),
+    the second mean by sorting: sum of (2i - m - 1) x_(i) over m squared is half of E|X - X'|.
+    """
+    x = np.sort(np.asarray(draws, dtype=float))
+    ranks = np.arange(1, x.size + 1)
+    pit = np.mean(x < truth) + 0.5 * np.mean(x == truth)
+    spread = np.sum((2 * ranks - x.size - 1) * x) / x.size**2
+    return float(pit), float(np.mean(np.abs(x - truth)) - spread)

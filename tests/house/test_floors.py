@@ -1,0 +1,80 @@
+"""The house's floors: a package imports only from below, lazily and for types too."""
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+ENGINE = Path(__file__).parents[2] / "harness" / "cibench"
+FLOORS = {
+    "cli": 10, "testing": 10, "scenarios": 10, "estimators": 10, "gate": 9, "lessons": 9,
+    "results": 8, "report": 7, "execution": 7, "contracts": 7, "workers": 6, "analysis": 6,
+    "storage": 5, "suite": 4, "challenge": 4, "twins": 3, "metrics": 3, "model": 2, "render": 2,
+    "utils": 1,
+}  # fmt: skip
+"""Packages of one floor know nothing of each other."""
+
+PLUGINS = ("scenarios", "estimators")
+MODULES = sorted(
+    path for path in ENGINE.rglob("*.py")
+    if path.parent != ENGINE and path.relative_to(ENGINE).parts[0] not in PLUGINS
+)  # fmt: skip
+
+
+def imported(path: Path) -> set[str]:
+    """Return the modules of cibench that a file imports, at the top, in functions, for types."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in found if name.split(".")[0] == "cibench"}
+
+
+def test_every_package_has_a_floor_and_a_line_that_says_what_it_is_for() -> None:
+    packages = {path.parent for path in ENGINE.rglob("*.py")} - {ENGINE}
+    assert {p.relative_to(ENGINE).parts[0] for p in packages} | {"scenarios", "estimators"} == set(
+        FLOORS
+    )
+    for package in packages:
+        doc = ast.get_docstring(ast.parse((package / "__init__.py").read_bytes()))
+        assert doc, package
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ENGINE)))
+def test_imports_come_from_below(path: Path) -> None:
+    here = path.relative_to(ENGINE).parts[0]
+    for name in sorted(imported(path)):
+        package = name.split(".")[1]
+        if package in FLOORS:
+            assert package == here or FLOORS[package] < FLOORS[here], f"{here} imports {name}"
+        else:
+            assert FLOORS[here] == max(FLOORS.values()), f"{here} imports {name} from the top"
+
+
+def test_no_module_is_part_of_a_circle() -> None:
+    names = {
+        ".".join(("cibench", *path.relative_to(ENGINE).with_suffix("").parts)) for path in MODULES
+    }
+    names = {name.removesuffix(".__init__") for name in names}
+    arrows = defaultdict(set)
+    for path in MODULES:
+        here = ".".join(("cibench", *path.relative_to(ENGINE).with_suffix("").parts))
+        for name in imported(path):
+            there = name if name in names else name.rpartition(".")[0]
+            if path.name != "__init__.py":  # a face names the modules behind it, lazily
+                arrows[here].add(there)
+    done: set[str] = set()
+
+    def visit(name: str, above: tuple[str, ...]) -> None:
+        assert name not in above, " -> ".join((*above[above.index(name) :], name))
+        if name not in done:
+            for below in sorted(arrows[name]):
+                visit(below, (*above, name))
+            done.add(name)
+
+    for name in sorted(names):
+        visit(name, ())
