@@ -102,7 +102,7 @@ def slow(session: nox.Session) -> None:
 def validity(session: nox.Session) -> None:
     """Write `results/reference/validity.csv` anew for what is not settled yet."""
     install(session, "-e", ".[test]")
-    session.run("python", "tests/slow/claims.py")
+    session.run("python", "tests/validation/claims.py")
 
 
 @nox.session

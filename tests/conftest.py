@@ -1,8 +1,12 @@
+"""Fixtures for all tests; `tests/shared` holds what several packages' tests draw on."""
+
 import os
 
 import pytest
 
 from cibench.model import registry
+
+pytest_plugins = ["seed_tables"]
 
 os.environ.setdefault("COLUMNS", "160")
 

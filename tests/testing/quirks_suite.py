@@ -1,4 +1,4 @@
-"""Write scenarios/suites/quirks.toml: `python tests/gate/quirks_suite.py`."""
+"""Write scenarios/suites/quirks.toml: `python tests/testing/quirks_suite.py`."""
 
 import sys
 from fnmatch import fnmatchcase
@@ -16,7 +16,7 @@ FILE = Path(__file__).parents[2] / "scenarios" / "suites" / "quirks.toml"
 REPLICATES = 3
 HEAD = """\
 # Options and data types, where shipped bugs sit: every option of every estimator crossed pairwise
-# with the forms that data come in. Written by tests/gate/quirks_suite.py; quirks_options.py there
+# with the forms that data come in. tests/testing/quirks_suite.py writes it, quirks_options.py there
 # says what is crossed. Few replicates: what is looked for is a changed number.
 """
 

@@ -4,8 +4,10 @@ The files in `claims/` say which method is valid where and which dial breaks whi
 one takes minutes, so the figures stand in `results/reference/validity.csv` beside a digest of the
 claim and of the sources that it is about; a claim whose digest is there is read, any other is run.
 
-    python tests/slow/claims.py [FAMILY ...]    settles what is not settled yet, of all families or
-                                                of some (`rd`: claims/rd.toml), and writes the file
+    python tests/validation/claims.py [FAMILY ...]
+
+settles what is not settled yet, of all families or of some (`rd`: claims/rd.toml), and writes the
+file.
 """
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+"""Small tables of every design, and twins that are fitted to them once a session."""
+
 import numpy as np
 import pandas as pd
 import pytest
