@@ -3,13 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from replicates import replicate_table
 from scipy.stats import norm
 from toys import plugin
 
 from cibench.analysis.algorithm_seeds import INSTABILITY, instability, measure
 from cibench.execution import runner
 from cibench.results.run_folder import Run
-from cibench.storage.schema import MAY_DIFFER, TYPES
+from cibench.storage.schema import MAY_DIFFER
 from cibench.suite import parse_suite
 from cibench.utils.errors import BadInput
 
@@ -198,13 +199,11 @@ def test_the_errors_are_what_repeating_the_study_shows():
 
 
 def rows(**columns):
-    filled = {
-        "kind": "estimate", "scenario": "t/t", "dials": "{}", "n": 10, "parameters": "{}",
-        "options": "{}", "estimator": "t/t", "estimand": "ATE", "level": 0.95, "truth": 0.0,
-        "replicate": [0, 0, 1, 1, 2], "refit": [0, 1, 0, 1, 0], "status": "ok",
-        "estimate": [1.0, 2.0, 1.0, 4.0, 9.0], "std_error": 2.0, "ci_low": -1.0, "ci_high": 5.0,
+    fits = {
+        "replicate": [0, 0, 1, 1, 2], "refit": [0, 1, 0, 1, 0], "truth": 0.0, "std_error": 2.0,
+        "estimate": [1.0, 2.0, 1.0, 4.0, 9.0], "ci_low": -1.0, "ci_high": 5.0,
     }  # fmt: skip
-    return pd.DataFrame(dict.fromkeys(TYPES) | {"refit": 0} | filled | columns)
+    return replicate_table(**fits | columns)
 
 
 def test_by_hand():

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import inf, nan, sqrt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
+from replicates import Z, replicate_table, write_replicates
 from scipy import stats
 
 from cibench.analysis.comparisons import COLUMNS, MEASURES, pairs, pairs_folder, write_pairs
@@ -21,29 +21,13 @@ from cibench.metrics.groups import NEEDS
 from cibench.metrics.influence import INFLUENCES
 from cibench.metrics.simultaneous import critical, differences, reach
 from cibench.storage.groups import arrow, cut
-from cibench.storage.schema import TYPES, schema
 from cibench.utils.errors import BadInput
 
 Array = NDArray[Any]
-Z = 1.959963984540054
 N = 400
 
 
-def rows(t: Any, s: Any = 1.0, **columns: Any) -> pd.DataFrame:
-    """Return the rows of one estimator at a truth of 2, with Wald limits, bands and a posterior."""
-    t = np.asarray(t, dtype=float)
-    filled: dict[str, Any] = {
-        "kind": "estimate", "scenario": "test/cell", "dials": "{}", "n": 100, "parameters": "{}",
-        "options": "{}", "replicate": np.arange(t.size), "refit": 0, "estimator": "test/a",
-        "estimand": "ATE", "level": 0.95, "truth": 2.0, "truth_mcse": 0.0, "estimate": t,
-        "std_error": s, "ci_low": t - Z * s, "ci_high": t + Z * s, "outside": False,
-        "status": "ok", "seconds": 0.1,
-    }  # fmt: skip
-    made = pd.DataFrame(dict.fromkeys(TYPES) | filled | columns)
-    lost = made["status"] != "ok"
-    made.loc[lost, ["estimate", "std_error", "ci_low", "ci_high", "pit", "crps"]] = nan
-    floats = [name for name, kind in TYPES.items() if kind == "float64"]
-    return made.astype(dict.fromkeys(floats, float))
+rows = partial(replicate_table, blank=True)
 
 
 def drawn(n: int = N, seed: int = 1) -> tuple[Array, Array, Array]:
@@ -453,14 +437,6 @@ def test_tables_of_another_version_are_refused() -> None:
 # --- run folders
 
 
-def write(folder: Path, *shards: pd.DataFrame) -> Path:
-    (folder / "replicates").mkdir(exist_ok=True)
-    for i, shard in enumerate(shards):
-        table = pa.Table.from_pandas(shard, schema=schema(), preserve_index=False)
-        pq.write_table(table, folder / "replicates" / f"cell-{i:05d}.parquet")
-    return folder
-
-
 @pytest.mark.parametrize("layout", ["cell by cell", "in pieces", "scattered"])
 def test_a_folder_is_compared_as_its_rows_are(tmp_path: Path, layout: str) -> None:
     cells = [two(60), two(60, 2, n=200)]
@@ -470,7 +446,7 @@ def test_a_folder_is_compared_as_its_rows_are(tmp_path: Path, layout: str) -> No
         "scattered": [half[0][0], half[1][0], half[0][1], half[1][1]],
     }[layout]  # fmt: skip
     expected = pairs(pd.concat(cells), {})
-    folder = write(tmp_path, *shards)
+    folder = write_replicates(tmp_path, *shards)
     pd.testing.assert_frame_equal(pairs_folder(folder, {}), expected, check_dtype=False)
     write_pairs(folder, tmp_path / "pairs.parquet", {})
     stored = pd.read_parquet(tmp_path / "pairs.parquet")
@@ -482,6 +458,6 @@ def test_a_folder_is_compared_as_its_rows_are(tmp_path: Path, layout: str) -> No
 
 
 def test_a_folder_without_rows_gives_an_empty_table(tmp_path: Path) -> None:
-    assert pairs_folder(write(tmp_path), {}).empty
+    assert pairs_folder(write_replicates(tmp_path), {}).empty
     write_pairs(tmp_path, tmp_path / "pairs.parquet", {})
     assert list(pd.read_parquet(tmp_path / "pairs.parquet")) == list(COLUMNS)

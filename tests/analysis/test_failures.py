@@ -5,30 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from replicates import replicate_table, write_replicates
 
 import cibench
 from cibench.analysis.failures import COLUMNS, failures, failures_folder
-from cibench.storage.schema import TYPES, schema
 from cibench.utils.errors import BadInput
 
-
-def rows(statuses: list[str], reasons: list[str | None], **columns: Any) -> pd.DataFrame:
-    filled: dict[str, Any] = {
-        "kind": "estimate", "scenario": "test/cell", "dials": "{}", "n": 100, "parameters": "{}",
-        "options": "{}", "replicate": np.arange(len(statuses)), "refit": 0, "estimator": "test/a",
-        "estimand": "ATE", "level": 0.95, "status": statuses, "reason": reasons,
-    }  # fmt: skip
-    return pd.DataFrame(dict.fromkeys(TYPES) | filled | columns)
-
-
-MIXED = rows(
-    ["failed", "ok", "failed", "timeout", "failed", "declined"],
-    ["singular", None, "no units", None, "singular", "too few clusters"],
+MIXED = replicate_table(
+    status=["failed", "ok", "failed", "timeout", "failed", "declined"],
+    reason=["singular", None, "no units", None, "singular", "too few clusters"],
 )
 
 
@@ -65,7 +52,7 @@ def test_cells_and_estimators_stand_apart_in_order() -> None:
 
 
 def test_without_failures_the_table_is_empty_with_its_columns() -> None:
-    for table in (rows(["ok"] * 3, [None] * 3), MIXED.iloc[:0]):
+    for table in (replicate_table(status=["ok"] * 3), MIXED.iloc[:0]):
         assert failures(table).empty and list(failures(table)) == list(COLUMNS)
 
 
@@ -76,10 +63,7 @@ def test_a_table_of_another_version_is_refused() -> None:
 
 def test_a_cell_in_several_shards_is_tallied_as_one(tmp_path: Path) -> None:
     table = pd.concat([MIXED, MIXED.assign(scenario="test/other")])
-    (tmp_path / "replicates").mkdir()
-    for i, (_, shard) in enumerate(table.groupby(table["replicate"] % 2)):
-        made = pa.Table.from_pandas(shard, schema=schema(), preserve_index=False)
-        pq.write_table(made, tmp_path / "replicates" / f"cell-{i:05d}.parquet")
+    write_replicates(tmp_path, *(shard for _, shard in table.groupby(table["replicate"] % 2)))
     found = failures_folder(tmp_path)
     keys = ["scenario", "status", "reason"]
     expected = failures(table)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from itertools import permutations
 from math import inf, isnan, nan, sqrt
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from replicates import replicate_table
 from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import gammaln
@@ -23,32 +25,13 @@ from cibench.utils.errors import BadInput
 EMPTY: dict[str, Any] = {}
 
 
-def table(**columns: Any) -> pd.DataFrame:
-    """Return replicate rows with the given columns, the others as a plain run has them."""
-    length = max(len(c) for c in columns.values() if not isinstance(c, str | int | float))
-    plain: dict[str, Any] = {
-        "kind": "estimate", "scenario": "test/plain", "dial": None, "setting": nan, "dials": "{}",
-        "n": 100, "parameters": "{}", "options": "{}", "replicate": np.arange(length), "refit": 0,
-        "estimator": "test/mean", "estimand": "ATE", "horizon": nan, "level": 0.95, "truth": 2.0,
-        "truth_mcse": 0.0, "estimate": nan, "std_error": nan, "df": nan, "ci_low": nan,
-        "ci_high": nan, "outside": False, "band_low": nan, "band_high": nan, "p_value": nan,
-        "statistic": nan, "passed": None, "pit": nan, "crps": nan, "status": "ok", "reason": None,
-        "warnings": None, "seconds": 0.5, "data_hash": 1,
-    }  # fmt: skip
-    assert list(plain) == list(TYPES)
-    return pd.DataFrame({**plain, **columns}, index=range(length))
+wald = partial(replicate_table, reach=1.96)
 
 
 def one(rows: pd.DataFrame, catalogue: dict[str, Any] = EMPTY) -> pd.Series[Any]:
     scores = score(rows, catalogue)
     assert len(scores) == 1
     return scores.iloc[0]
-
-
-def wald(t: Any, s: Any, **columns: Any) -> pd.DataFrame:
-    t, s = np.asarray(t, dtype=float), np.asarray(s, dtype=float)
-    limits = {"ci_low": t - 1.96 * s, "ci_high": t + 1.96 * s}
-    return table(**{"estimate": t, "std_error": s, **limits, **columns})
 
 
 RARE = {"size_adjusted_power", "simultaneous_coverage", "crps", "pit_mean", "pit_dispersion"}
@@ -244,8 +227,8 @@ def test_the_error_of_a_simulated_truth_reaches_the_measures() -> None:
     assert blurred["empirical_se_mcse"] == exact["empirical_se_mcse"]
     # The interval (-inf, t) holds a truth that is a little smaller and not one a little larger.
     limits = {"ci_low": -inf, "ci_high": [2.2, 1.9, 2.1, 9.0]}
-    blurred = one(table(estimate=t, **limits, truth_mcse=0.25))
-    exact = one(table(estimate=t, **limits))
+    blurred = one(wald(estimate=t, **limits, truth_mcse=0.25))
+    exact = one(wald(estimate=t, **limits))
     for name in ("coverage", "coverage_with_failures"):
         assert blurred[f"{name}_mcse"] == pytest.approx(
             sqrt(exact[f"{name}_mcse"] ** 2 + (0.75 / 2) ** 2)
@@ -278,7 +261,7 @@ def test_failures_are_counted_by_their_status_and_left_out_of_the_measures() -> 
 
 
 def test_where_all_failed_only_the_failure_rate_and_the_misses_speak() -> None:
-    rows = table(status=["failed", "timeout", "declined"], seconds=[1, 2, 3])
+    rows = wald(status=["failed", "timeout", "declined"], seconds=[1, 2, 3])
     line = one(rows)
     assert blank(line) == set(MEASURES) - RARE - {"failure_rate", "coverage_with_failures"}
     assert line["note"].startswith("no replicate was answered: bias, ")
@@ -294,13 +277,13 @@ def test_who_gives_no_standard_error_has_no_measure_of_it() -> None:
 
 
 def test_who_gives_no_limits_has_no_coverage_even_with_failures() -> None:
-    rows = table(estimate=[1.0, 2.0, nan], std_error=1.0, status=["ok", "ok", "failed"])
+    rows = wald([1.0, 2.0, nan], 1.0, status=["ok", "ok", "failed"], ci_low=nan, ci_high=nan)
     gone = {"coverage_with_failures", "bias_eliminated_coverage", "shortfall_failures"}
     assert blank(one(rows)) == gone | SETS | SIGNS | SHARES
 
 
 def test_set_valued_answers_without_an_estimate_have_coverage_and_no_bias() -> None:
-    rows = table(
+    rows = wald(
         ci_low=[1, inf, -inf, -1, -0.5],
         ci_high=[3, -inf, inf, 1, 1.5],
         outside=[False, False, False, True, True],
@@ -335,7 +318,7 @@ def test_one_replicate_gives_values_and_no_spread() -> None:
 
 
 def test_a_null_outside_is_an_ordinary_interval() -> None:
-    rows = table(ci_low=[1.0, 1.0], ci_high=[3.0, 3.0])
+    rows = wald(ci_low=[1.0, 1.0], ci_high=[3.0, 3.0])
     rows["outside"] = pd.Series([None, True], dtype=object)
     assert one(rows)["coverage"] == 0.5
     assert one(rows)["ci_length"] == inf
@@ -349,7 +332,7 @@ def test_repeated_fits_of_the_same_data_are_left_out() -> None:
 
 
 def test_a_diagnostic_is_scored_by_how_often_it_does_not_pass() -> None:
-    rows = table(
+    rows = wald(
         kind="diagnostic",
         estimator="test/density",
         passed=[True, False, False, False, None, None],
@@ -396,7 +379,7 @@ def test_rows_read_from_parquet_are_scored_the_same(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    tested = table(kind="diagnostic", passed=[True, False, None], status=["ok", "ok", "failed"])
+    tested = wald(kind="diagnostic", passed=[True, False, None], status=["ok", "ok", "failed"])
     rows = pd.concat([noisy_cells(2), tested], ignore_index=True).assign(std_error=None)
     stored = pa.Table.from_pandas(rows, schema=schema(), preserve_index=False)
     pq.write_table(stored, tmp_path / "rows.parquet")

@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import inf, isnan, nan
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from replicates import replicate_table, write_replicates
 
 from cibench import metrics
 from cibench.analysis.scores import score, score_folder
 from cibench.metrics.registry import MEASURES
-from cibench.storage.schema import TYPES, schema
 from cibench.utils.errors import BadInput
 
-
-def rows(t: Any, s: Any = 1.0, **columns: Any) -> pd.DataFrame:
-    """Return replicate rows with Wald limits around the truth 2."""
-    t = np.asarray(t, dtype=float)
-    s = np.broadcast_to(np.asarray(s, dtype=float), t.shape)
-    plain: dict[str, Any] = dict.fromkeys(TYPES) | {
-        "kind": "estimate", "scenario": "test/plain", "dials": "{}", "n": 100,
-        "parameters": "{}", "options": "{}", "replicate": np.arange(t.size), "refit": 0,
-        "estimator": "test/mean", "estimand": "ATE", "level": 0.95, "truth": 2.0,
-        "truth_mcse": 0.0, "estimate": t, "std_error": s, "ci_low": t - 1.96 * s,
-        "ci_high": t + 1.96 * s, "outside": False, "status": "ok", "seconds": 0.5,
-    }  # fmt: skip
-    return pd.DataFrame(plain | columns, index=range(t.size))
+rows = partial(replicate_table, reach=1.96, estimator="test/mean")
 
 
 def scored(*parts: pd.DataFrame, catalogue: dict[str, Any] | None = None) -> pd.DataFrame:
@@ -219,14 +207,6 @@ def test_a_table_of_another_version_is_refused_by_name() -> None:
 # --- run folders
 
 
-def write(folder: Path, *shards: pd.DataFrame) -> Path:
-    (folder / "replicates").mkdir(exist_ok=True)
-    for i, shard in enumerate(shards):
-        table = pa.Table.from_pandas(shard, schema=schema(), preserve_index=False)
-        pq.write_table(table, folder / "replicates" / f"cell-{i:05d}.parquet")
-    return folder
-
-
 def cells() -> list[pd.DataFrame]:
     """Return three cells, the second a null of the first, the third with a dial and horizons."""
     noise = normal(300, centre=0.0)
@@ -252,7 +232,7 @@ def test_a_folder_is_scored_as_its_rows_are(tmp_path: Path, layout: str) -> None
         "one shard": [pd.concat(parts)],
     }[layout]  # fmt: skip
     catalogue = {"estimators": {"test/cube": {}, "test/mean": {}}}
-    found = score_folder(write(tmp_path, *shards), catalogue)
+    found = score_folder(write_replicates(tmp_path, *shards), catalogue)
     expected = score(pd.concat(shards, ignore_index=True), catalogue)
     assert len(found) == 6 and found["size_adjusted_power"].notna().sum() == 2
     assert list(found) == list(expected)
@@ -261,13 +241,13 @@ def test_a_folder_is_scored_as_its_rows_are(tmp_path: Path, layout: str) -> None
 
 def test_a_folder_without_rows_gives_an_empty_table(tmp_path: Path) -> None:
     empty = score(rows([1.0]).iloc[:0], {})
-    for folder in (write(tmp_path), write(tmp_path, rows([1.0]).iloc[:0])):
+    for folder in (write_replicates(tmp_path), write_replicates(tmp_path, rows([1.0]).iloc[:0])):
         found = score_folder(folder, {})
         assert found.empty and list(found) == list(empty)
 
 
 def test_unreadable_shards_are_named(tmp_path: Path) -> None:
-    folder = write(tmp_path, *cells())
+    folder = write_replicates(tmp_path, *cells())
     path = folder / "replicates" / "cell-00001.parquet"
     pq.write_table(pq.read_table(path).drop_columns(["pit"]), path)
     with pytest.raises(BadInput, match=r"cell-00001.parquet: .*lacks columns: pit"):

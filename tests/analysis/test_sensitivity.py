@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from replicates import Z, joined, replicate_table
 from scipy.optimize import brentq
 from scipy.stats import norm
 
@@ -21,10 +22,8 @@ from cibench.analysis.sensitivity.breakdown import bracket, rises
 from cibench.analysis.sensitivity.dose_response import gather, sides
 from cibench.analysis.sensitivity.tables import wilson
 from cibench.report import Beside, write_report
-from cibench.storage.schema import TYPES
 from cibench.utils.errors import BadInput
 
-Z = 1.959963984540054
 GRID = (0.0, 0.1, 0.2, 0.4)
 STUDIES, REPLICATES, SLOPE = 200, 200, 4.0
 THREE = 3 * sqrt(0.05 * 0.95 / STUDIES)
@@ -45,17 +44,13 @@ def answers(
         moved = setting != default
         dials = json.dumps({"drift": float(setting), "other": 0.0})
         here = {k: v[setting] if isinstance(v, dict) else v for k, v in columns.items()}
-        filled: dict[str, Any] = {
-            "kind": "estimate", "scenario": "toy/line", "dial": "drift" if moved else None,
-            "setting": float(setting) if moved else np.nan, "dials": dials, "n": 100,
-            "parameters": "{}", "options": "{}", "replicate": np.arange(t.size), "refit": 0,
-            "estimator": "toy/mean", "estimand": "ATE", "level": 0.95, "truth": 0.0,
-            "truth_mcse": 0.0, "estimate": t, "std_error": se, "ci_low": t - Z * se,
-            "ci_high": t + Z * se, "outside": False, "status": "ok", "seconds": 0.01,
+        placed: dict[str, Any] = {
+            "scenario": "toy/line", "dial": "drift" if moved else None,
+            "setting": float(setting) if moved else None, "dials": dials, "truth": 0.0,
+            "estimator": "toy/mean",
         }  # fmt: skip
-        parts.append(pd.DataFrame(dict.fromkeys(TYPES) | filled | here))
-    floats = [name for name, kind in TYPES.items() if kind == "float64"]
-    return pd.concat(parts, ignore_index=True).astype(dict.fromkeys(floats, float))
+        parts.append(replicate_table(t, se, **placed | here))
+    return joined(*parts)
 
 
 def drifting(

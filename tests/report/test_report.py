@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from replicates import replicate_table
 from scipy.special import ndtri
 
 from cibench.analysis.comparisons import pairs
@@ -27,7 +28,6 @@ from cibench.report import Beside, write_report
 from cibench.report.coverage_verdicts import CoverageVerdict, judge
 from cibench.report.sections.expectations import undecided
 from cibench.report.summary import told
-from cibench.storage.schema import TYPES
 
 SCENARIO = "toy/line"
 SOUND, BROKEN = "toy/sound", "toy/careless"
@@ -47,18 +47,11 @@ def fits(estimator: str, *, dial: str | None = None, setting: float | None = Non
     t = truth + bias + sd * errors
     dials = {"rho": 0.0} | ({dial: setting} if dial else {})
     filled: dict[str, Any] = {
-        "kind": "estimate", "scenario": SCENARIO, "dial": dial, "setting": setting,
-        "dials": json.dumps(dials), "n": 100, "parameters": '{"effect":1.0}', "options": "{}",
-        "replicate": np.arange(replicates), "refit": 0, "estimator": estimator,
-        "estimand": "ATE", "horizon": None, "level": 0.95, "truth": truth, "truth_mcse": 0.0,
+        "scenario": SCENARIO, "dial": dial, "setting": setting, "dials": json.dumps(dials),
+        "parameters": '{"effect":1.0}', "estimator": estimator, "truth": truth, "seconds": 0.01,
         "estimate": t, "std_error": se, "ci_low": t - 1.96 * se, "ci_high": t + 1.96 * se,
-        "outside": False, "status": "ok", "seconds": 0.01,
     }  # fmt: skip
-    rows = pd.DataFrame(dict.fromkeys(TYPES) | filled | columns)
-    for name in ("status", "reason"):
-        rows[name] = rows[name].astype(object)
-    floats = [name for name, kind in TYPES.items() if kind == "float64"]
-    return rows.astype(dict.fromkeys(floats, float))
+    return replicate_table(**filled | columns)
 
 
 def failed(rows: pd.DataFrame, share: float, status: str, reason: str) -> pd.DataFrame:
