@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from functools import partial
 from itertools import permutations
 from math import inf, isnan, nan, sqrt
@@ -11,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from commands import RUNNING, loaded
 from replicates import replicate_table
 from scipy import stats
 from scipy.optimize import brentq
@@ -389,21 +388,8 @@ def test_rows_read_from_parquet_are_scored_the_same(tmp_path: Path) -> None:
 
 
 def test_importing_the_scorer_loads_neither_plugins_nor_runner_nor_pandas() -> None:
-    above = (
-        "model.registry",
-        "model.design",
-        "model.method",
-        "suite.suite",
-        "execution",
-        "workers",
-    )
-    parts = [f"cibench.{name}" for name in above]
-    unwanted = [*parts, "pandas", "scipy"]
-    code = (
-        f"import sys, cibench.analysis.scores; print([m for m in {unwanted} if m in sys.modules])"
-    )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
-    assert found.stdout.strip() == "[]"
+    unwanted = [*RUNNING, "pandas", "scipy"]
+    assert loaded("import cibench.analysis.scores", unwanted)[1] == []
 
 
 # --- the errors keep their promise

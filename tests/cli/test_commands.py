@@ -1,10 +1,7 @@
 import json
-import subprocess
-import sys
 
 import pytest
-
-from cibench.cli import main
+from commands import loaded, python
 
 METHODS = '"rd/global-polynomial", "rd/local-linear"'
 SUITE = """
@@ -17,19 +14,6 @@ n = 80
 dials = { sorting = 0.4 }
 estimators = ["rd/global-polynomial", "rd/local-linear"]
 """
-
-
-@pytest.fixture
-def call(capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([str(a) for a in arguments])
-        captured = capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture
@@ -182,8 +166,7 @@ def fill_in(path, lines):
 
 
 def contracts(path):
-    command = [sys.executable, "-m", "cibench.contracts", str(path)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return python("-m", "cibench.contracts", path)
 
 
 @pytest.mark.parametrize(
@@ -213,14 +196,13 @@ def test_doctor_names_versions_extras_and_threads(call):
 @pytest.mark.parametrize("command", [["--help"], ["list"], ["show", "rd/cct-1"]])
 def test_quick_commands_import_no_heavy_library(command):
     code = (
-        "import sys\nfrom cibench.cli import main\n"
-        f"try:\n    main({command!r})\nexcept SystemExit:\n    pass\n"
-        "heavy = {'pandas', 'scipy', 'matplotlib', 'pyarrow', 'rdrobust', 'linearmodels',"
-        " 'doubleml', 'sklearn', 'statsmodels'}\n"
-        "print('HEAVY', sorted(heavy & set(sys.modules)))"
+        f"from cibench.cli import main\ntry:\n    main({command!r})\nexcept SystemExit:\n    pass"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "HEAVY []"
+    heavy = (
+        "pandas", "scipy", "matplotlib", "pyarrow", "rdrobust", "linearmodels", "doubleml",
+        "sklearn", "statsmodels",
+    )  # fmt: skip
+    assert loaded(code, heavy)[1] == []
 
 
 def test_interrupting_says_so_in_one_line(call, monkeypatch, suite):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from math import ceil, inf, nan, sqrt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from commands import Ended
 from numpy.typing import NDArray
 from scipy import stats
 
-from cibench.cli import main
 from cibench.cli.progress_bar import clock
 from cibench.execution.plans import Plan, plan, targets_of
 from cibench.metrics import mean, proportion
@@ -287,7 +288,7 @@ def never(problem, rng):
 
 
 def test_the_command_prints_counts_times_and_json(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], shelves: None
+    tmp_path: Path, call: Callable[..., Ended], shelves: None
 ) -> None:
     (tmp_path / "nap.py").write_text(PLUGIN)
     suite = tmp_path / "nap.toml"
@@ -295,13 +296,10 @@ def test_the_command_prints_counts_times_and_json(
         'name = "nap"\nseed = 1\nreplicates = 9\nplugins = ["nap.py"]\n[[cells]]\n'
         'scenario = "did/two-group"\nn = 20\nestimators = ["nap/*"]\n'
     )
-    asked = ["plan", str(suite), "--target", "bias=0.5", "--pilot", "4", "--workers", "1"]
-    for more in ([], ["--json"]):
-        with pytest.raises(SystemExit) as ended:
-            main([*asked, *more])
-        assert ended.value.code == 0
-    text, _, data = capsys.readouterr().out.partition("{")
-    found = json.loads("{" + data)
+    asked = ["plan", suite, "--target", "bias=0.5", "--pilot", 4, "--workers", 1]
+    (code, text, _), (again, data, _) = call(*asked), call(*asked, "--json")
+    assert code == again == 0
+    found = json.loads(data)
     (cell,) = found["cells"]
     assert (cell["replicates"], cell["measure"], cell["estimator"]) == (4, "bias", "nap/long")
     assert cell["seconds"] >= 0.03 and found["seconds"] == pytest.approx(4 * cell["seconds"])
@@ -311,12 +309,10 @@ def test_the_command_prints_counts_times_and_json(
     assert found["targets"] == {"bias": 0.5}
 
 
-def test_bad_input_ends_the_command_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_ends_the_command_with_one_line(call: Callable[..., Ended]) -> None:
     for arguments in (["quickstart"], ["quickstart", "--target", "bais=1"], ["quikstart"]):
-        with pytest.raises(SystemExit) as ended:
-            main(["plan", *arguments])
-        assert ended.value.code == 2
-        assert capsys.readouterr().err.count("\n") == 1
+        code, _, err = call("plan", *arguments)
+        assert code == 2 and err.count("\n") == 1
 
 
 def test_times_are_written_as_people_say_them() -> None:

@@ -6,8 +6,6 @@ from xml.etree import ElementTree
 import pytest
 from toys import plugin
 
-from cibench.cli import main
-
 PLUGIN = plugin(
     "made",
     '''
@@ -58,17 +56,6 @@ def write(folder, **values):
     for name, value in {**VALUES, **values}.items():
         text = text.replace(name, value)
     (folder / "made.py").write_text(text)
-
-
-@pytest.fixture
-def call(capsys):
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([str(a) for a in arguments])
-        captured = capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture

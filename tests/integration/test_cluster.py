@@ -14,6 +14,7 @@ import time
 import pandas as pd
 import psutil
 import pytest
+from commands import python
 from toys import plugin
 
 from cibench.execution import blocks, runner
@@ -217,9 +218,7 @@ def test_nobody_there_is_one_line_at_once(suite_of, tmp_path):
         code = (
             f"from cibench.cli import main; main(['run', '--executor', 'dask://127.0.0.1:{port}'])"
         )
-        done = subprocess.run(
-            [sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=tmp_path
-        )
+        done = python("-c", code, folder=tmp_path)
     assert done.returncode == 2 and time.monotonic() - started < 20
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"cibench: --executor dask://127.0.0.1:{port}: no scheduler answers")

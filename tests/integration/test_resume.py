@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from commands import python
 
 import cibench
 from cibench.execution import runner
@@ -516,8 +517,7 @@ def test_a_folder_that_cannot_be_written_is_refused(plugins, tmp_path):
     for path in (tmp_path / "r" / ".lock", tmp_path / "r"):
         path.chmod(0o555)
     # from within: the folders above are closed to the other user
-    command = [sys.executable, "-c", code, "."]
-    done = subprocess.run(command, cwd=tmp_path / "r", capture_output=True, text=True, check=False)
+    done = python("-c", code, ".", folder=tmp_path / "r")
     (tmp_path / "r").chmod(0o755)
     assert done.stdout == ". cannot be written: Permission denied\n"
 

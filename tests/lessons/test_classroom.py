@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import cibench
-from cibench.cli import main
 from cibench.lessons import find
 from cibench.lessons.classroom.assignment import MEANT, write_assignment
 from cibench.lessons.classroom.grading import read_class
@@ -28,19 +27,6 @@ def written(folder: Path, text: str = TOY, name: str = "toy.toml") -> Path:
     path = folder / name
     path.write_text(text, encoding="utf-8")
     return path
-
-
-@pytest.fixture
-def call(capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([str(a) for a in arguments])
-        captured = capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
-
-    return run
 
 
 def listed(folder: Path, names=NAMES) -> Path:

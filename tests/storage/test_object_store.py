@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 import cibench
-from cibench.cli import main
 from cibench.storage import manifest, object_store
 from cibench.storage.object_store import Mirror, mirrored
 from cibench.storage.schema import MAY_DIFFER
@@ -96,8 +95,7 @@ def test_a_run_in_a_bucket_is_what_it_is_in_a_folder(bucket, suite, tmp_path):
         cibench.run(suite, bucket)
 
 
-def test_the_commands_take_a_url(bucket, tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_the_commands_take_a_url(bucket, tmp_path, call):
     (tmp_path / "far.toml").write_text(SUITE)
     for words, said in (
         (["run", "far.toml", "--out", bucket, "--workers", "1"], f"report: {bucket}/report.html"),
@@ -107,10 +105,8 @@ def test_the_commands_take_a_url(bucket, tmp_path, capsys, monkeypatch):
         (["report", bucket], f"report: {bucket}/report.html"),
         (["replay", bucket, *REPLAYED, "--out", "again"], "made again it is the s"),
     ):
-        with pytest.raises(SystemExit) as ended:
-            main(words)
-        assert ended.value.code == 0
-        assert said in capsys.readouterr().out
+        code, out, _ = call(*words)
+        assert code == 0 and said in out
     assert {"report.html", "scores.csv", "manifest.json"} <= set(names(bucket))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again", "far.toml"]
 
