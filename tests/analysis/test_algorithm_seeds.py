@@ -8,7 +8,7 @@ from scipy.stats import norm
 from toys import plugin
 
 from cibench.analysis.algorithm_seeds import INSTABILITY, instability, measure
-from cibench.execution import runner
+from cibench.execution import RunSettings, execute
 from cibench.results.run_folder import Run
 from cibench.storage.schema import MAY_DIFFER
 from cibench.suite import parse_suite
@@ -68,17 +68,17 @@ pytestmark = pytest.mark.usefixtures("shelves")
 def run(tmp_path):
     (tmp_path / "seeds.py").write_text(PLUGIN)
 
-    def execute(estimators, name, refits=None, workers=0, n=(20, 30), replicates=9):
+    def run_of(estimators, name, refits=None, workers=0, n=(20, 30), replicates=9):
         spec = {
             "name": "t", "seed": 3, "replicates": replicates,
             "plugins": [str(tmp_path / "seeds.py")],
             "cells": [{"scenario": "seeds/randomised", "n": list(n), "estimators": estimators}],
         } | ({"refits": refits} if refits else {})  # fmt: skip
         folder = tmp_path / name
-        runner.execute(parse_suite(spec), folder, workers or 1, isolate=bool(workers))
+        execute(parse_suite(spec), folder, RunSettings(workers or 1, isolate=bool(workers)))
         return Run(folder)
 
-    return execute
+    return run_of
 
 
 def same(one, two):

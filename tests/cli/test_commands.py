@@ -1,4 +1,5 @@
 import json
+import textwrap
 
 import pytest
 from commands import loaded, python
@@ -205,10 +206,23 @@ def test_quick_commands_import_no_heavy_library(command):
     assert loaded(code, heavy)[1] == []
 
 
-def test_interrupting_says_so_in_one_line(call, monkeypatch, suite):
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
+def test_interrupting_before_anything_is_stored_says_so_in_one_line(call, tmp_path, shelves):
+    design = """
+        from cibench import Estimand, Scenario, scenario
 
-    monkeypatch.setattr("cibench.execution.runner.execute", interrupt)
-    code, _, err = call("run", suite)
+        @scenario("stopped/at-once")
+        class AtOnce(Scenario):
+            \"\"\"Ctrl-C comes while the truth is worked out.\"\"\"
+            estimand, reference = Estimand.ATE, "none"
+
+            def truth(self):
+                raise KeyboardInterrupt
+    """
+    (tmp_path / "stopped.py").write_text(textwrap.dedent(design))
+    (tmp_path / "stopped.toml").write_text(
+        'name = "stopped"\nseed = 1\nreplicates = 2\nplugins = ["stopped.py"]\n'
+        '[[cells]]\nscenario = "stopped/at-once"\nn = 9\nestimators = ["baseline/zero"]\n'
+    )
+    code, _, err = call("run", "stopped.toml")
     assert (code, err) == (130, "cibench: interrupted\n")
+    assert not (tmp_path / "results").exists()

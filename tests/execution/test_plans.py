@@ -235,7 +235,7 @@ def test_what_is_wrong_with_a_suites_scoring_is_one_line(
 @pytest.fixture(scope="module")
 def planned() -> Plan:
     suite = parse_suite(SUITE)
-    return plan(suite, {"coverage": 0.02, "bias": 0.1}, pilot=4, isolate=False)
+    return plan(suite, {"coverage": 0.02, "bias": 0.1}, pilot=4)
 
 
 def test_a_plan_takes_the_most_demanding_estimator_of_each_cell(planned: Plan) -> None:
@@ -259,15 +259,15 @@ def test_a_plan_keeps_to_the_suites_limits() -> None:
     spec = {key: value for key, value in SUITE.items() if key != "replicates"}
     own = {"precision": {"bias": 0.5}, "min_replicates": 30}
     suite = parse_suite(spec | own | {"pilot": 50})
-    made = plan(suite, {"bias": 0.5}, pilot=2, isolate=False)
+    made = plan(suite, {"bias": 0.5}, pilot=2)
     assert [cell.replicates for cell in made.cells] == [30, 30]
-    made = plan(parse_suite(spec | own), {"bias": 0.5}, pilot=2, isolate=False)
+    made = plan(parse_suite(spec | own), {"bias": 0.5}, pilot=2)
     assert [cell.replicates for cell in made.cells] == [1000, 1000]  # as its run begins
     capped = parse_suite(spec | {"precision": {"bias": 0.01}, "max_replicates": 40})
-    made = plan(capped, {"bias": 0.01}, pilot=2, isolate=False)
+    made = plan(capped, {"bias": 0.01}, pilot=2)
     assert [cell.at_most for cell in made.cells] == [40, 40]
     with pytest.raises(BadInput, match="--pilot: 1 is not a number of 2 or more"):
-        plan(suite, {"bias": 0.5}, pilot=1, isolate=False)
+        plan(suite, {"bias": 0.5}, pilot=1)
 
 
 PLUGIN = '''

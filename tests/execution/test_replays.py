@@ -10,7 +10,7 @@ import pytest
 from commands import python
 
 import cibench
-from cibench.execution import replay_bundle, replays, runner
+from cibench.execution import RunSettings, Tuning, execute, replay_bundle, replays
 from cibench.execution.replays import Wanted
 from cibench.render.replay_command import command
 from cibench.storage import shards
@@ -64,7 +64,7 @@ def run(tmp_path_factory):
         "name": "replay", "seed": 4, "replicates": 3, "plugins": [str(folder / "odd.py")],
         "timeout": 2, "cells": cells,
     }  # fmt: skip
-    runner.execute(parse_suite(spec), folder / "run", 2, isolate=True)
+    execute(parse_suite(spec), folder / "run", RunSettings(workers=2))
     return folder / "run"
 
 
@@ -128,8 +128,8 @@ def test_a_standalone_script_takes_cibench_from_its_bundle(run, tmp_path):
     assert used == str([str(path.with_name("cibench") / n) for n in ("__init__.py", "model.py")])
 
 
-def test_what_failed_fails_again_with_its_traceback_in_the_bundle(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(replay_bundle, "SLACK", 3.0)
+def test_what_failed_fails_again_with_its_traceback_in_the_bundle(run, tmp_path):
+    soon = Tuning(slack_seconds=3)
     for estimator, status, words in (
         ("odd/segfault", "crashed", "Fatal Python error: Segmentation fault"),
         ("odd/hangs", "timeout", "line 22 in hangs"),
@@ -137,7 +137,8 @@ def test_what_failed_fails_again_with_its_traceback_in_the_bundle(run, tmp_path,
     ):
         made = replays.replay(run, first(run, estimator, status)[1])
         assert made.differences == [] and made.again["status"].tolist() == [status]
-        printed = (replay_bundle.write_bundle(made, tmp_path / status) / "output.txt").read_text()
+        folder = replay_bundle.write_bundle(made, tmp_path / status, soon)
+        printed = (folder / "output.txt").read_text()
         assert words in printed and "(exit code 0)" not in printed
 
 

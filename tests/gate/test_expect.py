@@ -53,8 +53,7 @@ def difference(problem, rng):
 
 
 @pytest.fixture
-def check(tmp_path, monkeypatch, shelves, call):
-    monkeypatch.setattr("cibench.cli.check.ISOLATE", False)
+def check(tmp_path, shelves, call):
     (tmp_path / "made.toml").write_text(SUITE)
 
     def run(factor, *arguments):

@@ -34,13 +34,10 @@ def quick(problem, rng):
 RUN = """
 import sys
 from pathlib import Path
-from typing import Any
-from cibench.execution import runner
+from cibench.execution import RunSettings, Tuning, execute
 from cibench.suite import read_suite
-from cibench.utils.errors import BadInput
-from cibench.storage import writer
-writer.FLUSH_SECONDS = 0.2
-runner.execute(read_suite(sys.argv[1]), Path(sys.argv[2]), 2, isolate=True)
+settings = RunSettings(workers=2, tuning=Tuning(flush_seconds=0.2))
+execute(read_suite(sys.argv[1]), Path(sys.argv[2]), settings)
 """
 ORDER = ["scenario", "n", "replicate", "estimator"]
 

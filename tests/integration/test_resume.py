@@ -13,7 +13,8 @@ import pytest
 from commands import python
 
 import cibench
-from cibench.execution import runner
+from cibench.execution import RunSettings, Tuning
+from cibench.execution import execute as run_suite
 from cibench.results.run_folder import Run
 from cibench.storage import manifest as store
 from cibench.storage import provenance, shards, writer
@@ -88,7 +89,7 @@ def suite_of(plugins, *cells, **more):
 
 
 def execute(suite, folder, **more):
-    runner.execute(suite, folder, 1, False, **more)
+    run_suite(suite, folder, RunSettings(**more))
     return pd.read_parquet(folder / "replicates")
 
 
@@ -158,11 +159,10 @@ def test_more_of_anything_extends_and_computes_nothing_again(
 
 @pytest.mark.parametrize("after", [0, 1, 2, 5])
 def test_what_is_missing_after_an_interruption_is_run_and_nothing_else(
-    plugins, tmp_path, fits, monkeypatch, after
+    plugins, tmp_path, fits, after
 ):
     whole = suite_of(plugins, CELL | {"n": [10, 20]}, replicates=30)
-    monkeypatch.setattr(shards, "SHARD_ROWS", 8)
-    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 1e-9)
+    small = Tuning(block_seconds=1e-9, shard_rows=8)
     heard = []
 
     def listen(progress):
@@ -171,23 +171,20 @@ def test_what_is_missing_after_an_interruption_is_run_and_nothing_else(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        runner.execute(whole, tmp_path / "r", 1, False, listen)
+        execute(whole, tmp_path / "r", listen=listen, tuning=small)
     stored = len(pd.read_parquet(tmp_path / "r" / "replicates"))
     assert stored == heard[-1] == store.read_manifest(tmp_path / "r")["stored_rows"]
-    rows = execute(whole, tmp_path / "r")
+    rows = execute(whole, tmp_path / "r", tuning=small)
     assert len(rows) == 120
     assert len(fits) - 120 <= 2  # the block that was done and not yet taken
     assert not rows.duplicated(list(ADDRESS)).any()
-    monkeypatch.undo()
     fresh = execute(whole, tmp_path / "fresh")
     order = ["n", "replicate", "estimator"]
     same(rows.sort_values(order), fresh.sort_values(order))
 
 
 def test_the_folder_reads_right_after_every_write(plugins, tmp_path, monkeypatch):
-    monkeypatch.setattr(writer, "FLUSH_SECONDS", 0)
-    monkeypatch.setattr(shards, "SHARD_ROWS", 10)
-    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 1e-9)
+    at_once = Tuning(block_seconds=1e-9, flush_seconds=0, shard_rows=10)
     seen, real = [], shards.write
 
     def write(path, table):
@@ -198,16 +195,12 @@ def test_the_folder_reads_right_after_every_write(plugins, tmp_path, monkeypatch
             seen.append(len(rows))
 
     monkeypatch.setattr(shards, "write", write)
-    execute(suite_of(plugins, replicates=20), tmp_path / "r")
+    execute(suite_of(plugins, replicates=20), tmp_path / "r", tuning=at_once)
     assert seen == list(range(4, 44, 4))  # two blocks are in flight
     assert len(names(tmp_path / "r")) == 4
 
 
-def test_no_more_rows_wait_in_memory_than_declared_however_fast_they_come(
-    plugins, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(writer, "MOST_WAITING", 50)
-    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 1e-9)
+def test_no_more_rows_wait_in_memory_than_declared_however_fast_they_come(plugins, tmp_path):
     waiting = []
 
     def listen(progress):
@@ -215,7 +208,8 @@ def test_no_more_rows_wait_in_memory_than_declared_however_fast_they_come(
         waiting.append(progress.done - sum(pq.read_metadata(p).num_rows for p in folder.iterdir()))
 
     suite = suite_of(plugins, CELL | {"n": [10, 20, 30]}, replicates=40)
-    runner.execute(suite, tmp_path / "r", 1, False, listen)
+    few = Tuning(block_seconds=1e-9, waiting_rows=50)
+    execute(suite, tmp_path / "r", listen=listen, tuning=few)
     assert 40 < max(waiting) <= 50
     same(
         Run(tmp_path / "r").replicates,
@@ -226,17 +220,16 @@ def test_no_more_rows_wait_in_memory_than_declared_however_fast_they_come(
 def test_rows_wait_in_memory_for_no_longer_than_declared(plugins, tmp_path, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(writer.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 1e-9)
-    lost = []
+    tuning, lost = Tuning(block_seconds=1e-9), []
 
     def listen(progress):
         folder = tmp_path / "r" / "replicates"
         lost.append(progress.done - sum(pq.read_metadata(p).num_rows for p in folder.iterdir()))
         clock[0] += 1.0
 
-    runner.execute(suite_of(plugins, replicates=40), tmp_path / "r", 1, False, listen)
-    # a row each second and estimator: those of FLUSH_SECONDS, and the block just done
-    assert max(lost) == 2 * (writer.FLUSH_SECONDS + 1)
+    execute(suite_of(plugins, replicates=40), tmp_path / "r", listen=listen, tuning=tuning)
+    # a row each second and estimator: those of flush_seconds, and the block just done
+    assert max(lost) == 2 * (tuning.flush_seconds + 1)
 
 
 def test_refits_are_kept_with_their_fits_and_made_anew_when_they_are_asked_for_otherwise(
@@ -483,8 +476,7 @@ def test_a_second_process_is_refused(plugins, tmp_path):
 
 def test_a_full_disk_is_a_clear_error_and_what_was_stored_stays(plugins, tmp_path, monkeypatch):
     suite = suite_of(plugins, CELL | {"n": [10, 20]}, replicates=30)
-    monkeypatch.setattr(writer, "FLUSH_SECONDS", 0)
-    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 1e-9)
+    at_once = Tuning(block_seconds=1e-9, flush_seconds=0)
     real, written = pq.write_table, []
 
     def write_table(table, path, **options):
@@ -496,7 +488,7 @@ def test_a_full_disk_is_a_clear_error_and_what_was_stored_stays(plugins, tmp_pat
 
     monkeypatch.setattr(pq, "write_table", write_table)
     with pytest.raises(BadInput, match="r: No space left on device; what is stored stays, and the"):
-        execute(suite, tmp_path / "r")
+        execute(suite, tmp_path / "r", tuning=at_once)
     assert len(pd.read_parquet(tmp_path / "r" / "replicates")) == 80
     assert not list((tmp_path / "r" / "replicates").glob(".*"))
     monkeypatch.undo()

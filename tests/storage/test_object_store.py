@@ -6,10 +6,12 @@ import time
 
 import pandas as pd
 import pytest
+from toys import plugin
 
 import cibench
-from cibench.storage import manifest, object_store
-from cibench.storage.object_store import Mirror, mirrored
+from cibench.execution import RunSettings, Tuning
+from cibench.storage import manifest
+from cibench.storage.object_store import Mirror
 from cibench.storage.schema import MAY_DIFFER
 from cibench.suite.parse import parse_suite
 from cibench.utils.errors import BadInput
@@ -26,6 +28,11 @@ n = [20, 40]
 estimators = ["naive/difference-in-means", "panel/first-difference"]
 """
 
+
+FIGURES = (
+    "scenario,n,estimator,measure,value,source\n"
+    "did/two-group,20,panel/first-difference,bias,0.1,nowhere\n"
+)
 
 REPLAYED = (
     "--scenario", "did/two-group", "--n", "20", "--replicate", "3",
@@ -111,11 +118,9 @@ def test_the_commands_take_a_url(bucket, tmp_path, call):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again", "far.toml"]
 
 
-def test_a_driver_that_dies_leaves_what_was_copied(bucket, suite, tmp_path, monkeypatch):
+def test_a_driver_that_dies_leaves_what_was_copied(bucket, suite, tmp_path):
     """Interrupt without a farewell, as SIGKILL does, then go on from the URL alone."""
-    monkeypatch.setattr(object_store, "EVERY", 0.05)
-    monkeypatch.setattr("cibench.storage.writer.FLUSH_SECONDS", 0.0)
-    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 1e-9)
+    at_once = Tuning(block_seconds=1e-9, flush_seconds=0, copy_seconds=0.05)
     real = Mirror.push, Mirror.unlock
 
     def listen(progress):
@@ -125,16 +130,16 @@ def test_a_driver_that_dies_leaves_what_was_copied(bucket, suite, tmp_path, monk
             raise KeyboardInterrupt
 
     try:
-        with pytest.raises(KeyboardInterrupt), mirrored(bucket) as (folder, _):
-            cibench.execution.runner.execute(suite, folder, 1, False, listen)
+        with pytest.raises(KeyboardInterrupt, match=r"^\d\d of 48 rows are stored$"):
+            cibench.run(suite, bucket, settings=RunSettings(listen=listen, tuning=at_once))
     finally:
         Mirror.push, Mirror.unlock = real
     left = len(cibench.load(bucket).replicates)
     assert 20 <= left < 48
     with pytest.raises(BadInput, match=rf"{bucket} is in use by process {os.getpid()} on"):
         cibench.run(suite, bucket)
-    monkeypatch.setattr(object_store, "LEASE", 0.0)
-    whole, fresh = cibench.run(suite, bucket), cibench.run(suite, tmp_path / "fresh")
+    now = RunSettings(tuning=Tuning(lease_seconds=0))
+    whole, fresh = cibench.run(suite, bucket, settings=now), cibench.run(suite, tmp_path / "fresh")
     order = ["n", "replicate", "estimator"]
     pd.testing.assert_frame_equal(
         stable(whole.replicates.sort_values(order)), stable(fresh.replicates.sort_values(order)),
@@ -142,23 +147,65 @@ def test_a_driver_that_dies_leaves_what_was_copied(bucket, suite, tmp_path, monk
     )  # fmt: skip
 
 
-def test_a_run_that_loses_its_url_stops(bucket, suite, monkeypatch):
-    monkeypatch.setattr(object_store, "EVERY", 0.02)
-    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 1e-9)
+def test_a_run_that_loses_its_url_stops(bucket, suite):
+    often = Tuning(block_seconds=1e-9, copy_seconds=0.02)
     found, root = fsspec.core.url_to_fs(bucket)
     said = {"token": "other", "process": 1, "host": "elsewhere", "updated": time.time()}
 
+    heard = []
+
     def listen(progress):
+        heard.append(progress.done)
         found.pipe_file(f"{root}/.lock", json.dumps(said).encode())
         time.sleep(0.1)
-        copying.check()
 
-    with (
-        pytest.raises(BadInput, match="is in use by process 1 on elsewhere"),
-        mirrored(bucket) as (folder, copying),
-    ):
-        cibench.execution.runner.execute(suite, folder, 1, False, listen)
+    with pytest.raises(BadInput, match="is in use by process 1 on elsewhere"):
+        cibench.run(suite, bucket, settings=RunSettings(listen=listen, tuning=often))
+    assert heard[-1] < 48
     assert json.loads(found.cat_file(f"{root}/.lock"))["token"] == "other"
+
+
+INTERRUPTS = plugin(
+    "far",
+    """
+@estimator("far/interrupts", targets=ATE)
+def interrupts(problem, rng):
+    \"\"\"Send the driver a Ctrl-C, once, when a few data sets are answered.\"\"\"
+    if problem.outcome[0] > 1 and not os.path.exists("SENT"):
+        open("SENT", "w").close()
+        os.kill(DRIVER, signal.SIGINT)
+        time.sleep(60)
+    return Estimate.wald(problem.outcome.mean(), 1.0, problem.level)
+""",
+)
+
+
+def test_ctrl_c_says_how_to_go_on_at_the_url_and_so_it_does(bucket, tmp_path, call, shelves):
+    text = INTERRUPTS.replace("SENT", str(tmp_path / "sent")).replace("DRIVER", str(os.getpid()))
+    (tmp_path / "far.py").write_text(text)
+    (tmp_path / "far.toml").write_text(
+        'name = "far"\nseed = 4\nreplicates = 40\nplugins = ["far.py"]\n[[cells]]\n'
+        'scenario = "far/randomised"\nn = 20\nestimators = ["far/interrupts"]\n'
+    )
+    code, _, err = call("run", "far.toml", "--out", bucket, "--workers", 1)
+    stored = len(cibench.load(bucket).replicates)
+    assert code == 130 and 0 < stored < 40
+    assert err.splitlines()[-1] == (
+        f"cibench: interrupted: {stored} of 40 rows are stored; to go on from there: "
+        f"cibench run {bucket}"
+    )
+    assert call("run", bucket, "--workers", 1).code == 0
+    assert len(cibench.load(bucket).replicates) == 40
+
+
+def test_a_published_table_comes_with_the_suite_of_a_url(bucket, tmp_path, call):
+    """What a suite at a URL names beside it is there while another place is run."""
+    (tmp_path / "figures.csv").write_text(FIGURES)
+    (tmp_path / "far.toml").write_text(f'published = "figures.csv"\n{SUITE}')
+    cibench.run(tmp_path / "far.toml", bucket)
+    for words in (["run", bucket], ["run", bucket, "--out", "other"]):
+        assert call(*words, "--workers", 1).code == 0
+    assert (tmp_path / "other" / "published.csv").read_text() == FIGURES
 
 
 def test_what_is_wrong_with_a_url_is_one_line(bucket, suite, tmp_path):

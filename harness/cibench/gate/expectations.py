@@ -17,10 +17,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cibench.analysis.expectations import ALPHA, SURPRISES, ExpectationVerdict
-from cibench.gate.check import Place, clear, execute
+from cibench.execution.settings import IN_PROCESS, RunSettings
+from cibench.gate.check import RUN, clear
+from cibench.results.api import run as run_suite
 from cibench.suite.expectations import Expected
 from cibench.utils.errors import BadInput, unknown
 
@@ -67,16 +70,18 @@ def failing_on(names: Sequence[str]) -> tuple[ExpectationVerdict, ...]:
 
 
 def check_expectations(
-    suite: Suite, place: Place, failing: tuple[ExpectationVerdict, ...] = FAILING, *,
-    replicates: int | None = None, power: float = POWER,
+    suite: Suite, out: Path, settings: RunSettings = IN_PROCESS, *,
+    failing: tuple[ExpectationVerdict, ...] = FAILING, replicates: int | None = None,
+    power: float = POWER,
 ) -> Expectations:  # fmt: skip
     """Run a suite, with as many replicates as the power asks for, and judge its expectations.
 
-    Raises BadInput where nothing is expected of anybody.
+    The run goes into the folder `run` of `out`. Raises BadInput where nothing is expected of
+    anybody.
     """
     suite = suite.with_replicates(replicates or replicates_for(suite, power))
-    clear(place.out)
-    return judged(execute(suite, place), failing)
+    clear(out)
+    return judged(run_suite(suite, out / RUN, settings=settings), failing)
 
 
 def judged(run: Run, failing: tuple[ExpectationVerdict, ...] = FAILING) -> Expectations:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cibench.lessons import frames as made
 from cibench.lessons.lesson import Lesson
@@ -17,6 +17,9 @@ from cibench.render.markdown import inline
 from cibench.utils.errors import BadInput
 from cibench.utils.files import write_text
 from cibench.utils.version import __version__
+
+if TYPE_CHECKING:
+    from cibench.execution.settings import RunSettings
 
 INDEX = "index.html"
 
@@ -30,7 +33,9 @@ class Built:
     ran: bool
 
 
-def build(lesson: Lesson, replicates: int | None = None, workers: int = 1) -> Built:
+def build(
+    lesson: Lesson, replicates: int | None = None, settings: RunSettings | None = None
+) -> Built:
     """Return a lesson with its frames: those stored beside it, else those of a run.
 
     Another number of replicates than the lesson's own always runs. Raises BadInput where it is
@@ -41,7 +46,7 @@ def build(lesson: Lesson, replicates: int | None = None, workers: int = 1) -> Bu
     stored = made.shipped(lesson) if replicates in (None, lesson.replicates) else None
     if stored is not None:
         return Built(lesson, stored, ran=False)
-    return Built(lesson, made.make(lesson, replicates or 0, workers), ran=True)
+    return Built(lesson, made.make(lesson, replicates or 0, settings), ran=True)
 
 
 def write_page(built: Built, path: Path, language: str = "en", home: str = "") -> Path:

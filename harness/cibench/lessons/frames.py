@@ -26,6 +26,7 @@ from cibench.utils.files import canonical, write_text
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cibench.execution.settings import RunSettings
     from cibench.results.run_folder import Run
 
 FORMAT = 1
@@ -74,13 +75,13 @@ def stored_at(lesson: Lesson) -> Path:
     return lesson.path.parent / "frames" / f"{lesson.name}.json"
 
 
-def make(lesson: Lesson, replicates: int = 0, workers: int = 1) -> Frames:
+def make(lesson: Lesson, replicates: int = 0, settings: RunSettings | None = None) -> Frames:
     """Run the lesson and return its frames; raises BadInput where a method cannot be run."""
     from cibench.results.api import run
     from cibench.suite.parse import parse_suite
 
     suite = parse_suite(lesson.suite(replicates), where=str(lesson.path))
-    return frames(lesson, run(suite, workers=workers))
+    return frames(lesson, run(suite, settings=settings))
 
 
 def frames(lesson: Lesson, run: Run) -> Frames:
@@ -261,7 +262,7 @@ AGAIN, NEAR = 2, 1e-4
 """How many data sets a setting are run again, and how near the stored answers theirs must be."""
 
 
-def store(name: str, workers: int = 1) -> Path | None:
+def store(name: str, settings: RunSettings | None = None) -> Path | None:
     """Run a built-in lesson whose stored frames are not those of today's code, and store them.
 
     Returns the file's path, None where the stored frames are right already.
@@ -273,7 +274,7 @@ def store(name: str, workers: int = 1) -> Path | None:
             return None
         frames["sources"] = sources(lesson)
     else:
-        frames = make(lesson, workers=workers)
+        frames = make(lesson, settings=settings)
     path = stored_at(lesson)
     write_text(path, as_text(frames))
     return path

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 REPLICATES = "replicates"
-SHARD_ROWS = 2**16
-"""When a shard is full: 5 to 10 MB, which are written again every few seconds until then."""
 
 
 def place(run: Path, cell: int, part: int) -> Path:

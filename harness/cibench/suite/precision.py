@@ -16,9 +16,8 @@ COUNTS = ("min_replicates", "max_replicates", "pilot")
 SCORING_KEYS = ("compare", "ranking", "precision", *COUNTS)
 
 
-FLOOR = 1000
+FIRST_LOOK = 1000
 """Replicates before the first look of a sequential run."""
-
 
 MOST = 100_000
 """Replicates at which a cell ends where the suite does not say."""
@@ -69,9 +68,9 @@ def read_precision(table: Table) -> Precision | None:
     return Precision(dict(given.content), least, most, pilot)
 
 
-def first(precision: Precision) -> int:
+def first(precision: Precision, first_look: int = FIRST_LOOK) -> int:
     """Return the replicates before a sequential run's first look, or the least of two stages."""
-    least = precision.least if precision.pilot else max(FLOOR, precision.least)
+    least = precision.least if precision.pilot else max(first_look, precision.least)
     return min(least, most(precision))
 
 

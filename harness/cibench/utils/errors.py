@@ -12,8 +12,15 @@ class BadInput(Exception):  # noqa: N818 - what the user gave, not what went wro
     """Carry one clear line about something the user gave; the command line exits with 2."""
 
 
+class RunInterrupted(KeyboardInterrupt):
+    """Say that Ctrl-C ended a run, and how many of its rows are stored; both 0 before it began."""
+
+    def __init__(self, stored: int, expected: int) -> None:
+        super().__init__(f"{stored:,} of {expected:,} rows are stored" if expected else "")
+
+
 class Interrupted(Exception):  # noqa: N818 - the user's wish, not an error
-    """Carry the line that says what an interrupted run leaves."""
+    """Carry the line with which the command line ends an interrupted run."""
 
 
 def near_miss(name: str, known: Iterable[str]) -> str:
