@@ -1,16 +1,17 @@
 """Refits: who has a seed of its own is fitted again from other streams, and nothing else moves."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
-from replicates import replicate_table
+from replicates import assert_same_rows, replicate_table
 from scipy.stats import norm
 from toys import plugin
 
 from cibench.analysis.algorithm_seeds import INSTABILITY, instability, measure
 from cibench.execution import RunSettings, execute
 from cibench.results.run_folder import Run
-from cibench.storage.schema import MAY_DIFFER
 from cibench.suite import parse_suite
 from cibench.utils.errors import BadInput
 
@@ -18,8 +19,7 @@ PLUGIN = plugin(
     "seeds",
     """
 def answer(problem, noise):
-    y, d = problem.outcome, problem.treatment
-    return Estimate.wald(y[d == 1].mean() - y[d == 0].mean() + noise, 0.3, problem.level)
+    return Estimate.wald(contrast(problem) + noise, 0.3, problem.level)
 
 @estimator("seeds/none", targets=ATE)
 def none(problem, rng):
@@ -81,11 +81,9 @@ def run(tmp_path):
     return run_of
 
 
-def same(one, two):
-    drop = list(MAY_DIFFER)
-    order = ["scenario", "n", "replicate", "estimator", "refit"]
-    one, two = (f.sort_values(order).drop(columns=drop).reset_index(drop=True) for f in (one, two))
-    pd.testing.assert_frame_equal(one, two, check_exact=True, check_dtype=False)
+same = partial(
+    assert_same_rows, order=["scenario", "n", "replicate", "estimator", "refit"], check_dtype=False
+)
 
 
 def test_who_draws_random_numbers_is_fitted_again_and_nobody_else(run):

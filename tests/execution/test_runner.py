@@ -1,15 +1,16 @@
 import json
+from functools import partial
 
 import numpy as np
-import pandas as pd
 import pytest
+from replicates import assert_same_rows
 from toys import plugin
 
 import cibench
 from cibench import Estimand, Estimate, estimator
 from cibench.execution import RunSettings, Tuning, blocks, execute
 from cibench.results.run_folder import Run
-from cibench.storage.schema import ADDRESS, MAY_DIFFER, TYPES
+from cibench.storage.schema import ADDRESS, TYPES
 from cibench.suite.parse import find_suite, parse_suite
 from cibench.utils.errors import BadInput
 from cibench.workers import workplace
@@ -19,8 +20,7 @@ PLUGIN = plugin(
     """
 @estimator("test/mean", targets=ATE)
 def mean(problem, rng):
-    y, d = problem.outcome, problem.treatment
-    return Estimate.wald(y[d == 1].mean() - y[d == 0].mean(), 2 / y.size ** 0.5, problem.level)
+    return Estimate.wald(contrast(problem), 2 / problem.outcome.size ** 0.5, problem.level)
 
 @estimator("test/jitter", targets=ATE)
 def jitter(problem, rng):
@@ -97,16 +97,8 @@ def rows_of(suite, folder, settings=ONE):
     return Run(folder).replicates
 
 
-def same_rows(one, two):
-    drop = list(MAY_DIFFER)
-    pd.testing.assert_frame_equal(
-        one.drop(columns=drop).reset_index(drop=True),
-        two.drop(columns=drop).reset_index(drop=True),
-        check_exact=True,
-        check_dtype=False,  # a column of booleans is one of objects where some are null
-    )
-
-
+# a column of booleans is one of objects where some are null
+same_rows = partial(assert_same_rows, check_dtype=False)
 GOOD = ["test/mean", "test/jitter"]
 
 

@@ -14,17 +14,16 @@ PLUGIN = plugin(
 def difference(problem, rng):
     """Compare the treated with the untreated."""
     y, d = problem.outcome, problem.treatment
-    value = y[d == 1].mean() - y[d == 0].mean() + BIAS
+    value = contrast(problem) + BIAS
     se = FACTOR * np.sqrt(y[d == 1].var() + y[d == 0].var()) / np.sqrt(y.size / 2)
     return Estimate.wald(value, se, problem.level)
 
 @estimator("made/dice", targets=(Estimand.ATE,))
 def dice(problem, rng):
     """Add noise of its own that no address decides."""
-    y, d = problem.outcome, problem.treatment
     fresh = np.random.default_rng(int.from_bytes(os.urandom(8), "little"))
-    value = y[d == 1].mean() - y[d == 0].mean() + DICE * fresh.normal()
-    return Estimate.wald(value, np.sqrt(8 / y.size), problem.level)
+    value = contrast(problem) + DICE * fresh.normal()
+    return Estimate.wald(value, np.sqrt(8 / problem.outcome.size), problem.level)
 ''',
 ).replace("rng.normal(size=n)", "rng.normal(size=n) + SHIFT")
 VALUES = {"SHIFT": "0", "BIAS": "0", "FACTOR": "1", "DICE": "0.02"}

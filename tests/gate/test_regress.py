@@ -53,8 +53,7 @@ def difference(problem, rng):
 @estimator("made/plain", targets=(Estimand.ATE,))
 def plain(problem, rng):
     """Use nothing."""
-    y, d = problem.outcome, problem.treatment
-    return Estimate.wald(y[d == 1].mean() - y[d == 0].mean(), 2 / np.sqrt(y.size), problem.level)
+    return Estimate.wald(contrast(problem), 2 / np.sqrt(problem.outcome.size), problem.level)
 ''',
 )
 SUITE = """

@@ -15,6 +15,7 @@ import pandas as pd
 import psutil
 import pytest
 from commands import python
+from replicates import stable
 from toys import plugin
 
 from cibench.execution import RunSettings, Tuning, blocks
@@ -22,7 +23,7 @@ from cibench.execution import execute as run_suite
 from cibench.execution.blocks import Cutter
 from cibench.storage import provenance
 from cibench.storage.inventory import Inventory
-from cibench.storage.schema import ADDRESS, MAY_DIFFER
+from cibench.storage.schema import ADDRESS
 from cibench.suite.parse import parse_suite
 from cibench.utils.addresses import parse
 from cibench.utils.errors import BadInput
@@ -94,8 +95,7 @@ def execute(suite, folder, **more):
     run_suite(suite, folder, RunSettings(**more))
     rows = pd.read_parquet(folder / "replicates")
     assert not rows.duplicated(list(ADDRESS)).any()
-    order = ["n", "replicate", "estimator"]
-    return rows.sort_values(order, ignore_index=True).drop(columns=list(MAY_DIFFER))
+    return stable(rows, ["n", "replicate", "estimator"])
 
 
 def test_serial_two_processes_and_a_cluster_give_the_same_rows(suite_of, tmp_path, workers):

@@ -16,8 +16,7 @@ PLUGIN = plugin(
 HERE = os.getpid()
 
 def answer(problem, value=None):
-    y, d = problem.outcome, problem.treatment
-    value = y[d == 1].mean() - y[d == 0].mean() if value is None else value
+    value = contrast(problem) if value is None else value
     return Estimate.wald(float(value), 1.0, problem.level)
 
 def bad(fit):

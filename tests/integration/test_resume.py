@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from commands import python
+from replicates import assert_same_rows, stable
 
 import cibench
 from cibench.execution import RunSettings, Tuning
@@ -18,7 +19,7 @@ from cibench.execution import execute as run_suite
 from cibench.results.run_folder import Run
 from cibench.storage import manifest as store
 from cibench.storage import provenance, shards, writer
-from cibench.storage.schema import ADDRESS, MAY_DIFFER
+from cibench.storage.schema import ADDRESS
 from cibench.suite.parse import parse_suite
 from cibench.utils.errors import BadInput
 from cibench.workers import fit as answer
@@ -93,14 +94,6 @@ def execute(suite, folder, **more):
     return pd.read_parquet(folder / "replicates")
 
 
-def stable(rows):
-    return rows.drop(columns=list(MAY_DIFFER)).reset_index(drop=True)
-
-
-def same(one, two):
-    pd.testing.assert_frame_equal(stable(one), stable(two), check_exact=True)
-
-
 def files(folder):
     return {
         str(path.relative_to(folder)): path.stat().st_mtime_ns
@@ -146,7 +139,7 @@ def test_more_of_anything_extends_and_computes_nothing_again(
     larger = suite_of(plugins, CELL | cell, **more)
     rows = execute(larger, tmp_path / "r")
     assert len(fits) - before == new
-    same(rows, execute(larger, tmp_path / "fresh"))
+    assert_same_rows(rows, execute(larger, tmp_path / "fresh"))
     assert names(tmp_path / "r") == names(tmp_path / "fresh")
     manifest = store.read_manifest(tmp_path / "r")
     assert manifest["stored_rows"] == manifest["expected_rows"] == len(rows)
@@ -180,7 +173,7 @@ def test_what_is_missing_after_an_interruption_is_run_and_nothing_else(
     assert not rows.duplicated(list(ADDRESS)).any()
     fresh = execute(whole, tmp_path / "fresh")
     order = ["n", "replicate", "estimator"]
-    same(rows.sort_values(order), fresh.sort_values(order))
+    assert_same_rows(rows.sort_values(order), fresh.sort_values(order))
 
 
 def test_the_folder_reads_right_after_every_write(plugins, tmp_path, monkeypatch):
@@ -211,7 +204,7 @@ def test_no_more_rows_wait_in_memory_than_declared_however_fast_they_come(plugin
     few = Tuning(block_seconds=1e-9, waiting_rows=50)
     execute(suite, tmp_path / "r", listen=listen, tuning=few)
     assert 40 < max(waiting) <= 50
-    same(
+    assert_same_rows(
         Run(tmp_path / "r").replicates,
         execute(suite_of(plugins, CELL | {"n": [10, 20, 30]}, replicates=40), tmp_path / "other"),
     )
@@ -245,7 +238,7 @@ def test_refits_are_kept_with_their_fits_and_made_anew_when_they_are_asked_for_o
         del fits[:]
         rows = execute(suite_of(plugins, **asked), tmp_path / "r")
         assert {address[4] for _, address in fits} == drawn
-    same(rows, execute(suite_of(plugins, **thrice), tmp_path / "fresh"))
+    assert_same_rows(rows, execute(suite_of(plugins, **thrice), tmp_path / "fresh"))
     again = rows[rows["refit"] > 0]
     assert set(again["estimator"]) == {"resume/noise"}  # the other draws nothing
     assert len(again) == 3 * 3
@@ -274,7 +267,7 @@ def test_a_changed_suite_is_refused_or_its_rows_are_set_aside(plugins, tmp_path,
     unlocked = {k: v for k, v in files(tmp_path / "r").items() if k != ".lock"}
     assert unlocked == {k: v for k, v in before.items() if k != ".lock"}
     rows = execute(changed, tmp_path / "r", update=True)
-    same(rows, execute(changed, tmp_path / "fresh"))
+    assert_same_rows(rows, execute(changed, tmp_path / "fresh"))
     (aside,) = (tmp_path / "r" / "superseded").iterdir()
     old = cibench.load(aside)
     assert old.manifest["superseded"][0].startswith(words.split(" (")[0])
@@ -293,7 +286,7 @@ def test_changed_sources_concern_their_own_rows(plugins, tmp_path, fits):
     del fits[:]
     rows = execute(changed, tmp_path / "r", update=True)
     assert {name for name, _ in fits} == {"resume/mean", "resume/noise"} and len(fits) == 12
-    same(rows, execute(changed, tmp_path / "fresh"))
+    assert_same_rows(rows, execute(changed, tmp_path / "fresh"))
     (tmp_path / "shift.py").write_text(SCENARIO.replace("return 1.0", "return 1.5"))
     changed = suite_of(plugins, CELL | more)
     with pytest.raises(BadInput, match=r"the source of scenario resume/shift \(18 rows\)"):
@@ -361,7 +354,7 @@ def test_an_interrupted_update_leaves_every_row_in_its_place_or_aside(
     monkeypatch.undo()
     assert len(pd.read_parquet(tmp_path / "r" / "replicates")) == 12
     rows = execute(changed, tmp_path / "r", update=True)
-    same(rows, execute(changed, tmp_path / "fresh"))
+    assert_same_rows(rows, execute(changed, tmp_path / "fresh"))
 
 
 def test_rows_of_limits_are_computed_again_when_the_limits_change(plugins, tmp_path, fits):
@@ -382,7 +375,7 @@ def test_rows_of_limits_are_computed_again_when_the_limits_change(plugins, tmp_p
         del fits[:]
         rows = execute(suite_of(plugins, **limits), tmp_path / "r")
         assert len(fits) == again and len(rows) == 12
-    same(rows, execute(suite_of(plugins), tmp_path / "fresh"))
+    assert_same_rows(rows, execute(suite_of(plugins), tmp_path / "fresh"))
 
 
 # --- bad input, and bad luck
@@ -402,14 +395,14 @@ def test_a_damaged_shard_is_named_and_repaired(plugins, tmp_path, fits):
             execute(suite, tmp_path / "r")
         assert {k for k, v in files(tmp_path / "r").items() if before.get(k) != v} <= {".lock"}
         del fits[:]
-        same(execute(suite, tmp_path / "r", repair=True), rows)
+        assert_same_rows(execute(suite, tmp_path / "r", repair=True), rows)
         assert len(fits) == 12
     assert len(list((tmp_path / "r" / "damaged").iterdir())) == 3
     doubled = two.with_name("cell-00001-00009.parquet")
     doubled.write_bytes(two.read_bytes())
     with pytest.raises(BadInput, match="it holds rows that are stored already"):
         execute(suite, tmp_path / "r")
-    same(execute(suite, tmp_path / "r", repair=True), rows)
+    assert_same_rows(execute(suite, tmp_path / "r", repair=True), rows)
 
 
 def test_what_is_no_run_folder_or_a_newer_one_is_refused_untouched(plugins, tmp_path):
@@ -492,7 +485,7 @@ def test_a_full_disk_is_a_clear_error_and_what_was_stored_stays(plugins, tmp_pat
     assert len(pd.read_parquet(tmp_path / "r" / "replicates")) == 80
     assert not list((tmp_path / "r" / "replicates").glob(".*"))
     monkeypatch.undo()
-    same(execute(suite, tmp_path / "r"), execute(suite, tmp_path / "fresh"))
+    assert_same_rows(execute(suite, tmp_path / "r"), execute(suite, tmp_path / "fresh"))
 
 
 def test_a_folder_that_cannot_be_written_is_refused(plugins, tmp_path):
@@ -525,5 +518,5 @@ def test_a_truncated_fit_is_run_again(tmp_path, plugins, fits):
     (path,) = shards.paths(tmp_path / "r")
     table = pq.read_table(path)
     shards.write(path, table.filter(np.arange(table.num_rows) != 1))
-    same(execute(suite, tmp_path / "r"), rows)
+    assert_same_rows(execute(suite, tmp_path / "r"), rows)
     assert len(fits) == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cibench.storage import shards
-from cibench.storage.schema import schema
+from cibench.storage.schema import MAY_DIFFER, schema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,3 +98,19 @@ def write_replicates(folder: Path, *tables: pd.DataFrame) -> Path:
         shard = pa.Table.from_pandas(table, schema=schema(), preserve_index=False)
         shards.write(folder / "replicates" / f"cell-{i:05d}.parquet", shard)
     return folder
+
+
+def stable(rows: pd.DataFrame, order: Sequence[str] = ()) -> pd.DataFrame:
+    """Return rows without what may differ between two runs, sorted by some columns if asked."""
+    kept = rows.drop(columns=list(MAY_DIFFER))
+    return (kept.sort_values(list(order)) if order else kept).reset_index(drop=True)
+
+
+def assert_same_rows(
+    one: pd.DataFrame, two: pd.DataFrame, *, order: Sequence[str] = (), check_dtype: bool = True
+) -> None:
+    """Assert that two runs have the same rows to the bit, but for what may differ."""
+    import pandas as pd
+
+    tables = (stable(rows, order) for rows in (one, two))
+    pd.testing.assert_frame_equal(*tables, check_exact=True, check_dtype=check_dtype)

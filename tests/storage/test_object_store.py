@@ -6,13 +6,13 @@ import time
 
 import pandas as pd
 import pytest
+from replicates import assert_same_rows
 from toys import plugin
 
 import cibench
 from cibench.execution import RunSettings, Tuning
 from cibench.storage import manifest
 from cibench.storage.object_store import Mirror
-from cibench.storage.schema import MAY_DIFFER
 from cibench.suite.parse import parse_suite
 from cibench.utils.errors import BadInput
 
@@ -74,10 +74,6 @@ def suite():
     return parse_suite(tomllib.loads(SUITE))
 
 
-def stable(rows):
-    return rows.drop(columns=list(MAY_DIFFER)).reset_index(drop=True)
-
-
 def names(url):
     found, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
     return sorted(path[len(root) :].lstrip("/") for path in found.find(root))
@@ -89,15 +85,13 @@ def test_a_run_in_a_bucket_is_what_it_is_in_a_folder(bucket, suite, tmp_path):
     loaded = cibench.load(bucket)
     assert there.place == loaded.place == bucket
     for run in (there, loaded):
-        pd.testing.assert_frame_equal(
-            stable(run.replicates), stable(here.replicates), check_exact=True
-        )
+        assert_same_rows(run.replicates, here.replicates)
     assert "replicates/cell-00000-00000.parquet" in names(bucket) and ".lock" not in names(bucket)
     rows = pd.read_parquet(f"{bucket}/replicates")  # as anybody reads it
-    pd.testing.assert_frame_equal(stable(rows), stable(here.replicates), check_exact=True)
+    assert_same_rows(rows, here.replicates)
     longer = cibench.run(suite.with_replicates(20), bucket)
     more = cibench.run(suite.with_replicates(20), tmp_path / "more")
-    pd.testing.assert_frame_equal(stable(longer.replicates), stable(more.replicates))
+    assert_same_rows(longer.replicates, more.replicates)
     with pytest.raises(BadInput, match=rf"^{bucket} holds rows that today would be others"):
         cibench.run(suite, bucket)
 
@@ -141,10 +135,7 @@ def test_a_driver_that_dies_leaves_what_was_copied(bucket, suite, tmp_path):
     now = RunSettings(tuning=Tuning(lease_seconds=0))
     whole, fresh = cibench.run(suite, bucket, settings=now), cibench.run(suite, tmp_path / "fresh")
     order = ["n", "replicate", "estimator"]
-    pd.testing.assert_frame_equal(
-        stable(whole.replicates.sort_values(order)), stable(fresh.replicates.sort_values(order)),
-        check_exact=True,
-    )  # fmt: skip
+    assert_same_rows(whole.replicates, fresh.replicates, order=order)
 
 
 def test_a_run_that_loses_its_url_stops(bucket, suite):
