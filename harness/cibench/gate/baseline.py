@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from cibench.gate.pairing import read_rows
 from cibench.utils.errors import BadInput, unknown
-from cibench.utils.files import canonical, toml, write_atomically, write_json
+from cibench.utils.files import canonical, write_atomically, write_json
+from cibench.utils.toml import to_toml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +39,7 @@ def portable_suite(run: Run) -> str:
     if plugins := spec.get("plugins"):
         listed = [plugins] if isinstance(plugins, str) else plugins
         spec["plugins"] = [_relative(plugin, here) for plugin in listed]
-    return toml(spec)
+    return to_toml(spec)
 
 
 def _relative(plugin: str, here: Path) -> str:

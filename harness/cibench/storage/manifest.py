@@ -17,7 +17,8 @@ from cibench.storage.schema import IDENTITY, TYPES
 from cibench.storage.shards import REPLICATES
 from cibench.suite.suite import Suite
 from cibench.utils.errors import BadInput
-from cibench.utils.files import toml, write_atomically, write_json
+from cibench.utils.files import write_atomically, write_json
+from cibench.utils.toml import to_toml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,7 +100,7 @@ def _write_suite(folder: Path, suite: Suite) -> None:
     if suite.published:
         figures = suite.published.read_bytes()
         write_atomically(folder / PUBLISHED, lambda p: p.write_bytes(figures))
-        text = toml({**suite.spec, "published": PUBLISHED})
+        text = to_toml({**suite.spec, "published": PUBLISHED})
     write_atomically(folder / SUITE, lambda p: p.write_text(text, encoding="utf-8"))
 
 

@@ -1,4 +1,4 @@
-"""Text on disk: canonical JSON, TOML of what a suite file holds, and writing without halves."""
+"""Text on disk: canonical JSON, and writing without halves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from cibench.utils.errors import BadInput
 
@@ -15,28 +14,6 @@ from cibench.utils.errors import BadInput
 def canonical(value: object) -> str:
     """Return JSON with sorted keys and no spaces, equal for equal values."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def toml(spec: Mapping[str, Any]) -> str:
-    """Return the TOML text of a mapping whose "cells" are an array of tables."""
-    lines = [f"{_key(k)} = {_value(v)}" for k, v in spec.items() if k != "cells"]
-    for cell in spec.get("cells", ()):
-        lines += ["", "[[cells]]", *(f"{_key(k)} = {_value(v)}" for k, v in cell.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _key(key: str) -> str:
-    return key if key.replace("-", "").replace("_", "").isalnum() else json.dumps(key)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_value, value)) + "]"
-    if isinstance(value, float):
-        return repr(value)  # TOML spells inf and nan as Python does
-    return json.dumps(value, ensure_ascii=False)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

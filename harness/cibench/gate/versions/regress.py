@@ -21,7 +21,7 @@ from cibench.results.api import load
 from cibench.results.run_folder import Run
 from cibench.suite.suite import Suite
 from cibench.utils.errors import BadInput
-from cibench.utils.files import toml
+from cibench.utils.toml import to_toml
 
 MARK = "regress.json"
 
@@ -133,7 +133,7 @@ def _call(made: Environment, plan: Plan, folder: Path, replicates: int) -> str:
 
 def _text(suite: Suite) -> str:
     left_out = ("precision", "published")
-    return toml({key: value for key, value in suite.spec.items() if key not in left_out})
+    return to_toml({key: value for key, value in suite.spec.items() if key not in left_out})
 
 
 def _compared(before: Side, after: Side, plan: Plan) -> Step:
