@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib.resources import files
 from pathlib import Path
 
 from cibench.execution.replays import Replayed
@@ -19,7 +18,7 @@ from cibench.model.streams import digest, fit_address, global_seed
 from cibench.model.types import Array
 from cibench.storage import provenance
 from cibench.utils.errors import BadInput
-from cibench.utils.files import size
+from cibench.utils.files import asset, size
 from cibench.workers.block import draw_replicate
 
 MARK = "fit.json"
@@ -96,7 +95,7 @@ def _script(folder: Path, replayed: Replayed, patience: float | None) -> str:
         "STREAM": str(int.from_bytes(digest(*address), "little")),
         "GLOBAL": str(global_seed(address)),
     }  # fmt: skip
-    text = files("cibench").joinpath("templates/reproduce.py.txt").read_text(encoding="utf-8")
+    text = asset("cibench", "templates/reproduce.py.txt")
     return re.sub("@([A-Z]+)@", lambda place: values[place[1]], text)
 
 
@@ -139,8 +138,7 @@ def _write_adapter(folder: Path, entry: registry.Entry) -> str:
         shutil.copyfile(source, package / source.name)
     _write(package / "__init__.py", "")
     shutil.copyfile(str(types.__file__), nouns / "model.py")
-    shim = files("cibench").joinpath("templates/nouns.py.txt")
-    _write(nouns / "__init__.py", shim.read_text(encoding="utf-8"))
+    _write(nouns / "__init__.py", asset("cibench", "templates/nouns.py.txt"))
     assert entry.path is not None  # it has sources
     return (
         f"import adapter.{entry.path.stem}\nfrom cibench import METHODS\n\n"

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from cibench.lessons import frames as made
 from cibench.lessons.lesson import Lesson
-from cibench.lessons.page import COLOURS, asset, page
+from cibench.lessons.page import COLOURS, STYLE, page
 from cibench.lessons.svg import distributions
 from cibench.lessons.translations import Interface
-from cibench.render.html import Html, h, join
+from cibench.render.html import Html, document, h
 from cibench.render.markdown import inline
 from cibench.utils.errors import BadInput
 from cibench.utils.files import write_text
@@ -68,17 +68,12 @@ def index(built: Sequence[Built], language: str = "en") -> str:
     ui = Interface(language)
     cards = [_card(one, ui) for one in built]
     title = ui.say("course")
-    head = h(
-        "head", h("meta", charset="utf-8"),
-        h("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        h("title", f"{title} · cibench"), h("style", Html(asset("lesson.css"))),
-    )  # fmt: skip
-    body = h(
-        "body", h("header", h("h1", title)),
+    return document(
+        f"{title} · cibench", h("header", h("h1", title)),
         h("main", h("p", ui.say("course_note")), h("ol", cards, cls="cards")),
         h("footer", h("p", ui.say("by", version=__version__))),
+        style=STYLE, scripts=(), language=language,
     )  # fmt: skip
-    return join(Html("<!doctype html>\n"), h("html", head, body, lang=language), "\n")
 
 
 def _card(one: Built, ui: Interface) -> Html:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from importlib.resources import files
 from pathlib import Path
 
 from cibench.utils.errors import BadInput
@@ -14,6 +15,11 @@ from cibench.utils.errors import BadInput
 def canonical(value: object) -> str:
     """Return JSON with sorted keys and no spaces, equal for equal values."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def asset(package: str, name: str) -> str:
+    """Return a text file that comes with a package: a style, a script, a template, words."""
+    return files(package).joinpath(name).read_text(encoding="utf-8")
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

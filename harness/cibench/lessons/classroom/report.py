@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cibench.lessons.classroom.grading import Answer, Class
-from cibench.lessons.page import asset
+from cibench.lessons.page import STYLE
 from cibench.lessons.translations import Interface
-from cibench.render.html import Html, h, join
+from cibench.render.html import Html, document, h
 from cibench.render.numbers import number, plain
 from cibench.utils.files import write_text
 
@@ -66,8 +66,8 @@ def report(found: Class, ui: Interface) -> str:
     title = f"{ui.say('class')}: {found.title}"
     names = ("student", "truth", "setting", "estimate", "interval", "error", "holds", "decision")
     head = [h("th", ui.words[name].format(level=95), scope="col") for name in names]
-    body = h(
-        "body", h("header", h("h1", title)),
+    return document(
+        title, h("header", h("h1", title)),
         h("main",
           h("section", [h("p", line) for line in summary(found, ui)], _picture(found, ui),
             h("p", ui.say("class_picture"), cls="note")),
@@ -76,13 +76,8 @@ def report(found: Class, ui: Interface) -> str:
                                   cls="people"),
                          cls="scroll", tabindex=0, role="group", aria_label=title),
             h("p", ui.say("sealed"), cls="note"))),
+        style=STYLE, scripts=(), language=ui.language,
     )  # fmt: skip
-    top = h(
-        "head", h("meta", charset="utf-8"),
-        h("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        h("title", title), h("style", Html(asset("lesson.css"))),
-    )  # fmt: skip
-    return join(Html("<!doctype html>\n"), h("html", top, body, lang=ui.language), "\n")
 
 
 def _row(a: Answer, ui: Interface) -> Html:
