@@ -29,7 +29,7 @@ from cibench.twins.scenario import targets_of, truths_of
 from cibench.twins.twin import Twin
 from cibench.utils.errors import BadInput
 from cibench.utils.files import check_folders, check_new, write_folder
-from cibench.utils.sealing import commitment, fingerprint, nonce
+from cibench.utils.sealing import Seal, fingerprint, nonce
 
 Say = Callable[[str], object]
 
@@ -105,7 +105,7 @@ def _seal(twin: Twin, label: str, effect: float, text: str, address: tuple[str, 
         "truth_mcse": float(truth.mcse), "data_sha256": fingerprint(text.encode()),
         "nonce": nonce(), "effect": effect, "address": address,
     }  # fmt: skip
-    return Sealed(**parts, commitment=commitment(Sealed(**parts, commitment="").content))
+    return Sealed(**parts, commitment=Seal.of(Sealed(**parts, commitment="").content).commitment)
 
 
 def _check_truths(twin: Twin, datasets: Sequence[Sealed]) -> None:

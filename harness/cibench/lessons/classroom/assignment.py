@@ -24,7 +24,7 @@ from cibench.render.labels import slug
 from cibench.utils.answers_csv import read_csv
 from cibench.utils.errors import BadInput
 from cibench.utils.files import check_new, write_folder
-from cibench.utils.sealing import commitment, nonce
+from cibench.utils.sealing import Seal, nonce
 
 EFFECTS = ("effect", "beta")
 KEY, COMMITMENTS, ANSWERS = "teacher/key.json", "commitments.csv", "answers.csv"
@@ -81,9 +81,9 @@ def read_students(path: Path) -> list[str]:
     return names
 
 
-def seal(student: str, truth: float, salt: str) -> str:
-    """Return the commitment to a student's truth."""
-    return commitment({"student": student, "truth": truth, "salt": salt})
+def sealed(student: str, truth: float, salt: str) -> dict[str, Any]:
+    """Return what is sealed of a student's data set."""
+    return {"student": student, "truth": float(truth), "salt": salt}
 
 
 def _assign(
@@ -101,10 +101,11 @@ def _assign(
     scenario = configure(type(first), fields)
     seed = int.from_bytes(digest("assignment", secret, student)[:6], "big")
     drawn = draw(lesson.scenario, fields, lesson.size(at), seed, 0)
-    truth, salt = _truth(scenario, lesson, drawn), nonce()
+    seal = Seal.of(sealed(student, _truth(scenario, lesson, drawn), nonce()))
     entry = {
-        "setting": at, "fields": fields, "n": lesson.size(at), "seed": seed, "truth": truth,
-        "salt": salt, "commitment": seal(student, truth, salt),
+        "setting": at, "fields": fields, "n": lesson.size(at), "seed": seed,
+        "truth": seal.content["truth"], "salt": seal.content["salt"],
+        "commitment": seal.commitment,
     }  # fmt: skip
     return entry, drawn
 
