@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,6 @@ from cibench.challenge.sealed_truths import Owner
 from cibench.model.types import Array
 from cibench.render.html import PLAIN, Child, Html, document, h, join, picture, prose
 from cibench.render.numbers import number
-from cibench.utils.errors import BadInput
-from cibench.utils.files import write_atomically
 
 BLUE, ORANGE, GREY = "#0072B2", "#b34700", "0.6"
 
@@ -189,11 +186,3 @@ def _line(line: Line) -> Html:
         h("td", number(line.error, scale), cls="n bad" if line.wrong_sign else "n"),
         h("td", "roll out" if line.rolls_out else "do not"), h("td", regret, cls="n"),
     )  # fmt: skip
-
-
-def write_page(page: Html, path: Path) -> None:
-    """Write a page; raises BadInput where the place cannot be written."""
-    try:
-        write_atomically(path, lambda p: p.write_text(page, encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from error

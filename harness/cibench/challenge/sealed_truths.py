@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cibench.utils.errors import BadInput, unknown
-from cibench.utils.files import write_atomically, write_private
+from cibench.utils.files import json_text, write_private, write_text
 from cibench.utils.sealing import (
     Revealed,
     Seal,
@@ -68,9 +68,8 @@ class Owner:
     told: Mapping[str, Any]
 
     def write(self, path: Path) -> None:
-        """Write the file, readable by its owner alone; raises FileExistsError."""
-        text = json.dumps({"format": FORMAT, **asdict(self)}, indent=1, ensure_ascii=False)
-        write_private(path, text + "\n")
+        """Write the file, new and readable by its owner alone; raises BadInput."""
+        write_private(path, json_text({"format": FORMAT, **asdict(self)}))
 
     @classmethod
     def read(cls, path: Path) -> Owner:
@@ -110,11 +109,7 @@ class Checked:
 
 def write_reveal(owner: Owner, path: Path) -> None:
     """Write the sealed lines; raises BadInput where the place cannot be written."""
-    text = reveal(d.seal for d in owner.datasets)
-    try:
-        write_atomically(path, lambda p: p.write_text(text, encoding="utf-8", newline="\n"))
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from error
+    write_text(path, reveal(d.seal for d in owner.datasets))
 
 
 def verify(bundle: Path, revealed: Path) -> Iterator[Checked]:

@@ -15,7 +15,7 @@ from cibench.model.design import dials, estimands, find_scenario
 from cibench.model.method import PIP_NAMES, find_estimator, installed
 from cibench.suite.parse import built_in_suites
 from cibench.utils.errors import BadInput, unknown
-from cibench.utils.files import asset, write_atomically
+from cibench.utils.files import asset, write_text
 from cibench.utils.machine import cores
 from cibench.utils.version import __version__
 
@@ -238,8 +238,5 @@ def _fill(template: str, filled: Mapping[str, str], path: Path) -> Path:
     text = asset("cibench", f"templates/{template}")
     for mark, value in filled.items():
         text = text.replace(mark, value)
-    try:
-        write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from error
+    write_text(path, text)
     return path

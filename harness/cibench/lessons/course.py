@@ -15,7 +15,7 @@ from cibench.lessons.translations import Interface
 from cibench.render.html import Html, document, h
 from cibench.render.markdown import inline
 from cibench.utils.errors import BadInput
-from cibench.utils.files import write_text
+from cibench.utils.files import make_folder, write_text
 from cibench.utils.version import __version__
 
 if TYPE_CHECKING:
@@ -51,12 +51,14 @@ def build(
 
 def write_page(built: Built, path: Path, language: str = "en", home: str = "") -> Path:
     """Write a lesson's page; raises BadInput where the file cannot be written."""
+    make_folder(path.parent)
     write_text(path, page(built.lesson, built.frames, language, home))
     return path
 
 
 def write_course(built: Sequence[Built], folder: Path, language: str = "en") -> Path:
     """Write the pages of some lessons and the index that leads to them; return the index."""
+    make_folder(folder)
     for one in built:
         write_page(one, folder / f"{one.lesson.name}.html", language, INDEX)
     write_text(folder / INDEX, index(built, language))

@@ -25,6 +25,10 @@ class RunInterrupted(KeyboardInterrupt):
         super().__init__(f"{stored:,} of {expected:,} rows are stored" if expected else "")
 
 
+class Unwritable(BadInput):
+    """Carry the line that says which file could not be written, and why."""
+
+
 class Interrupted(Exception):  # noqa: N818 - the user's wish, not an error
     """Carry the line with which the command line ends an interrupted run."""
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
 from pathlib import Path
 
 from cibench.lessons.classroom.grading import Answer, Class
@@ -12,7 +9,7 @@ from cibench.lessons.page import STYLE
 from cibench.lessons.translations import Interface
 from cibench.render.html import Html, document, h
 from cibench.render.numbers import number, plain
-from cibench.utils.files import write_text
+from cibench.utils.files import csv_text, make_folder, write_text
 
 WIDTH, STEP, MISS, HIT, INK = 420.0, 14.0, "#b34700", "#0072B2", "#1f2933"
 
@@ -28,17 +25,13 @@ def write_report(found: Class, folder: Path, language: str = "en") -> Path:
     heading = ["student", "truth", "setting", "estimate", "low", "high", "decision", "error",
                "covers", "right"]  # fmt: skip
     revealed = [[a.student, a.truth, a.salt, a.commitment] for a in found.answers]
-    write_text(folder / "grades.csv", _csv([heading, *grades]))
-    write_text(folder / "revealed.csv", _csv([["student", "truth", "salt", "sha256"], *revealed]))
+    make_folder(folder)
+    write_text(folder / "grades.csv", csv_text([heading, *grades]))
+    sealed = ["student", "truth", "salt", "sha256"]
+    write_text(folder / "revealed.csv", csv_text([sealed, *revealed]))
     path = folder / "report.html"
     write_text(path, report(found, ui))
     return path
-
-
-def _csv(rows: Sequence[Sequence[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
 
 
 def summary(found: Class, ui: Interface) -> list[str]:

@@ -15,8 +15,7 @@ from cibench.twins.audit import Audit, Check
 from cibench.twins.audit.interval_worth import Worth
 from cibench.twins.audit.summary_definitions import Definition
 from cibench.twins.twin import Twin
-from cibench.utils.errors import BadInput
-from cibench.utils.files import write_atomically
+from cibench.utils.files import write_text
 
 KINDS = {
     "effect": "The planted effect, as an estimator finds it that knows everything else",
@@ -48,10 +47,7 @@ def write_report(twin: Twin, found: Audit, path: Path, told: Worth | None = None
         [_table(title, checks[kind]) for kind, title in KINDS.items() if checks[kind]],
     )  # fmt: skip
     page = document(f"Audit of {twin.name}", body, style=PLAIN, scripts=())
-    try:
-        write_atomically(path, lambda p: p.write_text(page, encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from error
+    write_text(path, page)
 
 
 def _head(twin: Twin, found: Audit) -> Html:
