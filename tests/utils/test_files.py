@@ -6,13 +6,12 @@ import ast
 import errno
 import io
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from commands import python
 
 import cibench
 from cibench.utils import files
@@ -67,7 +66,8 @@ def test_the_locale_does_not_matter(tmp_path):
         "files.write_folder(here / 'f', {'x': text})\n"
     )
     places = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=places, check=True)
+    done = python("-c", code, tmp_path, env=places)
+    assert done.returncode == 0, done.stderr
     for name in ("t", "p", "f/x"):
         assert (tmp_path / name).read_bytes() == TEXT.encode()
 
