@@ -399,9 +399,9 @@ def runs(size: Study) -> None:
 
 def cibench_toml(spec: dict[str, Any]) -> str:
     """Return a suite's text."""
-    from cibench.utils.files import toml
+    from cibench.utils.toml import to_toml
 
-    return toml(spec)
+    return to_toml(spec)
 
 
 def _load() -> float:

@@ -236,8 +236,26 @@ def test_whatever_is_wrong_is_one_line_with_the_near_miss(tmp_path, expect, line
     with pytest.raises(BadInput) as error:
         read_suite(path)
     message = str(error.value)
-    assert message.startswith(f"{path}: cells[1].expect")
+    assert message.startswith(f"{path}:10: cells[1].expect")
     assert line in message and "\n" not in message
+
+
+def test_all_that_is_wrong_in_an_expect_is_told_but_not_what_follows(tmp_path):
+    path = tmp_path / "t.toml"
+    expect = (
+        "flor = 1, floor = { 'rdrobust/robst' = 0.8, 'rdrobust/*' = 2 }, violates = ['no such'], "
+        "fails = { 'rdrobust/robust' = { sorting = [7, 'x'], sortin = 1 }, "
+        "'rd/local-linear' = 'default' }"  # which `violates` may be meant to make true
+    )
+    path.write_text(SUITE.replace("EXPECT", expect).replace("seed = 1", ""))
+    with pytest.raises(BadInput) as error:
+        read_suite(path)
+    said = [line.removeprefix(f"{path}:").partition(": ")[2] for line in error.value.args]
+    assert [line.split(": ")[0].removeprefix("cells[1].expect.") for line in said] == [
+        "seed", "flor", "violates", "floor.rdrobust/robst", "floor.rdrobust/*",
+        "fails.rdrobust/robust.sorting", "fails.rdrobust/robust.sorting",
+        "fails.rdrobust/robust.sortin",
+    ]  # fmt: skip
 
 
 def test_what_is_right_is_taken(tmp_path):
@@ -255,7 +273,7 @@ def test_contradicting_tables_are_bad_input_with_the_file(tmp_path):
     path = tmp_path / "t.toml"
     text = SUITE.replace("EXPECT", "floor = 0.8")
     path.write_text(text + text[text.index("[[cells]]") :].replace("0.8", "0.7"))
-    with pytest.raises(BadInput, match=r"t.toml: cells\[2\].expect.floor: 0.7, but another table"):
+    with pytest.raises(BadInput, match=r"t.toml:\d+: cells\[2\].expect.floor: 0.7, but another"):
         read_suite(path)
 
 

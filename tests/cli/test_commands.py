@@ -129,6 +129,18 @@ def test_bad_input_is_one_line_on_stderr_code_2_and_nothing_written(
     assert not list(tmp_path.iterdir())
 
 
+def test_every_mistake_of_a_suite_is_a_line_on_stderr_with_its_own_line(call, suite, tmp_path):
+    suite.write_text(SUITE.replace("seed", "sed").replace("0.4", "4"))
+    for command, *options in (["run"], ["plan", "--target", "bias=1"], ["check", "--expect"]):
+        code, out, err = call(command, "small.toml", *options)
+        assert (code, out) == (2, "")
+        assert err.splitlines() == [
+            "cibench: small.toml:3: sed: no key named 'sed'; did you mean 'seed'?",
+            "cibench: small.toml:8: cells[1].dials: rd/cct-1: sorting = 4 lies outside 0 to 1",
+        ]
+    assert list(tmp_path.iterdir()) == [suite]
+
+
 @pytest.mark.usefixtures("shelves")
 def test_a_cell_without_any_answer_ends_the_run_with_code_1(call, tmp_path):
     (tmp_path / "bad.py").write_text(

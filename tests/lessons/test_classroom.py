@@ -143,6 +143,37 @@ def test_a_truth_that_was_changed_after_sealing_is_found(given, tmp_path):
         read_class(folder, answers(tmp_path / "a.csv", [["Bo", 1, 0, 2, "effect"]]))
 
 
+def by_hand(line: dict[str, str]) -> str:
+    """Return the commitment that a student finds from a line of `revealed.csv`."""
+    sealed = f'{{"salt":"{line["salt"]}","student":"{line["student"]}","truth":{line["truth"]}}}'
+    return sha256(sealed.encode()).hexdigest()
+
+
+def test_a_truth_of_zero_has_no_sign_and_is_verified_by_hand(tmp_path):
+    folder, names = tmp_path / "class", [f"s{i}" for i in range(30)]
+    write_assignment(find(written(tmp_path)), listed(tmp_path, names), folder)
+    text = (folder / "teacher/key.json").read_text()
+    key = json.loads(text)["students"]
+    assert '"truth": 0.0,' in text and '"truth": -0.0,' not in text
+    path = answers(tmp_path / "a.csv", [[n, 1, 0, 2, "effect"] for n in names])
+    write_report(read_class(folder, path), folder / "teacher")
+    for line in rows_of(folder / "teacher/revealed.csv"):
+        assert by_hand(line) == line["sha256"] == key[line["student"]]["commitment"]
+
+
+@pytest.mark.parametrize("kept", [-0.0, 0.0, 0])  # as it was, or as a tool wrote the key anew
+def test_a_zero_that_was_sealed_with_its_sign_still_holds(given, tmp_path, kept):
+    _, folder, key = given
+    old = by_hand({"student": "Bo", "truth": "-0.0", "salt": key["Bo"]["salt"]})
+    key["Bo"] |= {"truth": kept, "commitment": old}
+    path = folder / "teacher/key.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"students": key}))
+    found = read_class(folder, answers(tmp_path / "a.csv", [["Bo", 1, 0, 2, "effect"]]))
+    write_report(found, folder / "teacher")
+    (line,) = rows_of(folder / "teacher/revealed.csv")
+    assert by_hand(line) == line["sha256"]
+
+
 @pytest.mark.parametrize(("text", "said"), [
     ("name,mail\nAda,x\n", "1: no column 'student'"), ("student\n", "no students"),
     ("student,x\nAda,1\nAda,2\n", "3: 'Ada' stands there twice"),

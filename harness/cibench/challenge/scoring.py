@@ -20,7 +20,7 @@ from cibench.metrics.core import Score, mean_score, proportion, root
 from cibench.render.numbers import number
 from cibench.utils.answers_csv import interval_in, read_csv
 from cibench.utils.errors import BadInput, unknown
-from cibench.utils.files import write_atomically
+from cibench.utils.files import write_csv
 
 COLUMNS = ("dataset", "estimate", "low", "high")
 
@@ -194,8 +194,4 @@ def write_table(lines: list[Line], path: Path) -> None:
     """Write a row for each answer as CSV; raises BadInput where the place cannot be written."""
     import pandas as pd
 
-    frame = pd.DataFrame([asdict(line) for line in lines])
-    try:
-        write_atomically(path, lambda p: frame.to_csv(p, index=False))
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from error
+    write_csv(path, pd.DataFrame([asdict(line) for line in lines]))

@@ -15,8 +15,8 @@ from typing import Any
 
 from cibench.storage import shards
 from cibench.storage.manifest import is_settled, read_manifest
-from cibench.utils.errors import BadInput
-from cibench.utils.files import write_atomically
+from cibench.utils.errors import BadInput, Unwritable
+from cibench.utils.files import write_text
 
 SETTLED = 2.0
 """Seconds before which the first fits, which warm caches up, say nothing of the others."""
@@ -124,8 +124,8 @@ class Watch:
             return
         self._next = now + max(EVERY, len(self._progress.cells) / 500)
         text = json.dumps(self._content(state))
-        with contextlib.suppress(OSError):
-            write_atomically(self._run / STATUS, lambda p: p.write_text(text, encoding="utf-8"))
+        with contextlib.suppress(Unwritable):
+            write_text(self._run / STATUS, text)
 
     def _content(self, state: str) -> dict[str, Any]:
         import psutil

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib.resources import files
 from pathlib import Path
 
 from cibench.execution.replays import Replayed
@@ -19,7 +18,7 @@ from cibench.model.streams import digest, fit_address, global_seed
 from cibench.model.types import Array
 from cibench.storage import provenance
 from cibench.utils.errors import BadInput
-from cibench.utils.files import size
+from cibench.utils.files import asset, make_folder, size, write_csv, write_json, write_text
 from cibench.workers.block import draw_replicate
 
 MARK = "fit.json"
@@ -54,21 +53,17 @@ def write_bundle(replayed: Replayed, out: Path | None = None, tuning: Tuning = T
     if folder.exists() and not (folder / MARK).exists() and any(folder.iterdir()):
         raise BadInput(f"{folder} is not empty; name another folder with --out")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         rows = json.loads(replayed.stored.to_json(orient="records", double_precision=15))
         facts = {"stored": rows, "differences": replayed.differences, "changed": replayed.changed}
         timeout = replayed.suite.timeout
         patience = timeout + tuning.slack_seconds if timeout else None
-        _write(folder / MARK, json.dumps(facts, indent=1, ensure_ascii=False))
-        _write(folder / "reproduce.py", _script(folder, replayed, patience))
-        _write(folder / "output.txt", _output(folder, replayed, patience))
+        write_json(folder / MARK, facts)
+        write_text(folder / "reproduce.py", _script(folder, replayed, patience))
+        write_text(folder / "output.txt", _output(folder, replayed, patience))
     except OSError as error:
         raise BadInput(f"{folder}: {error.strerror or error}") from error
     return folder
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def _name(replayed: Replayed) -> str:
@@ -96,7 +91,7 @@ def _script(folder: Path, replayed: Replayed, patience: float | None) -> str:
         "STREAM": str(int.from_bytes(digest(*address), "little")),
         "GLOBAL": str(global_seed(address)),
     }  # fmt: skip
-    text = files("cibench").joinpath("templates/reproduce.py.txt").read_text(encoding="utf-8")
+    text = asset("cibench", "templates/reproduce.py.txt")
     return re.sub("@([A-Z]+)@", lambda place: values[place[1]], text)
 
 
@@ -119,7 +114,7 @@ def _write_data(folder: Path, replayed: Replayed) -> dict[str, str]:
     columns: dict[str, Array] = {n: draw.columns[n] for n in scenario.assigned_roles().columns}
     frame = pd.DataFrame(columns)
     frame.to_parquet(folder / "data.parquet", index=False)
-    frame.to_csv(folder / "data.csv", index=False, na_rep="nan")
+    write_csv(folder / "data.csv", frame, blank="nan")
     plain = all(column.dtype.kind in "iuf" for column in columns.values())
     return {
         "READ": FROM_CSV if plain else FROM_PARQUET,
@@ -137,10 +132,9 @@ def _write_adapter(folder: Path, entry: registry.Entry) -> str:
         part.mkdir(exist_ok=True)
     for source in sources:
         shutil.copyfile(source, package / source.name)
-    _write(package / "__init__.py", "")
+    write_text(package / "__init__.py", "")
     shutil.copyfile(str(types.__file__), nouns / "model.py")
-    shim = files("cibench").joinpath("templates/nouns.py.txt")
-    _write(nouns / "__init__.py", shim.read_text(encoding="utf-8"))
+    write_text(nouns / "__init__.py", asset("cibench", "templates/nouns.py.txt"))
     assert entry.path is not None  # it has sources
     return (
         f"import adapter.{entry.path.stem}\nfrom cibench import METHODS\n\n"

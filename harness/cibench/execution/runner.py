@@ -21,7 +21,7 @@ from cibench.storage.session import Session, opened
 from cibench.storage.shards import coded
 from cibench.storage.writer import Writer
 from cibench.suite.suite import Suite
-from cibench.utils.errors import BadInput, one_line
+from cibench.utils.errors import BadInput, Unwritable, one_line
 from cibench.workers.block import Block, Result, first_fits
 from cibench.workers.dask import Terms, on_dask
 from cibench.workers.supervisor import Limits, local_processes
@@ -47,10 +47,10 @@ def execute(suite: Suite, folder: Path, settings: RunSettings = IN_PROCESS) -> N
             with ExitStack() as stack:
                 place = stack.enter_context(_workplace(suite, settings))
                 _run(_Job(session, cutter, place, plugins, settings, stack.close))
-        except OSError as error:
+        except (OSError, Unwritable) as error:
+            reason = f"{folder}: {error.strerror or error}" if isinstance(error, OSError) else error
             raise BadInput(
-                f"{folder}: {error.strerror or error}; what is stored stays, and the same command "
-                "goes on from there"
+                f"{reason}; what is stored stays, and the same command goes on from there"
             ) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -185,6 +186,35 @@ def configure(cls: type[S], values: Mapping[str, Any]) -> S:
         return cls(**values)
     except ValueError as error:
         raise BadInput(f"{cls.name}: {error}") from error
+
+
+def try_configure(cls: type[S], values: Mapping[str, Any]) -> tuple[S, dict[str, str]]:
+    """Build the scenario without the values that it cannot have, and say what is wrong with each.
+
+    A value is to blame where the scenario says of it alone, by its name, what it says of all; the
+    others are then tried without it. Else it is the combination, under the name "".
+    """
+    values, problems = dict(values), dict[str, str]()
+    while problem := _problem(cls, values):
+        to_blame = [
+            name for name, value in values.items()
+            if name in re.findall(r"\w+", problem) and _problem(cls, {name: value}) == problem
+        ]  # fmt: skip
+        if not to_blame:
+            return cls(), problems or {"": problem}
+        for name in to_blame:
+            del values[name]
+            problems[name] = problem
+    return configure(cls, values), problems
+
+
+def _problem(cls: type[Scenario], values: Mapping[str, Any]) -> str:
+    """Return what a scenario says against values, "" where nothing."""
+    try:
+        configure(cls, values)
+    except BadInput as error:
+        return str(error)
+    return ""
 
 
 def values_of(scenario: Scenario, kind: type[Dial] | type[Parameter]) -> dict[str, Any]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cibench.utils.files import write_atomically
+from cibench.utils.files import make_folder, write_bytes, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +87,7 @@ def write_report(
     _save(folder / "plots", [*(p for ps in drawn.values() for p in ps), *failures, *seen])
     write_tables(folder / "tables", views, manifest)
     text, path = page(report), folder / "report.html"
-    write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))
+    write_text(path, text)
     return path
 
 
@@ -132,11 +131,7 @@ def _plots(view: View, views: Sequence[View]) -> Iterator[Plot]:
 
 
 def _save(folder: Path, plots: Sequence[Plot]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for plot in plots:
         for ending, content in (("svg", plot.svg), ("png", plot.png)):
-            write_atomically(folder / f"{plot.name}.{ending}", partial(_write, content))
-
-
-def _write(content: bytes, path: Path) -> None:
-    path.write_bytes(content)
+            write_bytes(folder / f"{plot.name}.{ending}", content)

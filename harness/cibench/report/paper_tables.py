@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cibench.render.numbers import BLANK, digits, error_of, limits, number, percent
 from cibench.report.views import Score, View
-from cibench.utils.files import write_atomically
+from cibench.utils.files import make_folder, write_text
 from cibench.utils.missing import missing
 
 MOMENTS = {"bias": "bias", "empirical_se": "empirical SE", "rmse": "RMSE", "se_ratio": "SE ratio"}
@@ -19,9 +18,9 @@ HEAD = ("method", "setting", *MOMENTS.values(), "coverage %", "length", "failure
 
 def write_tables(folder: Path, views: Sequence[View], manifest: Mapping[str, Any]) -> None:
     """Write `scores.md` and `scores.tex`, a table for each view, into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for ending, table in (("md", markdown), ("tex", latex)):
-        write_atomically(folder / f"scores.{ending}", partial(_write, table(views, manifest)))
+        write_text(folder / f"scores.{ending}", table(views, manifest))
 
 
 def markdown(views: Sequence[View], manifest: Mapping[str, Any]) -> str:
@@ -103,7 +102,3 @@ def _tex(text: str) -> str:
     for mark in "&%$#_{}":
         text = text.replace(mark, f"\\{mark}")
     return text.replace("−", "$-$").replace("–", "--").replace("∞", "$\\infty$")
-
-
-def _write(text: str, path: Path) -> None:
-    path.write_text(text, encoding="utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from cibench.storage.manifest import (
     read_suite,
 )
 from cibench.suite.ranking import comparison
-from cibench.utils.files import write_atomically
+from cibench.utils.files import write_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -216,7 +216,7 @@ def write_tables(run: Run) -> Path:
     if (compared := run.comparison) is not None:
         tables[COMPARISON] = compared
     for name, table in tables.items():
-        write_atomically(run.folder / name, partial(table.to_csv, index=False))
+        write_csv(run.folder / name, table)
     write_pairs(run)
     return run.folder / SCORES
 

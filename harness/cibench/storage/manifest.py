@@ -17,7 +17,8 @@ from cibench.storage.schema import IDENTITY, TYPES
 from cibench.storage.shards import REPLICATES
 from cibench.suite.suite import Suite
 from cibench.utils.errors import BadInput
-from cibench.utils.files import toml, write_atomically, write_json
+from cibench.utils.files import write_bytes, write_json, write_text
+from cibench.utils.toml import to_toml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,10 +98,9 @@ def _machine(manifest: Mapping[str, Any]) -> dict[str, Any]:
 def _write_suite(folder: Path, suite: Suite) -> None:
     text = suite.as_toml()
     if suite.published:
-        figures = suite.published.read_bytes()
-        write_atomically(folder / PUBLISHED, lambda p: p.write_bytes(figures))
-        text = toml({**suite.spec, "published": PUBLISHED})
-    write_atomically(folder / SUITE, lambda p: p.write_text(text, encoding="utf-8"))
+        write_bytes(folder / PUBLISHED, suite.published.read_bytes())
+        text = to_toml({**suite.spec, "published": PUBLISHED})
+    write_text(folder / SUITE, text)
 
 
 def cells(suite: Suite, stopped: Mapping[int, str] | None = None) -> list[dict[str, Any]]:

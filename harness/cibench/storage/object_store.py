@@ -215,7 +215,8 @@ def naming(url: str, folder: Path) -> Iterator[None]:
     try:
         yield
     except BadInput as error:
-        raise BadInput(str(error).replace(str(folder), url.rstrip("/"))) from error
+        lines = (str(line).replace(str(folder), url.rstrip("/")) for line in error.args)
+        raise BadInput(*lines) from error
 
 
 @contextlib.contextmanager

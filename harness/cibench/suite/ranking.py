@@ -75,29 +75,32 @@ CELL_KEYS = ("scenario", "dials", "n", "parameters", "horizon")
 """What tells the cells of a board apart."""
 
 
-def check_scoring(table: Table, cells: Iterable[Cell]) -> None:
-    """Raise BadInput for what is wrong with `compare` and `ranking`."""
+def check_scoring(table: Table, cells: Iterable[Cell], *, complete: bool) -> None:
+    """Note what is wrong with `compare` and `ranking`.
+
+    Names are those of the cells, and not looked up where the cells are not `complete`.
+    """
     cells = tuple(cells)
     estimators = sorted({e.estimator for cell in cells for e in cell.entrants})
     scenarios = sorted({cell.scenario.name for cell in cells})
     wanted = f"'{ALL}' or an estimator of the suite"
     against = table.take("compare", str, ALL, bool, wanted)
-    if against != ALL and against not in estimators:
-        raise table.bad("compare", unknown("estimator of the suite", against, estimators))
+    if complete and against != ALL and against not in estimators:
+        table.fault("compare", unknown("estimator of the suite", against, estimators))
     ranking = table.table("ranking")
     ranking.check_keys(KEYS)
     for key, known in (("measure", MEASURES), ("settings", SETTINGS)):
         ranking.take(key, str, known[0], known.__contains__, f"one of {', '.join(known)}")
     ranking.take("worst", (int, float), 100.0, lambda v: v > 1, "a number above 1")
     reference = ranking.take("reference", str, "", bool, "an estimator of the suite")
-    if reference and reference not in estimators:
-        raise ranking.bad("reference", unknown("estimator of the suite", reference, estimators))
+    if complete and reference and reference not in estimators:
+        ranking.fault("reference", unknown("estimator of the suite", reference, estimators))
     ranking.strings("baselines", [])
     weights = ranking.table("weights")
     for name in weights.content:
         weights.take(name, (int, float), ..., lambda v: v >= 0, "a weight of 0 or more")
-        if not any(fnmatchcase(scenario, name) for scenario in scenarios):
-            raise weights.bad(name, unknown("scenario of the suite", name, scenarios))
+        if complete and not any(fnmatchcase(scenario, name) for scenario in scenarios):
+            weights.fault(name, unknown("scenario of the suite", name, scenarios))
 
 
 def comparison(spec: Mapping[str, Any]) -> str:

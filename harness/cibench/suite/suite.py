@@ -12,7 +12,8 @@ from cibench.model.design import Dial, Parameter, Scenario, dials, parameters, v
 from cibench.model.method import find_estimator
 from cibench.model.types import Target
 from cibench.utils.errors import BadInput
-from cibench.utils.files import canonical, toml
+from cibench.utils.files import canonical
+from cibench.utils.toml import to_toml
 
 if TYPE_CHECKING:
     from cibench.suite.precision import Precision
@@ -161,7 +162,7 @@ class Suite:
 
     def as_toml(self) -> str:
         """Return the text of a suite file that reads back as this suite."""
-        return toml(self.spec)
+        return to_toml(self.spec)
 
 
 def _short(value: Any) -> str:

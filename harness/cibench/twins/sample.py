@@ -15,7 +15,7 @@ from cibench.twins.panel import rebuild_panel
 from cibench.twins.scenario import check_effect, default_effect, truths_of
 from cibench.twins.twin import Effect, Twin
 from cibench.utils.errors import BadInput
-from cibench.utils.files import write_atomically
+from cibench.utils.files import write_csv
 
 
 def draw_rows(twin: Twin, rows: int, effect: Effect, seed: int) -> Rows:
@@ -43,10 +43,7 @@ def write_sample(
         raise BadInput(f"--{error}") from error
     drawn = draw_rows(twin, rows, chosen, seed)
     frame = pd.DataFrame(shown_columns(twin, drawn))
-    try:
-        write_atomically(out, lambda p: frame.to_csv(p, index=False))
-    except OSError as error:
-        raise BadInput(f"{out}: {error.strerror}") from error
+    write_csv(out, frame)
     for target, truth in truths_of(twin, chosen).items():
         said = f" (Monte Carlo error {truth.mcse:.2g})" if truth.mcse else ""
         if target.horizon is None:

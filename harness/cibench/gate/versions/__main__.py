@@ -15,12 +15,12 @@ from cibench.utils.errors import BadInput
 
 
 def main(suite: str, folder: str, replicates: str, workers: str) -> None:
-    """Run the suite into the folder; bad input ends it with one line and code 2."""
+    """Run the suite into the folder; bad input ends it with a line for each and code 2."""
     try:
         settings = RunSettings(int(workers), isolate=True)
         run(read_suite(Path(suite)).with_replicates(int(replicates)), folder, settings=settings)
     except BadInput as error:
-        sys.stderr.write(f"cibench: {error}\n")
+        sys.stderr.writelines(f"cibench: {line}\n" for line in error.args)
         raise SystemExit(2) from error
 
 

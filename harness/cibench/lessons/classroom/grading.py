@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cibench.lessons.classroom.assignment import DECISIONS, KEY, seal
+from cibench.lessons.classroom.assignment import DECISIONS, KEY, sealed
 from cibench.metrics.core import Score, mean_score, proportion
 from cibench.utils.answers_csv import interval_in, read_csv
 from cibench.utils.errors import BadInput, unknown
+from cibench.utils.sealing import Seal, check_seals
 
 NUMBERS = ("estimate", "low", "high")
 
@@ -105,10 +106,15 @@ def _key(folder: Path) -> dict[str, Any]:
         raise BadInput(f"{folder} is not an assignment: it has no {KEY}") from error
     except (OSError, ValueError) as error:
         raise BadInput(f"{folder / KEY}: not readable: {error}") from error
-    for name, entry in key["students"].items():
-        if seal(name, entry["truth"], entry["salt"]) != entry["commitment"]:
-            raise BadInput(f"{folder / KEY}: the truth of '{name}' is not the one that was sealed")
+    seals = {name: _seal(name, entry) for name, entry in key["students"].items()}
+    check_seals(folder / KEY, seals)
+    for name, seal in seals.items():  # as it was sealed, to the sign of a zero
+        key["students"][name]["truth"] = json.loads(seal.text)["truth"]
     return key
+
+
+def _seal(name: str, entry: Mapping[str, Any]) -> Seal:
+    return Seal(sealed(name, entry["truth"], entry["salt"]), entry["commitment"])
 
 
 def _answer(name: str, entry: Mapping[str, Any], row: Mapping[str, str], where: str) -> Answer:
