@@ -8,7 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from cibench.lessons.lesson import Claim, Lesson, Moves, Question, Series, Slider, Words
+from cibench.lessons.lesson import Claim, Lesson, Moves, Series, Slider
+from cibench.lessons.words import translations, words
 from cibench.model import registry
 from cibench.model.design import (
     Dial,
@@ -29,8 +30,6 @@ MEASURES = ("bias", "median_bias", "coverage")
 QUESTIONS = ("everybody", "treated")
 BEST_OF, DISTANCE = "data sets", "from the cutoff"
 SAID = {BEST_OF: "data sets drawn, the best one shown", DISTANCE: "distance from the cutoff"}
-LANGUAGES = ("tr", "es")
-ENTRY = ("ask", "answer")
 
 
 def estimators(table: Table) -> dict[str, str]:
@@ -228,46 +227,6 @@ def picture(table: Table) -> dict[str, Any]:
     part.take("kind", str, kinds[0], kinds.__contains__, f"one of {', '.join(kinds)}")
     part.take("order", int, 1, lambda v: 0 < v < 6, "a polynomial's order from 1 to 5")
     return dict(part.content)
-
-
-def words(table: Table, language: str, slider: str, test: str, labels: Mapping[str, str]) -> Words:
-    """Return what the lesson says in one language; `slider` and `test` where the file does not."""
-    text = "Markdown text"
-    questions = []
-    for part in table.tables("questions", []):
-        part.check_keys(ENTRY)
-        questions.append(Question(*(part.take(k, str, ..., bool, text) for k in ENTRY)))
-    return Words(
-        language, table.take("title", str, ..., bool, "the lesson's title"),
-        table.take("assumption", str, ..., bool, text), table.take("prose", str, ..., bool, text),
-        table.take("slider", str, slider, bool, "what the slider moves"),
-        table.take("test", str, test, bool, "the diagnostic's name"), dict(labels),
-        tuple(questions),
-    )  # fmt: skip
-
-
-def translations(
-    path: Path, english: Words, labels: Mapping[str, str] | None
-) -> list[tuple[Table, Words]]:
-    """Return the lesson's words in the other languages that have a file beside it, with the file.
-
-    Methods are looked up among `labels`, unless those are wrong themselves.
-    """
-    found = []
-    for language in LANGUAGES:
-        other = path.parent / language / path.name
-        if other.is_file():
-            table = open_table(other)
-            table.check_keys(
-                ("title", "assumption", "prose", "slider", "test", "estimators", "questions")
-            )
-            given = table.table("estimators").content
-            for name in given:
-                if labels is not None and name not in labels:
-                    table.fault("estimators", unknown("method of this lesson", name, labels), name)
-            every = {**english.labels, **given}
-            found.append((table, words(table, language, english.slider, english.test, every)))
-    return found
 
 
 SEED, REPLICATES = 20261121, 200
