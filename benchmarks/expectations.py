@@ -24,7 +24,8 @@ import pandas as pd
 import cibench
 from cibench.analysis.expectations import SURPRISES, ExpectationVerdict, expectations
 from cibench.analysis.scores import score
-from cibench.metrics import covers, proportion
+from cibench.metrics.core import proportion
+from cibench.metrics.intervals import covers
 from cibench.model.types import Array
 from cibench.storage.schema import SCORED
 from cibench.suite.expectations import Expected

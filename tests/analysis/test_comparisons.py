@@ -14,17 +14,20 @@ from numpy.typing import NDArray
 from replicates import Z, replicate_table, write_replicates
 from scipy import stats
 
-from cibench.analysis.comparisons import COLUMNS, MEASURES, pairs, pairs_folder, write_pairs
-from cibench.analysis.paired_differences import SHARES, SILENT, compare, gather
+from cibench.analysis.comparisons import COLUMNS, pairs, pairs_folder, write_pairs
+from cibench.analysis.paired_differences import compare, gather
 from cibench.analysis.scores import score
-from cibench.metrics.groups import NEEDS
-from cibench.metrics.influence import INFLUENCES
+from cibench.metrics import METRICS
+from cibench.metrics.influence import Median
+from cibench.metrics.registry import listed
 from cibench.metrics.simultaneous import critical, differences, reach
 from cibench.storage.groups import arrow, cut
 from cibench.utils.errors import BadInput
 
 Array = NDArray[Any]
 N = 400
+COMPARED = {metric.name: metric for metric in listed("pairs")}
+SILENT = [metric.name for metric in COMPARED.values() if metric.silent]
 
 
 rows = partial(replicate_table, blank=True)
@@ -61,29 +64,34 @@ def told(table: pd.DataFrame, catalogue: dict[str, Any] | None = None, **kept: A
 def complete(name: str) -> tuple[dict[str, Array], pd.Series[Any]]:
     table = two().query("estimator == 'test/a'")
     group = cut(arrow(table)).groups[0]
-    if name not in ("failure_rate", "coverage_with_failures", "shortfall_failures"):
+    if not METRICS[name].flags:
         ok = group["ok"]
         group = {key: column[ok] for key, column in group.items()}
     held = ((group["band_low"] <= 2) & (group["band_high"] >= 2)).astype(float)
-    return {**group, "bands_held": held, "level": np.array(0.95)}, score(table, {}).iloc[0]
+    return {**group, "bands_held": held}, score(table, {}).iloc[0]
 
 
-@pytest.mark.parametrize("name", [m for m in MEASURES if m != "absolute_bias"])
+@pytest.mark.parametrize("name", [m for m in COMPARED if m != "absolute_bias"])
 def test_influences_give_the_value_and_the_error_of_the_score_table(name: str) -> None:
     group, line = complete(name)
-    found = INFLUENCES[name](group)
+    metric = METRICS[name]
+    found = metric.influence(group, 0.95)
     n = found.each.size
     error = sqrt(float(np.square(found.each - found.each.mean()).sum()) / (n * (n - 1)))
-    assert abs(found.each.mean()) <= 1e-9 * error * n or name in ("median_bias", "mad")
+    signs = not metric.terms and isinstance(metric.of(group, 0.95), Median)
+    assert abs(found.each.mean()) <= 1e-9 * error * n or signs
     assert found.value == pytest.approx(line[name], rel=1e-12)
     # Shares have n below in the table, n - 1 here; the sign of a median's deviation is not 0.
-    loose = 2 / n if name in (*SHARES, "type_s", "type_m", "shortfall_failures") else 1e-9
+    loose = 2 / n if metric.share or name in ("type_m", "shortfall_failures") else 1e-9
     assert error == pytest.approx(line[f"{name}_mcse"], rel=10 * loose)
 
 
-def test_every_measure_of_one_estimator_in_one_cell_has_its_influences() -> None:
+def test_every_metric_is_compared_but_those_that_compare_by_themselves() -> None:
     by_itself = {"precision_gain", "coverage_common", "size_adjusted_power", "shortfall"}
-    assert set(NEEDS) | {"failure_rate"} == set(MEASURES) - {"absolute_bias"} | by_itself
+    assert set(COMPARED) == set(METRICS) - by_itself
+    assert set(told(two())["measure"]) == set(COMPARED)
+    with pytest.raises(BadInput, match="no measure named 'rmsee'; did you mean 'rmse'"):
+        pairs(two(), {}, measures=["rmsee"])
 
 
 # --- the difference of two estimators
@@ -96,8 +104,8 @@ def by_hand(table: pd.DataFrame) -> pd.DataFrame:
     return ok[common]
 
 
-@pytest.mark.parametrize("name", [m for m in MEASURES if m not in ("absolute_bias", "failure_rate",
-                                  "coverage_with_failures", "shortfall_failures")])  # fmt: skip
+@pytest.mark.parametrize("name", [m.name for m in COMPARED.values()
+                                  if not m.flags and m.name != "absolute_bias"])  # fmt: skip
 def test_differences_are_those_of_the_replicates_that_both_answered(name: str) -> None:
     table = two()
     line = told(table).loc[name]
@@ -155,9 +163,9 @@ def test_equal_estimators_tie_exactly_even_up_to_rounding() -> None:
     same = rows(2 + shared)
     again = rows((2 + shared) * (1 + 2e-16) + 1e-16, estimator="test/b")
     for other in (same.assign(estimator="test/b"), again):
-        lines = told(pd.concat([same, other])).drop(list(SILENT))
+        lines = told(pd.concat([same, other])).drop(SILENT)
         assert lines["tie"].dropna().all() and not lines["tie"].isna().any()
-        exact = lines.drop(list(set(SHARES) & set(lines.index)))
+        exact = lines[[not METRICS[name].share for name in lines.index]]
         assert (exact[["difference", "mcse", "low", "high"]] == 0).all(axis=None)
 
 

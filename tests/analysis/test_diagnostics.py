@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from cibench.analysis.diagnostics import DIAGNOSTICS, compare, diagnostics
 from cibench.analysis.scores import score
-from cibench.metrics import proportion
+from cibench.metrics.core import proportion
 from cibench.utils.errors import BadInput
 
 RHO, SLOPE, DELTA, CRITICAL = 0.6, 0.3, 1.2, norm.ppf(0.975)

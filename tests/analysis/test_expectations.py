@@ -15,7 +15,7 @@ from scipy.stats import binom, binomtest
 import cibench
 from cibench.analysis.expectation_verdicts import exact, judge, replicates_needed
 from cibench.analysis.expectations import ALPHA, EXPECTATIONS, ExpectationVerdict, expectations
-from cibench.metrics import proportion
+from cibench.metrics.core import proportion
 from cibench.storage.schema import SCORED
 from cibench.suite import parse_suite, read_suite
 from cibench.suite.expectations import Expected, Said, entries, expectation, said

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from replicates import replicate_table, write_replicates
 
-from cibench import metrics
 from cibench.analysis.scores import score, score_folder
-from cibench.metrics.registry import MEASURES
+from cibench.metrics import core, standard_errors
+from cibench.metrics.registry import listed
 from cibench.utils.errors import BadInput
 
 rows = partial(replicate_table, reach=1.96, estimator="test/mean")
@@ -41,7 +41,7 @@ def test_common_coverage_rests_on_the_replicates_that_all_answered() -> None:
     # Replicates 0 and 2: the second never saw the last, and the broken one is not waited for.
     assert scores["coverage"].tolist()[:2] == [3 / 4, 1 / 3]
     assert scores["coverage_common"].tolist()[:2] == [0.5, 0.5]
-    assert scores["coverage_common_high"][0] == metrics.proportion(1, 2).high
+    assert scores["coverage_common_high"][0] == core.proportion(1, 2).high
     assert isnan(scores["coverage_common"][2])
 
 
@@ -72,7 +72,7 @@ def test_the_reference_is_the_catalogues_first_whose_errors_vary() -> None:
     order = {"estimators": {"test/zero": {}, "test/b": {}, "test/a": {}}}
     scores = scored(*parts, catalogue=order)
     assert scores["reference"].tolist() == ["test/b"] * 3
-    expected = metrics.precision_gain(t, 0.5 * base, np.full(200, 2.0))
+    expected = standard_errors.precision_gain(t, 0.5 * base, np.full(200, 2.0))
     assert scores["precision_gain"][0] == pytest.approx(expected.value)
     assert scores["precision_gain_mcse"][0] == pytest.approx(expected.mcse)
     assert scores["precision_gain"][1] == scores["precision_gain_mcse"][1] == 0
@@ -102,7 +102,7 @@ def test_adjusted_power_finds_the_nearest_cell_with_a_zero_truth() -> None:
     far = rows(3 * noise, 0.5, truth=0.0, parameters='{"effect":0,"rho":0.1}')
     dial = rows(9 * noise, 0.5, truth=0.0, dial="rho", setting=1.0, parameters='{"effect":0}')
     scores = scored(far, power, near, dial)
-    expected = metrics.size_adjusted_power((noise + 2) / 0.5, noise / 0.5, 0.95)
+    expected = standard_errors.size_adjusted_power((noise + 2) / 0.5, noise / 0.5, 0.95)
     assert scores["size_adjusted_power"][1] == expected.value
     assert scores["size_adjusted_power_mcse"][1] == expected.mcse
     assert scores["size_adjusted_power"].drop(1).isna().all()
@@ -175,7 +175,9 @@ BAD: dict[str, tuple[pd.DataFrame, str, str]] = {
 def test_every_blank_has_its_reason(name: str) -> None:
     given, measure, why = BAD[name]
     line = scored(given).iloc[0]
-    silent = {m for m in MEASURES if isnan(line[m]) or isnan(line[f"{m}_mcse"])}
+    silent = {
+        m.name for m in listed("scores") if isnan(line[m.name]) or isnan(line[f"{m.name}_mcse"])
+    }
     assert set(reasons(line)) == silent
     if why:
         assert isnan(line[measure])

@@ -14,12 +14,13 @@ from replicates import Z, joined, replicate_table
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from cibench import load, metrics, run
+from cibench import load, run
 from cibench.analysis.scores import score
 from cibench.analysis.sensitivity import CURVES, SENSITIVITY, curves, sensitivity, study
 from cibench.analysis.sensitivity.breakdown import bracket, rises
 from cibench.analysis.sensitivity.dose_response import gather, sides
 from cibench.analysis.sensitivity.tables import wilson
+from cibench.metrics import core
 from cibench.report import Beside, write_report
 from cibench.utils.errors import BadInput
 
@@ -497,7 +498,7 @@ def test_curves_hold_the_scores_with_bands_around_them() -> None:
 
 def test_wilson_is_the_scorers_at_its_level() -> None:
     for count, total in ((0, 7), (3, 7), (7, 7), (90, 100)):
-        expected = metrics.proportion(count, total)
+        expected = core.proportion(count, total)
         ends = wilson(np.array([count / total]), np.array([total]), Z)
         assert [float(end[0]) for end in ends] == pytest.approx([expected.low, expected.high])
 

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import binom, norm
 
 from cibench.analysis.expectations import SURPRISES, ExpectationVerdict, expectations
-from cibench.metrics import proportion
+from cibench.metrics.core import proportion
 from cibench.storage.schema import SCORED
 
 RUNS, FLOOR = 2000, 0.9

@@ -14,6 +14,7 @@ import numpy as np
 
 from cibench.metrics.core import Score, blank, mean_score, proportion, root
 from cibench.metrics.intervals import covers
+from cibench.metrics.registry import Kind
 from cibench.model.types import Array
 from cibench.storage.schema import SCORED
 
@@ -24,15 +25,13 @@ FLAGGED = 0.1
 """A tenth of a standard error: beyond it a method's answer hangs on its seed."""
 
 MEASURES = {
-    "instability": False, "limits_instability": False, "rmse_mean": False, "rmse_best": False,
-    "coverage_mean": False, "coverage_best": True, "rejection_mean": False, "rejection_best": True,
+    "instability": Kind.AS_IS, "limits_instability": Kind.AS_IS, "rmse_mean": Kind.RELATIVE,
+    "rmse_best": Kind.RELATIVE, "coverage_mean": Kind.AS_IS, "coverage_best": Kind.SHARE,
+    "rejection_mean": Kind.AS_IS, "rejection_best": Kind.SHARE,
 }  # fmt: skip
-"""The measures in the order of the table; True says: a proportion, with Wilson limits."""
+"""The measures in the order of the table; a mean over seeds is no share of data sets."""
 
-_COLUMNS = [
-    name + end for name, share in MEASURES.items()
-    for end in (("", "_mcse", "_low", "_high") if share else ("", "_mcse"))
-]  # fmt: skip
+_COLUMNS = [name + end for name, kind in MEASURES.items() for end in kind.endings]
 INSTABILITY = (*SCORED, "data_sets", "fits", "lost", *_COLUMNS, "flagged", "note")
 """The columns of the table."""
 
@@ -73,10 +72,8 @@ def _line(part: pd.DataFrame) -> dict[str, Any]:
     fits = list(_data_sets(part))
     scores = measure(fits) if fits else dict.fromkeys(MEASURES, blank("no seed was answered twice"))
     numbers: dict[str, Any] = {}
-    for name, share in MEASURES.items():
-        score = scores[name]
-        numbers |= {name: score.value, f"{name}_mcse": score.mcse}
-        numbers |= {f"{name}_low": score.low, f"{name}_high": score.high} if share else {}
+    for name, kind in MEASURES.items():
+        numbers |= kind.columns(name, scores[name])
     reasons: dict[str, list[str]] = {}
     for name, score in scores.items():
         if score.why:

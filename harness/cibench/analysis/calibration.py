@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cibench.metrics.core import Score, blank, mean_score
-from cibench.metrics.posterior import pit_dispersion
+from cibench.metrics.core import blank
+from cibench.metrics.posterior import pit_dispersion, pit_mean
 from cibench.model.catalogue import at_default
 from cibench.model.types import Array
 from cibench.storage.schema import SCORED
@@ -27,8 +27,8 @@ ALPHA = 0.05
 """How often a table of calibrated posteriors has one that is said not to be."""
 
 CALIBRATION = (
-    *SCORED, "replicates", "answered", "pit_mean", "pit_mean_mcse", "pit_dispersion",
-    "pit_dispersion_mcse", "distance", "limit", "p_value", "calibrated", "note",
+    *SCORED, "replicates", "answered", *pit_mean.columns, *pit_dispersion.columns, "distance",
+    "limit", "p_value", "calibrated", "note",
 )  # fmt: skip
 """The columns of the table."""
 
@@ -80,10 +80,9 @@ def _line(part: pd.DataFrame, family: int) -> dict[str, Any]:
         line["note"] = f"{lost} of {found.size} fits without a posterior are left out"
     if pit.size < 2:
         line["note"] = "fewer than two posteriors"
-    numbers = {"pit_mean": mean_score, "pit_dispersion": pit_dispersion}
-    for name, measure in numbers.items():
-        score: Score = measure(pit) if pit.size > 1 else blank(str(line["note"]))
-        line |= {name: score.value, f"{name}_mcse": score.mcse}
+    for metric in (pit_mean, pit_dispersion):
+        score = metric(pit) if pit.size > 1 else blank(str(line["note"]))
+        line |= metric.kind.columns(metric.name, score)
     return line | (uniformity(pit, ALPHA / family) if pit.size > 1 else {})
 
 

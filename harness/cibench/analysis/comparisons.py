@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cibench.analysis.paired_differences import MEASURES, Compared, Family, compare, gather
+from cibench.analysis.paired_differences import Compared, Family, compare, gather
 from cibench.analysis.scores import TARGET
+from cibench.metrics.intervals import covers
+from cibench.metrics.registry import listed
 from cibench.model.streams import stream
 from cibench.model.types import Array
 from cibench.storage.groups import Part, arrow, by_cell, check, cut
 from cibench.suite.ranking import ALL
+from cibench.utils.errors import BadInput, unknown
 from cibench.utils.files import write_atomically
 from cibench.utils.missing import missing
 
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["ALL", "COLUMNS", "MEASURES", "pairs", "pairs_folder", "write_pairs"]
+__all__ = ["ALL", "COLUMNS", "pairs", "pairs_folder", "write_pairs"]
 
 NUMBERS = ("value", "other_value", "difference", "mcse", "low", "high")
 COLUMNS = (
@@ -37,7 +40,7 @@ COLUMNS = (
 
 def pairs(
     rows: pd.DataFrame, catalogue: Mapping[str, Any], against: str = ALL,
-    measures: Sequence[str] = MEASURES,
+    measures: Sequence[str] | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """Compare the estimators of every cell and target: a row for each pair and measure.
 
@@ -45,13 +48,17 @@ def pairs(
     have what it needs of both, `mcse` its paired Monte Carlo standard error, `low` and `high` are
     95 % limits that hold for all pairs of the cell and measure at once; `tie` says that they
     hold zero. `against` names an estimator to compare the others with, by default all pairs are
-    compared; `measures` are those wanted. `moments` is false where the averages of one of them
-    cannot be believed; `note` says why something is blank. Measures that neither of a pair has are
-    left out, as are those that compare by themselves (`precision_gain`, `coverage_common`) and the
-    size-adjusted power, which rests on two cells. See `cibench.analysis.paired_differences` for the
-    statistics. Raises BadInput if columns are missing or a replicate is there twice.
+    compared; `measures` are those wanted, by default all. `moments` is false where the averages of
+    one of them cannot be believed; `note` says why something is blank. Measures that neither of a
+    pair has are left out, as are those that compare by themselves (`precision_gain`,
+    `coverage_common`) and the size-adjusted power, which rests on two cells. See
+    `cibench.analysis.paired_differences` for the statistics. Raises BadInput if columns are
+    missing, a replicate is there twice or a measure is not compared.
     """
     check(rows.columns)
+    for name in measures or ():
+        if name not in (known := [metric.name for metric in listed("pairs")]):
+            raise BadInput(unknown("measure", name, known))
     return _joined(list(_tables(iter([cut(arrow(rows))]), catalogue, against, measures)))
 
 
@@ -79,8 +86,9 @@ def _tables(
     parts: Iterator[Part],
     catalogue: Mapping[str, Any],
     against: str,
-    measures: Sequence[str] = MEASURES,
+    measures: Sequence[str] | None = None,
 ) -> Iterator[pd.DataFrame]:
+    measures = [metric.name for metric in listed("pairs")] if measures is None else measures
     for part in parts:
         for family in gather(part, catalogue):
             table = _table(family, measures, *_chosen(family, against))
@@ -127,7 +135,7 @@ def _table(
 
 def _lines(measure: str, done: Compared) -> dict[str, Array]:
     known = ~np.isnan(done.low)
-    tie = np.where(known, (done.low <= 0) & (done.high >= 0), np.array(None, dtype=object))
+    tie = np.where(known, covers(done.low, done.high, 0.0), np.array(None, dtype=object))
     numbers = (done.value, done.other, done.difference, done.mcse, done.low, done.high)
     return {
         "measure": np.full(done.pairs.size, measure, dtype=object), "replicates": done.replicates,
@@ -165,10 +173,3 @@ def _schema() -> pa.Schema:
         "replicates": pa.int64(), "horizon": pa.int32(), "tie": pa.bool_(), "moments": pa.bool_(),
     }  # fmt: skip
     return pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS])
-
-
-SHOWN = {
-    "interval_score": "interval score", "rmse": "RMSE", "mad": "MAD",
-    "absolute_bias": "|bias|", "coverage": "coverage, points", "ci_length": "length",
-}  # fmt: skip
-"""The measures that the report compares by, with their names; less is better but of coverage."""

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cibench.analysis.scores import without_moments
-from cibench.metrics import covers
 from cibench.metrics.core import (
     Score,
     blank,
@@ -24,7 +23,9 @@ from cibench.metrics.core import (
     with_truth_errors,
 )
 from cibench.metrics.families import aligned
-from cibench.metrics.groups import LIMITS, Group, answers, present
+from cibench.metrics.groups import Group, answers, present
+from cibench.metrics.intervals import covers
+from cibench.metrics.registry import LIMITS, Kind
 from cibench.model.types import Array
 from cibench.storage.groups import Part, arrow, check, cut
 from cibench.storage.schema import CELL
@@ -34,17 +35,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MEASURES = {
-    "alarms": True, "bias": False, "bias_passed": False, "bias_change": False, "coverage": True,
-    "coverage_passed": True, "coverage_change": False,
+    "alarms": Kind.SHARE, "bias": Kind.IN_SE, "bias_passed": Kind.IN_SE,
+    "bias_change": Kind.IN_SE, "coverage": Kind.SHARE, "coverage_passed": Kind.SHARE,
+    "coverage_change": Kind.AS_IS,
 }  # fmt: skip
-"""The measures in the order of the table; True says: a proportion, with Wilson limits."""
+"""The measures in the order of the table."""
 
 _OF_DIAGNOSTIC = ("diagnostic", "diagnostic_options", "tests", "breaks", "alarm", "judged")
 _OF_ESTIMATOR = ("estimator", "options", "estimand", "horizon", "level")
 DIAGNOSTICS = (
     *CELL, *_OF_DIAGNOSTIC, *_OF_ESTIMATOR, "moments", "answered", "passed",
-    *(f"{name}{end}" for name, share in MEASURES.items()
-      for end in (("", "_mcse", "_low", "_high") if share else ("", "_mcse"))),
+    *(f"{name}{end}" for name, kind in MEASURES.items() for end in kind.endings),
 )  # fmt: skip
 """The columns of the table."""
 
@@ -174,7 +175,5 @@ def _widened(score: Score, doubt: float) -> Score:
 def _numbers(scores: Mapping[str, Score]) -> dict[str, float]:
     numbers: dict[str, float] = {}
     for name, score in scores.items():
-        numbers |= {name: score.value, f"{name}_mcse": score.mcse}
-        if MEASURES[name]:
-            numbers |= {f"{name}_low": score.low, f"{name}_high": score.high}
+        numbers |= MEASURES[name].columns(name, score)
     return numbers

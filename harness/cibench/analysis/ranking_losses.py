@@ -32,10 +32,10 @@ from typing import Any
 import numpy as np
 
 from cibench.analysis.scores import TARGET, families
+from cibench.metrics import METRICS
 from cibench.metrics.core import mean
 from cibench.metrics.families import aligned
 from cibench.metrics.groups import Group, present
-from cibench.metrics.intervals import set_score
 from cibench.metrics.simultaneous import critical, differences, reach
 from cibench.model.types import Array
 from cibench.storage.groups import Part
@@ -58,14 +58,11 @@ def losses(group: Group, spec: Ranking, level: float, shift: float = 0.0) -> Arr
 
     An answer without limits is scored as the interval of length zero at its estimate.
     """
-    truth, t = group["truth"] + shift, group["estimate"]
-    if spec.measure == "rmse":
-        loss = np.square(t - truth)
-    else:
-        bare = np.isnan(group["ci_low"]) | np.isnan(group["ci_high"])
-        low, high = (np.where(bare, t, group[end]) for end in ("ci_low", "ci_high"))
-        outside = np.where(bare, False, group["outside"] == 1)
-        loss = set_score(low, high, truth, level, outside)
+    bare = np.isnan(group["ci_low"]) | np.isnan(group["ci_high"])
+    limits = {end: np.where(bare, group["estimate"], group[end]) for end in ("ci_low", "ci_high")}
+    outside = np.where(bare, False, group["outside"] == 1)
+    columns = {**group, **limits, "outside": outside, "truth": group["truth"] + shift}
+    loss = METRICS[spec.measure].losses(columns, level)
     loss = np.where(group["ok"] & np.isfinite(loss), loss, np.inf)
     run = group["ok"] | group["failed"] | group["declined"]
     return np.where(run, loss, np.nan)

@@ -16,7 +16,9 @@ import numpy as np
 
 from cibench.challenge.documents import DECISIONS
 from cibench.challenge.sealed_truths import Owner, Sealed
+from cibench.metrics import METRICS
 from cibench.metrics.core import Score, mean_score, proportion, root
+from cibench.metrics.intervals import covers
 from cibench.render.numbers import number
 from cibench.utils.answers_csv import interval_in, read_csv
 from cibench.utils.errors import BadInput, unknown
@@ -43,7 +45,7 @@ class Answer:
     @property
     def covers(self) -> bool:
         """Say whether the interval holds the truth."""
-        return self.low <= self.dataset.truth <= self.high
+        return bool(covers(self.low, self.high, self.dataset.truth))
 
     @property
     def wrong_sign(self) -> bool | None:
@@ -100,8 +102,8 @@ def gain(effect: float, owner: Owner) -> float:
 
 
 NAMES = {
-    "bias": "bias", "rmse": "RMSE", "coverage": "coverage", "counted": "unanswered as misses",
-    "wrong_sign": "wrong sign", "regret": "regret a unit",
+    **{name: METRICS[name].label for name in ("bias", "rmse", "coverage")},
+    "counted": "unanswered as misses", "wrong_sign": "wrong sign", "regret": "regret a unit",
 }  # fmt: skip
 
 

@@ -50,7 +50,7 @@ def show_table(scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> None:
 
 def show_plan(made: Plan) -> None:
     """Print what each cell needs, what decides it and how long it takes; totals below."""
-    from cibench.metrics.sample_size import UNITS
+    from cibench.metrics import METRICS
 
     out = console()
     made_table = Table(box=None, pad_edge=False)
@@ -63,7 +63,7 @@ def show_plan(made: Plan) -> None:
         by = f"{cell.measure} of {cell.estimator}" if cell.measure else "nothing is known"
         shown = (cell.cell, *map(_count, counts), by, f"{cell.seconds:.2g}", *times)
         made_table.add_row(*map(Text, shown))
-    targets = [f"{m} {t:g} {UNITS[m]}".rstrip() for m, t in made.targets.items()]
+    targets = [f"{m} {t:g} {METRICS[m].kind}".rstrip() for m, t in made.targets.items()]
     out.print(f"Monte Carlo errors wanted: {', '.join(targets)}")
     out.print(made_table)
     out.print(
@@ -81,6 +81,9 @@ def _count(count: float) -> str:
 
 
 def _block(title: str, part: pd.DataFrame) -> Table:
+    from cibench.metrics import METRICS
+
+    coverage = METRICS["coverage"].heading
     made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for name in part.columns.drop("broken"):
         text = name in ("setting", "estimator")
@@ -94,8 +97,8 @@ def _block(title: str, part: pd.DataFrame) -> Table:
             made.add_row()
         before = setting
         if broken:
-            line["coverage %"] = f"▼ {line['coverage %']}"
-        styles = {"coverage %": "bold red"} if broken else {}
+            line[coverage] = f"▼ {line[coverage]}"
+        styles = {coverage: "bold red"} if broken else {}
         made.add_row(*(Text(str(v), style=styles.get(str(k), "")) for k, v in line.items()))
     return made
 

@@ -27,6 +27,8 @@ from cibench.utils.toml import Table, open_table, refuse
 
 SLIDERS = ("dial", "parameter", "option", "best_of", "distance")
 MEASURES = ("bias", "median_bias", "coverage")
+"""The metrics in which a failure can be stated: those of which a page says what none would be."""
+
 QUESTIONS = ("everybody", "treated")
 BEST_OF, DISTANCE = "data sets", "from the cutoff"
 SAID = {BEST_OF: "data sets drawn, the best one shown", DISTANCE: "distance from the cutoff"}

@@ -6,19 +6,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cibench.analysis.expectations import ExpectationVerdict
+from cibench.metrics.registry import listed
 from cibench.render.labels import label, view_titles
-from cibench.render.numbers import BLANK, digits, error_of, limits, number, percent
 from cibench.report.coverage_verdicts import CoverageVerdict, judge
 from cibench.report.sections import expectations as surprises
-from cibench.report.views import KEYS, Score
-from cibench.utils.missing import missing
+from cibench.report.views import KEYS, Score, written
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MOMENTS = {"bias": "bias", "empirical_se": "empirical SE", "se_ratio": "SE ratio"}
 CONFIRMED = (ExpectationVerdict.VALID, ExpectationVerdict.FAILS, ExpectationVerdict.CONSERVATIVE)
-SHARES = {"coverage": "coverage %", "rejection": "rejects 0 %"}
 
 
 def summary(scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFrame:
@@ -56,14 +53,8 @@ def _line(title: str, row: Score) -> dict[str, Any]:
         "setting": row["at"],
         "estimator": row["method"],
     }
-    for measure, name in MOMENTS.items():
-        value, error = row[measure], row[f"{measure}_mcse"]
-        shown = f"{number(value, error)} {error_of(value, error)}".rstrip()
-        line[name] = shown if row["moments"] else BLANK
-    for measure, name in SHARES.items():
-        share, low, high = (row[f"{measure}{end}"] for end in ("", "_low", "_high"))
-        shown = f"{percent(share, digits(low, high))} ({limits(low, high)})"
-        line[name] = BLANK if missing(share) else shown
+    for metric in listed("summary"):
+        line[metric.heading] = written(row, metric)
     lost = row["failures"] + row["declined"]
     line["no answer"] = f"{lost} of {row['replicates']}" if lost else "0"
     line["broken"] = row["kind"] == "estimate" and judge(row) is CoverageVerdict.BROKEN

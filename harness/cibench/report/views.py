@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from cibench.metrics import Metric
 from cibench.render import labels
 from cibench.render.labels import DEFAULT, Setting
+from cibench.render.numbers import BLANK, digits, error_of, limits, number, percent
 from cibench.utils.missing import missing
 
 if TYPE_CHECKING:
@@ -71,6 +73,20 @@ Score = Mapping[Hashable, Any]
 """One row of the score table, by column, with `method` and `at` beside them."""
 
 KEYS = ["scenario", "n", "parameters", "estimand", "horizon", "level"]
+
+
+def written(score: Score, metric: Metric) -> str:
+    """Write a metric of a row: beside its Monte Carlo error, a share in % beside Wilson's limits.
+
+    A dash stands for what is blank, and for what means nothing without moments.
+    """
+    value, error = score[metric.name], score[f"{metric.name}_mcse"]
+    if missing(value) or (metric.moments != "any" and not score["moments"]):
+        return BLANK
+    if not metric.share:
+        return f"{number(value, error)} {error_of(value, error)}".rstrip()
+    low, high = score[f"{metric.name}_low"], score[f"{metric.name}_high"]
+    return f"{percent(value, digits(low, high))} ({limits(low, high)})"
 
 
 @dataclass(frozen=True, eq=False)

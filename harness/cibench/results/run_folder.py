@@ -244,11 +244,13 @@ def write_report(run: Run) -> Path:
 
 def _default_pairs(run: Run) -> pd.DataFrame:
     """Return the comparisons that the report shows: a few measures, every dial at default."""
-    from cibench.analysis.comparisons import SHOWN, pairs
+    from cibench.analysis.comparisons import pairs
+    from cibench.metrics.registry import listed
     from cibench.model.catalogue import at_default, dials_of
 
     rows, known = run.replicates, run.catalogue.get("scenarios") or {}
     cells = rows[["scenario", "dials"]].drop_duplicates().itertuples(index=False)
     chosen = {(s, d) for s, d in cells if at_default(d, dials_of(known, s))}
     at = [pair in chosen for pair in zip(rows["scenario"], rows["dials"], strict=True)]
-    return pairs(rows[at], run.catalogue, comparison(run.suite), tuple(SHOWN))
+    measures = [metric.name for metric in listed("differences")]
+    return pairs(rows[at], run.catalogue, comparison(run.suite), measures)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from cibench.metrics import METRICS
 from cibench.utils.errors import unknown
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ ALL = "all"
 """Every pair of estimators, and not each with one reference."""
 
 
-MEASURES = ("interval_score", "rmse")
 SETTINGS = ("all", "default")
 KEYS = ("measure", "worst", "settings", "reference", "weights", "baselines")
 
@@ -54,8 +54,8 @@ class Ranking:
 
     @property
     def power(self) -> int:
-        """Return to which power a loss is the measure: errors are squared for the RMSE."""
-        return 2 if self.measure == "rmse" else 1
+        """Return to which power the measure is a mean of losses: the RMSE's square is one."""
+        return METRICS[self.measure].power
 
     def weight(self, scenario: str) -> float:
         """Return the weight of a scenario: that of the first name or glob that matches it."""
@@ -89,8 +89,10 @@ def check_scoring(table: Table, cells: Iterable[Cell], *, complete: bool) -> Non
         table.fault("compare", unknown("estimator of the suite", against, estimators))
     ranking = table.table("ranking")
     ranking.check_keys(KEYS)
-    for key, known in (("measure", MEASURES), ("settings", SETTINGS)):
-        ranking.take(key, str, known[0], known.__contains__, f"one of {', '.join(known)}")
+    measures = sorted(metric.name for metric in METRICS.values() if metric.power)
+    for key, known in (("measure", measures), ("settings", SETTINGS)):
+        default = getattr(Ranking, key)
+        ranking.take(key, str, default, known.__contains__, f"one of {', '.join(known)}")
     ranking.take("worst", (int, float), 100.0, lambda v: v > 1, "a number above 1")
     reference = ranking.take("reference", str, "", bool, "an estimator of the suite")
     if complete and reference and reference not in estimators:

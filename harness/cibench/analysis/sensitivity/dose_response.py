@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cibench.metrics import covers
 from cibench.metrics.groups import Group
+from cibench.metrics.intervals import covers
 from cibench.model.catalogue import at_default, dials_of
 from cibench.model.types import Array
 from cibench.storage.groups import arrow, check, cut
@@ -36,8 +36,8 @@ class Curve:
     `settings` ascend and `scores` are the score table's lines at them. Each matrix has a line for
     a setting and a column for a replicate. `there` marks the replicates that were run, `covered`
     those whose set holds the truth: a failure, or an answer without limits, holds nothing. `error`
-    and the limits `low` and `high` are relative to the truth, NaN where there is none; `ordinary`
-    marks sets that are intervals of finite length.
+    and the limits `low` and `high` are relative to the truth, NaN where there is none; `rays` marks
+    sets that are all outside their limits, `ordinary` those that are intervals of finite length.
     """
 
     key: Line
@@ -50,6 +50,7 @@ class Curve:
     there: Array
     ok: Array
     covered: Array
+    rays: Array
     ordinary: Array
     error: Array
     low: Array
@@ -176,7 +177,7 @@ def _aligned(cell: Group, replicates: Array) -> dict[str, Array]:
         ordinary = np.isfinite(low) & np.isfinite(high) & (low <= high) & ~rays & ~np.isnan(truth)
         columns = {
             "there": np.ones(place.size, dtype=bool), "ok": cell["ok"],
-            "covered": covers(low, high, truth, rays) & ~np.isnan(truth), "ordinary": ordinary,
+            "covered": covers(low, high, truth, rays), "rays": rays, "ordinary": ordinary,
             "error": t - truth, "low": low - truth, "high": high - truth,
         }  # fmt: skip
     spread = {}

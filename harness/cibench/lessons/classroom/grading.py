@@ -10,6 +10,7 @@ from typing import Any
 
 from cibench.lessons.classroom.assignment import DECISIONS, KEY, sealed
 from cibench.metrics.core import Score, mean_score, proportion
+from cibench.metrics.intervals import covers
 from cibench.utils.answers_csv import interval_in, read_csv
 from cibench.utils.errors import BadInput, unknown
 from cibench.utils.sealing import Seal, check_seals
@@ -39,7 +40,7 @@ class Answer:
     @property
     def covers(self) -> bool:
         """Say whether the interval holds the truth."""
-        return self.low <= self.truth <= self.high
+        return bool(covers(self.low, self.high, self.truth))
 
     @property
     def right(self) -> bool | None:

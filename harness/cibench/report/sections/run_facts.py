@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cibench.metrics.registry import listed
 from cibench.render.figures import Plot, figure
 from cibench.render.html import Html, facts, h, join, prose
 from cibench.render.labels import DEFAULT, dials_of, slug
 from cibench.render.numbers import BLANK, exact, percent, plain
 from cibench.report.sections.comparisons import comparison
-from cibench.report.sections.score_tables import COLUMNS, score_table, shortfalls
+from cibench.report.sections.score_tables import ORDER, score_table, shortfalls
 from cibench.report.views import View
 from cibench.utils.missing import missing
 
@@ -115,7 +116,7 @@ def _measures(views: Sequence[View], manifest: Mapping[str, Any]) -> Html:
         f"nominal level {levels} %" if levels else "",
         f"seed {manifest['seed']}" if manifest.get("seed") is not None else "",
     ]
-    named = ", ".join(f"{c.name} ({c.meaning})" for c in COLUMNS if c.name)
+    named = ", ".join(f"{m.heading} ({m.meaning})" for m in listed("report", ORDER))
     return join(
         h("p", f"{', '.join(part for part in said if part)}. All methods and all settings of a "
           "dial face the same noise."),
