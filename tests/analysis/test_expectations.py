@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from math import inf, isnan, sqrt
+from math import isnan, sqrt
 from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
 import pytest
 from commands import RUNNING, loaded
-from scipy.stats import binom, binomtest
 
 import cibench
-from cibench.analysis.expectation_verdicts import exact, judge, replicates_needed
-from cibench.analysis.expectations import ALPHA, EXPECTATIONS, ExpectationVerdict, expectations
+from cibench.analysis.coverage_verdicts import ALPHA, Coverage, exact
+from cibench.analysis.expectations import (
+    EXPECTATIONS,
+    ExpectationVerdict,
+    expectations,
+    judge_expectation,
+)
 from cibench.metrics.core import proportion
 from cibench.storage.schema import SCORED
 from cibench.suite import parse_suite, read_suite
@@ -277,39 +281,7 @@ def test_contradicting_tables_are_bad_input_with_the_file(tmp_path):
         read_suite(path)
 
 
-# Limits and replicates
-
-
-@pytest.mark.parametrize(("k", "n"), [(0, 10), (10, 10), (95, 100), (1, 3), (450, 1000)])
-@pytest.mark.parametrize("alpha", [0.05, 0.0007])
-def test_limits_are_clopper_and_pearsons(k, n, alpha):
-    interval = binomtest(k, n).proportion_ci(1 - alpha, "exact")
-    assert exact(k, n, alpha) == pytest.approx((interval.low, interval.high), abs=1e-12)
-
-
-def chance(size, p, floor, alpha, above):
-    """Return, count by count, the chance that the limits come to lie off the floor."""
-    limits = [exact(k, size, alpha) for k in range(size + 1)]
-    sure = np.array([low > floor if above else high < floor for low, high in limits])
-    return float(binom.pmf(np.arange(size + 1), size, p)[sure].sum())
-
-
-@pytest.mark.parametrize(
-    ("covered", "tries", "above"),
-    [(97, 100, True), (19, 20, True), (85, 100, False), (0, 5, False)],
-)
-def test_that_many_replicates_decide_nine_times_in_ten(covered, tries, above):
-    floor, alpha = 0.9, 0.05 / 40
-    p = (covered + 0.5) / (tries + 1)
-    needed = int(replicates_needed(covered, tries, floor, alpha))
-    assert chance(needed, p, floor, alpha, above) >= 0.9
-    # it moves in teeth, so that a few fewer may do too; but not a tenth less
-    fewer = max(1, int(0.9 * needed) - 1)
-    assert chance(fewer, p, floor, alpha, above) < 0.9
-
-
-def test_at_the_floor_nothing_decides():
-    assert replicates_needed(899_999, 999_999, 0.9, 0.001) == inf
+# Verdicts
 
 
 @pytest.mark.parametrize(
@@ -326,7 +298,8 @@ def test_at_the_floor_nothing_decides():
     ],
 )
 def test_the_vocabulary(kind, low, high, verdict):
-    assert judge(kind, low, high, floor=0.9, level=0.95) is verdict
+    coverage = Coverage(90, 100, floor=0.9, level=0.95, low=low, high=high)
+    assert judge_expectation(kind, coverage) is verdict
 
 
 # From a score table
@@ -336,7 +309,7 @@ def scores(*rows):
     """Return a score table with one row for each (names, covered, replicates, changes)."""
     lines = []
     for row, covered, replicates, changes in rows:
-        held = proportion(covered, replicates)
+        held = proportion(covered, replicates - changes.get("declined", 0))
         lines.append(
             dict.fromkeys(SCORED) | {"level": 0.95, "options": "{}"} | row
             | {
@@ -352,17 +325,18 @@ def verdicts(*rows, spec=None):
     return expectations(scores(*rows), CATALOGUE, spec or {}).to_dict("records")
 
 
-def test_limits_are_adjusted_for_all_rows_that_bear_a_verdict():
+def test_limits_are_adjusted_for_all_rows_whose_coverage_is_judged():
     bearing = [(names("toy/robust"), 95, 100, {}), (names("toy/both"), 90, 100, {})]
-    silent = [
-        (names("toy/robust", sorting=0.4), 10, 100, {}),
-        (names("toy/oracle"), 0, 100, {"declined": 100}),
+    unexpected = (names("toy/robust", sorting=0.4), 10, 100, {})
+    silent = (names("toy/oracle"), 0, 100, {"declined": 100})
+    found = verdicts(*bearing, unexpected, silent)
+    assert [(f["low"], f["high"]) for f in found[:3]] == [
+        exact(k, 100, ALPHA / 3) for k in (95, 90, 10)
     ]
-    found = verdicts(*bearing, *silent)
-    assert [(f["low"], f["high"]) for f in found[:2]] == [
-        exact(95, 100, ALPHA / 2), exact(90, 100, ALPHA / 2),
+    assert [(f["coverage_verdict"], f["verdict"]) for f in found[2:]] == [
+        ("broken", ""), ("declined", ""),
     ]  # fmt: skip
-    assert all(isnan(f["low"]) and f["verdict"] == "" for f in found[2:])
+    assert isnan(found[3]["low"])
 
 
 def test_the_table_has_a_row_for_each_score_in_its_order():
@@ -384,15 +358,15 @@ V = ExpectationVerdict
         (names("toy/robust"), 1805, {}, V.INCONCLUSIVE, ""),
         (names("toy/robust"), 0, {"answered": 0, "failures": 2000}, V.FAILS_UNEXPECTEDLY, ""),
         (names("toy/robust"), 0, {"answered": 0, "declined": 2000}, V.NONE,
-         "declined every data set"),
+         "the method declined every data set"),
         (names("toy/robust"), 950, {"answered": 1000, "declined": 1000}, V.VALID, ""),
         (names("toy/robust"), 1900, {"coverage_with_failures": np.nan}, V.NONE,
-         "gives no limits, so coverage is undefined"),
+         "the method gives no limits, so coverage is undefined"),
         (names("toy/robust"), 0, {"empirical_se": 1e-18}, V.NONE,
          "the estimates do not vary, so coverage says nothing"),
         (names("toy/robust"), 1900, {"kind": "diagnostic"}, V.NONE,
          "a diagnostic: diagnostics.csv scores it"),
-        (names("toy/robust"), 1900, {"level": np.nan}, V.NONE, "no level between 0 and 1"),
+        (names("toy/robust"), 1900, {"level": np.nan}, V.NONE, "there is no level between 0 and 1"),
         (names("toy/robust", estimand="LATE"), 1900, {}, V.OTHER_QUESTION, ""),
     ],
 )  # fmt: skip
@@ -455,7 +429,7 @@ def test_a_run_folder_is_all_it_takes(tmp_path):
     table = run.expectations
     assert list(table["expected"]) == ["valid", "valid", "valid", "fails", "valid", "valid"]
     assert list(table["note"][table["estimator"] == "baseline/zero"].unique()) == [
-        "gives no limits, so coverage is undefined"
+        "the method gives no limits, so coverage is undefined"
     ]
     run.write_scores()
     code = (

@@ -366,6 +366,28 @@ def test_failures_are_misses() -> None:
     assert doses.loc[("coverage", 0.4), ["value", "replicates"]].tolist() == [1.0, 140]
 
 
+def test_declined_data_sets_are_no_misses_and_move_nothing_where_they_are_few() -> None:
+    t = drifting(np.random.default_rng(3), (0.0, 0.1, 0.4), size=400)
+    declines = np.where(np.arange(400) % 5 == 0, "declined", "ok")
+    rows = answers(t, (0.0, 0.1, 0.4), status=declines)
+    rows.loc[rows["status"] != "ok", ["estimate", "ci_low", "ci_high"]] = np.nan
+    line, kept = one(rows), one(rows[rows["status"] == "ok"])
+    assert "below at default" not in line["note"]
+    assert line["replicates"] == kept["replicates"] == 320
+    for name in ("breakdown", "bracket_low", "bracket_high", "slope"):
+        assert line[name] == kept[name] or np.isnan([line[name], kept[name]]).all()
+
+
+def test_a_setting_that_was_declined_whole_is_none_and_a_dial_of_such_has_no_row() -> None:
+    t = drifting(np.random.default_rng(3), (0.0, 0.1, 0.4), size=100)
+    status = {0.0: "ok", 0.1: "ok", 0.4: "declined"}
+    rows = answers(t, (0.0, 0.1, 0.4), status=status)
+    rows.loc[rows["status"] != "ok", ["estimate", "ci_low", "ci_high"]] = np.nan
+    assert one(rows)["harshest"] == 0.1
+    rows = rows[rows["setting"] != 0.1]
+    assert told(rows).empty
+
+
 def test_the_slope_rests_on_all_who_answered() -> None:
     rng = np.random.default_rng(0)
     t = drifting(rng, (0.0, 0.4), size=300)

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from cibench.analysis.expectation_verdicts import exact
+from cibench.analysis.coverage_verdicts import exact
 from cibench.gate import expectations
 from cibench.suite.parse import read_suite
 from cibench.utils.errors import BadInput

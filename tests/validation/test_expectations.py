@@ -60,7 +60,7 @@ def test_false_surprises_and_false_verdicts_are_rare_family_wise(coverages, shar
     that every surprise is false; at the floor a verdict is likeliest to be wrong.
     """
     monkeypatch.setattr(
-        "cibench.analysis.expectations.replicates_needed", lambda *_: np.inf
+        "cibench.analysis.coverage_verdicts.replicates_needed", lambda *_: np.inf
     )  # for speed
     rng, replicates = np.random.default_rng(20261121), 400
     coverages = np.tile(coverages, 2)

@@ -74,7 +74,9 @@ def gather(part: Part, catalogue: Mapping[str, Any]) -> Iterator[Family]:
 
 def _has(group: Group, metric: Metric) -> Array:
     """Mark the replicates that have what a metric needs."""
-    run = group["ok"] | group["failed"] | group["declined"]
+    run = group["ok"] | group["failed"]  # who declines has not tried
+    if "declined" in metric.flags:
+        run = run | group["declined"]
     needed = [group[name] for name in metric.compared_by if name in group]
     if len(needed) < len(metric.compared_by):
         return np.zeros(run.size, dtype=bool)

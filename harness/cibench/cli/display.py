@@ -30,22 +30,24 @@ def show_scores(run: Run) -> None:
     """Print a run's score table and below it the surprises."""
     from cibench.report.summary import told
 
-    show_table(run.scores, run.catalogue)
+    show_table(run.scores, run.expectations, run.catalogue)
     for line in told(run.expectations, run.catalogue):
         console().print(Text(line))
 
 
-def show_table(scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> None:
+def show_table(
+    scores: pd.DataFrame, expectations: pd.DataFrame, catalogue: Mapping[str, Any]
+) -> None:
     """Print scores, one block per scenario and size, broken coverage in bold red."""
     from cibench.report.summary import summary
 
     out = console()
-    lines = summary(scores, catalogue)
+    lines = summary(scores, expectations, catalogue)
     for scenario, part in lines.groupby("scenario", sort=False):
         out.print(_block(str(scenario), part.drop(columns="scenario")), "")
     out.print("In brackets the Monte Carlo standard error; of shares the 95 % Wilson limits.")
     if lines["broken"].any():
-        out.print("▼ coverage is below nominal minus 5 points, beyond Monte Carlo doubt")
+        out.print("▼ coverage is below its floor, in all rows at once beyond Monte Carlo doubt")
 
 
 def show_plan(made: Plan) -> None:

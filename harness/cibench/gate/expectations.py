@@ -102,11 +102,13 @@ def replicates_for(suite: Suite, power: float) -> int:
     """
     if not 0 < power < 1:
         raise BadInput(f"--power: {power:g} is not between 0 and 1")
-    floors = [floor for found, floor in expected(suite) if found in BEARING]
+    rows = list(expected(suite))
+    floors = [floor for found, floor in rows if found in BEARING]
     if not floors:
         raise BadInput(f"suite {suite.name}: nothing is expected of any method there")
     each = 1 - (1 - power) / len(floors)
-    return max(settled_by(floor, suite.level, ALPHA / len(floors), each) for floor in set(floors))
+    # Limits hold for all rows at once, for those of which nothing is expected too.
+    return max(settled_by(floor, suite.level, ALPHA / len(rows), each) for floor in set(floors))
 
 
 def expected(suite: Suite) -> Iterator[tuple[Expected, float]]:
@@ -134,7 +136,7 @@ def expected(suite: Suite) -> Iterator[tuple[Expected, float]]:
 
 def settled_by(floor: float, level: float, alpha: float, power: float) -> int:
     """Return the replicates that settle a nominal coverage, or one as far below the floor."""
-    from cibench.analysis.expectation_verdicts import sizes_for
+    from cibench.analysis.coverage_verdicts import sizes_for
 
     below = 2 * floor - level
     return int(max(sizes_for(p, floor, alpha, power) for p in (level, max(below, 0.0))))

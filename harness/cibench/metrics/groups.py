@@ -55,6 +55,17 @@ def explained(metric: Metric, score: Score, group: Group) -> Score:
     return blank("numbers too large" if together else "no row has all that it needs")
 
 
+def counted(metric: Metric, group: Group) -> Group:
+    """Return the rows that a metric with flags counts: tries, since who declines has not tried.
+
+    All rows where the flag is that they declined.
+    """
+    declined = group["declined"]
+    if "declined" in metric.flags or not declined.any():
+        return group
+    return {name: column[~declined] for name, column in group.items()}
+
+
 def measure_diagnostic(group: Group) -> dict[str, Score]:
     """Return the metrics that the verdicts and failures of a diagnostic have."""
     (passed,) = present(answers(group, "passed"), "passed")
@@ -63,7 +74,8 @@ def measure_diagnostic(group: Group) -> dict[str, Score]:
         if metric.diagnostic:
             scores[metric.name] = metric.diagnostic(passed).score
         elif metric.flags and not metric.needs:
-            scores[metric.name] = metric(*(group[name] for name in metric.flags))
+            rows = counted(metric, group)
+            scores[metric.name] = metric(*(rows[name] for name in metric.flags))
     return scores
 
 
@@ -78,13 +90,15 @@ def measure_estimator(
     metrics, needed = _own(tuple(METRICS.values()))
     given = answers(group, "ok", *needed)
     columns = {needs: present(given, *needs) for needs in {m.needs for m in metrics if m.needs}}
+    columns[()] = []
     scores: dict[str, Score] = {}
     shared: dict[Any, Any] = {}
     with np.errstate(all="ignore"):
         for metric in metrics:
-            taken = columns[metric.needs] if not metric.flags else [
-                group[name] for name in (*metric.needs, *metric.flags)
-            ]  # fmt: skip
+            taken = columns[metric.needs]
+            if metric.flags:
+                rows = counted(metric, group)
+                taken = [rows[name] for name in (*metric.needs, *metric.flags)]
             if metric.moments == "blank" and not moments:
                 score = blank(NO_MOMENTS)
             elif metric.by_level and not 0 < level < 1:

@@ -39,7 +39,7 @@ def covers(
 
 @metric(
     SETS, Kind.SHARE, place=80, label="coverage", meaning="share of intervals that hold the truth",
-    loss=Loss.SHORTFALL, tables=(*REPORTED, "differences", "paper", "summary"),
+    loss=Loss.SHORTFALL, tables=(*REPORTED, "differences", "paper"),
 )  # fmt: skip
 def coverage(low: Array, high: Array, theta: Array, outside: Outside = False) -> Share:
     """Return the share of sets that hold the truth."""
@@ -48,12 +48,13 @@ def coverage(low: Array, high: Array, theta: Array, outside: Outside = False) ->
 
 @metric(
     SETS, Kind.SHARE, flags=("ok",), place=90, label="with failures",
-    meaning="coverage with failures counted as misses", loss=Loss.SHORTFALL, tables=REPORTED,
+    meaning="coverage with failures counted as misses", loss=Loss.SHORTFALL,
+    tables=(*REPORTED, "summary"),
 )  # fmt: skip
 def coverage_with_failures(
     low: Array, high: Array, theta: Array, outside: Outside, ok: Array
 ) -> Result:
-    """Return the share of all replicates whose set holds the truth; who is not `ok` has missed.
+    """Return the share of all tries whose set holds the truth; who is not `ok` has missed.
 
     Who answers without limits has no coverage; who never answers has covered nothing.
     """
@@ -106,8 +107,17 @@ def rejection(low: Array, high: Array, outside: Outside = False) -> Share:
     meaning="share of fits that gave no answer", loss=Loss.ITSELF, tables=REPORTED,
 )  # fmt: skip
 def failure_rate(failed: Array) -> Share:
-    """Return the share of replicates that failed, timed out, crashed or gave no finite number."""
+    """Return the share of tries that failed, timed out, crashed or gave no finite number."""
     return Share(failed)
+
+
+@metric(
+    (), Kind.SHARE, flags=("declined",), place=135, label="declined",
+    meaning="share of data sets that the method declined", tables=REPORTED,
+)  # fmt: skip
+def decline_rate(declined: Array) -> Share:
+    """Return the share of data sets that were declined, which count as no tries elsewhere."""
+    return Share(declined)
 
 
 @metric(

@@ -31,7 +31,7 @@ from math import ceil, inf, isfinite, nan, sqrt
 import numpy as np
 
 from cibench.metrics.core import ALL_EQUAL, NO_SPREAD, proportion, standard_deviation
-from cibench.metrics.groups import Group, answers
+from cibench.metrics.groups import Group, answers, counted
 from cibench.metrics.influence import NO_JACKKNIFE, Influence, Share, nothing
 from cibench.metrics.registry import METRICS, Kind, Metric, listed
 from cibench.model.types import Array
@@ -96,23 +96,23 @@ def need(measure: str, target: float, group: Group, level: float, truth_mcse: fl
     lower 95 % Wilson limit of their share.
     """
     metric, given = METRICS[measure], answers(group)
-    share = given["ok"].size / max(group["ok"].size, 1)
-    if not metric.flags and share == 0:
+    tried = counted(metric, group) if metric.flags else given
+    raised = tried["ok"].size / max(group["ok"].size, 1)
+    if raised == 0:
         return Need(nan, nan, "no replicate was answered")
-    doubt = proportion(given["ok"].size, group["ok"].size).low / share if share < 1 else 1.0
-    raised, doubt = (1.0, 1.0) if metric.flags else (share, doubt)
+    doubt = proportion(tried["ok"].size, group["ok"].size).low / raised if raised < 1 else 1.0
     if metric.exact and not truth_mcse:
         count = for_variance(1.0, target) / raised
         return Need(_whole(count), _whole(count / doubt))
     if any(np.isnan(given[name]).all() for name in metric.needs):
         return Need(nan, nan)  # the estimator does not give what this measures
-    rows = group if metric.flags else _complete(given, metric.needs)
+    rows = tried if metric.flags else _complete(given, metric.needs)
     found = _influence(metric, rows, level, 0.0)
     if found.why or not isfinite(found.value) or found.each.size < 2:
         return Need(nan, nan, found.why or NO_SPREAD)
     if metric.share:
-        raised *= (counted := _counted(metric, rows, level)) / found.each.size
-        ends = _for_share(found.value, counted, target)
+        raised *= (among := _counted(metric, rows, level)) / found.each.size
+        ends = _for_share(found.value, among, target)
     else:
         unit = _unit(metric, found, rows)
         if not (unit > 0 and standard_deviation(found.each) > ROUNDING * abs(found.value)):

@@ -70,7 +70,10 @@ def write_report(
 
     beside = beside or Beside()
     expected, pretests, seeds, posteriors = _completed(beside, rows, scores, catalogue)
-    told = {name: expected[name].to_numpy() for name in ("expected", "broken", "verdict")}
+    told = {
+        name: expected[name].to_numpy()
+        for name in ("expected", "broken", "verdict", "coverage_verdict")
+    }
     rows, refits = label(rows[~(rows["refit"] > 0)], catalogue), int((rows["refit"] > 0).sum())
     scores = label(scores.assign(**told), catalogue)
     views = cut(rows, scores, catalogue, beside.study, beside.pairs)

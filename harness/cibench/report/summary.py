@@ -5,28 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from cibench.analysis.coverage_verdicts import CoverageVerdict
 from cibench.analysis.expectations import ExpectationVerdict
 from cibench.metrics.registry import listed
 from cibench.render.labels import label, view_titles
-from cibench.report.coverage_verdicts import CoverageVerdict, judge
+from cibench.report.coverage_verdicts import verdict_of
 from cibench.report.sections import expectations as surprises
 from cibench.report.views import KEYS, Score, written
 
 if TYPE_CHECKING:
     import pandas as pd
 
+HEADINGS = {"coverage_with_failures": "coverage %"}
+"""Failures are misses here, as in the mark beside it; a column says how many there were."""
+
 CONFIRMED = (ExpectationVerdict.VALID, ExpectationVerdict.FAILS, ExpectationVerdict.CONSERVATIVE)
 
 
-def summary(scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFrame:
+def summary(
+    scores: pd.DataFrame, expectations: pd.DataFrame, catalogue: Mapping[str, Any]
+) -> pd.DataFrame:
     """Return a line of text columns for each score, with `broken` saying that it under-covers.
 
-    Moments stand beside their Monte Carlo standard error, shares beside their Wilson limits.
-    Moments of estimators without any are dashes, and so are blanks.
+    Moments stand beside their Monte Carlo standard error, shares beside their Wilson limits;
+    coverage counts failures as misses. Moments of estimators without any are dashes, and so are
+    blanks.
     """
     import pandas as pd
 
-    named = label(scores, catalogue)
+    verdicts = expectations["coverage_verdict"].to_numpy()
+    named = label(scores.assign(coverage_verdict=verdicts), catalogue)
     keys = [{str(k): v for k, v in row.items()} for row in named[KEYS].to_dict("records")]
     lines = zip(view_titles(keys), named.to_dict("records"), strict=True)
     return pd.DataFrame([_line(title, row) for title, row in lines])
@@ -54,8 +62,8 @@ def _line(title: str, row: Score) -> dict[str, Any]:
         "estimator": row["method"],
     }
     for metric in listed("summary"):
-        line[metric.heading] = written(row, metric)
+        line[HEADINGS.get(metric.name, metric.heading)] = written(row, metric)
     lost = row["failures"] + row["declined"]
     line["no answer"] = f"{lost} of {row['replicates']}" if lost else "0"
-    line["broken"] = row["kind"] == "estimate" and judge(row) is CoverageVerdict.BROKEN
+    line["broken"] = row["kind"] == "estimate" and verdict_of(row) is CoverageVerdict.BROKEN
     return line

@@ -184,7 +184,7 @@ class Run:
         from cibench.report.summary import summary
 
         title = f"<p>cibench run <b>{self.manifest['suite']}</b>, {self.place}</p>"
-        lines = summary(self.scores, self.catalogue)
+        lines = summary(self.scores, self.expectations, self.catalogue)
         lines["broken"] = lines["broken"].map({True: "▼", False: ""})
         return title + str(lines.to_html(index=False, escape=True))
 

@@ -67,13 +67,13 @@ def sensitivity(
     """Return one row per curve, two where a dial goes both ways: where and how it breaks.
 
     The breakdown point is the smallest violation |setting - default| at which coverage, failures
-    counted as misses, is below the `bound` (the level less `shortfall`). It and all that belongs
-    to it is given as a setting, in the dial's unit; `_low` is always the end nearer the default.
-    `breakdown` is interpolated between settings, `breakdown_low` and `breakdown_high` are 95 %
-    limits from resampling replicates jointly over the settings, `bracket_low` the harshest setting
-    confidently above the bound, `bracket_high` the mildest confidently below. `slope` is that of
-    bias per unit of violation, `bias_half_se` where the absolute bias passes half an empirical
-    standard error. `note` says what a reader must know. See
+    counted as misses and declined data sets left out, is below the `bound` (the level less
+    `shortfall`). It and all that belongs to it is given as a setting, in the dial's unit; `_low` is
+    always the end nearer the default. `breakdown` is interpolated between settings, `breakdown_low`
+    and `breakdown_high` are 95 % limits from resampling replicates jointly over the settings,
+    `bracket_low` the harshest setting confidently above the bound, `bracket_high` the mildest
+    confidently below. `slope` is that of bias per unit of violation, `bias_half_se` where the
+    absolute bias passes half an empirical standard error. `note` says what a reader must know. See
     `cibench.analysis.sensitivity.resampling`, `.breakdown` and `.slope` for the derivations. Raises
     BadInput if columns are missing or the two tables do not belong together.
     """

@@ -34,10 +34,11 @@ class Curve:
     """Hold what one estimator answered at every setting of one dial.
 
     `settings` ascend and `scores` are the score table's lines at them. Each matrix has a line for
-    a setting and a column for a replicate. `there` marks the replicates that were run, `covered`
-    those whose set holds the truth: a failure, or an answer without limits, holds nothing. `error`
-    and the limits `low` and `high` are relative to the truth, NaN where there is none; `rays` marks
-    sets that are all outside their limits, `ordinary` those that are intervals of finite length.
+    a setting and a column for a replicate. `there` marks the tries, replicates that were run and
+    not declined, `covered` those whose set holds the truth: a failure, or an answer without limits,
+    holds nothing. `error` and the limits `low` and `high` are relative to the truth, NaN where
+    there is none; `rays` marks sets that are all outside their limits, `ordinary` those that are
+    intervals of finite length.
     """
 
     key: Line
@@ -97,9 +98,9 @@ def sides(curve: Curve) -> list[Side]:
 
 _NUMBERS = ("estimate", "truth", "ci_low", "ci_high")
 _SCORES = (
-    *SCORED, "moments", "truth_mcse", "bias", "bias_mcse", "mse", "mse_mcse", "rmse", "rmse_mcse",
-    "coverage", "coverage_mcse", "coverage_with_failures", "coverage_with_failures_mcse",
-    "rejection", "rejection_mcse", "ci_length", "ci_length_mcse",
+    *SCORED, "replicates", "declined", "moments", "truth_mcse", "bias", "bias_mcse", "mse",
+    "mse_mcse", "rmse", "rmse_mcse", "coverage", "coverage_mcse", "coverage_with_failures",
+    "coverage_with_failures_mcse", "rejection", "rejection_mcse", "ci_length", "ci_length_mcse",
 )  # fmt: skip
 
 Key = tuple[Any, ...]
@@ -109,7 +110,8 @@ def gather(rows: pd.DataFrame, scores: pd.DataFrame, catalogue: Mapping[str, Any
     """Return every curve of a run, in the order of the score table.
 
     A curve holds the settings of one dial that was moved alone, and the default cell where it was
-    run. Diagnostics and fits repeated on one data set are left out. Raises BadInput if columns
+    run, as far as anything was tried there: a setting at which every data set was declined has
+    none. Diagnostics and fits repeated on one data set are left out. Raises BadInput if columns
     are missing or the two tables do not belong together.
     """
     if lacking := [column for column in _SCORES if column not in scores.columns]:
@@ -120,6 +122,8 @@ def gather(rows: pd.DataFrame, scores: pd.DataFrame, catalogue: Mapping[str, Any
     known = catalogue.get("scenarios") or {}
     for line in scores[scores["kind"] == "estimate"].to_dict("records"):
         named: Line = {str(k): v for k, v in line.items()}
+        if named["declined"] == named["replicates"]:
+            continue
         if not missing(named["dial"]):
             moved.setdefault(_key(named, KEYS), []).append(named)
         elif at_default(named["dials"], dials_of(known, named["scenario"])):
@@ -176,7 +180,7 @@ def _aligned(cell: Group, replicates: Array) -> dict[str, Array]:
     with np.errstate(invalid="ignore"):
         ordinary = np.isfinite(low) & np.isfinite(high) & (low <= high) & ~rays & ~np.isnan(truth)
         columns = {
-            "there": np.ones(place.size, dtype=bool), "ok": cell["ok"],
+            "there": ~cell["declined"], "ok": cell["ok"],
             "covered": covers(low, high, truth, rays), "rays": rays, "ordinary": ordinary,
             "error": t - truth, "low": low - truth, "high": high - truth,
         }  # fmt: skip

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from cibench.analysis.coverage_verdicts import CoverageVerdict
 from cibench.metrics import Metric
 from cibench.metrics.registry import listed
 from cibench.render.html import Html, h, header, join, raw
 from cibench.render.labels import DEFAULT
 from cibench.render.numbers import BLANK, digits, error_of, limits, number, percent
-from cibench.report.coverage_verdicts import CoverageVerdict, judge
+from cibench.report.coverage_verdicts import verdict_of
 from cibench.report.views import Score, View
 from cibench.utils.missing import missing
 
@@ -38,7 +39,7 @@ def shortfalls(view: View) -> Html | None:
     lines = [
         h("li", h("b", method), f", {at}: {said}.")
         for (method, at), score in view.scores.items()
-        if judge(score) is CoverageVerdict.BROKEN and (said := sentence(score))
+        if verdict_of(score) is CoverageVerdict.BROKEN and (said := sentence(score))
     ]
     if not lines:
         return None
