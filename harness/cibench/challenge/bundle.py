@@ -46,7 +46,10 @@ class Wish:
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """Hold a bundle before it is written: its files by name, and what stays with the owner."""
+    """Hold a bundle before it is written: its files by name, and what stays with the owner.
+
+    See `write_bundle` for the whole way.
+    """
 
     files: dict[str, str]
     owner: Owner
@@ -66,7 +69,10 @@ def check_places(out: Path, owner: Path, page: Path | None = None) -> None:
 
 
 def make_bundle(twin: Twin, wish: Wish, name: str, say: Say = lambda _: None) -> Bundle:
-    """Draw all data sets and seal their truths; raises BadInput for wishes that will not do."""
+    """Draw all data sets and seal their truths; raises BadInput for wishes that will not do.
+
+    See `write_bundle` for the whole way.
+    """
     wish.limits.check(twin)
     secret = nonce()
     effects = choose_effects(twin, wish.effects, stream("bundle-effects", secret))
@@ -138,7 +144,33 @@ def _papers(
 
 
 def write_bundle(bundle: Bundle, out: Path, owner: Path) -> None:
-    """Write folder and owner's file, both or none; raises BadInput where a place will not do."""
+    r"""Write folder and owner's file, both or none; raises BadInput where a place will not do.
+
+    `out` is the folder that vendors get, `owner` the file with the truths, which stays with its
+    owner. `verify` compares what is revealed later with what was sealed.
+
+    >>> import numpy as np, pandas as pd
+    >>> from pathlib import Path
+    >>> from cibench.twins import fit_twin, read_seed
+    >>> from cibench.twins.design import Design
+    >>> rng = np.random.default_rng(1)
+    >>> x, age = rng.normal(size=400), rng.normal(40, 9, 400)
+    >>> y = 1 + x + 0.1 * age + rng.normal(size=400)
+    >>> table = pd.DataFrame({"x": x, "d": (x >= 0).astype(int), "age": age, "y": y})
+    >>> table.to_csv("seed.csv", index=False)
+    >>> design = Design("rd", "y", treatment="d", running="x", cutoff=0.0)
+    >>> seed = read_seed(Path("seed.csv"), design)
+    >>> twin = fit_twin(seed, "gaussian")
+    >>> from cibench.challenge import Owner, make_bundle, read_submission, write_bundle
+    >>> from cibench.challenge.bundle import Wish
+    >>> bundle = make_bundle(twin, Wish(datasets=4, rows=300), "trial")
+    >>> write_bundle(bundle, Path("trial"), Path("trial.owner.json"))
+    >>> owner = Owner.read(Path("trial.owner.json"))
+    >>> answers = "dataset,estimate,low,high\ndataset-01,0.4,0.1,0.7\ndataset-02,0,-0.3,0.3\n"
+    >>> _ = Path("vendor.csv").write_text(answers)
+    >>> len(read_submission(Path("vendor.csv"), owner).answers)
+    2
+    """
     check_places(out, owner)
     bundle.owner.write(owner)
     try:

@@ -64,7 +64,10 @@ class Submission:
 
 
 def read_submission(path: Path, owner: Owner) -> Submission:
-    """Read a vendor's answers; raises BadInput naming the line and the column."""
+    """Read a vendor's answers; raises BadInput naming the line and the column.
+
+    See `write_bundle` for the whole way.
+    """
     rows = read_csv(path)
     heading = rows[0] if rows else {}
     for column in COLUMNS:

@@ -59,6 +59,8 @@ class Owner:
 
     `told` holds the twin, its digest, rows, the secret, limits and labels; `loss` the cost of a
     roll-out and which outcomes are better; `bundle` the folder, relative to the owner's file.
+
+    See `write_bundle`, which writes one.
     """
 
     bundle: str
@@ -116,6 +118,8 @@ def verify(bundle: Path, revealed: Path) -> Iterator[Checked]:
     """Compare each revealed line, and each data set's file, with the bundle's commitments.
 
     Raises BadInput where bundle or what is revealed are none.
+
+    See `write_bundle`, whose commitments it holds the truths to.
     """
     given = _commitments(bundle)
     lines = read_reveal(revealed, "dataset", "data_sha256", "estimand")

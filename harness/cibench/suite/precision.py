@@ -30,6 +30,10 @@ class Precision:
     `targets` are errors by measure, in the units of `cibench.metrics.sample_size`. With a `pilot`
     of so many replicates it says how many a cell is run for, without one the cell's own rows do, as
     they come.
+
+    >>> from cibench.suite import Precision
+    >>> Precision({"coverage": 0.005}, pilot=200).spec["targets"]
+    {'coverage': 0.005}
     """
 
     targets: Mapping[str, float] = field(default_factory=dict)

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 
 class Entrant(NamedTuple):
-    """Name one estimator with all its options, as the canonical JSON that rows carry."""
+    """Name one estimator with all its options, as the canonical JSON that rows carry.
+
+    >>> from cibench.suite import Entrant
+    >>> Entrant("panel/twfe", "{}").estimator
+    'panel/twfe'
+    """
 
     estimator: str
     options: str
@@ -46,7 +51,13 @@ NO_REFITS = Refits(0, 0)
 
 @dataclass(frozen=True)
 class Cell:
-    """Hold a scenario at one setting, a number of units and the estimators that face it."""
+    """Hold a scenario at one setting, a number of units and the estimators that face it.
+
+    >>> from cibench.suite import find_suite
+    >>> cell = find_suite("quickstart").cells[0]
+    >>> str(cell), cell.moved, len(cell.entrants)
+    ('rd/cct-1 n=500', (None, None), 4)
+    """
 
     scenario: Scenario
     n: int
@@ -102,6 +113,12 @@ class Suite:
     `precision` targets instead of a count, `replicates` is 0 and `lengths` holds how many each cell
     is to have as far as that is known. `cibench.suite` has `read_suite` for a file,
     `parse_suite` for a mapping of the same form and `find_suite` for what a user names.
+
+    >>> from cibench.suite import parse_suite
+    >>> cell = {"scenario": "did/two-group", "n": [20, 50], "estimators": "panel/twfe"}
+    >>> suite = parse_suite({"name": "small", "seed": 1, "replicates": 10, "cells": [cell]})
+    >>> len(suite.cells), suite.expected_rows, suite.with_replicates(3).expected_rows
+    (2, 20, 6)
     """
 
     name: str

@@ -19,7 +19,10 @@ from cibench.utils.files import write_csv
 
 
 def draw_rows(twin: Twin, rows: int, effect: Effect, seed: int) -> Rows:
-    """Draw at least so many rows (whole units of a panel) from an address of the twin's content."""
+    """Draw at least so many rows (whole units of a panel) from an address of the twin's content.
+
+    See `fit_twin` for the whole way.
+    """
     return drawn_from(twin, rows, effect, stream("twin-sample", twin.digest, rows, seed))
 
 
@@ -33,7 +36,10 @@ def drawn_from(twin: Twin, rows: int, effect: Effect, rng: np.random.Generator) 
 def write_sample(
     twin: Twin, rows: int, effect: Effect | None, seed: int, out: Path
 ) -> Iterator[str]:
-    """Write rows as CSV and yield what was planted; raises BadInput for an effect or a place."""
+    """Write rows as CSV and yield what was planted; raises BadInput for an effect or a place.
+
+    See `fit_twin` for the whole way.
+    """
     import pandas as pd
 
     chosen = default_effect(twin) if effect is None else effect

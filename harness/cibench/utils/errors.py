@@ -11,7 +11,15 @@ REASON_LENGTH = 300
 class BadInput(Exception):  # noqa: N818 - what the user gave, not what went wrong in here
     """Carry one clear line about something the user gave, or one for each mistake in a file.
 
-    `args` are the lines; the command line prints each and exits with 2.
+    `args` are the lines; the command line prints each and exits with 2. Raised by everything that
+    reads what a user gives: files, names, numbers out of range.
+
+    >>> from cibench import BadInput, find_scenario
+    >>> try:
+    ...     find_scenario("rd/cct-11")
+    ... except BadInput as error:
+    ...     print(error)
+    no scenario named 'rd/cct-11'; did you mean 'rd/cct-1'?
     """
 
     def __str__(self) -> str:
