@@ -370,7 +370,8 @@ def test_who_failed_always_is_compared_by_failures_only() -> None:
     lines = beside(rows([nan] * 30, nan, status="failed"))
     assert lines.loc["failure_rate", "difference"] == -1
     assert not lines.loc["failure_rate", "tie"] and not lines.loc["coverage_with_failures", "tie"]
-    rest = lines.drop(["failure_rate", "coverage_with_failures"])
+    assert lines.loc["decline_rate", "difference"] == 0
+    rest = lines.drop(["failure_rate", "coverage_with_failures", "decline_rate"])
     assert rest["difference"].isna().all() and rest["tie"].isna().all()
     assert set(rest.drop("shortfall_failures")["note"]) == {"no replicate that both answered"}
     assert (rest["note"] != "").all()
@@ -379,7 +380,9 @@ def test_who_failed_always_is_compared_by_failures_only() -> None:
 def test_two_that_failed_always_are_compared_by_failures_only() -> None:
     lost = rows([nan] * 30, nan, status="failed")
     lines = told(pd.concat([lost, lost.assign(estimator="test/b")]))
-    assert set(lines.index) <= {"failure_rate", "coverage_with_failures", "shortfall_failures"}
+    assert set(lines.index) <= {
+        "failure_rate", "decline_rate", "coverage_with_failures", "shortfall_failures",
+    }  # fmt: skip
     assert lines.loc["failure_rate", "tie"]
 
 

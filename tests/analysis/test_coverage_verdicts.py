@@ -15,7 +15,7 @@ from cibench.analysis.coverage_verdicts import (
     judge_coverages,
     replicates_needed,
 )
-from cibench.metrics import proportion
+from cibench.metrics.core import proportion
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 10), (10, 10), (95, 100), (1, 3), (450, 1000)])

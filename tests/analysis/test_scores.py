@@ -172,7 +172,11 @@ def test_every_measure_in_the_table_is_the_function_on_the_arrays() -> None:
     pit = rng.random(40)
     rows = rows.assign(pit=pit, crps=pit, band_low=low, band_high=high)
     columns = {name: rows[name].to_numpy() for name in rows} | {"truth": theta}
-    columns |= {"ok": np.full(40, True), "failed": np.full(40, False)}
+    columns |= {
+        "ok": np.full(40, True),
+        "failed": np.full(40, False),
+        "declined": np.full(40, False),
+    }
     columns |= {name: columns[name].astype(float) for name in ("estimate", "std_error")}
     held = intervals.coverage(low, high, theta)
     expected = {
@@ -244,7 +248,10 @@ def test_failures_are_counted_by_their_status_and_left_out_of_the_measures() -> 
 def test_where_all_failed_only_the_failure_rate_and_the_misses_speak() -> None:
     rows = wald(status=["failed", "timeout", "declined"], seconds=[1, 2, 3])
     line = one(rows)
-    assert blank(line) == set(SCORES) - RARE - {"failure_rate", "coverage_with_failures"}
+    assert blank(line) == set(SCORES) - RARE - {
+        "failure_rate", "decline_rate", "coverage_with_failures",
+    }  # fmt: skip
+    assert line["decline_rate"] == pytest.approx(1 / 3)
     assert line["note"].startswith("no replicate was answered: bias, ")
     assert line["failure_rate"] == 1
     assert line["coverage_with_failures"] == 0
@@ -324,7 +331,8 @@ def test_a_diagnostic_is_scored_by_how_often_it_does_not_pass() -> None:
     )
     line = one(rows)
     assert line[["replicates", "answered", "failures", "declined"]].tolist() == [6, 4, 1, 1]
-    assert blank(line) == set(SCORES) - RARE - {"rejection", "failure_rate"}
+    assert blank(line) == set(SCORES) - RARE - {"rejection", "failure_rate", "decline_rate"}
+    assert line["decline_rate"] == pytest.approx(1 / 6)
     wilson = core.proportion(3, 4)
     assert (line["rejection"], line["rejection_low"]) == (wilson.value, wilson.low)
     assert line["failure_rate"] == pytest.approx(1 / 5)
