@@ -15,16 +15,13 @@ from commands import RUNNING, loaded
 from replicates import replicate_table
 from scipy.special import ndtri
 
-from cibench.analysis.comparisons import pairs
-from cibench.analysis.diagnostics import diagnostics
-from cibench.analysis.expectations import expectations
-from cibench.analysis.leaderboard import Ranking, ranks
-from cibench.analysis.scores import score
+from cibench.analysis import judge_expectations, score, score_diagnostics
 from cibench.render.numbers import limits, number, percent, signed
-from cibench.report import Beside, write_report
+from cibench.report import write_report
 from cibench.report.coverage_verdicts import CoverageVerdict, judge
 from cibench.report.sections.expectations import undecided
 from cibench.report.summary import told
+from cibench.results import RunTables
 
 SCENARIO = "toy/line"
 SOUND, BROKEN = "toy/sound", "toy/careless"
@@ -95,7 +92,7 @@ def text_of(page: str) -> str:
 
 
 def report(folder: Path, rows: pd.DataFrame, about: dict[str, Any], **manifest: Any) -> str:
-    path = write_report(folder, rows, score(rows, about), about, manifest)
+    path = write_report(folder, RunTables.of_rows(rows, about, manifest=manifest))
     assert path == folder / "report.html"
     page = path.read_text(encoding="utf-8")
     seen = text_of(page) + " ".join(re.findall(r'(?:title|alt)="([^"]*)"', page))
@@ -305,7 +302,7 @@ def test_a_handful_of_replicates_get_no_pictures_of_their_spread(tmp_path: Path)
     for count, kinds in ((4, {"forest"}), (5, {"forest", "estimates", "zip"})):
         rows = pd.concat([fits(SOUND), fits(BROKEN, se=0.03)])
         rows = rows[rows["replicate"] < count]
-        write_report(tmp_path / str(count), rows, score(rows, catalogue()), catalogue(), {})
+        write_report(tmp_path / str(count), RunTables.of_rows(rows, catalogue()))
         names = {path.stem for path in (tmp_path / str(count) / "plots").glob("*.svg")}
         assert names == {f"toy--line-n-100-{kind}" for kind in kinds}
 
@@ -418,9 +415,10 @@ def test_what_was_done_is_said_in_the_order_of_ademp(run: tuple[Path, str]) -> N
 def test_tables_for_a_paper_hold_the_scores_and_a_citation(tmp_path: Path) -> None:
     rows, about = planted(), catalogue(SOUND, BROKEN)
     rows["estimator"] = rows["estimator"].str.replace("toy/sound", "toy/so_und|x")
-    table = score(rows, about)
     manifest = {"suite": "planted", "seed": 7, "protocol": "abc", "versions": {"cibench": "1.2"}}
-    write_report(tmp_path, rows, table, about, manifest)
+    tables = RunTables.of_rows(rows, about, manifest=manifest)
+    write_report(tmp_path, tables)
+    table = tables["scores"]
     text = (tmp_path / "tables" / "scores.md").read_text(encoding="utf-8")
     paper = (tmp_path / "tables" / "scores.tex").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line.startswith("|")]
@@ -469,11 +467,11 @@ def test_signs() -> None:
 def test_reporting_needs_neither_the_registry_nor_the_runner_nor_pyplot(tmp_path: Path) -> None:
     planted().to_pickle(tmp_path / "rows.pkl")
     code = (
-        "import sys, pathlib, pandas; from cibench.analysis.scores import score\n"
-        "from cibench.report import Beside, write_report\n"
+        "import sys, pathlib, pandas; from cibench.results import RunTables\n"
+        "from cibench.report import write_report\n"
         "assert 'matplotlib' not in sys.modules and 'pandas' in sys.modules\n"
         "rows = pandas.read_pickle('rows.pkl')\n"
-        "write_report(pathlib.Path('.'), rows, score(rows, {}), {}, {})"
+        "write_report(pathlib.Path('.'), RunTables.of_rows(rows, {}))"
     )
     assert loaded(code, [*RUNNING, "matplotlib.pyplot"], tmp_path)[1] == []
 
@@ -507,9 +505,10 @@ def test_in_a_browser(browser: Any, run: tuple[Path, str]) -> None:
 
 def test_estimates_without_noise_are_not_judged_by_their_coverage(tmp_path: Path) -> None:
     rows = fits(SOUND, sd=1e-17, se=1e-17)
-    table = score(rows, {})
+    tables = RunTables.of_rows(rows, {})
+    table = tables["scores"]
     assert [judge(line) for line in table.to_dict("records")] == [CoverageVerdict.NOISELESS]
-    page = write_report(tmp_path, rows, table, {}, {}).read_text()
+    page = write_report(tmp_path, tables).read_text()
     assert "1 of 1 methods broke" not in page and "e+14" not in page
 
 
@@ -518,12 +517,7 @@ def test_estimates_without_noise_are_not_judged_by_their_coverage(tmp_path: Path
 
 def compared(folder: Path, rows: pd.DataFrame, about: dict[str, Any], **suite: Any) -> str:
     """Return the page of a run with its comparisons and leaderboards."""
-    scores = score(rows, about)
-    against = suite.get("compare", "all")
-    default = rows[rows["dial"].isna()]
-    ranked = ranks(rows, scores, about, {}, Ranking.of(suite))
-    beside = Beside(pairs=pairs(default, about, against), ranks=ranked, suite=suite)
-    path = write_report(folder, rows, scores, about, {}, beside)
+    path = write_report(folder, RunTables.of_rows(rows, about, suite=suite))
     page = path.read_text(encoding="utf-8")
     assert not re.search(r"\b(nan|NaN|None|<NA>)\b", text_of(page))
     return page
@@ -620,13 +614,12 @@ def spec(**expect: Any) -> dict[str, Any]:
 
 
 def judged(rows: pd.DataFrame, about: dict[str, Any], said: dict[str, Any]) -> pd.DataFrame:
-    return expectations(score(rows, about), about, said)
+    return judge_expectations(score(rows, about), about, said)
 
 
 def opening(folder: Path, rows: pd.DataFrame, about: dict[str, Any], said: dict[str, Any]) -> str:
     """Return the words of the page's first section."""
-    found = judged(rows, about, said)
-    write_report(folder, rows, score(rows, about), about, {}, Beside(expected=found))
+    write_report(folder, RunTables.of_rows(rows, about, suite=said))
     page = (folder / "report.html").read_text(encoding="utf-8")
     first = re.search(r"<main><section.*?</section>", page, flags=re.S)
     assert first and 'id="surprises"' in first.group()
@@ -721,7 +714,7 @@ def test_diagnostics_are_scored_with_what_they_leave(tmp_path: Path) -> None:
     about["estimators"]["toy/pretest"] |= {"tests": ["independent errors"], "kind": "diagnostic"}
     page = report(tmp_path, with_pretest(0.05), about)
     section = re.sub(r"\s+", " ", text_of(part(page, "diagnostics")))
-    found = diagnostics(with_pretest(0.05), about)
+    found = score_diagnostics(with_pretest(0.05), about)
     line = found[found["estimator"].eq(BROKEN) & found["setting"].eq(1.0)].iloc[0]
     assert f"{percent(line['coverage'])} → {percent(line['coverage_passed'])}" in section
     assert "yes 5.0" in section and "breaks “independent errors”" in section

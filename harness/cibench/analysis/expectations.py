@@ -34,7 +34,7 @@ __all__ = [
     "SURPRISES",
     "ExpectationVerdict",
     "Expected",
-    "expectations",
+    "judge_expectations",
 ]
 
 EXPECTATIONS = (
@@ -52,7 +52,7 @@ class _Tally(NamedTuple):
     doubt: float
 
 
-def expectations(
+def judge_expectations(
     scores: pd.DataFrame, catalogue: Mapping[str, Any], spec: Mapping[str, Any]
 ) -> pd.DataFrame:
     """Return one row per row of the score table: what was expected of it and what is found.
