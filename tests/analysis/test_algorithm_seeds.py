@@ -9,7 +9,8 @@ from replicates import assert_same_rows, replicate_table
 from scipy.stats import norm
 from toys import plugin
 
-from cibench.analysis.algorithm_seeds import INSTABILITY, instability, measure
+from cibench.analysis import measure_instability
+from cibench.analysis.algorithm_seeds import INSTABILITY, measure
 from cibench.execution import RunSettings, execute
 from cibench.results.run_folder import Run
 from cibench.suite import parse_suite
@@ -205,7 +206,7 @@ def rows(**columns):
 
 
 def test_by_hand():
-    [found] = instability(rows()).to_dict("records")
+    [found] = measure_instability(rows()).to_dict("records")
     ratios = np.array([0.5, 4.5]) / 4  # the variances of 1, 2 and of 1, 4 over a squared 2
     assert (found["data_sets"], found["fits"], found["lost"]) == (2, 2, 0)
     assert found["instability"] == pytest.approx(np.sqrt(ratios.mean()))
@@ -226,10 +227,10 @@ def test_by_hand():
     ],
 )
 def test_blanks_have_a_reason(columns, note):
-    [found] = instability(rows(**columns)).to_dict("records")
+    [found] = measure_instability(rows(**columns)).to_dict("records")
     assert note in found["note"] and np.isnan(found["limits_instability"])
 
 
 def test_no_refits_no_rows():
-    table = instability(rows(refit=0, replicate=range(5)))
+    table = measure_instability(rows(refit=0, replicate=range(5)))
     assert table.empty and tuple(table.columns) == INSTABILITY

@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 from replicates import Z, replicate_table, write_replicates
 from scipy import stats
 
-from cibench.analysis.comparisons import COLUMNS, pairs, pairs_folder, write_pairs
+from cibench.analysis import pairs
+from cibench.analysis.comparisons import COLUMNS
 from cibench.analysis.paired_differences import compare, gather
 from cibench.analysis.scores import score
 from cibench.metrics import METRICS
 from cibench.metrics.influence import Median
 from cibench.metrics.registry import listed
 from cibench.metrics.simultaneous import critical, differences, reach
-from cibench.storage.groups import arrow, cut
+from cibench.results import RunTables
+from cibench.storage import cells_of
 from cibench.utils.errors import BadInput
 
 Array = NDArray[Any]
@@ -63,7 +65,7 @@ def told(table: pd.DataFrame, catalogue: dict[str, Any] | None = None, **kept: A
 
 def complete(name: str) -> tuple[dict[str, Array], pd.Series[Any]]:
     table = two().query("estimator == 'test/a'")
-    group = cut(arrow(table)).groups[0]
+    group = cells_of(table).part.groups[0]
     if not METRICS[name].flags:
         ok = group["ok"]
         group = {key: column[ok] for key, column in group.items()}
@@ -274,7 +276,7 @@ def held(count: int, size: int, measures: tuple[str, ...]) -> pd.Series[Any]:
     """Return how often the limits hold all six true differences at once."""
     first, second = np.triu_indices(4, 1)
     inside: dict[str, list[bool]] = {name: [] for name in measures}
-    for number, family in enumerate(gather(cut(arrow(trials(count, size))), {})):
+    for number, family in enumerate(gather(cells_of(trials(count, size)).part, {})):
         for name in measures:
             true = truly(name) if number == 0 else inside_true[name]
             if number == 0:
@@ -457,9 +459,9 @@ def test_a_folder_is_compared_as_its_rows_are(tmp_path: Path, layout: str) -> No
         "scattered": [half[0][0], half[1][0], half[0][1], half[1][1]],
     }[layout]  # fmt: skip
     expected = pairs(pd.concat(cells), {})
-    folder = write_replicates(tmp_path, *shards)
-    pd.testing.assert_frame_equal(pairs_folder(folder, {}), expected, check_dtype=False)
-    write_pairs(folder, tmp_path / "pairs.parquet", {})
+    tables = RunTables.of_folder(write_replicates(tmp_path, *shards), {})
+    pd.testing.assert_frame_equal(tables["pairs"], expected, check_dtype=False)
+    tables.write(tmp_path)
     stored = pd.read_parquet(tmp_path / "pairs.parquet")
     assert stored["dial"].isna().all()
     stored["dial"] = None  # pandas reads an empty column as NaN
@@ -469,6 +471,7 @@ def test_a_folder_is_compared_as_its_rows_are(tmp_path: Path, layout: str) -> No
 
 
 def test_a_folder_without_rows_gives_an_empty_table(tmp_path: Path) -> None:
-    assert pairs_folder(write_replicates(tmp_path), {}).empty
-    write_pairs(tmp_path, tmp_path / "pairs.parquet", {})
+    tables = RunTables.of_folder(write_replicates(tmp_path), {})
+    assert tables["pairs"].empty
+    tables.write(tmp_path)
     assert list(pd.read_parquet(tmp_path / "pairs.parquet")) == list(COLUMNS)

@@ -9,8 +9,8 @@ from replicates import joined, replicate_table
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from cibench.analysis.diagnostics import DIAGNOSTICS, compare, diagnostics
-from cibench.analysis.scores import score
+from cibench.analysis import score, score_diagnostics
+from cibench.analysis.diagnostics import DIAGNOSTICS, compare
 from cibench.metrics.core import proportion
 from cibench.utils.errors import BadInput
 
@@ -69,7 +69,7 @@ def truncated():
 
 
 def only(rows, estimator=True):
-    table = diagnostics(rows, CATALOGUE)
+    table = score_diagnostics(rows, CATALOGUE)
     [line] = table[table["estimator"].notna() == estimator].to_dict("records")
     return line
 
@@ -156,7 +156,7 @@ def test_an_alarm_is_right_where_what_is_tested_is_broken(dials, alarm):
 
 def test_a_design_that_breaks_what_is_tested_makes_every_alarm_right():
     about = {"t/panel": CATALOGUE["scenarios"]["t/panel"] | {"violates": ["no anticipation"]}}
-    table = diagnostics(study(np.random.default_rng(5), 9), CATALOGUE | {"scenarios": about})
+    table = score_diagnostics(study(np.random.default_rng(5), 9), CATALOGUE | {"scenarios": about})
     assert set(table["alarm"]) == {"right"}
 
 
@@ -182,13 +182,15 @@ def test_a_diagnostic_without_an_answer_has_not_passed():
 
 def test_without_diagnostics_there_are_no_rows_and_missing_columns_are_told():
     rows = study(np.random.default_rng(8), 10)
-    table = diagnostics(rows[rows["kind"] == "estimate"], CATALOGUE)
+    table = score_diagnostics(rows[rows["kind"] == "estimate"], CATALOGUE)
     assert table.empty and tuple(table.columns) == DIAGNOSTICS
     with pytest.raises(BadInput, match="lacks columns: passed"):
-        diagnostics(rows.drop(columns="passed"), CATALOGUE)
+        score_diagnostics(rows.drop(columns="passed"), CATALOGUE)
 
 
 def test_estimates_without_moments_are_flagged():
     about = CATALOGUE["estimators"] | {"t/twfe": {"moments": False}}
-    table = diagnostics(study(np.random.default_rng(9), 10), CATALOGUE | {"estimators": about})
+    table = score_diagnostics(
+        study(np.random.default_rng(9), 10), CATALOGUE | {"estimators": about}
+    )
     assert list(table["moments"].dropna()) == [False]

@@ -16,8 +16,8 @@ from cibench.analysis.coverage_verdicts import ALPHA, Coverage, exact
 from cibench.analysis.expectations import (
     EXPECTATIONS,
     ExpectationVerdict,
-    expectations,
     judge_expectation,
+    judge_expectations,
 )
 from cibench.metrics.core import proportion
 from cibench.storage.schema import SCORED
@@ -322,7 +322,7 @@ def scores(*rows):
 
 
 def verdicts(*rows, spec=None):
-    return expectations(scores(*rows), CATALOGUE, spec or {}).to_dict("records")
+    return judge_expectations(scores(*rows), CATALOGUE, spec or {}).to_dict("records")
 
 
 def test_limits_are_adjusted_for_all_rows_whose_coverage_is_judged():
@@ -341,7 +341,7 @@ def test_limits_are_adjusted_for_all_rows_whose_coverage_is_judged():
 
 def test_the_table_has_a_row_for_each_score_in_its_order():
     table = scores((names("toy/robust"), 95, 100, {}), (names("toy/naive"), 3, 100, {}))
-    found = expectations(table, CATALOGUE, {})
+    found = judge_expectations(table, CATALOGUE, {})
     assert tuple(found.columns) == EXPECTATIONS
     pd.testing.assert_frame_equal(found[list(SCORED)], table[list(SCORED)])
 
@@ -415,7 +415,7 @@ def test_an_error_in_the_truth_widens_the_limits_by_its_quantile():
 
 def test_an_empty_table_has_an_empty_answer():
     empty = scores((names("toy/robust"), 1, 2, {})).iloc[:0]
-    assert expectations(empty, CATALOGUE, {}).empty
+    assert judge_expectations(empty, CATALOGUE, {}).empty
 
 
 def test_a_run_folder_is_all_it_takes(tmp_path):
@@ -434,12 +434,11 @@ def test_a_run_folder_is_all_it_takes(tmp_path):
     run.write_scores()
     code = (
         "import json, tomllib, pathlib\n"
-        "from cibench.analysis.expectations import expectations\n"
-        "from cibench.analysis.scores import score_folder\n"
+        "from cibench.results import RunTables\n"
         "folder = pathlib.Path('run')\n"
         "catalogue = json.loads((folder / 'catalogue.json').read_text())\n"
         "spec = tomllib.loads((folder / 'suite.toml').read_text())\n"
-        "found = expectations(score_folder(folder, catalogue), catalogue, spec)\n"
+        "found = RunTables.of_folder(folder, catalogue, suite=spec)['expectations']\n"
         "print(*found['verdict'], sep='|')"
     )
     verdict, modules = loaded(code, RUNNING, tmp_path)

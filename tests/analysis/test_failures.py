@@ -10,7 +10,9 @@ import pytest
 from replicates import replicate_table, write_replicates
 
 import cibench
-from cibench.analysis.failures import COLUMNS, failures, failures_folder
+from cibench.analysis import tally_failures
+from cibench.analysis.failures import COLUMNS
+from cibench.results import RunTables
 from cibench.utils.errors import BadInput
 
 MIXED = replicate_table(
@@ -21,7 +23,7 @@ MIXED = replicate_table(
 
 def told(table: pd.DataFrame) -> list[list[Any]]:
     names = ["estimator", "status", "reason", "fits", "of", "share", "first"]
-    return failures(table)[names].to_numpy().tolist()
+    return tally_failures(table)[names].to_numpy().tolist()
 
 
 def test_reasons_are_counted_the_most_frequent_first() -> None:
@@ -31,7 +33,7 @@ def test_reasons_are_counted_the_most_frequent_first() -> None:
         ["test/a", "timeout", "no reason given", 1, 6, 1 / 6, 3],
         ["test/a", "declined", "too few clusters", 1, 6, 1 / 6, 5],
     ]
-    assert list(failures(MIXED)) == list(COLUMNS)
+    assert list(tally_failures(MIXED)) == list(COLUMNS)
 
 
 def test_a_fit_that_fails_for_several_targets_counts_once_and_refits_not() -> None:
@@ -45,7 +47,7 @@ def test_cells_and_estimators_stand_apart_in_order() -> None:
         MIXED.assign(estimator="test/b"), MIXED, MIXED.assign(**moved),
         MIXED.assign(kind="diagnostic", estimand=None), MIXED.assign(options='{"k":1}'),
     ])  # fmt: skip
-    found = failures(table)
+    found = tally_failures(table)
     assert len(found) == 5 * 4
     assert found["estimator"].tolist()[:8] == ["test/b"] * 4 + ["test/a"] * 4
     assert found["setting"].tolist()[8:12] == [0.5] * 4 and found["setting"][:8].isna().all()
@@ -53,20 +55,20 @@ def test_cells_and_estimators_stand_apart_in_order() -> None:
 
 def test_without_failures_the_table_is_empty_with_its_columns() -> None:
     for table in (replicate_table(status=["ok"] * 3), MIXED.iloc[:0]):
-        assert failures(table).empty and list(failures(table)) == list(COLUMNS)
+        assert tally_failures(table).empty and list(tally_failures(table)) == list(COLUMNS)
 
 
 def test_a_table_of_another_version_is_refused() -> None:
     with pytest.raises(BadInput, match="lacks columns: reason; was it written by another version"):
-        failures(MIXED.drop(columns="reason"))
+        tally_failures(MIXED.drop(columns="reason"))
 
 
 def test_a_cell_in_several_shards_is_tallied_as_one(tmp_path: Path) -> None:
     table = pd.concat([MIXED, MIXED.assign(scenario="test/other")])
     write_replicates(tmp_path, *(shard for _, shard in table.groupby(table["replicate"] % 2)))
-    found = failures_folder(tmp_path)
+    found = RunTables.of_folder(tmp_path, {})["failures"]
     keys = ["scenario", "status", "reason"]
-    expected = failures(table)
+    expected = tally_failures(table)
     both = [t.sort_values(keys).reset_index(drop=True) for t in (found, expected)]
     pd.testing.assert_frame_equal(*both, check_dtype=False)
     assert found["fits"].tolist() == [2, 1, 1, 1, 2, 1, 1, 1]

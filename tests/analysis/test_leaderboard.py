@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from replicates import joined, replicate_table, write_replicates
 from scipy import stats
 
-from cibench.analysis.leaderboard import COLUMNS, Ranking, ranks, ranks_folder
+from cibench.analysis import ranks, score
+from cibench.analysis.leaderboard import COLUMNS, Ranking
 from cibench.analysis.ranking_losses import compare, log_ratio, losses, rank_sets, reference
-from cibench.analysis.scores import score
 from cibench.report.sections.leaderboard import ranks_section
+from cibench.results import RunTables
 from cibench.storage.schema import SCORED
 from cibench.utils.errors import BadInput
 
@@ -442,7 +443,7 @@ def test_a_folder_is_ranked_as_its_rows_are(tmp_path: Path) -> None:
     stored = pd.read_parquet(tmp_path / "replicates")
     scores = score(stored, KNOWN)
     expected = ranks(stored, scores, KNOWN, {})
-    found = ranks_folder(tmp_path, scores, KNOWN, {})
+    found = RunTables.of_folder(tmp_path, KNOWN)["ranks"]
     pd.testing.assert_frame_equal(found, expected)
 
 

@@ -15,13 +15,15 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from cibench import load, run
-from cibench.analysis.scores import score
-from cibench.analysis.sensitivity import CURVES, SENSITIVITY, curves, sensitivity, study
+from cibench.analysis import curves, measure_sensitivity, score, study
+from cibench.analysis.sensitivity import CURVES, SENSITIVITY
 from cibench.analysis.sensitivity.breakdown import bracket, rises
-from cibench.analysis.sensitivity.dose_response import gather, sides
+from cibench.analysis.sensitivity.dose_response import gather, put_aside, sides
 from cibench.analysis.sensitivity.tables import wilson
 from cibench.metrics import core
-from cibench.report import Beside, write_report
+from cibench.report import write_report
+from cibench.results import RunTables
+from cibench.storage import cells_of
 from cibench.utils.errors import BadInput
 
 GRID = (0.0, 0.1, 0.2, 0.4)
@@ -72,7 +74,7 @@ BREAKS = float(brentq(lambda v: covers(SLOPE * v) - 0.9, 0, 1))
 
 def told(rows: pd.DataFrame, catalogue: dict[str, Any] | None = None, **kept: Any) -> pd.DataFrame:
     catalogue = catalogue or about()
-    return sensitivity(rows, score(rows, catalogue), catalogue, **kept)
+    return measure_sensitivity(rows, score(rows, catalogue), catalogue, **kept)
 
 
 def one(rows: pd.DataFrame, catalogue: dict[str, Any] | None = None) -> Any:
@@ -136,7 +138,8 @@ def test_a_bracket_at_the_bound_itself_errs_no_more_often_than_it_says() -> None
         for i in range(STUDIES)
     ]
     rows, catalogue = pd.concat(parts, ignore_index=True), about(paired=False)
-    found = [(c, sides(c)[0]) for c in gather(rows, score(rows, catalogue), catalogue)]
+    cells = dict(put_aside(cells_of(rows), catalogue))
+    found = [(c, sides(c)[0]) for c in gather(cells, score(rows, catalogue), catalogue)]
     said = [not np.isnan(bracket(c, side, 0.9)).all() for c, side in found]
     assert np.mean(said) <= 2 * 0.05 + 3 * sqrt(0.1 * 0.9 / STUDIES)  # either side may err here
     assert np.mean([rises(c, side) for c, side in found]) <= 0.05 + THREE
@@ -461,11 +464,11 @@ def test_missing_columns_and_tables_of_other_runs_are_bad_input() -> None:
     rows = answers(drifting(np.random.default_rng(0)))
     scores = score(rows, about())
     with pytest.raises(BadInput, match="the replicate table lacks columns: ci_low"):
-        sensitivity(rows.drop(columns="ci_low"), scores, about())
+        measure_sensitivity(rows.drop(columns="ci_low"), scores, about())
     with pytest.raises(BadInput, match="the score table lacks columns: bias, ci_length"):
-        sensitivity(rows, scores.drop(columns=["bias", "ci_length"]), about())
+        measure_sensitivity(rows, scores.drop(columns=["bias", "ci_length"]), about())
     with pytest.raises(BadInput, match="the replicate table has no row of it"):
-        sensitivity(rows[rows["setting"] != 0.2], scores, about())
+        measure_sensitivity(rows[rows["setting"] != 0.2], scores, about())
 
 
 # --- order, determinism, files
@@ -557,10 +560,7 @@ def test_the_report_says_where_each_method_breaks(tmp_path: Any) -> None:
                          ci_high=np.nan))  # fmt: skip
     rows = pd.concat(parts, ignore_index=True)
     catalogue = about()
-    scores = score(rows, catalogue)
-    page = write_report(
-        tmp_path, rows, scores, catalogue, {}, Beside(study=study(rows, scores, catalogue))
-    ).read_text(encoding="utf-8")
+    page = write_report(tmp_path, RunTables.of_rows(rows, catalogue)).read_text(encoding="utf-8")
     section = page[page.index('<section id="breakdown">') :]
     section = section[: section.index("</section>")]
     assert "falls below 90 % at <b>drift = 0.1" in section

@@ -15,20 +15,16 @@ from commands import RUNNING, loaded
 from replicates import replicate_table
 from scipy.special import ndtri
 
-from cibench.analysis.comparisons import pairs
-from cibench.analysis.diagnostics import diagnostics
-from cibench.analysis.expectations import expectations
-from cibench.analysis.leaderboard import Ranking, ranks
-from cibench.analysis.scores import score
-from cibench.analysis.sensitivity import sensitivity, study
+from cibench.analysis import judge_expectations, score, score_diagnostics
+from cibench.analysis.sensitivity import sensitivity
 from cibench.render.figures import looks
-from cibench.render.labels import label
 from cibench.render.numbers import limits, number, percent, signed
-from cibench.report import Beside, write_report
+from cibench.report import write_report
+from cibench.report.contents import Contents
 from cibench.report.plots.dose_response import draw_bands
 from cibench.report.sections.expectations import undecided
 from cibench.report.summary import summary, told
-from cibench.report.views import cut
+from cibench.results import RunTables
 
 SCENARIO = "toy/line"
 SOUND, BROKEN = "toy/sound", "toy/careless"
@@ -100,7 +96,7 @@ def text_of(page: str) -> str:
 
 
 def report(folder: Path, rows: pd.DataFrame, about: dict[str, Any], **manifest: Any) -> str:
-    path = write_report(folder, rows, score(rows, about), about, manifest)
+    path = write_report(folder, RunTables.of_rows(rows, about, manifest=manifest))
     assert path == folder / "report.html"
     page = path.read_text(encoding="utf-8")
     seen = text_of(page) + " ".join(re.findall(r'(?:title|alt)="([^"]*)"', page))
@@ -294,7 +290,7 @@ def test_a_handful_of_replicates_get_no_pictures_of_their_spread(tmp_path: Path)
     for count, kinds in ((4, {"forest"}), (5, {"forest", "estimates", "zip"})):
         rows = pd.concat([fits(SOUND), fits(BROKEN, se=0.03)])
         rows = rows[rows["replicate"] < count]
-        write_report(tmp_path / str(count), rows, score(rows, catalogue()), catalogue(), {})
+        write_report(tmp_path / str(count), RunTables.of_rows(rows, catalogue()))
         names = {path.stem for path in (tmp_path / str(count) / "plots").glob("*.svg")}
         assert names == {f"toy--line-n-100-{kind}" for kind in kinds}
 
@@ -407,9 +403,10 @@ def test_what_was_done_is_said_in_the_order_of_ademp(run: tuple[Path, str]) -> N
 def test_tables_for_a_paper_hold_the_scores_and_a_citation(tmp_path: Path) -> None:
     rows, about = planted(), catalogue(SOUND, BROKEN)
     rows["estimator"] = rows["estimator"].str.replace("toy/sound", "toy/so_und|x")
-    table = score(rows, about)
     manifest = {"suite": "planted", "seed": 7, "protocol": "abc", "versions": {"cibench": "1.2"}}
-    write_report(tmp_path, rows, table, about, manifest)
+    tables = RunTables.of_rows(rows, about, manifest=manifest)
+    write_report(tmp_path, tables)
+    table = tables["scores"]
     text = (tmp_path / "tables" / "scores.md").read_text(encoding="utf-8")
     paper = (tmp_path / "tables" / "scores.tex").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line.startswith("|")]
@@ -458,11 +455,11 @@ def test_signs() -> None:
 def test_reporting_needs_neither_the_registry_nor_the_runner_nor_pyplot(tmp_path: Path) -> None:
     planted().to_pickle(tmp_path / "rows.pkl")
     code = (
-        "import sys, pathlib, pandas; from cibench.analysis.scores import score\n"
-        "from cibench.report import Beside, write_report\n"
+        "import sys, pathlib, pandas; from cibench.results import RunTables\n"
+        "from cibench.report import write_report\n"
         "assert 'matplotlib' not in sys.modules and 'pandas' in sys.modules\n"
         "rows = pandas.read_pickle('rows.pkl')\n"
-        "write_report(pathlib.Path('.'), rows, score(rows, {}), {}, {})"
+        "write_report(pathlib.Path('.'), RunTables.of_rows(rows, {}))"
     )
     assert loaded(code, [*RUNNING, "matplotlib.pyplot"], tmp_path)[1] == []
 
@@ -496,9 +493,9 @@ def test_in_a_browser(browser: Any, run: tuple[Path, str]) -> None:
 
 def test_estimates_without_noise_are_not_judged_by_their_coverage(tmp_path: Path) -> None:
     rows = fits(SOUND, sd=1e-17, se=1e-17)
-    table = score(rows, {})
-    assert list(expectations(table, {}, {})["coverage_verdict"]) == ["no noise"]
-    page = write_report(tmp_path, rows, table, {}, {}).read_text()
+    tables = RunTables.of_rows(rows, {})
+    assert list(tables["expectations"]["coverage_verdict"]) == ["no noise"]
+    page = write_report(tmp_path, tables).read_text()
     assert "1 of 1 methods broke" not in page and "e+14" not in page
 
 
@@ -507,12 +504,7 @@ def test_estimates_without_noise_are_not_judged_by_their_coverage(tmp_path: Path
 
 def compared(folder: Path, rows: pd.DataFrame, about: dict[str, Any], **suite: Any) -> str:
     """Return the page of a run with its comparisons and leaderboards."""
-    scores = score(rows, about)
-    against = suite.get("compare", "all")
-    default = rows[rows["dial"].isna()]
-    ranked = ranks(rows, scores, about, {}, Ranking.of(suite))
-    beside = Beside(pairs=pairs(default, about, against), ranks=ranked, suite=suite)
-    path = write_report(folder, rows, scores, about, {}, beside)
+    path = write_report(folder, RunTables.of_rows(rows, about, suite=suite))
     page = path.read_text(encoding="utf-8")
     assert not re.search(r"\b(nan|NaN|None|<NA>)\b", text_of(page))
     return page
@@ -609,13 +601,12 @@ def spec(**expect: Any) -> dict[str, Any]:
 
 
 def judged(rows: pd.DataFrame, about: dict[str, Any], said: dict[str, Any]) -> pd.DataFrame:
-    return expectations(score(rows, about), about, said)
+    return judge_expectations(score(rows, about), about, said)
 
 
 def opening(folder: Path, rows: pd.DataFrame, about: dict[str, Any], said: dict[str, Any]) -> str:
     """Return the words of the page's first section."""
-    found = judged(rows, about, said)
-    write_report(folder, rows, score(rows, about), about, {}, Beside(expected=found))
+    write_report(folder, RunTables.of_rows(rows, about, suite=said))
     page = (folder / "report.html").read_text(encoding="utf-8")
     first = re.search(r"<main><section.*?</section>", page, flags=re.S)
     assert first and 'id="surprises"' in first.group()
@@ -710,7 +701,7 @@ def test_diagnostics_are_scored_with_what_they_leave(tmp_path: Path) -> None:
     about["estimators"]["toy/pretest"] |= {"tests": ["independent errors"], "kind": "diagnostic"}
     page = report(tmp_path, with_pretest(0.05), about)
     section = re.sub(r"\s+", " ", text_of(part(page, "diagnostics")))
-    found = diagnostics(with_pretest(0.05), about)
+    found = score_diagnostics(with_pretest(0.05), about)
     line = found[found["estimator"].eq(BROKEN) & found["setting"].eq(1.0)].iloc[0]
     assert f"{percent(line['coverage'])} → {percent(line['coverage_passed'])}" in section
     assert "yes 5.0" in section and "breaks “independent errors”" in section
@@ -741,13 +732,13 @@ def test_a_valid_method_that_fails_is_broken_in_headline_heat_map_and_console(
     rows, about = lose(fits(SOUND, replicates=400), 0.22, "failed"), catalogue(SOUND)
     page = report(tmp_path, rows, about)
     table = score(rows, about)
-    (found,) = expectations(table, about, {}).to_dict("records")
+    (found,) = judge_expectations(table, about, {}).to_dict("records")
     assert (found["coverage_verdict"], found["verdict"]) == ("broken", "fails unexpectedly")
     assert "1 of 1 method broke: 1 with every dial at its default" in text_of(page)
     share = percent(found["coverage"])
     assert re.search(rf'data-verdict="broken"><span class="share"><b>{share}', page)
     assert "▼" in page and f"coverage {share} %" in re.sub(r"\s+", " ", findings(page))
-    (line,) = summary(table, expectations(table, about, {}), about).to_dict("records")
+    (line,) = summary(table, judge_expectations(table, about, {}), about).to_dict("records")
     assert line["broken"] and line["coverage %"].startswith(share)
 
 
@@ -756,8 +747,8 @@ def test_a_valid_method_that_declines_at_random_is_sound_everywhere(tmp_path: Pa
     rows = pd.concat([rows, fits(SOUND, dial="rho", setting=1.0, replicates=1000)])
     rows = lose(rows.reset_index(drop=True), 0.2, "declined")
     table = score(rows, about)
-    page = write_report(tmp_path, rows, table, about, {}).read_text()
-    found = expectations(table, about, {})
+    page = report(tmp_path, rows, about)
+    found = judge_expectations(table, about, {})
     assert set(found["coverage_verdict"]) == {"sound"} and set(found["verdict"]) == {
         "valid as declared"
     }
@@ -783,11 +774,10 @@ def test_no_two_verdicts_of_a_page_contradict_each_other(tmp_path: Path, seed: i
             part = lose(part, rng.choice([0.0, 0.1, 0.3]), "failed")
             parts.append(lose(part, rng.choice([0.0, 0.2]), "declined"))
     rows, about = pd.concat(parts, ignore_index=True), relying()
-    table, said = score(rows, about), spec(fails={"toy/careless": {"rho": 0.5}})
-    found = expectations(table, about, said)
-    folder = tmp_path / "page"
-    folder.mkdir()
-    page = write_report(folder, rows, table, about, {}, Beside(expected=found)).read_text()
+    said = spec(fails={"toy/careless": {"rho": 0.5}})
+    tables = RunTables.of_rows(rows, about, suite=said)
+    found = tables["expectations"]
+    page = write_report(tmp_path, tables).read_text()
     by_cell = {
         "broken": ("fails as declared", "fails unexpectedly", ""),
         "sound": ("valid as declared", "survives unexpectedly", ""),
@@ -812,8 +802,7 @@ def test_bands_of_hidden_moments_do_not_squash_the_axis(tmp_path: Path) -> None:
     rows = pd.concat([fits(SOUND), fits(SOUND, dial="rho", setting=1.0), fits(BROKEN), wild])
     about = catalogue(SOUND, BROKEN)
     about["estimators"][BROKEN]["moments"] = False
-    table = score(rows, about)
-    (view,) = cut(label(rows, about), label(table, about), about, study(rows, table, about), None)
+    (view,) = Contents(RunTables.of_rows(rows, about), tmp_path).views
     from matplotlib.figure import Figure
 
     figure = Figure()

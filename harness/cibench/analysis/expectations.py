@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALPHA", "EXPECTATIONS", "MEANING", "SURPRISES", "ExpectationVerdict", "Expected",
-    "expectations", "judge_expectation",
+    "judge_expectation", "judge_expectations",
 ]  # fmt: skip
 
 EXPECTATIONS = (
@@ -89,7 +89,7 @@ def judge_expectation(expected: Expected, coverage: Coverage) -> ExpectationVerd
     return ExpectationVerdict.VALID if coverage.above else ExpectationVerdict.INCONCLUSIVE
 
 
-def expectations(
+def judge_expectations(
     scores: pd.DataFrame, catalogue: Mapping[str, Any], spec: Mapping[str, Any]
 ) -> pd.DataFrame:
     """Return one row per row of the score table: what its coverage shows, and what was expected.

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from math import inf, isinf, isnan, nan
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from cibench.analysis.one_pass import from_rows
 from cibench.metrics import METRICS, Metric, Score
 from cibench.metrics.core import BLANK, blank, mean
 from cibench.metrics.families import aligned, reference
@@ -26,9 +25,10 @@ from cibench.metrics.groups import (
 )
 from cibench.metrics.moments import heavy, largest_share
 from cibench.metrics.registry import POINTS, Scope, listed
-from cibench.storage.groups import FAILURES, Part, arrow, check, cut, neighbours, read
+from cibench.storage import CellRows
+from cibench.storage.groups import FAILURES, Part
 from cibench.storage.schema import CELL, SCORED, schema
-from cibench.storage.shards import paths as shards_of
+from cibench.storage.spool import SpooledGroup
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -182,7 +182,7 @@ def _parsed(parameters: Any) -> dict[str, Any]:
     return parsed if isinstance(parsed, dict) else {"": parameters}
 
 
-__all__ = ["FAILURES", "score", "score_folder"]
+__all__ = ["FAILURES", "ScoreCollector", "score"]
 
 
 ZERO, NO_NULL = "the truth is zero", "no cell with a zero truth differs in parameters only"
@@ -201,47 +201,52 @@ def score(rows: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFrame:
     catalogue whose errors vary in that cell.
     Raises BadInput if columns are missing or a replicate is there twice.
     """
-    check(rows.columns)
-    part = cut(arrow(rows))
-    keys = rows.loc[:, list(SCORED)].iloc[part.firsts].reset_index(drop=True)
-    return _table(keys, [_row(line) for line in lines(part, catalogue)], part.groups.__getitem__)
+    return from_rows(rows, ScoreCollector(catalogue))
 
 
-def score_folder(folder: Path, catalogue: Mapping[str, Any]) -> pd.DataFrame:
-    """Score a run folder as `score` does, with the rows of one cell in memory at a time.
+@dataclass(eq=False)
+class ScoreCollector:
+    """Score a run cell by cell as `score` does; statistics wait for their null cell."""
 
-    The shards of a cell are neighbours by name; where they are not, all is read at once. Raises
-    BadInput where a shard is not readable or lacks columns.
-    """
-    shards = shards_of(folder)
-    table = _score_cells(neighbours(shards), catalogue)
-    if table.duplicated(list(SCORED)).any():
-        table = _score_cells([(shards, read(shards))], catalogue)
-    return table
+    catalogue: Mapping[str, Any]
+    reads: ClassVar[tuple[str, ...]] = ()
+    _keys: list[pa.Table] = field(default_factory=list, init=False)
+    _rows: list[tuple[Any, ...]] = field(default_factory=list, init=False)
+    _statistics: list[SpooledGroup | None] = field(default_factory=list, init=False)
+
+    def add(self, cell: CellRows) -> None:
+        """Measure the groups of a cell."""
+        part, statistic = cell.part, _statistic()
+        self._keys.append(part.keys.cast(_key_schema()))
+        for place, line in enumerate(lines(part, self.catalogue)):
+            estimates = part.names[place]["kind"] == "estimate" and not isnan(line.means["truth"])
+            self._statistics.append(cell.put_aside(place, statistic) if estimates else None)
+            self._rows.append(_row(line))
+
+    def table(self) -> pd.DataFrame:
+        """Return the score table."""
+        import pyarrow as pa
+
+        keys = pa.concat_tables([_key_schema().empty_table(), *self._keys]).to_pandas()
+        return _table(keys, self._rows, self._put_aside)
+
+    def _put_aside(self, row: int) -> Group:
+        found = self._statistics[row]
+        assert found is not None
+        return found.read()
 
 
-def _score_cells(
-    cells: Iterable[tuple[list[Path], pa.Table]], catalogue: Mapping[str, Any]
-) -> pd.DataFrame:
+def _statistic() -> tuple[str, ...]:
+    """Return the columns that a metric beside a null cell rests on."""
+    needs = (name for metric in _beside_null() for name in metric.needs)
+    return tuple(dict.fromkeys(("replicate", "ok", "failed", "declined", *needs)))
+
+
+def _key_schema() -> pa.Schema:
     import pyarrow as pa
 
-    keys = [schema().empty_table().select(list(SCORED))]
-    rows: list[tuple[Any, ...]] = []
-    places: list[tuple[tuple[Path, ...], int]] = []
-    for paths, table in cells:
-        part = cut(table)
-        places += [(tuple(paths), i) for i in range(len(part.groups))]
-        keys.append(part.keys.cast(keys[0].schema))
-        rows += map(_row, lines(part, catalogue))
-
-    @lru_cache(maxsize=2)
-    def groups(paths: tuple[Path, ...]) -> Sequence[Group]:
-        needs = list(dict.fromkeys(name for metric in _beside_null() for name in metric.needs))
-        columns = (*SCORED, "replicate", "refit", "status", *needs)
-        return cut(read(paths, columns), needs).groups
-
-    named = pa.concat_tables(keys).to_pandas()
-    return _table(named, rows, lambda i: groups(places[i][0])[places[i][1]])
+    declared = schema()
+    return pa.schema([declared.field(name) for name in SCORED])
 
 
 def _row(line: Line) -> tuple[Any, ...]:

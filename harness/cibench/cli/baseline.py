@@ -49,7 +49,7 @@ def show(
     name: Annotated[str, typer.Argument(help="A baseline's name or folder.")], root: Root = HERE
 ) -> None:
     """Show a baseline: what it was made with, and its scores."""
-    from cibench.analysis.expectations import expectations
+    from cibench.analysis.expectations import judge_expectations
     from cibench.cli.display import show_table
     from cibench.gate import baseline
     from cibench.render.terminal import console
@@ -66,5 +66,5 @@ def show(
         out.print(f"{what:10}  {said}", markup=False)
     out.print("")
     catalogue = about["catalogue"]
-    judged = expectations(found.scores, catalogue, read_suite(found.folder))
+    judged = judge_expectations(found.scores, catalogue, read_suite(found.folder))
     show_table(found.scores, judged, catalogue)

@@ -124,10 +124,9 @@ def show_replay(replayed: Replayed, bundle: Path) -> None:
 
 def show_failures(run: Run) -> None:
     """Print why fits gave no answer and, for one of each kind, how to look at it."""
-    from cibench.analysis.failures import failures_folder
     from cibench.render.replay_command import command
 
-    tally = failures_folder(run.folder)
+    tally = run.failures
     kinds = tally[~tally["status"].isin(FINE)].sort_values("fits", ascending=False, kind="stable")
     if kinds.empty:
         return

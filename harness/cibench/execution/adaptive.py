@@ -40,6 +40,7 @@ import numpy as np
 from cibench.metrics.core import mean
 from cibench.metrics.groups import present
 from cibench.metrics.sample_size import Need, need
+from cibench.storage import cells
 from cibench.storage.groups import Part
 from cibench.suite.precision import first, most
 from cibench.suite.suite import NO_REFITS, Suite
@@ -192,10 +193,7 @@ def _lengthen(session: Session, decisions: Mapping[int, Decision]) -> None:
 
 def lines_of(run: Path, cell: int, targets: Mapping[str, float]) -> list[Line]:
     """Return what each target takes for each estimator of a cell, from its stored rows."""
-    from cibench.storage import shards
-    from cibench.storage.groups import cut, read
-
-    return needs_of(cut(read(shards.paths_of(run, cell))), targets)
+    return [line for rows in cells(run, only=cell) for line in needs_of(rows.part, targets)]
 
 
 def needs_of(part: Part, targets: Mapping[str, float]) -> list[Line]:

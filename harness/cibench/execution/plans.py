@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from math import inf, isfinite, nan
 from pathlib import Path
@@ -23,7 +23,8 @@ from cibench.execution.settings import IN_PROCESS, RunSettings
 from cibench.metrics.core import mean
 from cibench.metrics.groups import Group, present
 from cibench.metrics.sample_size import check_target
-from cibench.storage.groups import Part, by_cell
+from cibench.storage import cells
+from cibench.storage.groups import Part
 from cibench.storage.schema import CELL
 from cibench.suite.precision import first, most
 from cibench.suite.suite import Cell, Suite
@@ -136,14 +137,14 @@ def plan(
     with tempfile.TemporaryDirectory(prefix="cibench-plan-") as name:
         folder = Path(name) / "pilot"
         execute(suite.with_replicates(pilot), folder, replace(settings, listen=clock))
-        needs = by_cell(folder, lambda parts: dict(_cells(parts, targets)))
+        needs = {_identity(c.part.names[0]): _needs(c.part, targets) for c in cells(folder)}
     fits = {key: seconds for key, (_, seconds) in needs.items()}
     beyond = clock.beyond(sum(fits.values()) * pilot, pilot * len(fits), settings.workers)
     first_look = settings.tuning.first_look
-    cells = tuple(
+    plans = tuple(
         _plan(suite, cell, *needs[_identity(cell.key)], beyond, first_look) for cell in suite.cells
     )
-    return Plan(suite.name, dict(targets), pilot, settings.workers, cells)
+    return Plan(suite.name, dict(targets), pilot, settings.workers, plans)
 
 
 class _Clock:
@@ -171,13 +172,12 @@ CellNeeds = tuple[list[Line], float]
 """Of a cell: each estimator's need by measure, and the seconds of the fits of one replicate."""
 
 
-def _cells(parts: Iterator[Part], targets: Mapping[str, float]) -> Iterator[tuple[str, CellNeeds]]:
-    for part in parts:
-        seconds: dict[tuple[Any, ...], float] = {}
-        for names, group in zip(part.names, part.groups, strict=True):
-            entrant = names["kind"], names["estimator"], names["options"]
-            seconds[entrant] = max(_seconds(group), seconds.get(entrant, 0.0))
-        yield _identity(part.names[0]), (needs_of(part, targets), sum(seconds.values()))
+def _needs(part: Part, targets: Mapping[str, float]) -> CellNeeds:
+    seconds: dict[tuple[Any, ...], float] = {}
+    for names, group in zip(part.names, part.groups, strict=True):
+        entrant = names["kind"], names["estimator"], names["options"]
+        seconds[entrant] = max(_seconds(group), seconds.get(entrant, 0.0))
+    return needs_of(part, targets), sum(seconds.values())
 
 
 def _seconds(group: Group) -> float:

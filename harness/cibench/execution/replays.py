@@ -14,12 +14,13 @@ from cibench.execution.settings import TUNING
 from cibench.model import registry
 from cibench.model.design import find_scenario
 from cibench.render.replay_command import KEYS, arguments
-from cibench.storage import shards
+from cibench.storage import cells
 from cibench.storage.changes import changes
 from cibench.storage.inventory import Inventory
 from cibench.storage.manifest import read_catalogue, read_manifest, read_suite
 from cibench.storage.provenance import modules
-from cibench.storage.schema import MAY_DIFFER
+from cibench.storage.reader import as_frame
+from cibench.storage.schema import MAY_DIFFER, TYPES
 from cibench.suite.parse import parse_suite
 from cibench.suite.suite import Suite
 from cibench.utils.errors import BadInput
@@ -113,14 +114,14 @@ def _stored(run: Path, wanted: Wanted) -> pd.DataFrame:
     import pyarrow.compute as pc
 
     parts = []
-    for path in shards.paths(run):
-        table = shards.read(path)
+    for cell in cells(run, also=TYPES):
+        table = cell.table.select(list(TYPES))
         if table["scenario"][0].as_py() == wanted.scenario:
             fits = pc.and_(
                 pc.equal(table["estimator"], wanted.estimator),
                 pc.equal(table["replicate"], wanted.replicate),
             )
-            parts.append(table.filter(fits).to_pandas())
+            parts.append(as_frame(table.filter(fits)))
     rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     if rows.empty:
         raise BadInput(

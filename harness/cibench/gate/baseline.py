@@ -118,7 +118,7 @@ def save(run: Run, name: str, root: Path = FOLDER, *, replace: bool = False) -> 
             f"{run.folder}: its cells have counts of their own; a baseline needs one count for "
             "all, `replicates` instead of `precision`"
         )
-    rows = read_rows(run.folder / "replicates")
+    rows = read_rows(run.folder)
     if rows.num_rows != manifest["expected_rows"]:
         wanted = manifest["expected_rows"]
         raise BadInput(f"{run.folder} is incomplete: {rows.num_rows} of {wanted} rows are stored")

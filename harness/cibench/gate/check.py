@@ -53,7 +53,7 @@ def check_suite(
     comparison = compare_run(run, baseline, rules, paired=paired)
     if not paired or not (moved := changed(comparison)):
         return comparison
-    random = _random(suite, moved, settings, [read_rows(run.folder / "replicates")])
+    random = _random(suite, moved, settings, [read_rows(run.folder)])
     return compare_run(run, baseline, rules, random=random) if random else comparison
 
 
@@ -85,7 +85,7 @@ def compare_run(
     paired: bool = True, random: frozenset[tuple[str, str]] = frozenset(),
 ) -> Comparison:  # fmt: skip
     """Compare a run's rows with a baseline's; raises BadInput for unpaired rows of equal data."""
-    rows = read_rows(run.folder / "replicates")
+    rows = read_rows(run.folder)
     if not paired:
         _refuse_equal_data(baseline, rows)
     heavy = compatibility.without_moments(baseline.about["catalogue"], run.catalogue)
@@ -125,7 +125,7 @@ def _random(
     tables, quiet = list(known), replace(settings, listen=IN_PROCESS.listen)
     while len(tables) < 2:
         again = run_suite(few, settings=quiet)
-        tables.append(read_rows(again.folder / "replicates"))
+        tables.append(read_rows(again.folder))
     return restless(tables, moved)
 
 

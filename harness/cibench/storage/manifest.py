@@ -10,18 +10,15 @@ import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cibench.storage.lock import LOCK
-from cibench.storage.schema import IDENTITY, TYPES
+from cibench.storage.schema import IDENTITY
 from cibench.storage.shards import REPLICATES
 from cibench.suite.suite import Suite
 from cibench.utils.errors import BadInput
 from cibench.utils.files import write_bytes, write_json, write_text
 from cibench.utils.toml import to_toml
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 FORMAT = 2
 SUITE, MANIFEST, CATALOGUE, PUBLISHED = (
@@ -156,16 +153,6 @@ def read_suite(folder: Path) -> dict[str, Any]:
 def read_catalogue(folder: Path) -> dict[str, Any]:
     """Return the catalogue as it was when the suite ran."""
     return _read_json(folder, CATALOGUE)
-
-
-def read_rows(folder: Path) -> pd.DataFrame:
-    """Return all replicate rows, cell by cell in replicate order."""
-    import pandas as pd
-
-    try:
-        return pd.read_parquet(folder / REPLICATES)[list(TYPES)]
-    except (OSError, KeyError, ValueError) as error:
-        raise BadInput(f"{folder / REPLICATES}: not readable: {error}") from error
 
 
 def _read_json(folder: Path, name: str) -> dict[str, Any]:

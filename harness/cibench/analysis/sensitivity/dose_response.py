@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,9 @@ from cibench.metrics.groups import Group
 from cibench.metrics.intervals import covers
 from cibench.model.catalogue import at_default, dials_of
 from cibench.model.types import Array
-from cibench.storage.groups import arrow, check, cut
+from cibench.storage import CellRows
 from cibench.storage.schema import SCORED
+from cibench.storage.spool import SpooledGroup
 from cibench.utils.errors import BadInput
 from cibench.utils.missing import missing
 
@@ -97,6 +98,7 @@ def sides(curve: Curve) -> list[Side]:
 
 
 _NUMBERS = ("estimate", "truth", "ci_low", "ci_high")
+_ROWS = ("replicate", "ok", *_NUMBERS, "outside")
 _SCORES = (
     *SCORED, "replicates", "declined", "moments", "truth_mcse", "bias", "bias_mcse", "mse",
     "mse_mcse", "rmse", "rmse_mcse", "coverage", "coverage_mcse", "coverage_with_failures",
@@ -106,8 +108,23 @@ _SCORES = (
 Key = tuple[Any, ...]
 
 
-def gather(rows: pd.DataFrame, scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> list[Curve]:
-    """Return every curve of a run, in the order of the score table.
+Cells = Mapping[Key, SpooledGroup]
+"""The answers of one estimator in one cell, by their `SCORED` keys."""
+
+
+def put_aside(cell: CellRows, catalogue: Mapping[str, Any]) -> Iterator[tuple[Key, SpooledGroup]]:
+    """Put aside the answers in a cell that is on a curve: where one dial was moved, or none."""
+    known = catalogue.get("scenarios") or {}
+    for place, names in enumerate(cell.part.names):
+        if names["kind"] == "estimate" and (
+            names["dial"] is not None
+            or at_default(names["dials"], dials_of(known, names["scenario"]))
+        ):
+            yield _key(names, SCORED), cell.put_aside(place, _ROWS)
+
+
+def gather(cells: Cells, scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> Iterator[Curve]:
+    """Yield every curve of a run, in the order of the score table.
 
     A curve holds the settings of one dial that was moved alone, and the default cell where it was
     run, as far as anything was tried there: a setting at which every data set was declined has
@@ -116,7 +133,6 @@ def gather(rows: pd.DataFrame, scores: pd.DataFrame, catalogue: Mapping[str, Any
     """
     if lacking := [column for column in _SCORES if column not in scores.columns]:
         raise BadInput(f"the score table lacks columns: {', '.join(lacking)}")
-    cells = _cells(rows)
     starts: dict[Key, Line] = {}
     moved: dict[Key, list[Line]] = {}
     known = catalogue.get("scenarios") or {}
@@ -128,24 +144,13 @@ def gather(rows: pd.DataFrame, scores: pd.DataFrame, catalogue: Mapping[str, Any
             moved.setdefault(_key(named, KEYS), []).append(named)
         elif at_default(named["dials"], dials_of(known, named["scenario"])):
             starts[_key({**named, "dial": None}, KEYS)] = named
-    return [
-        _curve(lines, starts.get(_key({**lines[0], "dial": None}, KEYS)), cells,
-               dials_of(known, lines[0]["scenario"]).get(lines[0]["dial"]) or {})
-        for lines in moved.values()
-    ]  # fmt: skip
+    for lines in moved.values():
+        start = starts.get(_key({**lines[0], "dial": None}, KEYS))
+        about = dials_of(known, lines[0]["scenario"]).get(lines[0]["dial"]) or {}
+        yield _curve(lines, start, cells, about)
 
 
-def _cells(rows: pd.DataFrame) -> dict[Key, Group]:
-    """Cut the rows of estimators into cells, each as columns in replicate order."""
-    check(rows.columns)
-    part = cut(arrow(rows), (*_NUMBERS, "outside"))
-    pairs = zip(part.names, part.groups, strict=True)
-    return {_key(names, SCORED): group for names, group in pairs if names["kind"] == "estimate"}
-
-
-def _curve(
-    lines: list[Line], start: Line | None, cells: Mapping[Key, Group], about: Mapping[str, Any]
-) -> Curve:
+def _curve(lines: list[Line], start: Line | None, cells: Cells, about: Mapping[str, Any]) -> Curve:
     """Align the answers at all settings by their replicate."""
     default = float(about.get("default", 0.0))
     first = lines[0]
@@ -164,12 +169,12 @@ def _curve(
     )  # fmt: skip
 
 
-def _found(cells: Mapping[Key, Group], line: Line) -> Group:
+def _found(cells: Cells, line: Line) -> Group:
     cell = cells.get(_key(line, SCORED))
     if cell is None:
         where = f"{line['scenario']} {line['dials']} n={line['n']} {line['estimator']}"
         raise BadInput(f"the score table holds {where}, the replicate table has no row of it")
-    return cell
+    return cell.read()
 
 
 def _aligned(cell: Group, replicates: Array) -> dict[str, Array]:

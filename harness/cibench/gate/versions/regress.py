@@ -156,7 +156,7 @@ def _random(side: Side, moved: set[tuple[str, str]], plan: Plan) -> frozenset[tu
     _call(side.environment, plan, again, min(check.TWICE, side.run.manifest["replicates"]))
     if not (again / "manifest.json").is_file():
         return frozenset()
-    tables = [read_rows(folder / "replicates") for folder in (side.run.folder, again)]
+    tables = [read_rows(folder) for folder in (side.run.folder, again)]
     found = check.restless(tables, moved)
     shutil.rmtree(again)
     return found

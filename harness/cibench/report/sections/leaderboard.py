@@ -20,10 +20,10 @@ Line = Mapping[str, Any]
 
 
 def ranks_section(
-    ranks: pd.DataFrame | None, scores: pd.DataFrame, spec: Mapping[str, Any]
+    ranks: pd.DataFrame, scores: pd.DataFrame, spec: Mapping[str, Any]
 ) -> Html | None:
     """Write the leaderboards, each design's own open; `scores` are labelled."""
-    if ranks is None or ranks.empty:
+    if ranks.empty:
         return None
     named = scores[["estimator", "options", "method"]].drop_duplicates()
     methods = {(estimator, options): method for estimator, options, method in named.values}

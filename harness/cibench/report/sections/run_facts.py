@@ -26,7 +26,7 @@ SOURCE = "Morris, White and Crowther (2019), Statistics in Medicine 38"
 
 
 def ademp_section(
-    views: Sequence[View], rows: pd.DataFrame, catalogue: Mapping[str, Any],
+    views: Sequence[View], scores: pd.DataFrame, catalogue: Mapping[str, Any],
     manifest: Mapping[str, Any],
 ) -> Html:  # fmt: skip
     """Write the block: aims, mechanisms, estimands, methods, performance measures."""
@@ -34,7 +34,7 @@ def ademp_section(
         ("Aims", _aims(views)),
         ("Data-generating mechanisms", h("ul", [_mechanism(part) for part in _by_scenario(views)])),
         ("Estimands", _estimands(views)),
-        ("Methods", _methods(rows, catalogue)),
+        ("Methods", _methods(scores, catalogue)),
         ("Performance measures", _measures(views, manifest)),
     )
     body = [join(h("dt", name), h("dd", said)) for name, said in parts]
@@ -98,10 +98,10 @@ def _estimands(views: Sequence[View]) -> Html:
     return h("ul", lines)
 
 
-def _methods(rows: pd.DataFrame, catalogue: Mapping[str, Any]) -> Html:
+def _methods(scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> Html:
     known = catalogue.get("estimators") or {}
     lines = []
-    for name in dict.fromkeys(rows["estimator"]):
+    for name in dict.fromkeys(scores["estimator"]):
         said = str((known.get(name) or {}).get("doc") or "").split("\n")[0]
         lines.append(h("li", h("b", name, cls="method"), f": {said}" if said else ""))
     return h("ul", lines)
