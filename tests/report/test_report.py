@@ -15,8 +15,7 @@ from commands import RUNNING, loaded
 from replicates import replicate_table
 from scipy.special import ndtri
 
-from cibench.analysis import judge_expectations, score, score_diagnostics
-from cibench.analysis.sensitivity import sensitivity
+from cibench.analysis import judge_expectations, measure_sensitivity, score, score_diagnostics
 from cibench.render.figures import looks
 from cibench.render.numbers import limits, number, percent, signed
 from cibench.report import write_report
@@ -756,7 +755,7 @@ def test_a_valid_method_that_declines_at_random_is_sound_everywhere(tmp_path: Pa
     assert declined > 300 and found["tries"].sum() == 2000 - declined
     assert table["coverage_with_failures"].equals(table["coverage"])
     assert (table["failure_rate"] == 0).all() and (table["shortfall_failures"] == 0).all()
-    (broken,) = sensitivity(rows, table, about).to_dict("records")
+    (broken,) = measure_sensitivity(rows, table, about).to_dict("records")
     assert np.isnan(broken["breakdown"]) and broken["note"] == "not reached"
     assert "No method broke" in text_of(page) and "cost another" not in page
 

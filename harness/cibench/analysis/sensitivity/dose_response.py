@@ -98,7 +98,7 @@ def sides(curve: Curve) -> list[Side]:
 
 
 _NUMBERS = ("estimate", "truth", "ci_low", "ci_high")
-_ROWS = ("replicate", "ok", *_NUMBERS, "outside")
+_ROWS = ("replicate", "ok", "declined", *_NUMBERS, "outside")
 _SCORES = (
     *SCORED, "replicates", "declined", "moments", "truth_mcse", "bias", "bias_mcse", "mse",
     "mse_mcse", "rmse", "rmse_mcse", "coverage", "coverage_mcse", "coverage_with_failures",
