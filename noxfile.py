@@ -76,7 +76,7 @@ def wheel(session: nox.Session) -> None:
     with session.chdir(dist):
         listed = session.run("cibench", "list", "--json", silent=True)
         session.run("cibench", "run", "--replicates", "2", "--out", str(dist / "run"))
-    here = "import json; from cibench.cli.catalogue import listing; print(json.dumps(listing()))"
+    here = "import json; from cibench.cli.listing import listing; print(json.dumps(listing()))"
     checkout = session.run(sys.executable, "-c", here, silent=True, external=True)
     if json.loads(str(listed)) != json.loads(str(checkout)):
         session.error("the wheel does not list what the checkout lists")
