@@ -18,10 +18,10 @@ from cibench import find_estimator, find_scenario
 from cibench.model.method import installed
 from cibench.model.streams import stream
 from cibench.model.types import Array, Problem
-from cibench.twins.audit import audit_columns, audit_twin
+from cibench.twins.audit.audit import audit_columns, audit_twin
 from cibench.twins.cross_section import reconstruct
 from cibench.twins.design import Design
-from cibench.twins.fit import fit_twin
+from cibench.twins.fit.fitting import fit_twin
 from cibench.twins.fit.seed_data import Seed, seed_of
 from cibench.twins.fit.user_structure import Given
 from cibench.twins.generators.base import Training, maker

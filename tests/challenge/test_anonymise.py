@@ -15,7 +15,7 @@ from cibench.challenge.disclosure import Limits, leaks, merged_levels, merged_va
 from cibench.twins.audit.structure_checks import design_checks
 from cibench.twins.columns import MISSING
 from cibench.twins.design import Design
-from cibench.twins.fit import fit_twin
+from cibench.twins.fit.fitting import fit_twin
 from cibench.twins.fit.seed_data import seed_of
 from cibench.twins.generators.copulas import Margin
 from cibench.twins.sample import drawn_from

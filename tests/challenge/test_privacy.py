@@ -12,7 +12,7 @@ from cibench.challenge.membership_attack import Space, _usual, attack, auc, orde
 from cibench.challenge.privacy import Privacy, examine, read_own
 from cibench.challenge.report import owner_page
 from cibench.metrics.core import Score
-from cibench.twins.fit import fit_twin
+from cibench.twins.fit.fitting import fit_twin
 from cibench.twins.fit.seed_data import seed_of
 from cibench.utils.errors import BadInput
 

@@ -6,11 +6,11 @@ import pytest
 
 from cibench import find_scenario
 from cibench.model.streams import data_address, stream
-from cibench.twins.audit import audit_columns, audit_twin
+from cibench.twins.audit.audit import audit_columns, audit_twin
 from cibench.twins.cross_section import reconstruct
 from cibench.twins.design import Design
 from cibench.twins.file import open_twin, save_twin
-from cibench.twins.fit import fit_twin
+from cibench.twins.fit.fitting import fit_twin
 from cibench.twins.fit.seed_data import seed_of
 from cibench.twins.generators.base import Training, maker
 from cibench.twins.generators.sdv import Ctgan, Tvae

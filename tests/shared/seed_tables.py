@@ -6,7 +6,7 @@ import pytest
 
 from cibench import find_scenario
 from cibench.twins.design import Design
-from cibench.twins.fit import fit_twin
+from cibench.twins.fit.fitting import fit_twin
 from cibench.twins.fit.seed_data import seed_of
 
 

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from cibench.cli import main
-from cibench.twins.audit import audit_columns, audit_twin
+from cibench.twins.audit.audit import audit_columns, audit_twin
 from cibench.twins.columns import mask
 from cibench.twins.file import save_twin
-from cibench.twins.fit import fit_twin
+from cibench.twins.fit.fitting import fit_twin
 from cibench.twins.fit.seed_data import seed_of
 from cibench.twins.fit.user_structure import Given
 from cibench.twins.generators.base import Training, maker

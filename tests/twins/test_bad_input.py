@@ -23,7 +23,7 @@ RD = Design("rd", "y", treatment="d", running="x", cutoff=5.0)
 
 def complaint(table, design=RD):
     with pytest.raises(BadInput) as caught:
-        from cibench.twins.fit import fit_twin
+        from cibench.twins.fit.fitting import fit_twin
 
         fit_twin(seed_of(table, design, "data.csv"), "gaussian")
     assert "\n" not in str(caught.value)

@@ -6,7 +6,7 @@ from scipy.stats import norm
 
 from cibench.twins.audit.interval_worth import ROWS, Z, estimated, worth
 from cibench.twins.cross_section import reconstruct
-from cibench.twins.fit import fit_twin
+from cibench.twins.fit.fitting import fit_twin
 from cibench.twins.fit.seed_data import seed_of
 from cibench.twins.fit.user_structure import Given
 from cibench.twins.panel import rebuild_panel

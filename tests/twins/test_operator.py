@@ -5,11 +5,11 @@ import pytest
 import statsmodels.api as sm
 
 from cibench.model.types import Truth
-from cibench.twins.audit import audit_columns
+from cibench.twins.audit.audit import audit_columns
 from cibench.twins.cross_section import Noise, rebuild, reconstruct
-from cibench.twins.fit import fit_twin
 from cibench.twins.fit.cross_section import fit_parts
 from cibench.twins.fit.features import FORMS, features_of
+from cibench.twins.fit.fitting import fit_twin
 from cibench.twins.fit.seed_data import seed_of
 from cibench.twins.fit.structure import estimate
 from cibench.twins.fit.user_structure import Given

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from cibench import Estimand, Target
-from cibench.twins.fit import fit_twin
 from cibench.twins.fit.features import Features
+from cibench.twins.fit.fitting import fit_twin
 from cibench.twins.fit.panel_data import grid_of, residualise
 from cibench.twins.fit.seed_data import seed_of
 from cibench.twins.panel import rebuild_panel

@@ -22,7 +22,7 @@ from cibench.metrics.core import Score, mean_score
 from cibench.model.streams import stream
 from cibench.model.types import Array
 from cibench.twins.columns import MISSING, Column, Columns
-from cibench.twins.fit import train_twin
+from cibench.twins.fit.fitting import train_twin
 from cibench.twins.fit.seed_data import Seed
 from cibench.twins.fit.user_structure import Given
 from cibench.twins.sample import drawn_from

@@ -79,7 +79,7 @@ def fit(  # noqa: PLR0913, PLR0917 - a design has that many parts
     """Fit a twin to a CSV file: residualise, train, keep what reconstruction needs."""
     from cibench.twins.design import Design
     from cibench.twins.file import save_twin
-    from cibench.twins.fit import fit_twin
+    from cibench.twins.fit.fitting import fit_twin
     from cibench.twins.fit.seed_data import described, read_seed
     from cibench.twins.fit.user_structure import Given
 
@@ -145,7 +145,7 @@ def audit(
 
     The exit code is 0 where the twin passes and 1 where it does not.
     """
-    from cibench.twins.audit import audit_twin
+    from cibench.twins.audit.audit import audit_twin
     from cibench.twins.audit.interval_worth import worth
     from cibench.twins.audit.report import write_report
     from cibench.twins.file import open_twin

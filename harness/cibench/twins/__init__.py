@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from cibench.utils.lazy import offered
 
 if TYPE_CHECKING:
-    from cibench.twins.audit import audit_twin
+    from cibench.twins.audit.audit import audit_twin
     from cibench.twins.file import open_twin, save_twin
-    from cibench.twins.fit import fit_twin
+    from cibench.twins.fit.fitting import fit_twin
     from cibench.twins.fit.seed_data import read_seed
     from cibench.twins.sample import draw_rows, write_sample
     from cibench.twins.scenario import register_twin
@@ -28,9 +28,9 @@ __all__ = [
 ]  # fmt: skip
 
 _HOMES = {
-    "cibench.twins.audit": ("audit_twin",),
+    "cibench.twins.audit.audit": ("audit_twin",),
     "cibench.twins.file": ("open_twin", "save_twin"),
-    "cibench.twins.fit": ("fit_twin",),
+    "cibench.twins.fit.fitting": ("fit_twin",),
     "cibench.twins.fit.seed_data": ("read_seed",),
     "cibench.twins.sample": ("draw_rows", "write_sample"),
     "cibench.twins.scenario": ("register_twin",),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cibench.model.types import Array
-from cibench.twins.audit import Audit, Check
+from cibench.twins.audit.audit import Audit, Check
 from cibench.twins.audit.interval_worth import Worth
 from cibench.twins.audit.summary_definitions import Definition
 from cibench.twins.twin import Twin

@@ -1,0 +1,159 @@
+"""Audit a twin, or anybody's rows, against the seed's summaries and the planted truth.
+
+Deterministic rules allow no violation. Statistical checks use up a fixed margin first; what is left
+of a discrepancy is divided by its standard error: that of the seed's summary, from resampling the
+seed, or that of an oracle's estimate. The gate opens where none exceeds its critical value, at 1 %
+for all checks at once. Always 20,000 rows are audited: neither size nor luck decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import NormalDist
+
+import numpy as np
+
+from cibench.model.streams import stream
+from cibench.model.types import Array
+from cibench.twins.audit.rules import Rule, coded, rules_of
+from cibench.twins.audit.structure_checks import design_checks
+from cibench.twins.audit.summaries import unit_table
+from cibench.twins.audit.summary_definitions import Definition
+from cibench.twins.columns import Columns, mask
+from cibench.twins.panel import SINCE
+from cibench.twins.sample import draw_rows
+from cibench.twins.scenario import default_effect
+from cibench.twins.twin import Effect, Twin, planted
+from cibench.utils.errors import BadInput
+
+ROWS = 20_000
+ERROR = 0.005
+"""Half of the 1 % is for what the design demands, the other half for likeness to the seed."""
+
+MARGINS = {"margin": 0.03, "dependence": 0.05, "density": 0.2}
+"""How far shares, correlations and the log ratio of densities may be off before anything counts."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """Hold a statistical check: its discrepancy, margin, standard error and critical value."""
+
+    kind: str
+    name: str
+    discrepancy: float
+    margin: float
+    se: float
+    critical: float
+
+    @property
+    def size(self) -> float:
+        """Return what is beyond the margin, in standard errors; infinite where nobody can say."""
+        beyond = max(abs(self.discrepancy) - self.margin, 0.0)
+        return beyond / self.se if np.isfinite(self.discrepancy) else np.inf
+
+    @property
+    def passed(self) -> bool:
+        """Say whether it is within the critical value."""
+        return self.size <= self.critical
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """Hold an audit's rules and checks, and the audited columns for the plots."""
+
+    rules: list[Rule]
+    checks: list[Check]
+    columns: Columns
+    effect: Effect
+    what: str
+
+    @property
+    def passed(self) -> bool:
+        """Say whether the gate opens."""
+        return not any(r.violations for r in self.rules) and all(c.passed for c in self.checks)
+
+    @property
+    def lines(self) -> Iterator[str]:
+        """Yield the verdict and what broke, the worst of each kind first."""
+        for rule in self.rules:
+            if rule.violations:
+                share = 100 * rule.violations / rule.rows
+                yield f"broken   {rule.name}: {rule.violations} of {rule.rows} rows ({share:.3g} %)"
+        for check in sorted(self.checks, key=lambda c: -c.size):
+            if not check.passed:
+                yield (
+                    f"off      {check.kind}, {check.name}: {check.discrepancy:.4g} "
+                    f"({check.size:.1f} standard errors beyond {check.margin:.3g})"
+                )
+        count = f"{len(self.rules)} rules, {len(self.checks)} checks"
+        yield f"{'passed' if self.passed else 'failed'}: {self.what}, {count}"
+
+
+def audit_twin(twin: Twin, data: Path | None = None) -> Audit:
+    """Audit 20,000 rows of a twin, or the rows of a CSV file with the same columns."""
+    if data is not None:
+        return _of_file(twin, data)
+    effect = default_effect(twin)
+    rows = draw_rows(twin, ROWS, effect, 0)
+    return audit_columns(twin, rows.columns, effect, f"{twin.name}, {twin.family}")
+
+
+def audit_columns(twin: Twin, columns: Columns, effect: Effect, what: str = "rows") -> Audit:
+    """Audit complete columns of numbers, indicators of missing values among them."""
+    rules = rules_of(twin, mask(columns, twin.known))
+    if any(r.violations == r.rows and r.name.startswith("every unit") for r in rules):
+        return Audit(rules, [], columns, effect, what)
+    felt = felt_in(twin, columns, effect)
+    found = design_checks(twin, columns, felt)
+    critical = NormalDist().inv_cdf(1 - ERROR / (2 * len(found)))
+    checks = [Check(f.kind, f.name, f.discrepancy, f.margin, f.se, critical) for f in found]
+    return Audit(rules, [*checks, *_likeness(twin, columns, felt)], columns, effect, what)
+
+
+def felt_in(twin: Twin, columns: Columns, effect: Effect) -> Array:
+    """Return what the treatment adds to each row's outcome."""
+    d = columns[twin.treatment]
+    if twin.panel is None:
+        return planted(effect, columns, len(d)) * d
+    periods = len(twin.panel.times)
+    wide = d.reshape(-1, periods)
+    first = np.where(wide.any(axis=1), np.argmax(wide, axis=1), 0)
+    since = (np.arange(periods) - first[:, None]).ravel()
+    return planted(effect, {**columns, SINCE: since}, len(d)) * d
+
+
+def _likeness(twin: Twin, columns: Columns, felt: Array) -> list[Check]:
+    told = twin.summaries
+    definition = Definition.load(told["definition"])
+    table = mask(unit_table(twin, columns, felt), twin.known)
+    value = definition.statistics(definition.moments(table).mean(axis=0))
+    rows = zip(definition.names, value - told["value"], told["se"], strict=True)
+    return [
+        Check(kind, name, float(gap), MARGINS[kind], float(se), float(told["critical"]))
+        for (kind, name), gap, se in rows
+    ]
+
+
+def _of_file(twin: Twin, data: Path) -> Audit:
+    from cibench.twins.fit.seed_data import read_frame
+
+    frame = read_frame(data)
+    wanted = [*(c.name for c in twin.known), twin.treatment, twin.design.unit, twin.design.time]
+    missing = [n for n in dict.fromkeys(wanted) if n and n not in frame]
+    if missing:
+        raise BadInput(f"{data}: there is no column '{missing[0]}'")
+    rng = stream("twin-audit", twin.digest)
+    if twin.panel is not None:
+        frame = frame.sort_values([twin.design.unit, twin.design.time])
+    elif len(frame) > ROWS:
+        frame = frame.iloc[np.sort(rng.permutation(len(frame))[:ROWS])]
+    table = {str(n): frame[n].to_numpy() for n in dict.fromkeys(wanted) if n}
+    try:
+        columns = coded(twin, table, rng)
+    except ValueError as error:
+        raise BadInput(f"{data}: {error}") from error
+    if twin.treatment in columns and np.isnan(columns[twin.treatment]).any():
+        raise BadInput(f"{data}: column '{twin.treatment}' has missing values")
+    return audit_columns(twin, columns, default_effect(twin), str(data))
