@@ -26,11 +26,11 @@ from pathlib import Path
 from typing import Any
 
 from cibench import Suite
-from cibench.execution import adaptive, runner
+from cibench.execution import RunSettings, Tuning, execute
 from cibench.execution.adaptive import Decision, Line, decide, lines_of
 from cibench.storage.manifest import read_manifest
 from cibench.suite.parse import built_in_suites, find_suite, parse_suite
-from cibench.suite.precision import Precision, first
+from cibench.suite.precision import FIRST_LOOK, MOST, Precision, first
 
 TARGETS = {"coverage": 0.005, "bias": 0.1}
 LEFT_OUT = (
@@ -59,7 +59,7 @@ def pilot(replicates: int, folder: Path, cells: int | None) -> tuple[Suite, list
     """Run the pilot, or what is missing of it, and return what each cell's targets take."""
     suite = parse_suite({**spec(), "replicates": replicates})
     suite = replace(suite, cells=suite.cells[:cells])
-    runner.execute(suite, folder, 1, isolate=False)
+    execute(suite, folder)
     return suite, [lines_of(folder, cell, TARGETS) for cell in range(len(suite.cells))]
 
 
@@ -102,8 +102,7 @@ def real_run(folder: Path) -> Mapping[str, Any]:
     suite = parse_suite(
         {"name": "loose", "seed": 1, "precision": looser, "cells": [cell], "max_replicates": 5000}
     )
-    adaptive.FLOOR = adaptive.FLOOR // REAL**2
-    runner.execute(suite, folder, 1, isolate=False)
+    execute(suite, folder, RunSettings(tuning=Tuning(first_look=FIRST_LOOK // REAL**2)))
     return read_manifest(folder)
 
 
@@ -112,7 +111,7 @@ def whole_run(folder: Path, replicates: int) -> Mapping[str, Any]:
     looser = {name: WHOLE * target for name, target in TARGETS.items()}
     content = {k: v for k, v in spec().items() if k not in ("replicates", "refits")}
     suite = parse_suite({**content, "precision": looser, "pilot": replicates})
-    runner.execute(suite, folder, 2, isolate=True)
+    execute(suite, folder, RunSettings(workers=2))
     return read_manifest(folder)
 
 
@@ -145,7 +144,7 @@ def main() -> None:
         found = counts(lines, Precision(TARGETS))
         print(f"computed from a pilot of {given.pilot} in {len(found)} cells; targets {TARGETS}")
         for cell, count, takes in zip(suite.cells, found, lines, strict=True):
-            known = [line for line in takes if line.need.replicates < adaptive.MOST]
+            known = [line for line in takes if line.need.replicates < MOST]
             print(f"  {cell!s:56} {count:7,}  {max(known, key=lambda x: x.need.replicates)}")
         ratio = compare(suite, found)
         print(f"  fits over one fixed count of {max(found):,}: {ratio:.1%} (bound 60 %)")

@@ -22,9 +22,10 @@ import numpy as np
 import pandas as pd
 
 import cibench
-from cibench.analysis.expectations import SURPRISES, ExpectationVerdict, expectations
+from cibench.analysis.expectations import SURPRISES, ExpectationVerdict, judge_expectations
 from cibench.analysis.scores import score
-from cibench.metrics import covers, proportion
+from cibench.metrics.core import proportion
+from cibench.metrics.intervals import covers
 from cibench.model.types import Array
 from cibench.storage.schema import SCORED
 from cibench.suite.expectations import Expected
@@ -95,7 +96,7 @@ def judge(folder: Path) -> None:
     ]
     pooled = pd.concat(rows, ignore_index=True)
     scores = score(pooled, catalogue)
-    pool = expectations(scores, catalogue, spec)
+    pool = judge_expectations(scores, catalogue, spec)
     hits = covered(pooled, scores)
     lines = [_summary(f"run, seed {s}", [r.expectations]) for s, r in zip(SEEDS, runs, strict=True)]
     lines.append(_summary("pool", [pool]))
@@ -143,7 +144,7 @@ def resampled(
             "coverage_with_failures": np.where(known, [s.value for s in found], np.nan),
             "coverage_with_failures_mcse": np.where(known, [s.mcse for s in found], np.nan),
         }  # fmt: skip
-        yield expectations(scores.assign(**columns), catalogue, spec)
+        yield judge_expectations(scores.assign(**columns), catalogue, spec)
 
 
 def _summary(name: str, tables: list[pd.DataFrame]) -> dict[str, Any]:

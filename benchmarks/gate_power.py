@@ -177,7 +177,7 @@ class Pool:
     """Hold a pool's rows by estimator, each in replicate order, as columns and as tables."""
 
     def __init__(self, folder: Path) -> None:
-        rows = read_rows(folder / "replicates")
+        rows = read_rows(folder)
         self.tables: dict[tuple[str, str, str], pa.Table] = {}
         keys = rows.group_by(["scenario", "estimator", "options"]).aggregate([])
         for key in keys.select(["scenario", "estimator", "options"]).to_pylist():
@@ -399,9 +399,9 @@ def runs(size: Study) -> None:
 
 def cibench_toml(spec: dict[str, Any]) -> str:
     """Return a suite's text."""
-    from cibench.utils.files import toml
+    from cibench.utils.toml import to_toml
 
-    return toml(spec)
+    return to_toml(spec)
 
 
 def _load() -> float:

@@ -18,12 +18,12 @@ from statistics import median
 from threadpoolctl import threadpool_limits
 
 from cibench import Estimand, Estimate, Problem, Suite, estimator
-from cibench.execution import runner
+from cibench.execution import RunSettings, execute
 from cibench.execution.progress import Progress
 from cibench.model.method import find_estimator
 from cibench.model.streams import data_address, fit_address, stream
 from cibench.suite.parse import parse_suite
-from cibench.workers import executors
+from cibench.workers.processes import import_all
 
 ROUNDS = 5
 
@@ -73,7 +73,7 @@ def harness(suite: Suite) -> float:
     """Time a whole run in this process: rows, shards, manifest and all."""
     folder = Path(tempfile.mkdtemp())
     started = time.perf_counter()
-    runner.execute(suite, folder / "run", 1, isolate=False)
+    execute(suite, folder / "run")
     seconds = time.perf_counter() - started
     shutil.rmtree(folder)
     return seconds
@@ -86,7 +86,7 @@ def processes(suite: Suite, workers: int) -> float:
     def listen(progress: Progress) -> None:
         clock[0], ended[0] = progress.started, time.perf_counter()
 
-    runner.execute(suite, folder / "run", workers, isolate=True, listen=listen)
+    execute(suite, folder / "run", RunSettings(workers, isolate=True, listen=listen))
     shutil.rmtree(folder)
     return ended[0] - clock[0]
 
@@ -105,7 +105,7 @@ def times(*sides: Callable[[], float]) -> list[float]:
 
 def main() -> None:
     """Print the ratios that the design sets bounds to."""
-    executors.import_all(("rdrobust", "linearmodels", "statsmodels"))
+    import_all(("rdrobust", "linearmodels", "statsmodels"))
     print("harness over a bare loop where a fit takes 10 ms or more (bound 1.05)")
     for scenario, n, name in (
         ("rd/cct-1", 500, "rdrobust/robust"), ("did/two-group", 60, "panel/twfe-clustered"),

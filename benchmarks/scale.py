@@ -25,14 +25,13 @@ import numpy as np
 
 import cibench
 from cibench import Suite
-from cibench.execution import runner
+from cibench.execution import RunSettings, execute, runner
 from cibench.execution.progress import Progress, look
 from cibench.storage.schema import schema
 from cibench.storage.session import opened
 from cibench.suite.parse import parse_suite
-from cibench.workers import executors
 from cibench.workers.block import Block, Result
-from cibench.workers.executors import Workplace
+from cibench.workers.workplace import Here, Workplace
 
 ESTIMATORS = ["rdrobust/robust", "rdrobust/conventional", "rd/global-polynomial-1",
               "rd/local-linear", "oracle/experiment"]  # fmt: skip
@@ -76,14 +75,14 @@ def made_up(block: Block) -> Result:
 @contextlib.contextmanager
 def nobody(*_: object) -> Iterator[Workplace]:
     """Be where blocks run, without running them."""
-    yield Workplace(executors._Here(), made_up, lambda: 1)
+    yield Workplace(Here(), made_up, lambda: 1)
 
 
 def write(rows: int, folder: Path) -> None:
     """Write the run, and print what that took of the process."""
     before, started, busy = _peak(), time.perf_counter(), time.process_time()
-    runner._place = nobody  # type: ignore[assignment]
-    runner.execute(suite_of(rows), folder, 1, isolate=False)
+    runner._workplace = nobody  # type: ignore[assignment]
+    execute(suite_of(rows), folder)
     seconds, busy = time.perf_counter() - started, time.process_time() - busy
     files = list((folder / "replicates").iterdir())
     size = sum(path.stat().st_size for path in files)
@@ -104,7 +103,7 @@ def _timed(what: str, call: Callable[[], object]) -> None:
 
 
 def _go_on(folder: Path, rows: int) -> None:
-    with opened(folder, suite_of(rows), False, False) as session:
+    with opened(folder, suite_of(rows)) as session:
         assert session.complete
 
 
@@ -154,7 +153,7 @@ def _run(suite: Suite, executor: str | None) -> float:
     def listen(progress: Progress) -> None:
         heard.append((time.perf_counter(), progress.done))
 
-    runner.execute(suite, folder / "run", 2, isolate=True, listen=listen, executor=executor)
+    execute(suite, folder / "run", RunSettings(2, executor=executor, listen=listen))
     shutil.rmtree(folder)
     start = next(at for at, done in heard if done >= suite.replicates // 20)
     return heard[-1][0] - start

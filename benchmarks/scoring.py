@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cibench.analysis import scores
+from cibench.analysis import collect, scores
 from cibench.analysis.scores import Line
+from cibench.storage import cells
 from cibench.storage.groups import Part
 from cibench.storage.schema import TYPES, schema
+from cibench.storage.shards import place
 
 REPLICATES, ESTIMATORS, ROWS = 2000, 5, 100_000_000
 DRAWN = 20
@@ -40,12 +43,11 @@ def write_run(folder: Path, rows: int) -> None:
     (folder / "replicates").mkdir(parents=True)
     rng = np.random.default_rng(5)
     drawn = [cell_table(cell, rng) for cell in range(DRAWN)]
-    place = drawn[0].schema.get_field_index("scenario")
+    column = drawn[0].schema.get_field_index("scenario")
     for cell in range(rows // (REPLICATES * ESTIMATORS)):
         named = pa.repeat(pa.scalar(f"benchmark/{cell // 10}"), REPLICATES * ESTIMATORS)
-        table = drawn[cell % DRAWN].set_column(place, "scenario", named)
-        path = folder / "replicates" / f"cell-{cell:05d}.parquet"
-        pq.write_table(table, path, compression="zstd")
+        table = drawn[cell % DRAWN].set_column(column, "scenario", named)
+        pq.write_table(table, place(folder, cell, 0), compression="zstd")
 
 
 def cell_table(cell: int, rng: np.random.Generator) -> pa.Table:
@@ -83,7 +85,9 @@ def measure(folder: Path) -> None:
 
     scores.lines = timed
     started, busy = time.perf_counter(), time.process_time()
-    found = scores.score_folder(folder, {})
+    collector = scores.ScoreCollector({})
+    collect(partial(cells, folder), [collector])
+    found = collector.table()
     seconds, ended = time.perf_counter() - started, time.process_time()
     rows = int(found["replicates"].sum())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

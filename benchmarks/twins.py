@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from cibench import find_estimator, find_scenario
+from cibench.metrics.intervals import covers
 from cibench.model.method import installed
 from cibench.model.streams import stream
 from cibench.model.types import Array, Problem
@@ -96,7 +97,7 @@ def coverage(replicates: int) -> None:
 def hit(method: object, problem: Problem) -> bool:
     """Say whether the interval covers the planted 1,500."""
     answer = method.fit(problem, np.random.default_rng(0))  # type: ignore[attr-defined]
-    return bool(answer.low <= 1500 <= answer.high)
+    return bool(covers(answer.low, answer.high, 1500))
 
 
 Defect = Callable[[Twin, Columns, Mapping[str, Array], float], Columns]

@@ -6,7 +6,7 @@ import pytest
 
 from cibench.model import registry
 
-pytest_plugins = ["seed_tables"]
+pytest_plugins = ["browsers", "commands", "seed_tables"]
 
 os.environ.setdefault("COLUMNS", "160")
 

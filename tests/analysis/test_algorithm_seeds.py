@@ -1,15 +1,18 @@
 """Refits: who has a seed of its own is fitted again from other streams, and nothing else moves."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
+from replicates import assert_same_rows, replicate_table
 from scipy.stats import norm
 from toys import plugin
 
-from cibench.analysis.algorithm_seeds import INSTABILITY, instability, measure
-from cibench.execution import runner
+from cibench.analysis import measure_instability
+from cibench.analysis.algorithm_seeds import INSTABILITY, measure
+from cibench.execution import RunSettings, execute
 from cibench.results.run_folder import Run
-from cibench.storage.schema import MAY_DIFFER, TYPES
 from cibench.suite import parse_suite
 from cibench.utils.errors import BadInput
 
@@ -17,8 +20,7 @@ PLUGIN = plugin(
     "seeds",
     """
 def answer(problem, noise):
-    y, d = problem.outcome, problem.treatment
-    return Estimate.wald(y[d == 1].mean() - y[d == 0].mean() + noise, 0.3, problem.level)
+    return Estimate.wald(contrast(problem) + noise, 0.3, problem.level)
 
 @estimator("seeds/none", targets=ATE)
 def none(problem, rng):
@@ -67,24 +69,22 @@ pytestmark = pytest.mark.usefixtures("shelves")
 def run(tmp_path):
     (tmp_path / "seeds.py").write_text(PLUGIN)
 
-    def execute(estimators, name, refits=None, workers=0, n=(20, 30), replicates=9):
+    def run_of(estimators, name, refits=None, workers=0, n=(20, 30), replicates=9):
         spec = {
             "name": "t", "seed": 3, "replicates": replicates,
             "plugins": [str(tmp_path / "seeds.py")],
             "cells": [{"scenario": "seeds/randomised", "n": list(n), "estimators": estimators}],
         } | ({"refits": refits} if refits else {})  # fmt: skip
         folder = tmp_path / name
-        runner.execute(parse_suite(spec), folder, workers or 1, isolate=bool(workers))
+        execute(parse_suite(spec), folder, RunSettings(workers or 1, isolate=bool(workers)))
         return Run(folder)
 
-    return execute
+    return run_of
 
 
-def same(one, two):
-    drop = list(MAY_DIFFER)
-    order = ["scenario", "n", "replicate", "estimator", "refit"]
-    one, two = (f.sort_values(order).drop(columns=drop).reset_index(drop=True) for f in (one, two))
-    pd.testing.assert_frame_equal(one, two, check_exact=True, check_dtype=False)
+same = partial(
+    assert_same_rows, order=["scenario", "n", "replicate", "estimator", "refit"], check_dtype=False
+)
 
 
 def test_who_draws_random_numbers_is_fitted_again_and_nobody_else(run):
@@ -198,17 +198,15 @@ def test_the_errors_are_what_repeating_the_study_shows():
 
 
 def rows(**columns):
-    filled = {
-        "kind": "estimate", "scenario": "t/t", "dials": "{}", "n": 10, "parameters": "{}",
-        "options": "{}", "estimator": "t/t", "estimand": "ATE", "level": 0.95, "truth": 0.0,
-        "replicate": [0, 0, 1, 1, 2], "refit": [0, 1, 0, 1, 0], "status": "ok",
-        "estimate": [1.0, 2.0, 1.0, 4.0, 9.0], "std_error": 2.0, "ci_low": -1.0, "ci_high": 5.0,
+    fits = {
+        "replicate": [0, 0, 1, 1, 2], "refit": [0, 1, 0, 1, 0], "truth": 0.0, "std_error": 2.0,
+        "estimate": [1.0, 2.0, 1.0, 4.0, 9.0], "ci_low": -1.0, "ci_high": 5.0,
     }  # fmt: skip
-    return pd.DataFrame(dict.fromkeys(TYPES) | {"refit": 0} | filled | columns)
+    return replicate_table(**fits | columns)
 
 
 def test_by_hand():
-    [found] = instability(rows()).to_dict("records")
+    [found] = measure_instability(rows()).to_dict("records")
     ratios = np.array([0.5, 4.5]) / 4  # the variances of 1, 2 and of 1, 4 over a squared 2
     assert (found["data_sets"], found["fits"], found["lost"]) == (2, 2, 0)
     assert found["instability"] == pytest.approx(np.sqrt(ratios.mean()))
@@ -229,10 +227,10 @@ def test_by_hand():
     ],
 )
 def test_blanks_have_a_reason(columns, note):
-    [found] = instability(rows(**columns)).to_dict("records")
+    [found] = measure_instability(rows(**columns)).to_dict("records")
     assert note in found["note"] and np.isnan(found["limits_instability"])
 
 
 def test_no_refits_no_rows():
-    table = instability(rows(refit=0, replicate=range(5)))
+    table = measure_instability(rows(refit=0, replicate=range(5)))
     assert table.empty and tuple(table.columns) == INSTABILITY

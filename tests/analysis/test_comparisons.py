@@ -2,48 +2,37 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import inf, nan, sqrt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
+from replicates import Z, replicate_table, write_replicates
 from scipy import stats
 
-from cibench.analysis.comparisons import COLUMNS, MEASURES, pairs, pairs_folder, write_pairs
-from cibench.analysis.paired_differences import SHARES, SILENT, compare, gather
+from cibench.analysis import pairs
+from cibench.analysis.comparisons import COLUMNS
+from cibench.analysis.paired_differences import compare, gather
 from cibench.analysis.scores import score
-from cibench.metrics.groups import NEEDS
-from cibench.metrics.influence import INFLUENCES
+from cibench.metrics import METRICS
+from cibench.metrics.influence import Median
+from cibench.metrics.registry import listed
 from cibench.metrics.simultaneous import critical, differences, reach
-from cibench.storage.groups import arrow, cut
-from cibench.storage.schema import TYPES, schema
+from cibench.results import RunTables
+from cibench.storage import cells_of
 from cibench.utils.errors import BadInput
 
 Array = NDArray[Any]
-Z = 1.959963984540054
 N = 400
+COMPARED = {metric.name: metric for metric in listed("pairs")}
+SILENT = [metric.name for metric in COMPARED.values() if metric.silent]
 
 
-def rows(t: Any, s: Any = 1.0, **columns: Any) -> pd.DataFrame:
-    """Return the rows of one estimator at a truth of 2, with Wald limits, bands and a posterior."""
-    t = np.asarray(t, dtype=float)
-    filled: dict[str, Any] = {
-        "kind": "estimate", "scenario": "test/cell", "dials": "{}", "n": 100, "parameters": "{}",
-        "options": "{}", "replicate": np.arange(t.size), "refit": 0, "estimator": "test/a",
-        "estimand": "ATE", "level": 0.95, "truth": 2.0, "truth_mcse": 0.0, "estimate": t,
-        "std_error": s, "ci_low": t - Z * s, "ci_high": t + Z * s, "outside": False,
-        "status": "ok", "seconds": 0.1,
-    }  # fmt: skip
-    made = pd.DataFrame(dict.fromkeys(TYPES) | filled | columns)
-    lost = made["status"] != "ok"
-    made.loc[lost, ["estimate", "std_error", "ci_low", "ci_high", "pit", "crps"]] = nan
-    floats = [name for name, kind in TYPES.items() if kind == "float64"]
-    return made.astype(dict.fromkeys(floats, float))
+rows = partial(replicate_table, blank=True)
 
 
 def drawn(n: int = N, seed: int = 1) -> tuple[Array, Array, Array]:
@@ -76,30 +65,35 @@ def told(table: pd.DataFrame, catalogue: dict[str, Any] | None = None, **kept: A
 
 def complete(name: str) -> tuple[dict[str, Array], pd.Series[Any]]:
     table = two().query("estimator == 'test/a'")
-    group = cut(arrow(table)).groups[0]
-    if name not in ("failure_rate", "coverage_with_failures", "shortfall_failures"):
+    group = cells_of(table).part.groups[0]
+    if not METRICS[name].flags:
         ok = group["ok"]
         group = {key: column[ok] for key, column in group.items()}
     held = ((group["band_low"] <= 2) & (group["band_high"] >= 2)).astype(float)
-    return {**group, "bands_held": held, "level": np.array(0.95)}, score(table, {}).iloc[0]
+    return {**group, "bands_held": held}, score(table, {}).iloc[0]
 
 
-@pytest.mark.parametrize("name", [m for m in MEASURES if m != "absolute_bias"])
+@pytest.mark.parametrize("name", [m for m in COMPARED if m != "absolute_bias"])
 def test_influences_give_the_value_and_the_error_of_the_score_table(name: str) -> None:
     group, line = complete(name)
-    found = INFLUENCES[name](group)
+    metric = METRICS[name]
+    found = metric.influence(group, 0.95)
     n = found.each.size
     error = sqrt(float(np.square(found.each - found.each.mean()).sum()) / (n * (n - 1)))
-    assert abs(found.each.mean()) <= 1e-9 * error * n or name in ("median_bias", "mad")
+    signs = not metric.terms and isinstance(metric.of(group, 0.95), Median)
+    assert abs(found.each.mean()) <= 1e-9 * error * n or signs
     assert found.value == pytest.approx(line[name], rel=1e-12)
     # Shares have n below in the table, n - 1 here; the sign of a median's deviation is not 0.
-    loose = 2 / n if name in (*SHARES, "type_s", "type_m", "shortfall_failures") else 1e-9
+    loose = 2 / n if metric.share or name in ("type_m", "shortfall_failures") else 1e-9
     assert error == pytest.approx(line[f"{name}_mcse"], rel=10 * loose)
 
 
-def test_every_measure_of_one_estimator_in_one_cell_has_its_influences() -> None:
+def test_every_metric_is_compared_but_those_that_compare_by_themselves() -> None:
     by_itself = {"precision_gain", "coverage_common", "size_adjusted_power", "shortfall"}
-    assert set(NEEDS) | {"failure_rate"} == set(MEASURES) - {"absolute_bias"} | by_itself
+    assert set(COMPARED) == set(METRICS) - by_itself
+    assert set(told(two())["measure"]) == set(COMPARED)
+    with pytest.raises(BadInput, match="no measure named 'rmsee'; did you mean 'rmse'"):
+        pairs(two(), {}, measures=["rmsee"])
 
 
 # --- the difference of two estimators
@@ -112,8 +106,8 @@ def by_hand(table: pd.DataFrame) -> pd.DataFrame:
     return ok[common]
 
 
-@pytest.mark.parametrize("name", [m for m in MEASURES if m not in ("absolute_bias", "failure_rate",
-                                  "coverage_with_failures", "shortfall_failures")])  # fmt: skip
+@pytest.mark.parametrize("name", [m.name for m in COMPARED.values()
+                                  if not m.flags and m.name != "absolute_bias"])  # fmt: skip
 def test_differences_are_those_of_the_replicates_that_both_answered(name: str) -> None:
     table = two()
     line = told(table).loc[name]
@@ -171,9 +165,9 @@ def test_equal_estimators_tie_exactly_even_up_to_rounding() -> None:
     same = rows(2 + shared)
     again = rows((2 + shared) * (1 + 2e-16) + 1e-16, estimator="test/b")
     for other in (same.assign(estimator="test/b"), again):
-        lines = told(pd.concat([same, other])).drop(list(SILENT))
+        lines = told(pd.concat([same, other])).drop(SILENT)
         assert lines["tie"].dropna().all() and not lines["tie"].isna().any()
-        exact = lines.drop(list(set(SHARES) & set(lines.index)))
+        exact = lines[[not METRICS[name].share for name in lines.index]]
         assert (exact[["difference", "mcse", "low", "high"]] == 0).all(axis=None)
 
 
@@ -282,7 +276,7 @@ def held(count: int, size: int, measures: tuple[str, ...]) -> pd.Series[Any]:
     """Return how often the limits hold all six true differences at once."""
     first, second = np.triu_indices(4, 1)
     inside: dict[str, list[bool]] = {name: [] for name in measures}
-    for number, family in enumerate(gather(cut(arrow(trials(count, size))), {})):
+    for number, family in enumerate(gather(cells_of(trials(count, size)).part, {})):
         for name in measures:
             true = truly(name) if number == 0 else inside_true[name]
             if number == 0:
@@ -378,7 +372,8 @@ def test_who_failed_always_is_compared_by_failures_only() -> None:
     lines = beside(rows([nan] * 30, nan, status="failed"))
     assert lines.loc["failure_rate", "difference"] == -1
     assert not lines.loc["failure_rate", "tie"] and not lines.loc["coverage_with_failures", "tie"]
-    rest = lines.drop(["failure_rate", "coverage_with_failures"])
+    assert lines.loc["decline_rate", "difference"] == 0
+    rest = lines.drop(["failure_rate", "coverage_with_failures", "decline_rate"])
     assert rest["difference"].isna().all() and rest["tie"].isna().all()
     assert set(rest.drop("shortfall_failures")["note"]) == {"no replicate that both answered"}
     assert (rest["note"] != "").all()
@@ -387,7 +382,9 @@ def test_who_failed_always_is_compared_by_failures_only() -> None:
 def test_two_that_failed_always_are_compared_by_failures_only() -> None:
     lost = rows([nan] * 30, nan, status="failed")
     lines = told(pd.concat([lost, lost.assign(estimator="test/b")]))
-    assert set(lines.index) <= {"failure_rate", "coverage_with_failures", "shortfall_failures"}
+    assert set(lines.index) <= {
+        "failure_rate", "decline_rate", "coverage_with_failures", "shortfall_failures",
+    }  # fmt: skip
     assert lines.loc["failure_rate", "tie"]
 
 
@@ -453,14 +450,6 @@ def test_tables_of_another_version_are_refused() -> None:
 # --- run folders
 
 
-def write(folder: Path, *shards: pd.DataFrame) -> Path:
-    (folder / "replicates").mkdir(exist_ok=True)
-    for i, shard in enumerate(shards):
-        table = pa.Table.from_pandas(shard, schema=schema(), preserve_index=False)
-        pq.write_table(table, folder / "replicates" / f"cell-{i:05d}.parquet")
-    return folder
-
-
 @pytest.mark.parametrize("layout", ["cell by cell", "in pieces", "scattered"])
 def test_a_folder_is_compared_as_its_rows_are(tmp_path: Path, layout: str) -> None:
     cells = [two(60), two(60, 2, n=200)]
@@ -470,9 +459,9 @@ def test_a_folder_is_compared_as_its_rows_are(tmp_path: Path, layout: str) -> No
         "scattered": [half[0][0], half[1][0], half[0][1], half[1][1]],
     }[layout]  # fmt: skip
     expected = pairs(pd.concat(cells), {})
-    folder = write(tmp_path, *shards)
-    pd.testing.assert_frame_equal(pairs_folder(folder, {}), expected, check_dtype=False)
-    write_pairs(folder, tmp_path / "pairs.parquet", {})
+    tables = RunTables.of_folder(write_replicates(tmp_path, *shards), {})
+    pd.testing.assert_frame_equal(tables["pairs"], expected, check_dtype=False)
+    tables.write(tmp_path)
     stored = pd.read_parquet(tmp_path / "pairs.parquet")
     assert stored["dial"].isna().all()
     stored["dial"] = None  # pandas reads an empty column as NaN
@@ -482,6 +471,7 @@ def test_a_folder_is_compared_as_its_rows_are(tmp_path: Path, layout: str) -> No
 
 
 def test_a_folder_without_rows_gives_an_empty_table(tmp_path: Path) -> None:
-    assert pairs_folder(write(tmp_path), {}).empty
-    write_pairs(tmp_path, tmp_path / "pairs.parquet", {})
+    tables = RunTables.of_folder(write_replicates(tmp_path), {})
+    assert tables["pairs"].empty
+    tables.write(tmp_path)
     assert list(pd.read_parquet(tmp_path / "pairs.parquet")) == list(COLUMNS)

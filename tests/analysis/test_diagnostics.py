@@ -1,17 +1,17 @@
 """Diagnostics scored: alarms, and what is left of a method where a diagnostic passes."""
 
+from functools import partial
 from math import sqrt
 
 import numpy as np
-import pandas as pd
 import pytest
+from replicates import joined, replicate_table
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from cibench.analysis.diagnostics import DIAGNOSTICS, compare, diagnostics
-from cibench.analysis.scores import score
-from cibench.metrics import proportion
-from cibench.storage.schema import TYPES
+from cibench.analysis import score, score_diagnostics
+from cibench.analysis.diagnostics import DIAGNOSTICS, compare
+from cibench.metrics.core import proportion
 from cibench.utils.errors import BadInput
 
 RHO, SLOPE, DELTA, CRITICAL = 0.6, 0.3, 1.2, norm.ppf(0.975)
@@ -29,14 +29,10 @@ CATALOGUE = {
 }
 
 
-def cell(estimator, count, dials='{"rho":0.0,"trend":0.0}', **columns):
-    filled = {
-        "kind": "estimate", "scenario": "t/panel", "dials": dials, "n": 50, "parameters": "{}",
-        "options": "{}", "replicate": np.arange(count), "refit": 0, "estimator": estimator,
-        "estimand": "ATT", "level": 0.95, "truth": 1.0, "truth_mcse": 0.0, "outside": False,
-        "status": "ok", "seconds": 0.1,
-    }  # fmt: skip
-    return pd.DataFrame(dict.fromkeys(TYPES) | filled | columns)
+cell = partial(
+    replicate_table, scenario="t/panel", dials='{"rho":0.0,"trend":0.0}', estimand="ATT", truth=1.0,
+    reach=CRITICAL,
+)  # fmt: skip
 
 
 def study(rng, count, delta=DELTA, **columns):
@@ -47,13 +43,9 @@ def study(rng, count, delta=DELTA, **columns):
     pre = delta + rng.normal(size=count)
     t = 1 + SLOPE * delta + RHO * (pre - delta) + sqrt(1 - RHO**2) * rng.normal(size=count)
     passed = np.abs(pre) <= CRITICAL
-    nothing = dict.fromkeys(("truth", "truth_mcse", "level"), np.nan)
-    tests = cell("t/pre", count, kind="diagnostic", estimand=None, passed=passed, **nothing)
-    reach = CRITICAL
-    fits = cell(
-        "t/twfe", count, estimate=t, std_error=1.0, ci_low=t - reach, ci_high=t + reach, **columns
-    )
-    return pd.concat([tests, fits], ignore_index=True)
+    nothing = dict.fromkeys(("truth", "truth_mcse", "level", "estimand"))
+    tests = cell(estimator="t/pre", kind="diagnostic", passed=passed, **nothing)
+    return joined(tests, cell(t, estimator="t/twfe", **columns))
 
 
 def truncated():
@@ -77,7 +69,7 @@ def truncated():
 
 
 def only(rows, estimator=True):
-    table = diagnostics(rows, CATALOGUE)
+    table = score_diagnostics(rows, CATALOGUE)
     [line] = table[table["estimator"].notna() == estimator].to_dict("records")
     return line
 
@@ -164,7 +156,7 @@ def test_an_alarm_is_right_where_what_is_tested_is_broken(dials, alarm):
 
 def test_a_design_that_breaks_what_is_tested_makes_every_alarm_right():
     about = {"t/panel": CATALOGUE["scenarios"]["t/panel"] | {"violates": ["no anticipation"]}}
-    table = diagnostics(study(np.random.default_rng(5), 9), CATALOGUE | {"scenarios": about})
+    table = score_diagnostics(study(np.random.default_rng(5), 9), CATALOGUE | {"scenarios": about})
     assert set(table["alarm"]) == {"right"}
 
 
@@ -190,13 +182,15 @@ def test_a_diagnostic_without_an_answer_has_not_passed():
 
 def test_without_diagnostics_there_are_no_rows_and_missing_columns_are_told():
     rows = study(np.random.default_rng(8), 10)
-    table = diagnostics(rows[rows["kind"] == "estimate"], CATALOGUE)
+    table = score_diagnostics(rows[rows["kind"] == "estimate"], CATALOGUE)
     assert table.empty and tuple(table.columns) == DIAGNOSTICS
     with pytest.raises(BadInput, match="lacks columns: passed"):
-        diagnostics(rows.drop(columns="passed"), CATALOGUE)
+        score_diagnostics(rows.drop(columns="passed"), CATALOGUE)
 
 
 def test_estimates_without_moments_are_flagged():
     about = CATALOGUE["estimators"] | {"t/twfe": {"moments": False}}
-    table = diagnostics(study(np.random.default_rng(9), 10), CATALOGUE | {"estimators": about})
+    table = score_diagnostics(
+        study(np.random.default_rng(9), 10), CATALOGUE | {"estimators": about}
+    )
     assert list(table["moments"].dropna()) == [False]

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from math import inf, isnan, sqrt
+from math import isnan, sqrt
 from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import binom, binomtest
+from commands import RUNNING, loaded
 
 import cibench
-from cibench.analysis.expectation_verdicts import exact, judge, replicates_needed
-from cibench.analysis.expectations import ALPHA, EXPECTATIONS, ExpectationVerdict, expectations
-from cibench.metrics import proportion
+from cibench.analysis.coverage_verdicts import ALPHA, Coverage, exact
+from cibench.analysis.expectations import (
+    EXPECTATIONS,
+    ExpectationVerdict,
+    judge_expectation,
+    judge_expectations,
+)
+from cibench.metrics.core import proportion
 from cibench.storage.schema import SCORED
 from cibench.suite import parse_suite, read_suite
 from cibench.suite.expectations import Expected, Said, entries, expectation, said
@@ -237,8 +240,26 @@ def test_whatever_is_wrong_is_one_line_with_the_near_miss(tmp_path, expect, line
     with pytest.raises(BadInput) as error:
         read_suite(path)
     message = str(error.value)
-    assert message.startswith(f"{path}: cells[1].expect")
+    assert message.startswith(f"{path}:10: cells[1].expect")
     assert line in message and "\n" not in message
+
+
+def test_all_that_is_wrong_in_an_expect_is_told_but_not_what_follows(tmp_path):
+    path = tmp_path / "t.toml"
+    expect = (
+        "flor = 1, floor = { 'rdrobust/robst' = 0.8, 'rdrobust/*' = 2 }, violates = ['no such'], "
+        "fails = { 'rdrobust/robust' = { sorting = [7, 'x'], sortin = 1 }, "
+        "'rd/local-linear' = 'default' }"  # which `violates` may be meant to make true
+    )
+    path.write_text(SUITE.replace("EXPECT", expect).replace("seed = 1", ""))
+    with pytest.raises(BadInput) as error:
+        read_suite(path)
+    said = [line.removeprefix(f"{path}:").partition(": ")[2] for line in error.value.args]
+    assert [line.split(": ")[0].removeprefix("cells[1].expect.") for line in said] == [
+        "seed", "flor", "violates", "floor.rdrobust/robst", "floor.rdrobust/*",
+        "fails.rdrobust/robust.sorting", "fails.rdrobust/robust.sorting",
+        "fails.rdrobust/robust.sortin",
+    ]  # fmt: skip
 
 
 def test_what_is_right_is_taken(tmp_path):
@@ -256,43 +277,11 @@ def test_contradicting_tables_are_bad_input_with_the_file(tmp_path):
     path = tmp_path / "t.toml"
     text = SUITE.replace("EXPECT", "floor = 0.8")
     path.write_text(text + text[text.index("[[cells]]") :].replace("0.8", "0.7"))
-    with pytest.raises(BadInput, match=r"t.toml: cells\[2\].expect.floor: 0.7, but another table"):
+    with pytest.raises(BadInput, match=r"t.toml:\d+: cells\[2\].expect.floor: 0.7, but another"):
         read_suite(path)
 
 
-# Limits and replicates
-
-
-@pytest.mark.parametrize(("k", "n"), [(0, 10), (10, 10), (95, 100), (1, 3), (450, 1000)])
-@pytest.mark.parametrize("alpha", [0.05, 0.0007])
-def test_limits_are_clopper_and_pearsons(k, n, alpha):
-    interval = binomtest(k, n).proportion_ci(1 - alpha, "exact")
-    assert exact(k, n, alpha) == pytest.approx((interval.low, interval.high), abs=1e-12)
-
-
-def chance(size, p, floor, alpha, above):
-    """Return, count by count, the chance that the limits come to lie off the floor."""
-    limits = [exact(k, size, alpha) for k in range(size + 1)]
-    sure = np.array([low > floor if above else high < floor for low, high in limits])
-    return float(binom.pmf(np.arange(size + 1), size, p)[sure].sum())
-
-
-@pytest.mark.parametrize(
-    ("covered", "tries", "above"),
-    [(97, 100, True), (19, 20, True), (85, 100, False), (0, 5, False)],
-)
-def test_that_many_replicates_decide_nine_times_in_ten(covered, tries, above):
-    floor, alpha = 0.9, 0.05 / 40
-    p = (covered + 0.5) / (tries + 1)
-    needed = int(replicates_needed(covered, tries, floor, alpha))
-    assert chance(needed, p, floor, alpha, above) >= 0.9
-    # it moves in teeth, so that a few fewer may do too; but not a tenth less
-    fewer = max(1, int(0.9 * needed) - 1)
-    assert chance(fewer, p, floor, alpha, above) < 0.9
-
-
-def test_at_the_floor_nothing_decides():
-    assert replicates_needed(899_999, 999_999, 0.9, 0.001) == inf
+# Verdicts
 
 
 @pytest.mark.parametrize(
@@ -309,7 +298,8 @@ def test_at_the_floor_nothing_decides():
     ],
 )
 def test_the_vocabulary(kind, low, high, verdict):
-    assert judge(kind, low, high, floor=0.9, level=0.95) is verdict
+    coverage = Coverage(90, 100, floor=0.9, level=0.95, low=low, high=high)
+    assert judge_expectation(kind, coverage) is verdict
 
 
 # From a score table
@@ -319,7 +309,7 @@ def scores(*rows):
     """Return a score table with one row for each (names, covered, replicates, changes)."""
     lines = []
     for row, covered, replicates, changes in rows:
-        held = proportion(covered, replicates)
+        held = proportion(covered, replicates - changes.get("declined", 0))
         lines.append(
             dict.fromkeys(SCORED) | {"level": 0.95, "options": "{}"} | row
             | {
@@ -332,25 +322,26 @@ def scores(*rows):
 
 
 def verdicts(*rows, spec=None):
-    return expectations(scores(*rows), CATALOGUE, spec or {}).to_dict("records")
+    return judge_expectations(scores(*rows), CATALOGUE, spec or {}).to_dict("records")
 
 
-def test_limits_are_adjusted_for_all_rows_that_bear_a_verdict():
+def test_limits_are_adjusted_for_all_rows_whose_coverage_is_judged():
     bearing = [(names("toy/robust"), 95, 100, {}), (names("toy/both"), 90, 100, {})]
-    silent = [
-        (names("toy/robust", sorting=0.4), 10, 100, {}),
-        (names("toy/oracle"), 0, 100, {"declined": 100}),
+    unexpected = (names("toy/robust", sorting=0.4), 10, 100, {})
+    silent = (names("toy/oracle"), 0, 100, {"declined": 100})
+    found = verdicts(*bearing, unexpected, silent)
+    assert [(f["low"], f["high"]) for f in found[:3]] == [
+        exact(k, 100, ALPHA / 3) for k in (95, 90, 10)
     ]
-    found = verdicts(*bearing, *silent)
-    assert [(f["low"], f["high"]) for f in found[:2]] == [
-        exact(95, 100, ALPHA / 2), exact(90, 100, ALPHA / 2),
+    assert [(f["coverage_verdict"], f["verdict"]) for f in found[2:]] == [
+        ("broken", ""), ("declined", ""),
     ]  # fmt: skip
-    assert all(isnan(f["low"]) and f["verdict"] == "" for f in found[2:])
+    assert isnan(found[3]["low"])
 
 
 def test_the_table_has_a_row_for_each_score_in_its_order():
     table = scores((names("toy/robust"), 95, 100, {}), (names("toy/naive"), 3, 100, {}))
-    found = expectations(table, CATALOGUE, {})
+    found = judge_expectations(table, CATALOGUE, {})
     assert tuple(found.columns) == EXPECTATIONS
     pd.testing.assert_frame_equal(found[list(SCORED)], table[list(SCORED)])
 
@@ -367,15 +358,15 @@ V = ExpectationVerdict
         (names("toy/robust"), 1805, {}, V.INCONCLUSIVE, ""),
         (names("toy/robust"), 0, {"answered": 0, "failures": 2000}, V.FAILS_UNEXPECTEDLY, ""),
         (names("toy/robust"), 0, {"answered": 0, "declined": 2000}, V.NONE,
-         "declined every data set"),
+         "the method declined every data set"),
         (names("toy/robust"), 950, {"answered": 1000, "declined": 1000}, V.VALID, ""),
         (names("toy/robust"), 1900, {"coverage_with_failures": np.nan}, V.NONE,
-         "gives no limits, so coverage is undefined"),
+         "the method gives no limits, so coverage is undefined"),
         (names("toy/robust"), 0, {"empirical_se": 1e-18}, V.NONE,
          "the estimates do not vary, so coverage says nothing"),
         (names("toy/robust"), 1900, {"kind": "diagnostic"}, V.NONE,
          "a diagnostic: diagnostics.csv scores it"),
-        (names("toy/robust"), 1900, {"level": np.nan}, V.NONE, "no level between 0 and 1"),
+        (names("toy/robust"), 1900, {"level": np.nan}, V.NONE, "there is no level between 0 and 1"),
         (names("toy/robust", estimand="LATE"), 1900, {}, V.OTHER_QUESTION, ""),
     ],
 )  # fmt: skip
@@ -424,7 +415,7 @@ def test_an_error_in_the_truth_widens_the_limits_by_its_quantile():
 
 def test_an_empty_table_has_an_empty_answer():
     empty = scores((names("toy/robust"), 1, 2, {})).iloc[:0]
-    assert expectations(empty, CATALOGUE, {}).empty
+    assert judge_expectations(empty, CATALOGUE, {}).empty
 
 
 def test_a_run_folder_is_all_it_takes(tmp_path):
@@ -438,26 +429,19 @@ def test_a_run_folder_is_all_it_takes(tmp_path):
     table = run.expectations
     assert list(table["expected"]) == ["valid", "valid", "valid", "fails", "valid", "valid"]
     assert list(table["note"][table["estimator"] == "baseline/zero"].unique()) == [
-        "gives no limits, so coverage is undefined"
+        "the method gives no limits, so coverage is undefined"
     ]
     run.write_scores()
     code = (
-        "import json, sys, tomllib, pathlib\n"
-        "from cibench.analysis.expectations import expectations\n"
-        "from cibench.analysis.scores import score_folder\n"
+        "import json, tomllib, pathlib\n"
+        "from cibench.results import RunTables\n"
         "folder = pathlib.Path('run')\n"
         "catalogue = json.loads((folder / 'catalogue.json').read_text())\n"
         "spec = tomllib.loads((folder / 'suite.toml').read_text())\n"
-        "found = expectations(score_folder(folder, catalogue), catalogue, spec)\n"
-        "print(*found['verdict'], sep='|')\n"
-        "banned = {'model.registry', 'model.design', 'model.method', 'execution', 'suite.suite',"
-        "'suite.parse', 'workers'}\n"
-        "print([m for m in sys.modules if m in {f'cibench.{b}' for b in banned}])\n"
+        "found = RunTables.of_folder(folder, catalogue, suite=spec)['expectations']\n"
+        "print(*found['verdict'], sep='|')"
     )
-    ran = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    verdict, modules = ran.stdout.splitlines()
-    assert verdict.split("|") == list(table["verdict"]) and modules == "[]"
+    verdict, modules = loaded(code, RUNNING, tmp_path)
+    assert verdict.split("|") == list(table["verdict"]) and modules == []
     stored = pd.read_csv(tmp_path / "run" / "expectations.csv", keep_default_na=False)
     assert list(stored["verdict"]) == list(table["verdict"])

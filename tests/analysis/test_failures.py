@@ -5,36 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from replicates import replicate_table, write_replicates
 
 import cibench
-from cibench.analysis.failures import COLUMNS, failures, failures_folder
-from cibench.storage.schema import TYPES, schema
+from cibench.analysis import tally_failures
+from cibench.analysis.failures import COLUMNS
+from cibench.results import RunTables
 from cibench.utils.errors import BadInput
 
-
-def rows(statuses: list[str], reasons: list[str | None], **columns: Any) -> pd.DataFrame:
-    filled: dict[str, Any] = {
-        "kind": "estimate", "scenario": "test/cell", "dials": "{}", "n": 100, "parameters": "{}",
-        "options": "{}", "replicate": np.arange(len(statuses)), "refit": 0, "estimator": "test/a",
-        "estimand": "ATE", "level": 0.95, "status": statuses, "reason": reasons,
-    }  # fmt: skip
-    return pd.DataFrame(dict.fromkeys(TYPES) | filled | columns)
-
-
-MIXED = rows(
-    ["failed", "ok", "failed", "timeout", "failed", "declined"],
-    ["singular", None, "no units", None, "singular", "too few clusters"],
+MIXED = replicate_table(
+    status=["failed", "ok", "failed", "timeout", "failed", "declined"],
+    reason=["singular", None, "no units", None, "singular", "too few clusters"],
 )
 
 
 def told(table: pd.DataFrame) -> list[list[Any]]:
     names = ["estimator", "status", "reason", "fits", "of", "share", "first"]
-    return failures(table)[names].to_numpy().tolist()
+    return tally_failures(table)[names].to_numpy().tolist()
 
 
 def test_reasons_are_counted_the_most_frequent_first() -> None:
@@ -44,7 +33,7 @@ def test_reasons_are_counted_the_most_frequent_first() -> None:
         ["test/a", "timeout", "no reason given", 1, 6, 1 / 6, 3],
         ["test/a", "declined", "too few clusters", 1, 6, 1 / 6, 5],
     ]
-    assert list(failures(MIXED)) == list(COLUMNS)
+    assert list(tally_failures(MIXED)) == list(COLUMNS)
 
 
 def test_a_fit_that_fails_for_several_targets_counts_once_and_refits_not() -> None:
@@ -58,31 +47,28 @@ def test_cells_and_estimators_stand_apart_in_order() -> None:
         MIXED.assign(estimator="test/b"), MIXED, MIXED.assign(**moved),
         MIXED.assign(kind="diagnostic", estimand=None), MIXED.assign(options='{"k":1}'),
     ])  # fmt: skip
-    found = failures(table)
+    found = tally_failures(table)
     assert len(found) == 5 * 4
     assert found["estimator"].tolist()[:8] == ["test/b"] * 4 + ["test/a"] * 4
     assert found["setting"].tolist()[8:12] == [0.5] * 4 and found["setting"][:8].isna().all()
 
 
 def test_without_failures_the_table_is_empty_with_its_columns() -> None:
-    for table in (rows(["ok"] * 3, [None] * 3), MIXED.iloc[:0]):
-        assert failures(table).empty and list(failures(table)) == list(COLUMNS)
+    for table in (replicate_table(status=["ok"] * 3), MIXED.iloc[:0]):
+        assert tally_failures(table).empty and list(tally_failures(table)) == list(COLUMNS)
 
 
 def test_a_table_of_another_version_is_refused() -> None:
     with pytest.raises(BadInput, match="lacks columns: reason; was it written by another version"):
-        failures(MIXED.drop(columns="reason"))
+        tally_failures(MIXED.drop(columns="reason"))
 
 
 def test_a_cell_in_several_shards_is_tallied_as_one(tmp_path: Path) -> None:
     table = pd.concat([MIXED, MIXED.assign(scenario="test/other")])
-    (tmp_path / "replicates").mkdir()
-    for i, (_, shard) in enumerate(table.groupby(table["replicate"] % 2)):
-        made = pa.Table.from_pandas(shard, schema=schema(), preserve_index=False)
-        pq.write_table(made, tmp_path / "replicates" / f"cell-{i:05d}.parquet")
-    found = failures_folder(tmp_path)
+    write_replicates(tmp_path, *(shard for _, shard in table.groupby(table["replicate"] % 2)))
+    found = RunTables.of_folder(tmp_path, {})["failures"]
     keys = ["scenario", "status", "reason"]
-    expected = failures(table)
+    expected = tally_failures(table)
     both = [t.sort_values(keys).reset_index(drop=True) for t in (found, expected)]
     pd.testing.assert_frame_equal(*both, check_dtype=False)
     assert found["fits"].tolist() == [2, 1, 1, 1, 2, 1, 1, 1]

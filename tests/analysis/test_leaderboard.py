@@ -3,48 +3,31 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from math import exp, inf, log, nan, sqrt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
+from replicates import joined, replicate_table, write_replicates
 from scipy import stats
 
-from cibench.analysis.leaderboard import COLUMNS, Ranking, ranks, ranks_folder
+from cibench.analysis import ranks, score
+from cibench.analysis.leaderboard import COLUMNS, Ranking
 from cibench.analysis.ranking_losses import compare, log_ratio, losses, rank_sets, reference
-from cibench.analysis.scores import score
 from cibench.report.sections.leaderboard import ranks_section
-from cibench.storage.schema import SCORED, TYPES, schema
+from cibench.results import RunTables
+from cibench.storage.schema import SCORED
 from cibench.utils.errors import BadInput
 
 Array = NDArray[Any]
-Z = 1.959963984540054
 SEEN = {"oracle": True, "moments": True}
 
 
-def rows(t: Any, s: Any = 1.0, **columns: Any) -> pd.DataFrame:
-    """Return the rows of one estimator in one cell at a truth of 2, with Wald limits."""
-    t = np.asarray(t, dtype=float)
-    filled: dict[str, Any] = {
-        "kind": "estimate", "scenario": "rd/one", "dials": "{}", "n": 100, "parameters": "{}",
-        "options": "{}", "replicate": np.arange(t.size), "refit": 0, "estimator": "test/a",
-        "estimand": "ATE", "level": 0.95, "truth": 2.0, "truth_mcse": 0.0, "estimate": t,
-        "std_error": s, "ci_low": t - Z * s, "ci_high": t + Z * s, "outside": False,
-        "status": "ok", "seconds": 0.1,
-    }  # fmt: skip
-    made = pd.DataFrame(dict.fromkeys(TYPES) | filled | columns)
-    made.loc[made["status"] != "ok", ["estimate", "std_error", "ci_low", "ci_high"]] = nan
-    floats = [name for name, kind in TYPES.items() if kind == "float64"]
-    return made.astype(dict.fromkeys(floats, float))
-
-
-def joined(*parts: pd.DataFrame) -> pd.DataFrame:
-    return pd.concat(parts, ignore_index=True)
+rows = partial(replicate_table, scenario="rd/one", blank=True)
 
 
 def catalogue(*estimators: str, oracle: str = "test/oracle") -> dict[str, Any]:
@@ -455,15 +438,12 @@ def test_tables_of_another_version_are_refused() -> None:
 def test_a_folder_is_ranked_as_its_rows_are(tmp_path: Path) -> None:
     table = suite_of_three()
     scores = score(table, KNOWN)
-    (tmp_path / "replicates").mkdir()
     shards = [part for _, part in table.groupby(["scenario", "dials", "replicate"])]
-    for i, shard in enumerate(shards[::40]):
-        made = pa.Table.from_pandas(shard, schema=schema(), preserve_index=False)
-        pq.write_table(made, tmp_path / "replicates" / f"cell-{i:05d}.parquet")
+    write_replicates(tmp_path, *shards[::40])
     stored = pd.read_parquet(tmp_path / "replicates")
     scores = score(stored, KNOWN)
     expected = ranks(stored, scores, KNOWN, {})
-    found = ranks_folder(tmp_path, scores, KNOWN, {})
+    found = RunTables.of_folder(tmp_path, KNOWN)["ranks"]
     pd.testing.assert_frame_equal(found, expected)
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from cibench import run
-from cibench.analysis.published import beside
+from cibench.analysis import compare_published
 from cibench.suite.parse import parse_suite, read_suite
 from cibench.suite.published import read_published
 from cibench.utils.errors import BadInput
@@ -46,7 +46,7 @@ def test_a_figure_far_away_does_not_agree_and_a_missing_score_says_so(tmp_path):
         "rd/cct-1,999,rd/global-polynomial,coverage,0.950,1000,Somebody (2020)",
     )
     done = run(parse_suite(SPEC, folder=tmp_path))
-    first, second = beside(done.scores, read_published(path)).to_dict("records")
+    first, second = compare_published(done.scores, read_published(path)).to_dict("records")
     assert first["errors_away"] > 10 and not first["agrees"]
     assert math.isnan(second["ours"]) and not second["agrees"]
 

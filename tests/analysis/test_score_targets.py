@@ -14,15 +14,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from replicates import Z, joined, replicate_table
 from scipy import stats
 
 from cibench.analysis.scores import score
-from cibench.metrics.registry import MEASURES
-from cibench.storage.schema import TYPES
+from cibench.metrics import METRICS
 
 Array = NDArray[Any]
 N, TRUTH, LOST, DF, LEVEL = 2000, 1.5, 0.1, 20, 0.95
-Z = float(stats.norm.ppf((1 + LEVEL) / 2))
 TIGHT = 0.8
 """The spread of the second estimator over the first one's."""
 
@@ -115,19 +114,14 @@ def simulated(law: Law, trials: int, seed: int) -> pd.DataFrame:
             e = shared
         truth = keys.get("truth", TRUTH)
         t, pit = truth + law.bias + e, rng.beta(2, 1, size)
-        limits = {"low": t - Z * s, "high": t + Z * s}
-        parts.append(pd.DataFrame(dict.fromkeys(TYPES) | {
-            "kind": "estimate", "scenario": "test/law", "dial": "trial",
-            "setting": np.repeat(np.arange(float(trials)), N), "dials": "{}", "n": 100,
-            "parameters": '{"effect":1}', "options": "{}",
-            "replicate": np.tile(np.arange(N), trials), "refit": 0, "estimator": "test/a",
-            "estimand": "ATE", "horizon": 0, "level": LEVEL, "truth": truth, "truth_mcse": 0.0,
-            "estimate": t, "std_error": s, **{f"ci_{end}": limits[end] for end in limits},
-            "outside": False, **{f"band_{end}": limits[end] for end in limits}, "pit": pit,
-            "crps": pit, "status": np.where(rng.random(size) < LOST, "failed", "ok"),
-            "seconds": 0.1,
-        } | keys))  # fmt: skip
-    return pd.concat(parts, ignore_index=True)
+        columns = {
+            "dial": "trial", "setting": np.repeat(np.arange(float(trials)), N),
+            "parameters": '{"effect":1}', "replicate": np.tile(np.arange(N), trials), "horizon": 0,
+            "level": LEVEL, "truth": truth, "band_low": t - Z * s, "band_high": t + Z * s,
+            "pit": pit, "crps": pit, "status": np.where(rng.random(size) < LOST, "failed", "ok"),
+        } | keys  # fmt: skip
+        parts.append(replicate_table(t, s, **columns))
+    return joined(*parts)
 
 
 def wilson(line: pd.DataFrame, name: str) -> tuple[Array, Array]:
@@ -143,7 +137,6 @@ def wilson(line: pd.DataFrame, name: str) -> tuple[Array, Array]:
 def held_shares(law: Law, trials: int, batch: int = 50) -> pd.Series[Any]:
     """Return for each measure how often its three-error interval holds the target."""
     true, held = targets(law), []
-    assert set(true) == set(MEASURES)
     assert 0.05 < true["coverage"] < 0.95
     for seed in range(0, trials, batch):
         scores = score(simulated(law, min(batch, trials - seed), seed), {})
@@ -153,10 +146,10 @@ def held_shares(law: Law, trials: int, batch: int = 50) -> pd.Series[Any]:
         gain = ["precision_gain", "precision_gain_mcse"]
         lines = first.assign(**second[gain].to_dict("series"))
         inside = {}
-        for name, proportion in MEASURES.items():
+        for name in true:
             reach = 3 * lines[f"{name}_mcse"]
             low, high = lines[name] - reach, lines[name] + reach
-            if proportion:
+            if METRICS[name].share:
                 low, high = wilson(lines, name)
             inside[name] = (low <= true[name]) & (true[name] <= high)
         held.append(pd.DataFrame(inside))

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import subprocess
-import sys
+from functools import partial
 from itertools import permutations
 from math import inf, isnan, nan, sqrt
 from pathlib import Path
@@ -10,33 +9,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from commands import RUNNING, loaded
+from replicates import replicate_table
 from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import gammaln
 
-from cibench import metrics
 from cibench.analysis.scores import score
-from cibench.metrics.registry import MEASURES
+from cibench.metrics import Score, accuracy, core, intervals
+from cibench.metrics.influence import scored
+from cibench.metrics.registry import listed
 from cibench.storage.schema import SCORED, TYPES, schema
 from cibench.utils.errors import BadInput
 
 EMPTY: dict[str, Any] = {}
+SCORES = {metric.name: metric for metric in listed("scores")}
 
 
-def table(**columns: Any) -> pd.DataFrame:
-    """Return replicate rows with the given columns, the others as a plain run has them."""
-    length = max(len(c) for c in columns.values() if not isinstance(c, str | int | float))
-    plain: dict[str, Any] = {
-        "kind": "estimate", "scenario": "test/plain", "dial": None, "setting": nan, "dials": "{}",
-        "n": 100, "parameters": "{}", "options": "{}", "replicate": np.arange(length), "refit": 0,
-        "estimator": "test/mean", "estimand": "ATE", "horizon": nan, "level": 0.95, "truth": 2.0,
-        "truth_mcse": 0.0, "estimate": nan, "std_error": nan, "df": nan, "ci_low": nan,
-        "ci_high": nan, "outside": False, "band_low": nan, "band_high": nan, "p_value": nan,
-        "statistic": nan, "passed": None, "pit": nan, "crps": nan, "status": "ok", "reason": None,
-        "warnings": None, "seconds": 0.5, "data_hash": 1,
-    }  # fmt: skip
-    assert list(plain) == list(TYPES)
-    return pd.DataFrame({**plain, **columns}, index=range(length))
+wald = partial(replicate_table, reach=1.96)
 
 
 def one(rows: pd.DataFrame, catalogue: dict[str, Any] = EMPTY) -> pd.Series[Any]:
@@ -45,20 +35,13 @@ def one(rows: pd.DataFrame, catalogue: dict[str, Any] = EMPTY) -> pd.Series[Any]
     return scores.iloc[0]
 
 
-def wald(t: Any, s: Any, **columns: Any) -> pd.DataFrame:
-    t, s = np.asarray(t, dtype=float), np.asarray(s, dtype=float)
-    limits = {"ci_low": t - 1.96 * s, "ci_high": t + 1.96 * s}
-    return table(**{"estimate": t, "std_error": s, **limits, **columns})
-
-
 RARE = {"size_adjusted_power", "simultaneous_coverage", "crps", "pit_mean", "pit_dispersion"}
 """What plain rows cannot have: a null cell, bands, a posterior."""
 
-POINTS = {"bias", "relative_bias", "mse", "rmse", "empirical_se", "median_bias", "mad",
-          "mae", "precision_gain"}  # fmt: skip
-SETS = {"coverage", "ci_length", "rejection", "interval_score", "lower_noncoverage",
-        "upper_noncoverage", "coverage_common", "shortfall"}  # fmt: skip
-SIGNS, SHARES = {"type_s", "type_m"}, {f"shortfall_{p}" for p in ("bias", "se", "shape")}
+
+def needing(*columns: str) -> set[str]:
+    """Return the metrics that need one of the columns, but for those that plain rows lack."""
+    return {m.name for m in SCORES.values() if set(columns) & set(m.needs)} - RARE
 
 
 def blank(line: pd.Series[Any]) -> set[str]:
@@ -66,7 +49,7 @@ def blank(line: pd.Series[Any]) -> set[str]:
 
     Each must have its reason in the note. Those that plain rows cannot have are left out.
     """
-    names = {m for m in MEASURES if isnan(line[m])}
+    names = {m for m in SCORES if isnan(line[m])}
     ends = ("mcse", "low", "high")
     there = [f"{m}_{end}" for m in names for end in ends if f"{m}_{end}" in line.index]
     assert line[there].isna().all()
@@ -105,9 +88,12 @@ def test_columns_are_the_keys_the_counts_and_the_measures_in_this_order() -> Non
         "shortfall_failures_mcse", "seconds", "moments_note", "reference", "note",
     ]  # fmt: skip
     rows = wald([1.0, 2.0, 4.0], [1.0, 1.0, 1.0])
-    assert list(score(rows, EMPTY).columns) == expected
+    columns = list(score(rows, EMPTY).columns)
+    assert [name for name in columns if name in expected] == expected
+    more = [name for metric in SCORES.values() for name in metric.columns if name not in expected]
+    assert [name for name in columns if name not in expected] == more
     nothing = score(rows.iloc[:0], EMPTY)
-    assert list(nothing.columns) == expected
+    assert list(nothing.columns) == columns
     assert nothing.empty
 
 
@@ -117,7 +103,7 @@ def test_counts_are_integers_moments_a_truth_value_and_measures_floats() -> None
         counts = ("replicates", "answered", "failures", "declined")
         assert all(types[name] == np.int64 for name in counts)
         assert types["moments"] == np.bool_
-        assert all(types[name] == np.float64 for name in [*MEASURES, "truth", "seconds"])
+        assert all(types[name] == np.float64 for name in [*SCORES, "truth", "seconds"])
 
 
 def test_every_distinct_key_is_one_row_in_order_of_first_appearance() -> None:
@@ -185,45 +171,27 @@ def test_every_measure_in_the_table_is_the_function_on_the_arrays() -> None:
     low, high = rows["ci_low"].to_numpy(), rows["ci_high"].to_numpy()
     pit = rng.random(40)
     rows = rows.assign(pit=pit, crps=pit, band_low=low, band_high=high)
-    expected = {
-        "bias": metrics.bias(t, theta),
-        "relative_bias": metrics.relative_bias(t, theta),
-        "mse": metrics.mse(t, theta),
-        "rmse": metrics.rmse(t, theta),
-        "empirical_se": metrics.empirical_se(t, theta),
-        "model_se": metrics.model_se(s),
-        "se_ratio": metrics.se_ratio(t, theta, s),
-        "coverage": metrics.coverage(low, high, theta),
-        "coverage_with_failures": metrics.coverage(low, high, theta),
-        "bias_eliminated_coverage": metrics.bias_eliminated_coverage(low, high, t, theta),
-        "ci_length": metrics.ci_length(low, high),
-        "rejection": metrics.rejection(low, high),
-        "failure_rate": metrics.proportion(0, 40),
-        "median_bias": metrics.median_bias(t, theta),
-        "mad": metrics.mad(t, theta),
-        "mae": metrics.mae(t, theta),
-        "interval_score": metrics.interval_score(low, high, theta, 0.95),
-        "lower_noncoverage": metrics.lower_noncoverage(low, high, theta),
-        "upper_noncoverage": metrics.upper_noncoverage(low, high, theta),
-        "type_s": metrics.type_s(t, theta, low, high),
-        "type_m": metrics.type_m(t, theta, low, high),
-        "precision_gain": metrics.Score(0.0, 0.0),
-        "coverage_common": metrics.coverage(low, high, theta),
-        "crps": metrics.crps(pit),
-        "pit_mean": metrics.pit_mean(pit),
-        "pit_dispersion": metrics.pit_dispersion(pit),
-        "simultaneous_coverage": metrics.coverage(low, high, theta),
-        "shortfall_failures": metrics.Score(0.0, 0.0),
+    columns = {name: rows[name].to_numpy() for name in rows} | {"truth": theta}
+    columns |= {
+        "ok": np.full(40, True),
+        "failed": np.full(40, False),
+        "declined": np.full(40, False),
     }
-    held = expected["coverage"]
-    expected["shortfall"] = metrics.Score(0.95 - held.value, held.mcse)
-    for part, share in metrics.attribution(t, theta, s, low, high, 0.95).items():
-        expected[f"shortfall_{part}"] = share
-    assert set(expected) == set(MEASURES) - {"size_adjusted_power"}
+    columns |= {name: columns[name].astype(float) for name in ("estimate", "std_error")}
+    held = intervals.coverage(low, high, theta)
+    expected = {
+        name: scored(metric.of(columns, 0.95))
+        for name, metric in SCORES.items() if metric.scope == "estimator"
+    } | {
+        "precision_gain": Score(0.0, 0.0), "coverage_common": held, "simultaneous_coverage": held,
+    }  # fmt: skip
+    assert expected["bias"] == accuracy.bias(t, theta)
+    assert expected["coverage_with_failures"] == held
+    assert set(expected) == set(SCORES) - {"size_adjusted_power"}
     line = one(rows)
     for name, found in expected.items():
         assert (line[name], line[f"{name}_mcse"]) == (found.value, found.mcse), name
-        if MEASURES[name]:
+        if SCORES[name].share:
             assert (line[f"{name}_low"], line[f"{name}_high"]) == (found.low, found.high), name
     assert line["truth"] == theta.mean()
     assert line["seconds"] == pytest.approx(1.5)
@@ -244,8 +212,8 @@ def test_the_error_of_a_simulated_truth_reaches_the_measures() -> None:
     assert blurred["empirical_se_mcse"] == exact["empirical_se_mcse"]
     # The interval (-inf, t) holds a truth that is a little smaller and not one a little larger.
     limits = {"ci_low": -inf, "ci_high": [2.2, 1.9, 2.1, 9.0]}
-    blurred = one(table(estimate=t, **limits, truth_mcse=0.25))
-    exact = one(table(estimate=t, **limits))
+    blurred = one(wald(estimate=t, **limits, truth_mcse=0.25))
+    exact = one(wald(estimate=t, **limits))
     for name in ("coverage", "coverage_with_failures"):
         assert blurred[f"{name}_mcse"] == pytest.approx(
             sqrt(exact[f"{name}_mcse"] ** 2 + (0.75 / 2) ** 2)
@@ -270,44 +238,47 @@ def test_failures_are_counted_by_their_status_and_left_out_of_the_measures() -> 
     assert line[["replicates", "answered", "failures", "declined"]].tolist() == [8, 3, 4, 1]
     assert line["bias"] == 2
     assert line["coverage"] == pytest.approx(2 / 3)
-    assert line["failure_rate"] == 0.5
-    wilson = metrics.proportion(2, 8)
+    assert line["failure_rate"] == pytest.approx(4 / 7)
+    wilson = core.proportion(2, 7)
     names = ["", "_mcse", "_low", "_high"]
     found = [line[f"coverage_with_failures{end}"] for end in names]
     assert found == [wilson.value, wilson.mcse, wilson.low, wilson.high]
 
 
 def test_where_all_failed_only_the_failure_rate_and_the_misses_speak() -> None:
-    rows = table(status=["failed", "timeout", "declined"], seconds=[1, 2, 3])
+    rows = wald(status=["failed", "timeout", "declined"], seconds=[1, 2, 3])
     line = one(rows)
-    assert blank(line) == set(MEASURES) - RARE - {"failure_rate", "coverage_with_failures"}
+    assert blank(line) == set(SCORES) - RARE - {
+        "failure_rate", "decline_rate", "coverage_with_failures",
+    }  # fmt: skip
+    assert line["decline_rate"] == pytest.approx(1 / 3)
     assert line["note"].startswith("no replicate was answered: bias, ")
-    assert line["failure_rate"] == pytest.approx(2 / 3)
+    assert line["failure_rate"] == 1
     assert line["coverage_with_failures"] == 0
-    assert line["coverage_with_failures_high"] == metrics.proportion(0, 3).high
+    assert line["coverage_with_failures_high"] == core.proportion(0, 2).high
     assert line["seconds"] == 2
 
 
 def test_who_gives_no_standard_error_has_no_measure_of_it() -> None:
     rows = wald([1.0, 2.0, 4.0], [1, 1, 1]).assign(std_error=None)
-    assert blank(one(rows)) == {"model_se", "se_ratio"} | SHARES
+    assert blank(one(rows)) == needing("std_error")
+    assert {"model_se", "se_ratio", "shortfall_se"} <= needing("std_error")
 
 
 def test_who_gives_no_limits_has_no_coverage_even_with_failures() -> None:
-    rows = table(estimate=[1.0, 2.0, nan], std_error=1.0, status=["ok", "ok", "failed"])
-    gone = {"coverage_with_failures", "bias_eliminated_coverage", "shortfall_failures"}
-    assert blank(one(rows)) == gone | SETS | SIGNS | SHARES
+    rows = wald([1.0, 2.0, nan], 1.0, status=["ok", "ok", "failed"], ci_low=nan, ci_high=nan)
+    assert blank(one(rows)) == needing("ci_low")
+    assert {"coverage_with_failures", "rejection", "type_s"} <= needing("ci_low")
 
 
 def test_set_valued_answers_without_an_estimate_have_coverage_and_no_bias() -> None:
-    rows = table(
+    rows = wald(
         ci_low=[1, inf, -inf, -1, -0.5],
         ci_high=[3, -inf, inf, 1, 1.5],
         outside=[False, False, False, True, True],
     )  # hold 2: yes, no, yes, yes, yes; hold 0: no, no, yes, no, no
     line = one(rows)
-    gone = {"model_se", "se_ratio", "bias_eliminated_coverage"}
-    assert blank(line) == gone | POINTS | SIGNS | SHARES
+    assert blank(line) == needing("estimate", "std_error")
     assert line["coverage"] == pytest.approx(4 / 5)
     assert line["rejection"] == pytest.approx(4 / 5)
     assert line["ci_length"] == inf
@@ -328,14 +299,15 @@ def test_where_some_answers_lack_something_the_others_are_measured() -> None:
 
 def test_one_replicate_gives_values_and_no_spread() -> None:
     line = one(wald([3.0], [1.0]))
-    assert blank(line) == {"empirical_se", "se_ratio", "precision_gain"} | SHARES
+    parts = {f"shortfall_{part}" for part in ("bias", "se", "shape")}
+    assert blank(line) == {"empirical_se", "se_ratio", "precision_gain"} | parts
     assert "one replicate has no spread: empirical_se, se_ratio" in line["note"]
     assert line["bias"] == 1
     assert isnan(line["bias_mcse"])
 
 
 def test_a_null_outside_is_an_ordinary_interval() -> None:
-    rows = table(ci_low=[1.0, 1.0], ci_high=[3.0, 3.0])
+    rows = wald(ci_low=[1.0, 1.0], ci_high=[3.0, 3.0])
     rows["outside"] = pd.Series([None, True], dtype=object)
     assert one(rows)["coverage"] == 0.5
     assert one(rows)["ci_length"] == inf
@@ -349,7 +321,7 @@ def test_repeated_fits_of_the_same_data_are_left_out() -> None:
 
 
 def test_a_diagnostic_is_scored_by_how_often_it_does_not_pass() -> None:
-    rows = table(
+    rows = wald(
         kind="diagnostic",
         estimator="test/density",
         passed=[True, False, False, False, None, None],
@@ -359,10 +331,11 @@ def test_a_diagnostic_is_scored_by_how_often_it_does_not_pass() -> None:
     )
     line = one(rows)
     assert line[["replicates", "answered", "failures", "declined"]].tolist() == [6, 4, 1, 1]
-    assert blank(line) == set(MEASURES) - RARE - {"rejection", "failure_rate"}
-    wilson = metrics.proportion(3, 4)
+    assert blank(line) == set(SCORES) - RARE - {"rejection", "failure_rate", "decline_rate"}
+    assert line["decline_rate"] == pytest.approx(1 / 6)
+    wilson = core.proportion(3, 4)
     assert (line["rejection"], line["rejection_low"]) == (wilson.value, wilson.low)
-    assert line["failure_rate"] == pytest.approx(1 / 6)
+    assert line["failure_rate"] == pytest.approx(1 / 5)
     assert line["seconds"] == 0.5
     assert bool(line["moments"])
 
@@ -396,7 +369,7 @@ def test_rows_read_from_parquet_are_scored_the_same(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    tested = table(kind="diagnostic", passed=[True, False, None], status=["ok", "ok", "failed"])
+    tested = wald(kind="diagnostic", passed=[True, False, None], status=["ok", "ok", "failed"])
     rows = pd.concat([noisy_cells(2), tested], ignore_index=True).assign(std_error=None)
     stored = pa.Table.from_pandas(rows, schema=schema(), preserve_index=False)
     pq.write_table(stored, tmp_path / "rows.parquet")
@@ -406,21 +379,8 @@ def test_rows_read_from_parquet_are_scored_the_same(tmp_path: Path) -> None:
 
 
 def test_importing_the_scorer_loads_neither_plugins_nor_runner_nor_pandas() -> None:
-    above = (
-        "model.registry",
-        "model.design",
-        "model.method",
-        "suite.suite",
-        "execution",
-        "workers",
-    )
-    parts = [f"cibench.{name}" for name in above]
-    unwanted = [*parts, "pandas", "scipy"]
-    code = (
-        f"import sys, cibench.analysis.scores; print([m for m in {unwanted} if m in sys.modules])"
-    )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
-    assert found.stdout.strip() == "[]"
+    unwanted = [*RUNNING, "pandas", "scipy"]
+    assert loaded("import cibench.analysis.scores", unwanted)[1] == []
 
 
 # --- the errors keep their promise
@@ -507,16 +467,15 @@ def true_shares(bias: float, ratio: float, df: int) -> dict[str, float]:
     return {part: float(np.mean([add[part] for add in adds])) for part in parts}
 
 
-ELSEWHERE = {
-    "size_adjusted_power",
-    "precision_gain",
-    "interval_score",
-    "upper_noncoverage",
-    "type_s",
-}
-"""In test_score_targets.py: they need a second cell or estimator, or rest on a rare event."""
-
-SIMULATED = [name for name in MEASURES if name not in ELSEWHERE]
+SIMULATED = [
+    "bias", "relative_bias", "mse", "rmse", "empirical_se", "model_se", "se_ratio", "coverage",
+    "coverage_with_failures", "bias_eliminated_coverage", "ci_length", "rejection", "failure_rate",
+    "median_bias", "mad", "mae", "lower_noncoverage", "type_m", "coverage_common",
+    "simultaneous_coverage", "crps", "pit_mean", "pit_dispersion", "shortfall", "shortfall_bias",
+    "shortfall_se", "shortfall_shape", "shortfall_failures",
+]  # fmt: skip
+"""The metrics whose true values `simulated_cells` gives. Of others see test_score_targets.py: they
+need a second cell or estimator, or rest on a rare event."""
 
 
 @pytest.fixture(scope="module")
@@ -537,7 +496,7 @@ def test_three_errors_hold_the_true_value(
     assert 0.92 < (away < 2).mean() < 0.985
 
 
-@pytest.mark.parametrize("name", [name for name in SIMULATED if MEASURES[name]])
+@pytest.mark.parametrize("name", [name for name in SIMULATED if SCORES[name].share])
 def test_wilson_limits_hold_the_true_share_as_often_as_they_say(
     trial_scores: tuple[pd.DataFrame, dict[str, float]], name: str
 ) -> None:

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import inf, isnan, nan
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from replicates import replicate_table, write_replicates
 
-from cibench import metrics
-from cibench.analysis.scores import score, score_folder
-from cibench.metrics.registry import MEASURES
-from cibench.storage.schema import TYPES, schema
+from cibench.analysis import score
+from cibench.metrics import core, standard_errors
+from cibench.metrics.registry import listed
+from cibench.results import RunTables
 from cibench.utils.errors import BadInput
 
-
-def rows(t: Any, s: Any = 1.0, **columns: Any) -> pd.DataFrame:
-    """Return replicate rows with Wald limits around the truth 2."""
-    t = np.asarray(t, dtype=float)
-    s = np.broadcast_to(np.asarray(s, dtype=float), t.shape)
-    plain: dict[str, Any] = dict.fromkeys(TYPES) | {
-        "kind": "estimate", "scenario": "test/plain", "dials": "{}", "n": 100,
-        "parameters": "{}", "options": "{}", "replicate": np.arange(t.size), "refit": 0,
-        "estimator": "test/mean", "estimand": "ATE", "level": 0.95, "truth": 2.0,
-        "truth_mcse": 0.0, "estimate": t, "std_error": s, "ci_low": t - 1.96 * s,
-        "ci_high": t + 1.96 * s, "outside": False, "status": "ok", "seconds": 0.5,
-    }  # fmt: skip
-    return pd.DataFrame(plain | columns, index=range(t.size))
+rows = partial(replicate_table, reach=1.96, estimator="test/mean")
 
 
 def scored(*parts: pd.DataFrame, catalogue: dict[str, Any] | None = None) -> pd.DataFrame:
@@ -53,7 +42,7 @@ def test_common_coverage_rests_on_the_replicates_that_all_answered() -> None:
     # Replicates 0 and 2: the second never saw the last, and the broken one is not waited for.
     assert scores["coverage"].tolist()[:2] == [3 / 4, 1 / 3]
     assert scores["coverage_common"].tolist()[:2] == [0.5, 0.5]
-    assert scores["coverage_common_high"][0] == metrics.proportion(1, 2).high
+    assert scores["coverage_common_high"][0] == core.proportion(1, 2).high
     assert isnan(scores["coverage_common"][2])
 
 
@@ -84,7 +73,7 @@ def test_the_reference_is_the_catalogues_first_whose_errors_vary() -> None:
     order = {"estimators": {"test/zero": {}, "test/b": {}, "test/a": {}}}
     scores = scored(*parts, catalogue=order)
     assert scores["reference"].tolist() == ["test/b"] * 3
-    expected = metrics.precision_gain(t, 0.5 * base, np.full(200, 2.0))
+    expected = standard_errors.precision_gain(t, 0.5 * base, np.full(200, 2.0))
     assert scores["precision_gain"][0] == pytest.approx(expected.value)
     assert scores["precision_gain_mcse"][0] == pytest.approx(expected.mcse)
     assert scores["precision_gain"][1] == scores["precision_gain_mcse"][1] == 0
@@ -114,7 +103,7 @@ def test_adjusted_power_finds_the_nearest_cell_with_a_zero_truth() -> None:
     far = rows(3 * noise, 0.5, truth=0.0, parameters='{"effect":0,"rho":0.1}')
     dial = rows(9 * noise, 0.5, truth=0.0, dial="rho", setting=1.0, parameters='{"effect":0}')
     scores = scored(far, power, near, dial)
-    expected = metrics.size_adjusted_power((noise + 2) / 0.5, noise / 0.5, 0.95)
+    expected = standard_errors.size_adjusted_power((noise + 2) / 0.5, noise / 0.5, 0.95)
     assert scores["size_adjusted_power"][1] == expected.value
     assert scores["size_adjusted_power_mcse"][1] == expected.mcse
     assert scores["size_adjusted_power"].drop(1).isna().all()
@@ -187,7 +176,9 @@ BAD: dict[str, tuple[pd.DataFrame, str, str]] = {
 def test_every_blank_has_its_reason(name: str) -> None:
     given, measure, why = BAD[name]
     line = scored(given).iloc[0]
-    silent = {m for m in MEASURES if isnan(line[m]) or isnan(line[f"{m}_mcse"])}
+    silent = {
+        m.name for m in listed("scores") if isnan(line[m.name]) or isnan(line[f"{m.name}_mcse"])
+    }
     assert set(reasons(line)) == silent
     if why:
         assert isnan(line[measure])
@@ -219,14 +210,6 @@ def test_a_table_of_another_version_is_refused_by_name() -> None:
 # --- run folders
 
 
-def write(folder: Path, *shards: pd.DataFrame) -> Path:
-    (folder / "replicates").mkdir(exist_ok=True)
-    for i, shard in enumerate(shards):
-        table = pa.Table.from_pandas(shard, schema=schema(), preserve_index=False)
-        pq.write_table(table, folder / "replicates" / f"cell-{i:05d}.parquet")
-    return folder
-
-
 def cells() -> list[pd.DataFrame]:
     """Return three cells, the second a null of the first, the third with a dial and horizons."""
     noise = normal(300, centre=0.0)
@@ -252,26 +235,29 @@ def test_a_folder_is_scored_as_its_rows_are(tmp_path: Path, layout: str) -> None
         "one shard": [pd.concat(parts)],
     }[layout]  # fmt: skip
     catalogue = {"estimators": {"test/cube": {}, "test/mean": {}}}
-    found = score_folder(write(tmp_path, *shards), catalogue)
+    found = RunTables.of_folder(write_replicates(tmp_path, *shards), catalogue)["scores"]
     expected = score(pd.concat(shards, ignore_index=True), catalogue)
     assert len(found) == 6 and found["size_adjusted_power"].notna().sum() == 2
     assert list(found) == list(expected)
+    if layout == "scattered":  # a folder is read cell by cell, wherever a cell's rows lie
+        order = ["parameters", "dials", "horizon", "estimator"]
+        found, expected = (t.sort_values(order, ignore_index=True) for t in (found, expected))
     pd.testing.assert_frame_equal(found, expected, check_dtype=False, check_exact=True)
 
 
 def test_a_folder_without_rows_gives_an_empty_table(tmp_path: Path) -> None:
     empty = score(rows([1.0]).iloc[:0], {})
-    for folder in (write(tmp_path), write(tmp_path, rows([1.0]).iloc[:0])):
-        found = score_folder(folder, {})
+    for folder in (write_replicates(tmp_path), write_replicates(tmp_path, rows([1.0]).iloc[:0])):
+        found = RunTables.of_folder(folder, {})["scores"]
         assert found.empty and list(found) == list(empty)
 
 
 def test_unreadable_shards_are_named(tmp_path: Path) -> None:
-    folder = write(tmp_path, *cells())
+    folder = write_replicates(tmp_path, *cells())
     path = folder / "replicates" / "cell-00001.parquet"
     pq.write_table(pq.read_table(path).drop_columns(["pit"]), path)
     with pytest.raises(BadInput, match=r"cell-00001.parquet: .*lacks columns: pit"):
-        score_folder(folder, {})
+        RunTables.of_folder(folder, {})["scores"]
     path.write_bytes(b"nothing")
     with pytest.raises(BadInput, match=r"cell-00001.parquet: not readable"):
-        score_folder(folder, {})
+        RunTables.of_folder(folder, {})["scores"]

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from math import inf, sqrt
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from commands import RUNNING, loaded
+from replicates import Z, joined, replicate_table
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from cibench import load, metrics, run
-from cibench.analysis.scores import score
-from cibench.analysis.sensitivity import CURVES, SENSITIVITY, curves, sensitivity, study
+from cibench import load, run
+from cibench.analysis import curves, measure_sensitivity, score, study
+from cibench.analysis.sensitivity import CURVES, SENSITIVITY
 from cibench.analysis.sensitivity.breakdown import bracket, rises
-from cibench.analysis.sensitivity.dose_response import gather, sides
+from cibench.analysis.sensitivity.dose_response import gather, put_aside, sides
 from cibench.analysis.sensitivity.tables import wilson
-from cibench.report import Beside, write_report
-from cibench.storage.schema import TYPES
+from cibench.metrics import core
+from cibench.report import write_report
+from cibench.results import RunTables
+from cibench.storage import cells_of
 from cibench.utils.errors import BadInput
 
-Z = 1.959963984540054
 GRID = (0.0, 0.1, 0.2, 0.4)
 STUDIES, REPLICATES, SLOPE = 200, 200, 4.0
 THREE = 3 * sqrt(0.05 * 0.95 / STUDIES)
@@ -45,17 +46,13 @@ def answers(
         moved = setting != default
         dials = json.dumps({"drift": float(setting), "other": 0.0})
         here = {k: v[setting] if isinstance(v, dict) else v for k, v in columns.items()}
-        filled: dict[str, Any] = {
-            "kind": "estimate", "scenario": "toy/line", "dial": "drift" if moved else None,
-            "setting": float(setting) if moved else np.nan, "dials": dials, "n": 100,
-            "parameters": "{}", "options": "{}", "replicate": np.arange(t.size), "refit": 0,
-            "estimator": "toy/mean", "estimand": "ATE", "level": 0.95, "truth": 0.0,
-            "truth_mcse": 0.0, "estimate": t, "std_error": se, "ci_low": t - Z * se,
-            "ci_high": t + Z * se, "outside": False, "status": "ok", "seconds": 0.01,
+        placed: dict[str, Any] = {
+            "scenario": "toy/line", "dial": "drift" if moved else None,
+            "setting": float(setting) if moved else None, "dials": dials, "truth": 0.0,
+            "estimator": "toy/mean",
         }  # fmt: skip
-        parts.append(pd.DataFrame(dict.fromkeys(TYPES) | filled | here))
-    floats = [name for name, kind in TYPES.items() if kind == "float64"]
-    return pd.concat(parts, ignore_index=True).astype(dict.fromkeys(floats, float))
+        parts.append(replicate_table(t, se, **placed | here))
+    return joined(*parts)
 
 
 def drifting(
@@ -77,7 +74,7 @@ BREAKS = float(brentq(lambda v: covers(SLOPE * v) - 0.9, 0, 1))
 
 def told(rows: pd.DataFrame, catalogue: dict[str, Any] | None = None, **kept: Any) -> pd.DataFrame:
     catalogue = catalogue or about()
-    return sensitivity(rows, score(rows, catalogue), catalogue, **kept)
+    return measure_sensitivity(rows, score(rows, catalogue), catalogue, **kept)
 
 
 def one(rows: pd.DataFrame, catalogue: dict[str, Any] | None = None) -> Any:
@@ -141,7 +138,8 @@ def test_a_bracket_at_the_bound_itself_errs_no_more_often_than_it_says() -> None
         for i in range(STUDIES)
     ]
     rows, catalogue = pd.concat(parts, ignore_index=True), about(paired=False)
-    found = [(c, sides(c)[0]) for c in gather(rows, score(rows, catalogue), catalogue)]
+    cells = dict(put_aside(cells_of(rows), catalogue))
+    found = [(c, sides(c)[0]) for c in gather(cells, score(rows, catalogue), catalogue)]
     said = [not np.isnan(bracket(c, side, 0.9)).all() for c, side in found]
     assert np.mean(said) <= 2 * 0.05 + 3 * sqrt(0.1 * 0.9 / STUDIES)  # either side may err here
     assert np.mean([rises(c, side) for c, side in found]) <= 0.05 + THREE
@@ -371,6 +369,28 @@ def test_failures_are_misses() -> None:
     assert doses.loc[("coverage", 0.4), ["value", "replicates"]].tolist() == [1.0, 140]
 
 
+def test_declined_data_sets_are_no_misses_and_move_nothing_where_they_are_few() -> None:
+    t = drifting(np.random.default_rng(3), (0.0, 0.1, 0.4), size=400)
+    declines = np.where(np.arange(400) % 5 == 0, "declined", "ok")
+    rows = answers(t, (0.0, 0.1, 0.4), status=declines)
+    rows.loc[rows["status"] != "ok", ["estimate", "ci_low", "ci_high"]] = np.nan
+    line, kept = one(rows), one(rows[rows["status"] == "ok"])
+    assert "below at default" not in line["note"]
+    assert line["replicates"] == kept["replicates"] == 320
+    for name in ("breakdown", "bracket_low", "bracket_high", "slope"):
+        assert line[name] == kept[name] or np.isnan([line[name], kept[name]]).all()
+
+
+def test_a_setting_that_was_declined_whole_is_none_and_a_dial_of_such_has_no_row() -> None:
+    t = drifting(np.random.default_rng(3), (0.0, 0.1, 0.4), size=100)
+    status = {0.0: "ok", 0.1: "ok", 0.4: "declined"}
+    rows = answers(t, (0.0, 0.1, 0.4), status=status)
+    rows.loc[rows["status"] != "ok", ["estimate", "ci_low", "ci_high"]] = np.nan
+    assert one(rows)["harshest"] == 0.1
+    rows = rows[rows["setting"] != 0.1]
+    assert told(rows).empty
+
+
 def test_the_slope_rests_on_all_who_answered() -> None:
     rng = np.random.default_rng(0)
     t = drifting(rng, (0.0, 0.4), size=300)
@@ -444,11 +464,11 @@ def test_missing_columns_and_tables_of_other_runs_are_bad_input() -> None:
     rows = answers(drifting(np.random.default_rng(0)))
     scores = score(rows, about())
     with pytest.raises(BadInput, match="the replicate table lacks columns: ci_low"):
-        sensitivity(rows.drop(columns="ci_low"), scores, about())
+        measure_sensitivity(rows.drop(columns="ci_low"), scores, about())
     with pytest.raises(BadInput, match="the score table lacks columns: bias, ci_length"):
-        sensitivity(rows, scores.drop(columns=["bias", "ci_length"]), about())
+        measure_sensitivity(rows, scores.drop(columns=["bias", "ci_length"]), about())
     with pytest.raises(BadInput, match="the replicate table has no row of it"):
-        sensitivity(rows[rows["setting"] != 0.2], scores, about())
+        measure_sensitivity(rows[rows["setting"] != 0.2], scores, about())
 
 
 # --- order, determinism, files
@@ -503,7 +523,7 @@ def test_curves_hold_the_scores_with_bands_around_them() -> None:
 
 def test_wilson_is_the_scorers_at_its_level() -> None:
     for count, total in ((0, 7), (3, 7), (7, 7), (90, 100)):
-        expected = metrics.proportion(count, total)
+        expected = core.proportion(count, total)
         ends = wilson(np.array([count / total]), np.array([total]), Z)
         assert [float(end[0]) for end in ends] == pytest.approx([expected.low, expected.high])
 
@@ -540,10 +560,7 @@ def test_the_report_says_where_each_method_breaks(tmp_path: Any) -> None:
                          ci_high=np.nan))  # fmt: skip
     rows = pd.concat(parts, ignore_index=True)
     catalogue = about()
-    scores = score(rows, catalogue)
-    page = write_report(
-        tmp_path, rows, scores, catalogue, {}, Beside(study=study(rows, scores, catalogue))
-    ).read_text(encoding="utf-8")
+    page = write_report(tmp_path, RunTables.of_rows(rows, catalogue)).read_text(encoding="utf-8")
     section = page[page.index('<section id="breakdown">') :]
     section = section[: section.index("</section>")]
     assert "falls below 90 % at <b>drift = 0.1" in section
@@ -554,17 +571,5 @@ def test_the_report_says_where_each_method_breaks(tmp_path: Any) -> None:
 
 
 def test_importing_it_loads_neither_plugins_nor_runner_nor_pandas() -> None:
-    above = (
-        "model.registry",
-        "model.design",
-        "model.method",
-        "suite.suite",
-        "execution",
-        "workers",
-    )
-    parts = [f"cibench.{name}" for name in above]
-    unwanted = [*parts, "pandas", "scipy.stats"]
-    module = "cibench.analysis.sensitivity"
-    code = f"import sys, {module}; print([m for m in {unwanted} if m in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
-    assert found.stdout.strip() == "[]"
+    unwanted = [*RUNNING, "pandas", "scipy.stats"]
+    assert loaded("import cibench.analysis.sensitivity", unwanted)[1] == []

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from functools import partial
 from hashlib import sha256
 
 import numpy as np
@@ -13,7 +14,6 @@ from cibench.challenge.bundle import Wish, make_bundle, write_bundle
 from cibench.challenge.effects import assign_effects, choose_effects, parse_effects
 from cibench.challenge.scoring import lines_of, marks_of, read_submission
 from cibench.challenge.sealed_truths import Owner, verify, write_reveal
-from cibench.cli import main
 from cibench.twins.file import save_twin
 from cibench.utils.errors import BadInput
 
@@ -249,16 +249,8 @@ def test_a_missing_column_is_named(given, tmp_path):
 
 
 @pytest.fixture
-def call(capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main(["twin", *(str(a) for a in arguments)])
-        captured = capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
-
-    return run
+def call(call):
+    return partial(call, "twin")
 
 
 def test_the_whole_path_from_the_command_line(call, twin, tmp_path):

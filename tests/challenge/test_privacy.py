@@ -11,7 +11,7 @@ from cibench.challenge.disclosure import Limits
 from cibench.challenge.membership_attack import Space, _usual, attack, auc, ordered, taken
 from cibench.challenge.privacy import Privacy, examine, read_own
 from cibench.challenge.report import owner_page
-from cibench.metrics.core import Score
+from cibench.metrics import Score
 from cibench.twins.fit.fitting import fit_twin
 from cibench.twins.fit.seed_data import seed_of
 from cibench.utils.errors import BadInput

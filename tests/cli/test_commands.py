@@ -1,10 +1,8 @@
 import json
-import subprocess
-import sys
+import textwrap
 
 import pytest
-
-from cibench.cli import main
+from commands import loaded, python
 
 METHODS = '"rd/global-polynomial", "rd/local-linear"'
 SUITE = """
@@ -17,19 +15,6 @@ n = 80
 dials = { sorting = 0.4 }
 estimators = ["rd/global-polynomial", "rd/local-linear"]
 """
-
-
-@pytest.fixture
-def call(capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([str(a) for a in arguments])
-        captured = capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture
@@ -144,6 +129,18 @@ def test_bad_input_is_one_line_on_stderr_code_2_and_nothing_written(
     assert not list(tmp_path.iterdir())
 
 
+def test_every_mistake_of_a_suite_is_a_line_on_stderr_with_its_own_line(call, suite, tmp_path):
+    suite.write_text(SUITE.replace("seed", "sed").replace("0.4", "4"))
+    for command, *options in (["run"], ["plan", "--target", "bias=1"], ["check", "--expect"]):
+        code, out, err = call(command, "small.toml", *options)
+        assert (code, out) == (2, "")
+        assert err.splitlines() == [
+            "cibench: small.toml:3: sed: no key named 'sed'; did you mean 'seed'?",
+            "cibench: small.toml:8: cells[1].dials: rd/cct-1: sorting = 4 lies outside 0 to 1",
+        ]
+    assert list(tmp_path.iterdir()) == [suite]
+
+
 @pytest.mark.usefixtures("shelves")
 def test_a_cell_without_any_answer_ends_the_run_with_code_1(call, tmp_path):
     (tmp_path / "bad.py").write_text(
@@ -182,8 +179,7 @@ def fill_in(path, lines):
 
 
 def contracts(path):
-    command = [sys.executable, "-m", "cibench.contracts", str(path)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return python("-m", "cibench.contracts", path)
 
 
 @pytest.mark.parametrize(
@@ -213,20 +209,32 @@ def test_doctor_names_versions_extras_and_threads(call):
 @pytest.mark.parametrize("command", [["--help"], ["list"], ["show", "rd/cct-1"]])
 def test_quick_commands_import_no_heavy_library(command):
     code = (
-        "import sys\nfrom cibench.cli import main\n"
-        f"try:\n    main({command!r})\nexcept SystemExit:\n    pass\n"
-        "heavy = {'pandas', 'scipy', 'matplotlib', 'pyarrow', 'rdrobust', 'linearmodels',"
-        " 'doubleml', 'sklearn', 'statsmodels'}\n"
-        "print('HEAVY', sorted(heavy & set(sys.modules)))"
+        f"from cibench.cli import main\ntry:\n    main({command!r})\nexcept SystemExit:\n    pass"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "HEAVY []"
+    heavy = (
+        "pandas", "scipy", "matplotlib", "pyarrow", "rdrobust", "linearmodels", "doubleml",
+        "sklearn", "statsmodels",
+    )  # fmt: skip
+    assert loaded(code, heavy)[1] == []
 
 
-def test_interrupting_says_so_in_one_line(call, monkeypatch, suite):
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
+def test_interrupting_before_anything_is_stored_says_so_in_one_line(call, tmp_path, shelves):
+    design = """
+        from cibench import Estimand, Scenario, scenario
 
-    monkeypatch.setattr("cibench.execution.runner.execute", interrupt)
-    code, _, err = call("run", suite)
+        @scenario("stopped/at-once")
+        class AtOnce(Scenario):
+            \"\"\"Ctrl-C comes while the truth is worked out.\"\"\"
+            estimand, reference = Estimand.ATE, "none"
+
+            def truth(self):
+                raise KeyboardInterrupt
+    """
+    (tmp_path / "stopped.py").write_text(textwrap.dedent(design))
+    (tmp_path / "stopped.toml").write_text(
+        'name = "stopped"\nseed = 1\nreplicates = 2\nplugins = ["stopped.py"]\n'
+        '[[cells]]\nscenario = "stopped/at-once"\nn = 9\nestimators = ["baseline/zero"]\n'
+    )
+    code, _, err = call("run", "stopped.toml")
     assert (code, err) == (130, "cibench: interrupted\n")
+    assert not (tmp_path / "results").exists()

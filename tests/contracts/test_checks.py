@@ -6,7 +6,6 @@ Faulty scenarios and estimators are sound ones with one thing changed.
 import os
 import random
 import re
-import subprocess
 import sys
 from dataclasses import dataclass, replace
 from itertools import count
@@ -16,6 +15,7 @@ from unittest import SkipTest
 
 import numpy as np
 import pytest
+from commands import python
 
 from cibench import (
     Declined,
@@ -936,9 +936,6 @@ def test_the_command_refuses_what_it_cannot_check_in_one_line(name, line, capsys
 
 def test_the_command_takes_a_built_in_file_for_the_built_in():
     built_in = str(registry.entry("scenario", "did/two-group").path)
-    ran = subprocess.run(
-        [sys.executable, "-m", "cibench.contracts", built_in],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    ran = python("-m", "cibench.contracts", built_in)
     assert ran.returncode == 0
     assert ran.stdout == f"ok   scenario did/two-group: {len(CHECK)} checks\n"

@@ -1,5 +1,6 @@
 """Cells get what their targets take, and stopping does not bias what is reported of them."""
 
+from dataclasses import replace
 from math import inf, nan, sqrt
 
 import numpy as np
@@ -7,7 +8,8 @@ import pandas as pd
 import pytest
 
 import cibench
-from cibench.execution import runner
+from cibench.execution import RunSettings, Tuning
+from cibench.execution import execute as run_suite
 from cibench.execution.adaptive import PILOT, Line, decide, from_pilot, lines_of
 from cibench.execution.progress import look
 from cibench.gate import baseline
@@ -16,9 +18,8 @@ from cibench.metrics.sample_size import Need, for_share
 from cibench.results.run_folder import Run
 from cibench.storage.manifest import read_manifest
 from cibench.storage.schema import ADDRESS, MAY_DIFFER
-from cibench.suite import precision
 from cibench.suite.parse import parse_suite
-from cibench.suite.precision import Precision, first
+from cibench.suite.precision import FIRST_LOOK, Precision, first
 from cibench.utils.errors import BadInput
 
 COVERAGES = (0.5, 0.9, 0.95, 0.985, 0.995)
@@ -66,8 +67,8 @@ def test_three_error_intervals_hold_in_99_of_100_cells(trials, p, target):
 def test_cells_end_where_the_target_is_met_and_not_much_later(trials, p, target):
     hits, n = trials[p, target]
     needs = np.array([for_share(h / k, target) for h, k in zip(hits, n, strict=True)])
-    assert (n >= needs).all() and (n >= precision.FLOOR).all()
-    right = max(precision.FLOOR, for_share(p, target))
+    assert (n >= needs).all() and (n >= FIRST_LOOK).all()
+    right = max(FIRST_LOOK, for_share(p, target))
     assert right * 0.9 <= n.mean() <= right * 1.1 + 50
 
 
@@ -167,9 +168,8 @@ def short(problem, rng):
 
 
 @pytest.fixture
-def suite_of(tmp_path, monkeypatch, shelves):
+def suite_of(tmp_path, shelves):
     """Return what makes a suite of two cells, of which the first takes more."""
-    monkeypatch.setattr(precision, "FLOOR", 60)
     (tmp_path / "normal.py").write_text(DESIGN)
     base = {"scenario": "adaptive/normal", "n": 10}
     cells = [
@@ -185,8 +185,11 @@ def suite_of(tmp_path, monkeypatch, shelves):
     return made
 
 
-def execute(suite, folder, **more):
-    runner.execute(suite, folder, 1, False, **more)
+EARLY = Tuning(first_look=60)
+
+
+def execute(suite, folder, tuning=EARLY, **more):
+    run_suite(suite, folder, RunSettings(tuning=tuning, **more))
     return pd.read_parquet(folder / "replicates").drop(columns=list(MAY_DIFFER))
 
 
@@ -221,9 +224,9 @@ def test_cells_have_what_they_take_and_the_rows_of_a_fixed_run(suite_of, tmp_pat
 
 
 @pytest.mark.parametrize("pilot", [None, 40])
-def test_an_adaptive_run_goes_on_to_the_same_rows(suite_of, tmp_path, monkeypatch, pilot):
-    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 0.02)
-    whole = execute(suite_of(pilot=pilot), tmp_path / "whole")
+def test_an_adaptive_run_goes_on_to_the_same_rows(suite_of, tmp_path, pilot):
+    short = replace(EARLY, block_seconds=0.02)
+    whole = execute(suite_of(pilot=pilot), tmp_path / "whole", short)
     stops = 0
     for after in (1, 3, 6, 9):
         heard = []
@@ -234,13 +237,13 @@ def test_an_adaptive_run_goes_on_to_the_same_rows(suite_of, tmp_path, monkeypatc
                 raise KeyboardInterrupt
 
         try:
-            runner.execute(suite_of(pilot=pilot), tmp_path / "r", 1, False, listen)
+            execute(suite_of(pilot=pilot), tmp_path / "r", short, listen=listen)
         except KeyboardInterrupt:
             stops += 1
             assert not read_manifest(tmp_path / "r")["finished"]
             assert look(tmp_path / "r").state == "interrupted"
     assert stops >= 3
-    rows = execute(suite_of(pilot=pilot), tmp_path / "r")
+    rows = execute(suite_of(pilot=pilot), tmp_path / "r", short)
     order = ["parameters", "replicate", "estimator"]
     pd.testing.assert_frame_equal(
         rows.sort_values(order, ignore_index=True), whole.sort_values(order, ignore_index=True),

@@ -2,17 +2,15 @@
 
 import json
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from commands import python
 
 import cibench
-from cibench.cli import main
-from cibench.execution import replay_bundle, replays, runner
+from cibench.execution import RunSettings, Tuning, execute, replay_bundle, replays
 from cibench.execution.replays import Wanted
 from cibench.render.replay_command import command
 from cibench.storage import shards
@@ -66,15 +64,13 @@ def run(tmp_path_factory):
         "name": "replay", "seed": 4, "replicates": 3, "plugins": [str(folder / "odd.py")],
         "timeout": 2, "cells": cells,
     }  # fmt: skip
-    runner.execute(parse_suite(spec), folder / "run", 2, isolate=True)
+    execute(parse_suite(spec), folder / "run", RunSettings(workers=2))
     return folder / "run"
 
 
 def script(folder):
     """Run a bundle's script elsewhere than here and return what it prints."""
-    done = subprocess.run(
-        [sys.executable, "reproduce.py"], cwd=folder, capture_output=True, text=True, check=False
-    )
+    done = python("reproduce.py", folder=folder)
     return done.stdout + done.stderr
 
 
@@ -132,8 +128,8 @@ def test_a_standalone_script_takes_cibench_from_its_bundle(run, tmp_path):
     assert used == str([str(path.with_name("cibench") / n) for n in ("__init__.py", "model.py")])
 
 
-def test_what_failed_fails_again_with_its_traceback_in_the_bundle(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(replay_bundle, "SLACK", 3.0)
+def test_what_failed_fails_again_with_its_traceback_in_the_bundle(run, tmp_path):
+    soon = Tuning(slack_seconds=3)
     for estimator, status, words in (
         ("odd/segfault", "crashed", "Fatal Python error: Segmentation fault"),
         ("odd/hangs", "timeout", "line 22 in hangs"),
@@ -141,14 +137,12 @@ def test_what_failed_fails_again_with_its_traceback_in_the_bundle(run, tmp_path,
     ):
         made = replays.replay(run, first(run, estimator, status)[1])
         assert made.differences == [] and made.again["status"].tolist() == [status]
-        printed = (replay_bundle.write_bundle(made, tmp_path / status) / "output.txt").read_text()
+        folder = replay_bundle.write_bundle(made, tmp_path / status, soon)
+        printed = (folder / "output.txt").read_text()
         assert words in printed and "(exit code 0)" not in printed
 
 
-def test_a_row_that_does_not_come_again_is_said_and_exits_with_1(
-    run, tmp_path, capsys, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
+def test_a_row_that_does_not_come_again_is_said_and_exits_with_1(run, tmp_path, call):
     path = shards.paths(run)[0]
     before = path.read_bytes()
     rows = pd.read_parquet(path)
@@ -156,16 +150,12 @@ def test_a_row_that_does_not_come_again_is_said_and_exits_with_1(
     rows.loc[which, "estimate"] = np.nextafter(rows.loc[which, "estimate"], 9)
     shards.write(path, pa.Table.from_pandas(rows, schema(), preserve_index=False))
     words = command(run, rows[which].iloc[0].to_dict(), cibench.load(run).catalogue).split()[1:]
-    with pytest.raises(SystemExit) as ended:
-        main(words)
+    code, out, _ = call(*words)
     path.write_bytes(before)
-    out = capsys.readouterr().out
-    assert ended.value.code == 1
+    assert code == 1
     assert re.search(r"differs:\n  estimate: -?\d\.\d+ is stored, -?\d\.\d+ came\n", out)
-    with pytest.raises(SystemExit) as ended:
-        main([*words, "--out", str(tmp_path / "b")])
-    assert ended.value.code == 0
-    assert "made again it is the same row, bit for bit" in capsys.readouterr().out
+    code, out, _ = call(*words, "--out", tmp_path / "b")
+    assert code == 0 and "made again it is the same row, bit for bit" in out
 
 
 def test_changed_code_is_named_beside_what_came_of_it(run, tmp_path):
@@ -220,12 +210,9 @@ def test_what_is_not_stored_or_not_one_fit_is_bad_input(run, wanted, words):
         (["--out", "."], "is not empty; name another folder with --out"),
     ],
 )
-def test_bad_arguments_are_one_line(run, capsys, monkeypatch, tmp_path, words, line):
-    monkeypatch.chdir(tmp_path)
+def test_bad_arguments_are_one_line(run, call, tmp_path, words, line):
     (tmp_path / "mine.txt").write_text("mine")
-    base = ["replay", str(run), "--scenario", "did/two-group", "--replicate", "1"]
-    with pytest.raises(SystemExit) as ended:
-        main([*base, "--estimator", "naive/difference-in-means", *words])
-    err = capsys.readouterr().err
-    assert ended.value.code == 2 and line in err and err.count("\n") == 1
+    base = ["replay", run, "--scenario", "did/two-group", "--replicate", 1]
+    code, _, err = call(*base, "--estimator", "naive/difference-in-means", *words)
+    assert code == 2 and line in err and err.count("\n") == 1
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]

@@ -1,26 +1,26 @@
 import json
+from functools import partial
 
 import numpy as np
-import pandas as pd
 import pytest
+from replicates import assert_same_rows
 from toys import plugin
 
 import cibench
 from cibench import Estimand, Estimate, estimator
-from cibench.execution import blocks, runner
+from cibench.execution import RunSettings, Tuning, blocks, execute
 from cibench.results.run_folder import Run
-from cibench.storage.schema import ADDRESS, MAY_DIFFER, TYPES
+from cibench.storage.schema import ADDRESS, TYPES
 from cibench.suite.parse import find_suite, parse_suite
 from cibench.utils.errors import BadInput
-from cibench.workers import executors
+from cibench.workers import workplace
 
 PLUGIN = plugin(
     "test",
     """
 @estimator("test/mean", targets=ATE)
 def mean(problem, rng):
-    y, d = problem.outcome, problem.treatment
-    return Estimate.wald(y[d == 1].mean() - y[d == 0].mean(), 2 / y.size ** 0.5, problem.level)
+    return Estimate.wald(contrast(problem), 2 / problem.outcome.size ** 0.5, problem.level)
 
 @estimator("test/jitter", targets=ATE)
 def jitter(problem, rng):
@@ -89,69 +89,63 @@ def suite_of(plugin, estimators, replicates=40, **more):
     )  # fmt: skip
 
 
-def execute(suite, folder, workers=1, isolate=False):
-    runner.execute(suite, folder, workers, isolate)
+ONE, TWO = RunSettings(), RunSettings(workers=2)
+
+
+def rows_of(suite, folder, settings=ONE):
+    execute(suite, folder, settings)
     return Run(folder).replicates
 
 
-def same_rows(one, two):
-    drop = list(MAY_DIFFER)
-    pd.testing.assert_frame_equal(
-        one.drop(columns=drop).reset_index(drop=True),
-        two.drop(columns=drop).reset_index(drop=True),
-        check_exact=True,
-        check_dtype=False,  # a column of booleans is one of objects where some are null
-    )
-
-
+# a column of booleans is one of objects where some are null
+same_rows = partial(assert_same_rows, check_dtype=False)
 GOOD = ["test/mean", "test/jitter"]
 
 
 @pytest.fixture
 def serial(plugin, tmp_path):
-    return execute(suite_of(plugin, GOOD), tmp_path / "serial")
+    return rows_of(suite_of(plugin, GOOD), tmp_path / "serial")
 
 
 def test_one_and_two_workers_give_the_same_rows(plugin, tmp_path, serial):
     for workers in (1, 2):
-        rows = execute(suite_of(plugin, GOOD), tmp_path / f"w{workers}", workers, isolate=True)
+        isolated = RunSettings(workers, isolate=True)
+        rows = rows_of(suite_of(plugin, GOOD), tmp_path / f"w{workers}", isolated)
         same_rows(rows, serial)
 
 
 def test_real_libraries_give_the_same_rows_in_one_process_and_in_two(tmp_path):
     suite = find_suite("quickstart").with_replicates(4)
-    here = execute(suite, tmp_path / "here")
-    there = execute(suite, tmp_path / "there", 2, isolate=True)
+    here = rows_of(suite, tmp_path / "here")
+    there = rows_of(suite, tmp_path / "there", TWO)
     same_rows(here, there)
     assert (here["status"] == "ok").all()
 
 
 @pytest.mark.parametrize("seconds", [1e-9, 0.003, 1e9])
-def test_how_cells_are_cut_into_blocks_changes_nothing(
-    plugin, tmp_path, serial, monkeypatch, seconds
-):
-    monkeypatch.setattr(blocks, "BLOCK_SECONDS", seconds)
-    same_rows(execute(suite_of(plugin, GOOD), tmp_path / "cut"), serial)
+def test_how_cells_are_cut_into_blocks_changes_nothing(plugin, tmp_path, serial, seconds):
+    cut = RunSettings(tuning=Tuning(block_seconds=seconds))
+    same_rows(rows_of(suite_of(plugin, GOOD), tmp_path / "cut", cut), serial)
 
 
 def test_the_order_of_blocks_changes_nothing(plugin, tmp_path, serial, monkeypatch):
     cut = blocks.Cutter.blocks
-    monkeypatch.setattr(blocks.Cutter, "blocks", lambda self: reversed(list(cut(self))))
-    same_rows(execute(suite_of(plugin, GOOD), tmp_path / "reversed"), serial)
+    monkeypatch.setattr(blocks.Cutter, "blocks", lambda *args: reversed(list(cut(*args))))
+    same_rows(rows_of(suite_of(plugin, GOOD), tmp_path / "reversed"), serial)
 
 
 def test_a_subset_of_estimators_has_the_same_rows(plugin, tmp_path, serial):
-    rows = execute(suite_of(plugin, ["test/jitter"]), tmp_path / "subset")
+    rows = rows_of(suite_of(plugin, ["test/jitter"]), tmp_path / "subset")
     same_rows(rows, serial[serial["estimator"] == "test/jitter"])
 
 
 def test_more_replicates_begin_with_the_same_rows(plugin, tmp_path, serial):
-    rows = execute(suite_of(plugin, GOOD, replicates=80), tmp_path / "more")
+    rows = rows_of(suite_of(plugin, GOOD, replicates=80), tmp_path / "more")
     same_rows(rows[rows["replicate"] < 40], serial)
 
 
 def test_another_seed_gives_other_data_and_another_stream(plugin, tmp_path, serial):
-    rows = execute(suite_of(plugin, GOOD, seed=4), tmp_path / "seed")
+    rows = rows_of(suite_of(plugin, GOOD, seed=4), tmp_path / "seed")
     assert not set(rows["data_hash"]) & set(serial["data_hash"])
     assert not set(rows["estimate"]) & set(serial["estimate"])
 
@@ -160,7 +154,7 @@ def test_dials_face_the_same_noise(tmp_path):
     dials = {"trend": [0.1]}
     cell = {"scenario": "did/two-group", "n": 20, "dials": dials, "estimators": ["naive/*"]}
     suite = parse_suite({"name": "t", "seed": 1, "replicates": 5, "cells": [cell]})
-    rows = execute(suite, tmp_path / "paired")
+    rows = rows_of(suite, tmp_path / "paired")
     default, moved = (rows[rows["dial"].isna() == d]["estimate"].to_numpy() for d in (True, False))
     # the group means of t over treated and untreated rows differ by a constant
     assert np.ptp(moved - default) < 1e-12
@@ -169,7 +163,7 @@ def test_dials_face_the_same_noise(tmp_path):
 
 def test_every_failure_is_a_row_and_leaves_the_others_as_they_were(plugin, tmp_path, serial):
     names = [f"test/{name}" for name in BAD]
-    rows = execute(suite_of(plugin, [*names, *GOOD]), tmp_path / "bad", 2, isolate=True)
+    rows = rows_of(suite_of(plugin, [*names, *GOOD]), tmp_path / "bad", TWO)
     same_rows(rows[rows["estimator"].isin(GOOD)], serial)
     bad = rows[~rows["estimator"].isin(GOOD)]
     assert len(bad) == len(BAD) * 80
@@ -185,7 +179,7 @@ def test_every_failure_is_a_row_and_leaves_the_others_as_they_were(plugin, tmp_p
 
 def test_a_crash_is_a_row_and_leaves_the_others_as_they_were(plugin, tmp_path, serial):
     suite = suite_of(plugin, ["test/segfault", *GOOD])
-    rows = execute(suite, tmp_path / "crash", 2, isolate=True)
+    rows = rows_of(suite, tmp_path / "crash", TWO)
     same_rows(rows[rows["estimator"].isin(GOOD)], serial)
     crashed = rows[rows["status"] == "crashed"]
     assert 10 < len(crashed) < 70
@@ -199,7 +193,7 @@ def test_a_crash_is_a_row_and_leaves_the_others_as_they_were(plugin, tmp_path, s
 
 def test_a_process_that_always_leaves_is_a_row_each_time(plugin, tmp_path):
     suite = suite_of(plugin, ["test/exit", "test/mean"], replicates=4)
-    rows = execute(suite, tmp_path / "exit", 1, isolate=True)
+    rows = rows_of(suite, tmp_path / "exit", RunSettings(isolate=True))
     left = rows[rows["estimator"] == "test/exit"]
     assert set(left["reason"]) == {"the process died: exit code 7"}
     assert (rows[rows["estimator"] == "test/mean"]["status"] == "ok").all()
@@ -207,7 +201,7 @@ def test_a_process_that_always_leaves_is_a_row_each_time(plugin, tmp_path):
 
 def test_a_fit_that_takes_too_long_is_a_row(plugin, tmp_path, serial):
     suite = suite_of(plugin, ["test/hang", *GOOD], replicates=10, timeout=2)
-    rows = execute(suite, tmp_path / "hang", 2, isolate=True)
+    rows = rows_of(suite, tmp_path / "hang", TWO)
     same_rows(rows[rows["estimator"].isin(GOOD)], serial[serial["replicate"] < 10])
     late = rows[rows["status"] == "timeout"]
     assert len(late) > 1
@@ -232,7 +226,7 @@ def test_a_scenario_that_cannot_draw_becomes_rows(tmp_path):
         {"name": "t", "seed": 1, "replicates": 3, "cells": [
             {"scenario": "test/raises", "n": 5, "estimators": ["naive/difference-in-means"]}]}
     )  # fmt: skip
-    rows = execute(suite, tmp_path / "draw")
+    rows = rows_of(suite, tmp_path / "draw")
     assert set(rows["reason"]) == {"the scenario could not draw: ZeroDivisionError: no rows"}
     assert rows["data_hash"].isna().all() and len(rows) == 3
 
@@ -257,14 +251,14 @@ def test_sample_estimands_have_their_truth_in_each_draw(tmp_path):
         {"name": "t", "seed": 1, "replicates": 5, "cells": [
             {"scenario": "test/sample", "n": 9, "estimators": ["test/oracle"]}]}
     )  # fmt: skip
-    rows = execute(suite, tmp_path / "sample")
+    rows = rows_of(suite, tmp_path / "sample")
     assert rows["truth"].nunique() == 5
     assert np.array_equal(rows["truth"], rows["estimate"])
 
 
 def test_rows_are_complete_unique_and_of_declared_types(plugin, tmp_path):
     suite = suite_of(plugin, [*GOOD, "test/nan"])
-    rows = execute(suite, tmp_path / "rows", 2, isolate=True)
+    rows = rows_of(suite, tmp_path / "rows", TWO)
     assert list(rows) == list(TYPES)
     assert len(rows) == suite.expected_rows == 40 * 2 * 3
     assert not rows.duplicated(list(ADDRESS)).any()
@@ -281,7 +275,7 @@ def test_code_that_workers_cannot_import_is_refused_by_name(tmp_path):
     spec = {"name": "t", "seed": 1, "replicates": 2, "cells": [
         {"scenario": "rd/cct-1", "n": 50, "estimators": ["test/notebook"]}]}  # fmt: skip
     with pytest.raises(BadInput, match=r"'test/notebook' was defined in __main__, which worker"):
-        runner.execute(parse_suite(spec), tmp_path / "out", 2, isolate=True)
+        execute(parse_suite(spec), tmp_path / "out", TWO)
     assert not (tmp_path / "out").exists()
     assert len(cibench.run(spec).replicates) == 2
 
@@ -291,7 +285,7 @@ def test_a_folder_that_is_not_empty_is_refused_untouched(plugin, tmp_path):
     folder.mkdir()
     (folder / "mine.txt").write_text("mine")
     with pytest.raises(BadInput, match="not empty"):
-        runner.execute(suite_of(plugin, GOOD), folder, 1, isolate=False)
+        execute(suite_of(plugin, GOOD), folder)
     assert [p.name for p in folder.iterdir()] == ["mine.txt"]
 
 
@@ -303,8 +297,8 @@ def test_a_run_in_this_process_leaves_the_global_states_alone(plugin, tmp_path):
 
 def test_the_executor_carries_plain_values_only(plugin, tmp_path, monkeypatch):
     seen = []
-    real = executors.run_block
-    monkeypatch.setattr(executors, "run_block", lambda block: seen.append(block) or real(block))
+    real = workplace.run_block
+    monkeypatch.setattr(workplace, "run_block", lambda block: seen.append(block) or real(block))
     execute(suite_of(plugin, GOOD, replicates=2), tmp_path / "plain")
     for block in seen:
         content = vars(block) | {"truths": [(str(t), tuple(v)) for t, v in block.truths]}

@@ -4,8 +4,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from cibench.analysis.expectation_verdicts import exact
-from cibench.cli import main
+from cibench.analysis.coverage_verdicts import exact
 from cibench.gate import expectations
 from cibench.suite.parse import read_suite
 from cibench.utils.errors import BadInput
@@ -54,23 +53,18 @@ def difference(problem, rng):
 
 
 @pytest.fixture
-def call(tmp_path, monkeypatch, shelves, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("cibench.cli.check.ISOLATE", False)
+def check(tmp_path, shelves, call):
     (tmp_path / "made.toml").write_text(SUITE)
 
     def run(factor, *arguments):
         (tmp_path / "made.py").write_text(PLUGIN.replace("FACTOR", factor))
-        with pytest.raises(SystemExit) as ended:
-            main(["check", *map(str, arguments)])
-        captured = capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
+        return call("check", *arguments)
 
     return run
 
 
-def test_what_is_declared_is_shown_with_the_replicates_that_the_power_takes(call, tmp_path):
-    code, out, _ = call("1.0", "made.toml", "--expect")
+def test_what_is_declared_is_shown_with_the_replicates_that_the_power_takes(check, tmp_path):
+    code, out, _ = check("1.0", "made.toml", "--expect")
     folder = tmp_path / "results" / "check-made"
     assert code == 0 and "passed: 1 fails as declared, 1 valid as declared" in out
     verdict = json.loads((folder / "verdict.json").read_text())
@@ -78,12 +72,12 @@ def test_what_is_declared_is_shown_with_the_replicates_that_the_power_takes(call
     assert verdict["replicates"] == planned and verdict["exit_code"] == 0
     assert {c["expected"] for c in verdict["cells"]} == {"valid", "fails"}
     assert (folder / "run" / "report.html").exists()
-    code, out, _ = call("1.0", folder / "run", "--expect", "--out", "again")
+    code, out, _ = check("1.0", folder / "run", "--expect", "--out", "again")
     assert code == 0 and (tmp_path / "again" / "junit.xml").exists()
 
 
-def test_a_surprise_fails_and_stands_in_every_output(call, tmp_path):
-    code, out, _ = call("0.6", "made.toml", "--expect")
+def test_a_surprise_fails_and_stands_in_every_output(check, tmp_path):
+    code, out, _ = check("0.6", "made.toml", "--expect")
     assert code == 1 and "failed: 1 fails unexpectedly" in out
     folder = tmp_path / "results" / "check-made"
     suite = ElementTree.parse(folder / "junit.xml").getroot().find("testsuite")
@@ -92,10 +86,10 @@ def test_a_surprise_fails_and_stands_in_every_output(call, tmp_path):
     assert "| fails unexpectedly | made/randomised, n = 60 |" in (folder / "summary.md").read_text()
 
 
-def test_too_few_replicates_are_inconclusive_and_fail_if_asked_to(call):
+def test_too_few_replicates_are_inconclusive_and_fail_if_asked_to(check):
     few = ("made.toml", "--expect", "--replicates", "20")
-    assert call("1.0", *few)[0] == 0
-    assert call("1.0", *few, "--fail-on", "inconclusive")[0] == 1
+    assert check("1.0", *few)[0] == 0
+    assert check("1.0", *few, "--fail-on", "inconclusive")[0] == 1
 
 
 @pytest.mark.parametrize(
@@ -105,16 +99,16 @@ def test_too_few_replicates_are_inconclusive_and_fail_if_asked_to(call):
         (("--fail-on", "survivs unexpectedly"), "did you mean 'survives unexpectedly'"),
     ],
 )
-def test_bad_input_is_one_line(call, tmp_path, arguments, line):
-    code, out, err = call("1.0", "made.toml", "--expect", *arguments)
+def test_bad_input_is_one_line(check, tmp_path, arguments, line):
+    code, out, err = check("1.0", "made.toml", "--expect", *arguments)
     assert (code, out) == (2, "") and line in err and err.count("\n") == 1
     assert not (tmp_path / "results").exists()
 
 
-def test_a_suite_of_which_nothing_is_expected_is_refused(call, tmp_path):
+def test_a_suite_of_which_nothing_is_expected_is_refused(check, tmp_path):
     plain = SUITE.partition("dials")[0] + 'dials = { confounding = 0.5 }\nvary = "crossed"\n'
     (tmp_path / "made.toml").write_text(plain + 'estimators = ["made/difference"]\n')
-    code, _, err = call("1.0", "made.toml", "--expect")
+    code, _, err = check("1.0", "made.toml", "--expect")
     assert code == 2 and "nothing is expected of any method there" in err
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 from toys import plugin
 
-from cibench.cli import main
 from cibench.gate.versions.environments import Unavailable, build, installed_here
 from cibench.gate.versions.requirements import outside, supported, wanted
 from cibench.utils.errors import BadInput
@@ -54,8 +53,7 @@ def difference(problem, rng):
 @estimator("made/plain", targets=(Estimand.ATE,))
 def plain(problem, rng):
     """Use nothing."""
-    y, d = problem.outcome, problem.treatment
-    return Estimate.wald(y[d == 1].mean() - y[d == 0].mean(), 2 / np.sqrt(y.size), problem.level)
+    return Estimate.wald(contrast(problem), 2 / np.sqrt(problem.outcome.size), problem.level)
 ''',
 )
 SUITE = """
@@ -150,15 +148,14 @@ def test_a_built_version_is_taken_from_the_cache(place, monkeypatch):
     assert build(asked, place / "cache", installed_here()) == made
 
 
-def test_versions_are_compared_and_named(place, capsys):
+def test_versions_are_compared_and_named(place, call):
     names = [
         checkout(place, "1.0"), checkout(place, "1.1", factor=1.3),
         checkout(place, "2.0", name="renamed"),
     ]  # fmt: skip
-    with pytest.raises(SystemExit) as ended:
-        main(["regress", *names, "--suite", "made.toml", "--workers", "1", "--out", "out"])
-    said = " ".join(capsys.readouterr().out.split())
-    assert ended.value.code == 2  # the last version says nothing of itself
+    ended = call("regress", *names, "--suite", "made.toml", "--workers", 1, "--out", "out")
+    said = " ".join(ended.out.split())
+    assert ended.code == 2  # the last version says nothing of itself
     verdicts = [_verdicts(folder) for folder in sorted(Path("out").glob("*--*"))]
     assert verdicts == [
         {"made/difference": "statistically changed", "made/plain": "identical"},
@@ -174,12 +171,11 @@ def _verdicts(folder):
     return {cell["estimator"]: cell["verdict"] for cell in cells}
 
 
-def test_a_folder_that_holds_something_else_is_left_alone(place, capsys):
+def test_a_folder_that_holds_something_else_is_left_alone(place, call):
     (place / "out").mkdir()
     (place / "out" / "thesis.tex").write_text("years of work")
-    with pytest.raises(SystemExit) as ended:
-        main(["regress", "numpy", "numpy>1", "--suite", "made.toml", "--out", "out"])
-    assert ended.value.code == 2 and "no regress wrote it" in capsys.readouterr().err
+    code, _, err = call("regress", "numpy", "numpy>1", "--suite", "made.toml", "--out", "out")
+    assert code == 2 and "no regress wrote it" in err
     assert (place / "out" / "thesis.tex").exists()
 
 

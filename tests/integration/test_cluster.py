@@ -14,13 +14,16 @@ import time
 import pandas as pd
 import psutil
 import pytest
+from commands import python
+from replicates import stable
 from toys import plugin
 
-from cibench.execution import blocks, runner
+from cibench.execution import RunSettings, Tuning, blocks
+from cibench.execution import execute as run_suite
 from cibench.execution.blocks import Cutter
 from cibench.storage import provenance
 from cibench.storage.inventory import Inventory
-from cibench.storage.schema import ADDRESS, MAY_DIFFER
+from cibench.storage.schema import ADDRESS
 from cibench.suite.parse import parse_suite
 from cibench.utils.addresses import parse
 from cibench.utils.errors import BadInput
@@ -74,7 +77,7 @@ def workers():
     with (
         dask.config.set({"distributed.worker.daemon": False}),
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50
         ) as made,
     ):
         yield made
@@ -89,16 +92,15 @@ def processes(workers):
 
 
 def execute(suite, folder, **more):
-    runner.execute(suite, folder, more.pop("workers", 1), more.pop("isolate", False), **more)
+    run_suite(suite, folder, RunSettings(**more))
     rows = pd.read_parquet(folder / "replicates")
     assert not rows.duplicated(list(ADDRESS)).any()
-    order = ["n", "replicate", "estimator"]
-    return rows.sort_values(order, ignore_index=True).drop(columns=list(MAY_DIFFER))
+    return stable(rows, ["n", "replicate", "estimator"])
 
 
 def test_serial_two_processes_and_a_cluster_give_the_same_rows(suite_of, tmp_path, workers):
     serial = execute(suite_of(), tmp_path / "serial")
-    two = execute(suite_of(), tmp_path / "two", workers=2, isolate=True)
+    two = execute(suite_of(), tmp_path / "two", workers=2)
     there = execute(suite_of(), tmp_path / "dask", executor=address(workers))
     pd.testing.assert_frame_equal(two, serial, check_exact=True)
     pd.testing.assert_frame_equal(there, serial, check_exact=True)
@@ -107,8 +109,7 @@ def test_serial_two_processes_and_a_cluster_give_the_same_rows(suite_of, tmp_pat
         assert not [p for p in left if os.getpgid(p.pid) == p.pid]
 
 
-def test_a_worker_killed_half_way_costs_nothing_but_time(suite_of, tmp_path, workers, monkeypatch):
-    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 0.1)
+def test_a_worker_killed_half_way_costs_nothing_but_time(suite_of, tmp_path, workers):
     before, killed = processes(workers), []
 
     def listen(progress):
@@ -116,16 +117,15 @@ def test_a_worker_killed_half_way_costs_nothing_but_time(suite_of, tmp_path, wor
             killed.append(min(before))
             os.kill(min(before), signal.SIGKILL)
 
-    there = execute(suite_of(), tmp_path / "dask", executor=address(workers), listen=listen)
+    how = {"executor": address(workers), "tuning": Tuning(block_seconds=0.1)}
+    there = execute(suite_of(), tmp_path / "dask", listen=listen, **how)
     assert killed
     serial = execute(suite_of(), tmp_path / "serial")
     pd.testing.assert_frame_equal(there, serial, check_exact=True)
 
 
 @pytest.mark.slow
-def test_a_scheduler_killed_half_way_ends_the_run_with_one_line(suite_of, tmp_path, monkeypatch):
-    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 0.05)
-    monkeypatch.setattr("cibench.storage.writer.FLUSH_SECONDS", 0.0)
+def test_a_scheduler_killed_half_way_ends_the_run_with_one_line(suite_of, tmp_path):
     port, killed = free_port(), []
     patience = dask.config.set({"distributed.comm.timeouts.connect": "3s"})
     with patience, scheduler_and_worker(port) as scheduler:
@@ -138,7 +138,10 @@ def test_a_scheduler_killed_half_way_ends_the_run_with_one_line(suite_of, tmp_pa
         with pytest.raises(
             BadInput, match=r"^the workers are gone .*the same command goes on"
         ) as said:
-            execute(suite_of(), tmp_path / "r", executor=f"dask://127.0.0.1:{port}", listen=listen)
+            execute(
+                suite_of(), tmp_path / "r", executor=f"dask://127.0.0.1:{port}", listen=listen,
+                tuning=Tuning(block_seconds=0.05, flush_seconds=0),
+            )  # fmt: skip
     assert killed and len(str(said.value).splitlines()) == 1
     kept = len(pd.read_parquet(tmp_path / "r" / "replicates"))
     assert 0 < kept < 600
@@ -180,7 +183,7 @@ def test_a_fit_that_dies_is_a_row_and_no_worker_goes_with_it(suite_of, tmp_path,
     before = processes(workers)
     suite = suite_of(["cluster/dies", "cluster/quick"], 40)
     there = execute(suite, tmp_path / "dask", executor=address(workers))
-    here = execute(suite, tmp_path / "here", workers=2, isolate=True)
+    here = execute(suite, tmp_path / "here", workers=2)
     pd.testing.assert_frame_equal(there, here, check_exact=True)
     crashed = there[there["status"] == "crashed"]
     assert 0 < len(crashed) < 20 and set(crashed["estimator"]) == {"cluster/dies"}
@@ -189,8 +192,8 @@ def test_a_fit_that_dies_is_a_row_and_no_worker_goes_with_it(suite_of, tmp_path,
 
 def test_blocks_carry_ids_numbers_and_names(suite_of):
     suite = suite_of()
-    block = next(Cutter(suite, Inventory.empty(suite), suite.plugins).blocks())
-    terms = Terms.of(suite, provenance.modules(suite), Limits(1.0, 1e9))
+    block = next(Cutter(suite, Inventory.empty(suite), suite.plugins, 1.0).blocks())
+    terms = Terms.of(suite, provenance.modules(suite), Limits(1.0, 1e9), idle=600)
     found, words = set(), []
     for code, argument, _ in pickletools.genops(pickle.dumps((terms, block))):
         words.append(argument)
@@ -202,8 +205,22 @@ def test_blocks_carry_ids_numbers_and_names(suite_of):
     assert len(pickle.dumps((terms, block))) < 5000
 
 
+def test_idle_children_of_a_run_whose_driver_is_gone_are_ended(suite_of):
+    suite = suite_of(["cluster/quick"], 2)
+    block = next(Cutter(suite, Inventory.empty(suite), suite.plugins, 1.0).blocks())
+    left, waits, ends = (Terms.of(suite, (), Limits(), idle) for idle in (600, 600, 0))
+    cluster.run_block(left, block)
+    (child,) = cluster._crews[left.run].all
+    cluster.run_block(waits, block)
+    assert child._process.is_alive() and left.run in cluster._crews
+    cluster.run_block(ends, block)
+    assert not child._process.is_alive() and left.run not in cluster._crews
+    cluster.release(ends.run)
+    assert waits.run not in cluster._crews and not cluster._crews
+
+
 def test_blocks_are_longer_where_many_run_at_a_time():
-    assert [blocks.seconds(n) for n in (1, 100, 400, 1000, 10_000)] == [1, 1, 4, 10, 10]
+    assert [blocks.seconds(n, 1.0) for n in (1, 100, 400, 1000, 10_000)] == [1, 1, 4, 10, 10]
 
 
 # --- bad input
@@ -217,24 +234,22 @@ def test_nobody_there_is_one_line_at_once(suite_of, tmp_path):
         code = (
             f"from cibench.cli import main; main(['run', '--executor', 'dask://127.0.0.1:{port}'])"
         )
-        done = subprocess.run(
-            [sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=tmp_path
-        )
+        done = python("-c", code, folder=tmp_path)
     assert done.returncode == 2 and time.monotonic() - started < 20
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"cibench: --executor dask://127.0.0.1:{port}: no scheduler answers")
     assert not list(tmp_path.glob("results/*"))
 
 
-def test_a_port_that_is_no_schedulers_is_refused(suite_of, tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "GREET", 0.5)
+def test_a_port_that_is_no_schedulers_is_refused(suite_of, tmp_path):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         with pytest.raises(BadInput, match="no scheduler answers there"):
             execute(
-                suite_of(), tmp_path / "r", executor=f"dask://127.0.0.1:{other.getsockname()[1]}"
-            )
+                suite_of(), tmp_path / "r", executor=f"dask://127.0.0.1:{other.getsockname()[1]}",
+                tuning=Tuning(greet_seconds=0.5),
+            )  # fmt: skip
 
 
 def test_addresses():
@@ -247,7 +262,7 @@ def test_addresses():
 
 def test_a_worker_that_would_give_other_rows_refuses(suite_of, tmp_path, monkeypatch):
     suite = suite_of()
-    terms = Terms.of(suite, (), Limits())
+    terms = Terms.of(suite, (), Limits(), idle=600)
     _check(terms)
     other = replace_version(terms, "numpy", "0.1")
     with pytest.raises(BadInput, match=r"it has numpy \S+, the driver 0\.1"):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from toys import plugin
 
-from cibench.execution import runner
+from cibench.execution import RunSettings, execute
 from cibench.results.run_folder import Run
 from cibench.storage.schema import MAY_DIFFER
 from cibench.suite.parse import parse_suite
@@ -16,8 +16,7 @@ PLUGIN = plugin(
 HERE = os.getpid()
 
 def answer(problem, value=None):
-    y, d = problem.outcome, problem.treatment
-    value = y[d == 1].mean() - y[d == 0].mean() if value is None else value
+    value = contrast(problem) if value is None else value
     return Estimate.wald(float(value), 1.0, problem.level)
 
 def bad(fit):
@@ -223,7 +222,7 @@ def run(folder, plugin, names, **more):
         "timeout": 4, "memory": "500MB",
         "cells": [{"scenario": "hostile/randomised", "n": 400, "estimators": names}], **more,
     }  # fmt: skip
-    runner.execute(parse_suite(spec), folder, 2, isolate=True)
+    execute(parse_suite(spec), folder, RunSettings(workers=2))
     return Run(folder).replicates.drop(columns=[c for c in MAY_DIFFER if c != "warnings"])
 
 

@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from replicates import stable
 from toys import plugin
 
-from cibench.storage.schema import ADDRESS, MAY_DIFFER
+from cibench.storage.schema import ADDRESS
 
 PLUGIN = plugin(
     "kill",
@@ -34,13 +35,10 @@ def quick(problem, rng):
 RUN = """
 import sys
 from pathlib import Path
-from typing import Any
-from cibench.execution import runner
+from cibench.execution import RunSettings, Tuning, execute
 from cibench.suite import read_suite
-from cibench.utils.errors import BadInput
-from cibench.storage import writer
-writer.FLUSH_SECONDS = 0.2
-runner.execute(read_suite(sys.argv[1]), Path(sys.argv[2]), 2, isolate=True)
+settings = RunSettings(workers=2, tuning=Tuning(flush_seconds=0.2))
+execute(read_suite(sys.argv[1]), Path(sys.argv[2]), settings)
 """
 ORDER = ["scenario", "n", "replicate", "estimator"]
 
@@ -64,8 +62,7 @@ def whole(path: Path, out: Path) -> pd.DataFrame:
 
 def rows_of(run: Path) -> pd.DataFrame:
     """Return a run's rows in a fixed order, without what may differ."""
-    rows = pd.read_parquet(run / "replicates").drop(columns=list(MAY_DIFFER))
-    return rows.sort_values(ORDER).reset_index(drop=True)
+    return stable(pd.read_parquet(run / "replicates"), ORDER)
 
 
 def killed(folder: Path, out: Path, kills: int, seed: int) -> tuple[Counter[str], set[int], int]:

@@ -10,13 +10,16 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from commands import python
+from replicates import assert_same_rows, stable
 
 import cibench
-from cibench.execution import runner
+from cibench.execution import RunSettings, Tuning
+from cibench.execution import execute as run_suite
 from cibench.results.run_folder import Run
 from cibench.storage import manifest as store
 from cibench.storage import provenance, shards, writer
-from cibench.storage.schema import ADDRESS, MAY_DIFFER
+from cibench.storage.schema import ADDRESS
 from cibench.suite.parse import parse_suite
 from cibench.utils.errors import BadInput
 from cibench.workers import fit as answer
@@ -87,16 +90,8 @@ def suite_of(plugins, *cells, **more):
 
 
 def execute(suite, folder, **more):
-    runner.execute(suite, folder, 1, False, **more)
+    run_suite(suite, folder, RunSettings(**more))
     return pd.read_parquet(folder / "replicates")
-
-
-def stable(rows):
-    return rows.drop(columns=list(MAY_DIFFER)).reset_index(drop=True)
-
-
-def same(one, two):
-    pd.testing.assert_frame_equal(stable(one), stable(two), check_exact=True)
 
 
 def files(folder):
@@ -144,7 +139,7 @@ def test_more_of_anything_extends_and_computes_nothing_again(
     larger = suite_of(plugins, CELL | cell, **more)
     rows = execute(larger, tmp_path / "r")
     assert len(fits) - before == new
-    same(rows, execute(larger, tmp_path / "fresh"))
+    assert_same_rows(rows, execute(larger, tmp_path / "fresh"))
     assert names(tmp_path / "r") == names(tmp_path / "fresh")
     manifest = store.read_manifest(tmp_path / "r")
     assert manifest["stored_rows"] == manifest["expected_rows"] == len(rows)
@@ -157,11 +152,10 @@ def test_more_of_anything_extends_and_computes_nothing_again(
 
 @pytest.mark.parametrize("after", [0, 1, 2, 5])
 def test_what_is_missing_after_an_interruption_is_run_and_nothing_else(
-    plugins, tmp_path, fits, monkeypatch, after
+    plugins, tmp_path, fits, after
 ):
     whole = suite_of(plugins, CELL | {"n": [10, 20]}, replicates=30)
-    monkeypatch.setattr(shards, "SHARD_ROWS", 8)
-    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 1e-9)
+    small = Tuning(block_seconds=1e-9, shard_rows=8)
     heard = []
 
     def listen(progress):
@@ -170,23 +164,20 @@ def test_what_is_missing_after_an_interruption_is_run_and_nothing_else(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        runner.execute(whole, tmp_path / "r", 1, False, listen)
+        execute(whole, tmp_path / "r", listen=listen, tuning=small)
     stored = len(pd.read_parquet(tmp_path / "r" / "replicates"))
     assert stored == heard[-1] == store.read_manifest(tmp_path / "r")["stored_rows"]
-    rows = execute(whole, tmp_path / "r")
+    rows = execute(whole, tmp_path / "r", tuning=small)
     assert len(rows) == 120
     assert len(fits) - 120 <= 2  # the block that was done and not yet taken
     assert not rows.duplicated(list(ADDRESS)).any()
-    monkeypatch.undo()
     fresh = execute(whole, tmp_path / "fresh")
     order = ["n", "replicate", "estimator"]
-    same(rows.sort_values(order), fresh.sort_values(order))
+    assert_same_rows(rows.sort_values(order), fresh.sort_values(order))
 
 
 def test_the_folder_reads_right_after_every_write(plugins, tmp_path, monkeypatch):
-    monkeypatch.setattr(writer, "FLUSH_SECONDS", 0)
-    monkeypatch.setattr(shards, "SHARD_ROWS", 10)
-    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 1e-9)
+    at_once = Tuning(block_seconds=1e-9, flush_seconds=0, shard_rows=10)
     seen, real = [], shards.write
 
     def write(path, table):
@@ -197,16 +188,12 @@ def test_the_folder_reads_right_after_every_write(plugins, tmp_path, monkeypatch
             seen.append(len(rows))
 
     monkeypatch.setattr(shards, "write", write)
-    execute(suite_of(plugins, replicates=20), tmp_path / "r")
+    execute(suite_of(plugins, replicates=20), tmp_path / "r", tuning=at_once)
     assert seen == list(range(4, 44, 4))  # two blocks are in flight
     assert len(names(tmp_path / "r")) == 4
 
 
-def test_no_more_rows_wait_in_memory_than_declared_however_fast_they_come(
-    plugins, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(writer, "MOST_WAITING", 50)
-    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 1e-9)
+def test_no_more_rows_wait_in_memory_than_declared_however_fast_they_come(plugins, tmp_path):
     waiting = []
 
     def listen(progress):
@@ -214,9 +201,10 @@ def test_no_more_rows_wait_in_memory_than_declared_however_fast_they_come(
         waiting.append(progress.done - sum(pq.read_metadata(p).num_rows for p in folder.iterdir()))
 
     suite = suite_of(plugins, CELL | {"n": [10, 20, 30]}, replicates=40)
-    runner.execute(suite, tmp_path / "r", 1, False, listen)
+    few = Tuning(block_seconds=1e-9, waiting_rows=50)
+    execute(suite, tmp_path / "r", listen=listen, tuning=few)
     assert 40 < max(waiting) <= 50
-    same(
+    assert_same_rows(
         Run(tmp_path / "r").replicates,
         execute(suite_of(plugins, CELL | {"n": [10, 20, 30]}, replicates=40), tmp_path / "other"),
     )
@@ -225,17 +213,16 @@ def test_no_more_rows_wait_in_memory_than_declared_however_fast_they_come(
 def test_rows_wait_in_memory_for_no_longer_than_declared(plugins, tmp_path, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(writer.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 1e-9)
-    lost = []
+    tuning, lost = Tuning(block_seconds=1e-9), []
 
     def listen(progress):
         folder = tmp_path / "r" / "replicates"
         lost.append(progress.done - sum(pq.read_metadata(p).num_rows for p in folder.iterdir()))
         clock[0] += 1.0
 
-    runner.execute(suite_of(plugins, replicates=40), tmp_path / "r", 1, False, listen)
-    # a row each second and estimator: those of FLUSH_SECONDS, and the block just done
-    assert max(lost) == 2 * (writer.FLUSH_SECONDS + 1)
+    execute(suite_of(plugins, replicates=40), tmp_path / "r", listen=listen, tuning=tuning)
+    # a row each second and estimator: those of flush_seconds, and the block just done
+    assert max(lost) == 2 * (tuning.flush_seconds + 1)
 
 
 def test_refits_are_kept_with_their_fits_and_made_anew_when_they_are_asked_for_otherwise(
@@ -251,7 +238,7 @@ def test_refits_are_kept_with_their_fits_and_made_anew_when_they_are_asked_for_o
         del fits[:]
         rows = execute(suite_of(plugins, **asked), tmp_path / "r")
         assert {address[4] for _, address in fits} == drawn
-    same(rows, execute(suite_of(plugins, **thrice), tmp_path / "fresh"))
+    assert_same_rows(rows, execute(suite_of(plugins, **thrice), tmp_path / "fresh"))
     again = rows[rows["refit"] > 0]
     assert set(again["estimator"]) == {"resume/noise"}  # the other draws nothing
     assert len(again) == 3 * 3
@@ -280,7 +267,7 @@ def test_a_changed_suite_is_refused_or_its_rows_are_set_aside(plugins, tmp_path,
     unlocked = {k: v for k, v in files(tmp_path / "r").items() if k != ".lock"}
     assert unlocked == {k: v for k, v in before.items() if k != ".lock"}
     rows = execute(changed, tmp_path / "r", update=True)
-    same(rows, execute(changed, tmp_path / "fresh"))
+    assert_same_rows(rows, execute(changed, tmp_path / "fresh"))
     (aside,) = (tmp_path / "r" / "superseded").iterdir()
     old = cibench.load(aside)
     assert old.manifest["superseded"][0].startswith(words.split(" (")[0])
@@ -299,7 +286,7 @@ def test_changed_sources_concern_their_own_rows(plugins, tmp_path, fits):
     del fits[:]
     rows = execute(changed, tmp_path / "r", update=True)
     assert {name for name, _ in fits} == {"resume/mean", "resume/noise"} and len(fits) == 12
-    same(rows, execute(changed, tmp_path / "fresh"))
+    assert_same_rows(rows, execute(changed, tmp_path / "fresh"))
     (tmp_path / "shift.py").write_text(SCENARIO.replace("return 1.0", "return 1.5"))
     changed = suite_of(plugins, CELL | more)
     with pytest.raises(BadInput, match=r"the source of scenario resume/shift \(18 rows\)"):
@@ -367,7 +354,7 @@ def test_an_interrupted_update_leaves_every_row_in_its_place_or_aside(
     monkeypatch.undo()
     assert len(pd.read_parquet(tmp_path / "r" / "replicates")) == 12
     rows = execute(changed, tmp_path / "r", update=True)
-    same(rows, execute(changed, tmp_path / "fresh"))
+    assert_same_rows(rows, execute(changed, tmp_path / "fresh"))
 
 
 def test_rows_of_limits_are_computed_again_when_the_limits_change(plugins, tmp_path, fits):
@@ -388,7 +375,7 @@ def test_rows_of_limits_are_computed_again_when_the_limits_change(plugins, tmp_p
         del fits[:]
         rows = execute(suite_of(plugins, **limits), tmp_path / "r")
         assert len(fits) == again and len(rows) == 12
-    same(rows, execute(suite_of(plugins), tmp_path / "fresh"))
+    assert_same_rows(rows, execute(suite_of(plugins), tmp_path / "fresh"))
 
 
 # --- bad input, and bad luck
@@ -408,14 +395,14 @@ def test_a_damaged_shard_is_named_and_repaired(plugins, tmp_path, fits):
             execute(suite, tmp_path / "r")
         assert {k for k, v in files(tmp_path / "r").items() if before.get(k) != v} <= {".lock"}
         del fits[:]
-        same(execute(suite, tmp_path / "r", repair=True), rows)
+        assert_same_rows(execute(suite, tmp_path / "r", repair=True), rows)
         assert len(fits) == 12
     assert len(list((tmp_path / "r" / "damaged").iterdir())) == 3
     doubled = two.with_name("cell-00001-00009.parquet")
     doubled.write_bytes(two.read_bytes())
     with pytest.raises(BadInput, match="it holds rows that are stored already"):
         execute(suite, tmp_path / "r")
-    same(execute(suite, tmp_path / "r", repair=True), rows)
+    assert_same_rows(execute(suite, tmp_path / "r", repair=True), rows)
 
 
 def test_what_is_no_run_folder_or_a_newer_one_is_refused_untouched(plugins, tmp_path):
@@ -482,8 +469,7 @@ def test_a_second_process_is_refused(plugins, tmp_path):
 
 def test_a_full_disk_is_a_clear_error_and_what_was_stored_stays(plugins, tmp_path, monkeypatch):
     suite = suite_of(plugins, CELL | {"n": [10, 20]}, replicates=30)
-    monkeypatch.setattr(writer, "FLUSH_SECONDS", 0)
-    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 1e-9)
+    at_once = Tuning(block_seconds=1e-9, flush_seconds=0)
     real, written = pq.write_table, []
 
     def write_table(table, path, **options):
@@ -495,11 +481,11 @@ def test_a_full_disk_is_a_clear_error_and_what_was_stored_stays(plugins, tmp_pat
 
     monkeypatch.setattr(pq, "write_table", write_table)
     with pytest.raises(BadInput, match="r: No space left on device; what is stored stays, and the"):
-        execute(suite, tmp_path / "r")
+        execute(suite, tmp_path / "r", tuning=at_once)
     assert len(pd.read_parquet(tmp_path / "r" / "replicates")) == 80
     assert not list((tmp_path / "r" / "replicates").glob(".*"))
     monkeypatch.undo()
-    same(execute(suite, tmp_path / "r"), execute(suite, tmp_path / "fresh"))
+    assert_same_rows(execute(suite, tmp_path / "r"), execute(suite, tmp_path / "fresh"))
 
 
 def test_a_folder_that_cannot_be_written_is_refused(plugins, tmp_path):
@@ -516,8 +502,7 @@ def test_a_folder_that_cannot_be_written_is_refused(plugins, tmp_path):
     for path in (tmp_path / "r" / ".lock", tmp_path / "r"):
         path.chmod(0o555)
     # from within: the folders above are closed to the other user
-    command = [sys.executable, "-c", code, "."]
-    done = subprocess.run(command, cwd=tmp_path / "r", capture_output=True, text=True, check=False)
+    done = python("-c", code, ".", folder=tmp_path / "r")
     (tmp_path / "r").chmod(0o755)
     assert done.stdout == ". cannot be written: Permission denied\n"
 
@@ -533,5 +518,5 @@ def test_a_truncated_fit_is_run_again(tmp_path, plugins, fits):
     (path,) = shards.paths(tmp_path / "r")
     table = pq.read_table(path)
     shards.write(path, table.filter(np.arange(table.num_rows) != 1))
-    same(execute(suite, tmp_path / "r"), rows)
+    assert_same_rows(execute(suite, tmp_path / "r"), rows)
     assert len(fits) == 4

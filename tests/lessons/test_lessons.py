@@ -23,7 +23,6 @@ from cibench.lessons.tables import doubts, errors_from_none, holds
 from cibench.lessons.translations import Interface, languages
 from cibench.render.markdown import inline, markdown
 from cibench.utils.errors import BadInput
-from cibench.utils.toml import line_of
 
 TOY = Path(__file__).with_name("toy.toml").read_text(encoding="utf-8")
 
@@ -96,13 +95,58 @@ def test_a_file_that_is_no_toml_or_not_there_is_said_to_be(tmp_path):
         find("paralel-trends")
 
 
-def test_lines_are_found_in_tables_and_not_in_prose():
-    text = "a = 1\nprose = '''\nb = 2\n[c]\n'''\n[c]\nb = [\n  'x',\n  'y'\n]\n"
-    text += "[[d]]\ne = 1\n[[d]]\ne = 2\n"
-    assert [line_of(text, p) for p in ("a", "c.b", "d[1].e", "d[2].e", "c.none", "none")] == [
-        1, 7, 12, 14, 6, 1,
-    ]  # fmt: skip
-    assert line_of(text, "c.b", "no thing named 'y'") == 9
+MANY = [
+    ('title = "Toy"', 'tittle = "Toy"'),
+    ("[0, 0.2, 0.4]", "[0,\n 0.2,\n 1.4]"),
+    ("n = 300", "n = 0\nparameters = { efect = 1, noise = -1 }"),
+    ('"rd/local-linear" = "local line"', '"rd/local-liner" = "local line"'),
+    ('ask = "Why?"', "ask = 3"),
+]
+
+
+def test_all_mistakes_of_a_file_and_of_its_translations_are_told_in_one_go(tmp_path):
+    text = TOY
+    for right, wrong in MANY:
+        text = text.replace(right, wrong)
+    path = written(tmp_path, text)
+    (tmp_path / "tr").mkdir()
+    other = written(tmp_path / "tr", "title = 'T'\nprose = 'p'\nassumption = ''\n")
+    with pytest.raises(BadInput) as error:
+        find(path)
+    assert error.value.args == (
+        f"{path}:2: tittle: no key named 'tittle'; did you mean 'title'?",
+        f"{path}:8: settings: rd/cct-1: sorting = 1.4 lies outside 0 to 1",
+        f"{path}:9: n: 0 is not a number of units",
+        f"{path}:10: parameters.efect: no parameter named 'efect'; did you mean 'effect'?",
+        f"{path}:10: parameters: rd/cct-1: noise = -1 lies outside 0 to 100",
+        f"{path}:20: estimators: no estimator named 'rd/local-liner'; did you mean "
+        "'rd/local-linear'?",
+        f"{path}:23: questions[1].ask: 3 is not Markdown text",
+        f"{other}:3: assumption: '' is not Markdown text",
+    )
+
+
+FOLLOWING = [
+    ('scenario = "rd/cct-1"', 'scenario = "rd/ctc-1"\nparameters = { x = 1 }', "4"),
+    ('"rd/donut-comparison"', '"rd/donut-comparson"\npassed = ["rd/local-linear"]', "9"),
+    ("failure = {", "failur = {", "11"),
+    ('method = "oracle/experiment"', 'method = "own/x", view = "passed"', "12"),
+    ("n = 300", "plugins = ['no.py']\nasked = { of = 'x', methods = ['own/x'] }", "1 7 8 8"),
+    ('dial = "sorting"', 'dail = "sorting"', "5"),
+    ('dial = "sorting"', 'parameter = "n"', "6 6 6"),
+    ("[0, 0.2, 0.4]", "3", "6"),
+    ('"rd/local-linear" = "local line"', '"rd/local-liner" = "l"', "17"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "lines"), FOLLOWING)
+def test_what_follows_from_a_mistake_is_not_told(tmp_path, right, wrong, lines):
+    assert right in TOY
+    path = written(tmp_path, TOY.replace(right, wrong))
+    with pytest.raises(BadInput) as error:
+        find(path)
+    told = [line.removeprefix(f"{path}:").split(":")[0] for line in error.value.args]
+    assert " ".join(told) == lines, error.value
 
 
 # ---- prose -----------------------------------------------------------------------------------

@@ -5,8 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +19,6 @@ from cibench.lessons.parse import find
 from cibench.lessons.translations import Interface
 from cibench.render.numbers import error_of, number
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 LINE = r"""
 title = "<script>alert(1)</script> & so on"
 assumption = "no <b>manipulation</b>"
@@ -134,17 +127,6 @@ def test_the_data_set_of_the_lines_is_that_of_the_run(line):
 
     roles = lesson.scenario_at(0.4).assigned_roles()
     assert hash_columns(names["drawn"], roles) == row["data_hash"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no chromium binary on the path")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 def opened(browser: Any, path: Path, **viewport: int) -> tuple[Any, list[str]]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from math import inf, isnan, sqrt
+from math import inf, isnan, nan, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binomtest, norm
 
-from cibench import metrics
-from cibench.metrics import Score
+from cibench.metrics import Score, accuracy, core, intervals
 from cibench.metrics.core import leave_one_out_mean, leave_one_out_sd
+from cibench.metrics.standard_errors import model_se, se_ratio
 
 Array = NDArray[Any]
 ORACLES = Path(__file__).parents[2].parent / "shared" / "oracles"
@@ -49,15 +49,15 @@ def test_misim_is_reproduced_to_six_decimals(method: str) -> None:
     data = oracle("misim_estimates").query("method == @method")
     t, s = data["b"].to_numpy(), data["se"].to_numpy()
     theta, reach = np.full(t.size, 0.5), norm.ppf(0.975) * s
-    ratio = metrics.se_ratio(t, theta, s, normal=True)
+    ratio = se_ratio(t, theta, s, normal=True)
     got = {
-        "bias": metrics.bias(t, theta),
-        "empse": metrics.empirical_se(t, theta, normal=True),
-        "mse": metrics.mse(t, theta),
-        "modelse": metrics.model_se(s),
+        "bias": accuracy.bias(t, theta),
+        "empse": accuracy.empirical_se(t, theta, normal=True),
+        "mse": accuracy.mse(t, theta),
+        "modelse": model_se(s),
         "relerror": Score(ratio.value - 1, ratio.mcse),
-        "cover": metrics.coverage(t - reach, t + reach, theta),
-        "power": metrics.rejection(t - reach, t + reach),
+        "cover": intervals.coverage(t - reach, t + reach, theta),
+        "power": intervals.rejection(t - reach, t + reach),
     }
     table = oracle("misim_expected").query("method == @method").set_index("stat")
     table.loc["relerror", ["est", "mcse"]] /= 100  # in percent there, and in single precision
@@ -71,7 +71,7 @@ def test_misim_is_reproduced_to_six_decimals(method: str) -> None:
 def test_misim_relative_precision_follows_from_the_empirical_se() -> None:
     # Its error is skipped: the file has it by an older formula.
     spread = {
-        method: metrics.empirical_se(g["b"].to_numpy(), np.full(len(g), 0.5)).value
+        method: accuracy.empirical_se(g["b"].to_numpy(), np.full(len(g), 0.5)).value
         for method, g in oracle("misim_estimates").groupby("method")
     }
     for _, row in oracle("misim_expected").query("stat == 'relprec'").iterrows():
@@ -98,8 +98,8 @@ def test_welch_absolute_measures_are_reproduced_to_five_decimals() -> None:
     # rmse_mcse is skipped: an uncentred jackknife, 20 to 25 % too large.
     for row, cell in welch_cells("absolute"):
         t, theta = answers(cell)
-        spread, rmse = metrics.empirical_se(t, theta), metrics.rmse(t, theta)
-        bias, mse = metrics.bias(t, theta), metrics.mse(t, theta)
+        spread, rmse = accuracy.empirical_se(t, theta), accuracy.rmse(t, theta)
+        bias, mse = accuracy.bias(t, theta), accuracy.mse(t, theta)
         got = [bias.value, bias.mcse, spread.value**2, spread.value, spread.mcse, mse.value]
         names = ["bias", "bias_mcse", "var", "stddev", "stddev_mcse", "mse"]
         assert got == pytest.approx(row[names].to_numpy(float), abs=FIVE_DECIMALS)
@@ -113,11 +113,11 @@ def test_welch_relative_bias_is_the_mean_over_the_truth_less_one() -> None:
     # rel_rmse_mcse is skipped for the same reason as rmse_mcse.
     for row, cell in welch_cells("relative"):
         t, theta = answers(cell)
-        relative = metrics.relative_bias(t, theta)
+        relative = accuracy.relative_bias(t, theta)
         if row["mean_diff"] == 0:
             assert isnan(relative.value) and isnan(row["rel_bias"])
             continue
-        mse, rmse = metrics.mse(t, theta), metrics.rmse(t, theta)
+        mse, rmse = accuracy.mse(t, theta), accuracy.rmse(t, theta)
         truth = row["mean_diff"]
         got = [1 + relative.value, relative.mcse, mse.value / truth**2, rmse.value / truth]
         names = ["rel_bias", "rel_bias_mcse", "rel_mse", "rel_rmse"]
@@ -128,8 +128,8 @@ def test_welch_relative_bias_is_the_mean_over_the_truth_less_one() -> None:
 def test_welch_coverage_and_width_are_reproduced_to_five_decimals() -> None:
     for row, cell in welch_cells("coverage"):
         low, high = cell["lower_bound"].to_numpy(), cell["upper_bound"].to_numpy()
-        held = metrics.coverage(low, high, cell["mean_diff"].to_numpy())
-        width = metrics.ci_length(low, high)
+        held = intervals.coverage(low, high, cell["mean_diff"].to_numpy())
+        width = intervals.ci_length(low, high)
         got = [held.value, held.mcse, width.value, width.mcse]
         names = ["coverage", "coverage_mcse", "width", "width_mcse"]
         assert got == pytest.approx(row[names].to_numpy(float), abs=FIVE_DECIMALS)
@@ -138,7 +138,7 @@ def test_welch_coverage_and_width_are_reproduced_to_five_decimals() -> None:
 @needs_oracles
 def test_welch_rejection_by_p_value_is_zero_outside_the_interval() -> None:
     for row, cell in welch_cells("rejection"):
-        got = metrics.rejection(cell["lower_bound"].to_numpy(), cell["upper_bound"].to_numpy())
+        got = intervals.rejection(cell["lower_bound"].to_numpy(), cell["upper_bound"].to_numpy())
         published = row[["rej_rate", "rej_rate_mcse"]].to_numpy(float)
         assert [got.value, got.mcse] == pytest.approx(published, abs=FIVE_DECIMALS)
 
@@ -148,7 +148,7 @@ def test_welch_relative_variance_is_the_squared_se_ratio() -> None:
     # The other columns of that file compare single variances with the truth: no measure of ours.
     for row, cell in welch_cells("relvar"):
         t, theta = answers(cell)
-        ratio = metrics.se_ratio(t, theta, np.sqrt(cell["var"].to_numpy()))
+        ratio = se_ratio(t, theta, np.sqrt(cell["var"].to_numpy()))
         assert ratio.value**2 == pytest.approx(row["rel_bias_var"], abs=FIVE_DECIMALS)
         # Theirs is the jackknife of the square, ours of the root: equal to first order only.
         error = row["rel_bias_var_mcse"] / (2 * ratio.value)
@@ -170,10 +170,10 @@ def test_jackknife_errors_equal_the_loop_that_leaves_one_out(n: int) -> None:
     def spread(k: Array) -> float:
         return float(np.std((t - theta)[k], ddof=1))
 
-    empirical = metrics.empirical_se(t, theta)
+    empirical = accuracy.empirical_se(t, theta)
     assert empirical.value == pytest.approx(np.std(t - theta, ddof=1))
     assert empirical.mcse == pytest.approx(loop(spread), rel=1e-9)
-    ratio = metrics.se_ratio(t, theta, s)
+    ratio = se_ratio(t, theta, s)
     assert ratio.value == pytest.approx(sqrt((s**2).mean()) / np.std(t - theta, ddof=1))
     assert ratio.mcse == pytest.approx(
         loop(lambda k: sqrt((s[k] ** 2).mean()) / spread(k)), rel=1e-9
@@ -190,16 +190,16 @@ def test_one_dominant_replicate_does_not_spoil_the_leave_one_out_values() -> Non
 
 
 BOOTSTRAPPED: dict[str, Callable[[Array, Array, Array], Score]] = {
-    "bias": lambda t, theta, s: metrics.bias(t, theta),
-    "relative_bias": lambda t, theta, s: metrics.relative_bias(t, theta),
-    "mse": lambda t, theta, s: metrics.mse(t, theta),
-    "rmse": lambda t, theta, s: metrics.rmse(t, theta),
-    "empirical_se": lambda t, theta, s: metrics.empirical_se(t, theta),
-    "model_se": lambda t, theta, s: metrics.model_se(s),
-    "se_ratio": metrics.se_ratio,
-    "coverage": lambda t, theta, s: metrics.coverage(t - s, t + s, theta),
-    "ci_length": lambda t, theta, s: metrics.ci_length(t - s, t + s),
-    "rejection": lambda t, theta, s: metrics.rejection(t - s, t + s),
+    "bias": lambda t, theta, s: accuracy.bias(t, theta),
+    "relative_bias": lambda t, theta, s: accuracy.relative_bias(t, theta),
+    "mse": lambda t, theta, s: accuracy.mse(t, theta),
+    "rmse": lambda t, theta, s: accuracy.rmse(t, theta),
+    "empirical_se": lambda t, theta, s: accuracy.empirical_se(t, theta),
+    "model_se": lambda t, theta, s: model_se(s),
+    "se_ratio": se_ratio,
+    "coverage": lambda t, theta, s: intervals.coverage(t - s, t + s, theta),
+    "ci_length": lambda t, theta, s: intervals.ci_length(t - s, t + s),
+    "rejection": lambda t, theta, s: intervals.rejection(t - s, t + s),
 }
 
 
@@ -221,11 +221,11 @@ def test_the_default_errors_are_right_where_the_normal_ones_are_not() -> None:
     trials, n = 400, 400
     scale = rng.choice([0.5, 3.0], (trials, n), p=[0.8, 0.2])
     errors, zero = scale * rng.normal(size=(trials, n)), np.zeros(n)
-    spreads = [metrics.empirical_se(e, zero) for e in errors]
-    ratios = [metrics.se_ratio(e, zero, s) for e, s in zip(errors, scale, strict=True)]
-    plain = [metrics.empirical_se(e, zero, normal=True) for e in errors]
+    spreads = [accuracy.empirical_se(e, zero) for e in errors]
+    ratios = [se_ratio(e, zero, s) for e, s in zip(errors, scale, strict=True)]
+    plain = [accuracy.empirical_se(e, zero, normal=True) for e in errors]
     paired = zip(errors, scale, strict=True)
-    plain_ratios = [metrics.se_ratio(e, zero, s, normal=True) for e, s in paired]
+    plain_ratios = [se_ratio(e, zero, s, normal=True) for e, s in paired]
 
     def claimed_over_true(scores: list[Score]) -> float:
         true = np.std([s.value for s in scores], ddof=1)
@@ -242,23 +242,23 @@ def test_the_default_errors_are_right_where_the_normal_ones_are_not() -> None:
 
 def test_measures_of_three_answers_by_hand() -> None:
     t, theta, s = arrays([1, 2, 6], [2, 2, 2], [1, 2, 2])  # errors -1, 0, 4
-    bias = metrics.bias(t, theta)
+    bias = accuracy.bias(t, theta)
     assert (bias.value, bias.mcse) == pytest.approx((1, sqrt(7 / 3)))
-    assert metrics.relative_bias(t, theta).value == 0.5
-    assert metrics.relative_bias(t, theta).mcse == pytest.approx(sqrt(7 / 3) / 2)
-    mse = metrics.mse(t, theta)  # squares 1, 0, 16
+    assert accuracy.relative_bias(t, theta).value == 0.5
+    assert accuracy.relative_bias(t, theta).mcse == pytest.approx(sqrt(7 / 3) / 2)
+    mse = accuracy.mse(t, theta)  # squares 1, 0, 16
     assert mse.value == pytest.approx(17 / 3)
     assert mse.mcse == pytest.approx(sqrt(((1 - 17 / 3) ** 2 + (17 / 3) ** 2 + (31 / 3) ** 2) / 6))
-    rmse = metrics.rmse(t, theta)
+    rmse = accuracy.rmse(t, theta)
     assert (rmse.value, rmse.mcse) == pytest.approx((sqrt(17 / 3), mse.mcse / (2 * sqrt(17 / 3))))
-    spread = metrics.empirical_se(t, theta)
+    spread = accuracy.empirical_se(t, theta)
     leaving = np.sqrt([8, 12.5, 0.5])
     assert spread.value == pytest.approx(sqrt(7))
     assert spread.mcse == pytest.approx(sqrt(2 / 3 * ((leaving - leaving.mean()) ** 2).sum()))
-    assert metrics.empirical_se(t, theta, normal=True).mcse == pytest.approx(sqrt(7) / 2)
-    model = metrics.model_se(s)  # squares 1, 4, 4 with variance 3
+    assert accuracy.empirical_se(t, theta, normal=True).mcse == pytest.approx(sqrt(7) / 2)
+    model = model_se(s)  # squares 1, 4, 4 with variance 3
     assert (model.value, model.mcse) == pytest.approx((sqrt(3), sqrt(3 / (4 * 3 * 3))))
-    ratio = metrics.se_ratio(t, theta, s, normal=True)
+    ratio = se_ratio(t, theta, s, normal=True)
     assert ratio.value == pytest.approx(sqrt(3 / 7))
     assert ratio.mcse == pytest.approx(sqrt(3 / 7) * sqrt(3 / (4 * 3 * 9) + 1 / 4))
 
@@ -266,30 +266,30 @@ def test_measures_of_three_answers_by_hand() -> None:
 def test_varying_truths_are_measured_by_the_errors() -> None:
     t, theta, s = some_answers(50)
     errors, zero = t - theta, np.zeros(50)
-    for measure in (metrics.bias, metrics.mse, metrics.rmse, metrics.empirical_se):
+    for measure in (accuracy.bias, accuracy.mse, accuracy.rmse, accuracy.empirical_se):
         assert measure(t, theta) == measure(errors, zero)
-    assert metrics.se_ratio(t, theta, s) == metrics.se_ratio(errors, zero, s)
-    relative = metrics.relative_bias(t, theta)
+    assert se_ratio(t, theta, s) == se_ratio(errors, zero, s)
+    relative = accuracy.relative_bias(t, theta)
     assert relative.value == pytest.approx(errors.mean() / theta.mean())
     low, high = t - s, t + s
-    assert metrics.coverage(low, high, theta) == metrics.coverage(errors - s, errors + s, zero)
+    assert intervals.coverage(low, high, theta) == intervals.coverage(errors - s, errors + s, zero)
 
 
 def test_relative_bias_is_blank_where_the_truth_is_zero() -> None:
     t, theta = arrays([1, 2], [0, 0])
-    score = metrics.relative_bias(t, theta)
+    score = accuracy.relative_bias(t, theta)
     assert isnan(score.value) and isnan(score.mcse)
 
 
 def test_relative_bias_in_proportion_to_varying_truths_has_no_error() -> None:
     theta = np.array([1.0, 2.0, 4.0])
-    score = metrics.relative_bias(3 * theta, theta)
+    score = accuracy.relative_bias(3 * theta, theta)
     assert (score.value, score.mcse) == pytest.approx((2, 0))
 
 
 def test_relative_bias_keeps_the_sign_of_the_error_over_a_negative_truth() -> None:
     t, theta = arrays([-1, -3, -2], [-4, -4, -4])
-    score = metrics.relative_bias(t, theta)
+    score = accuracy.relative_bias(t, theta)
     assert (score.value, score.mcse) == pytest.approx((-0.5, 1 / sqrt(3) / 4))
 
 
@@ -299,58 +299,67 @@ def test_relative_bias_keeps_the_sign_of_the_error_over_a_negative_truth() -> No
 def test_of_no_answer_everything_is_blank() -> None:
     (none,) = arrays([])
     scores = [
-        metrics.bias(none, none), metrics.relative_bias(none, none), metrics.mse(none, none),
-        metrics.rmse(none, none), metrics.empirical_se(none, none), metrics.model_se(none),
-        metrics.empirical_se(none, none, normal=True), metrics.se_ratio(none, none, none),
-        metrics.se_ratio(none, none, none, normal=True), metrics.coverage(none, none, none),
-        metrics.bias_eliminated_coverage(none, none, none, none),
-        metrics.ci_length(none, none), metrics.rejection(none, none),
-        metrics.failure_rate(0, 0),
+        accuracy.bias(none, none), accuracy.relative_bias(none, none), accuracy.mse(none, none),
+        accuracy.rmse(none, none), accuracy.empirical_se(none, none), model_se(none),
+        accuracy.empirical_se(none, none, normal=True), se_ratio(none, none, none),
+        se_ratio(none, none, none, normal=True), intervals.coverage(none, none, none),
+        intervals.bias_eliminated_coverage(none, none, none, none),
+        intervals.coverage_with_failures(none, none, none, none, none > 0),
+        intervals.ci_length(none, none), intervals.rejection(none, none),
+        intervals.failure_rate(none > 0),
     ]  # fmt: skip
     assert all(np.isnan([s.value, s.mcse, s.low, s.high]).all() for s in scores)
 
 
 def test_of_one_answer_spreads_are_blank_and_means_have_no_error() -> None:
     t, theta, s = arrays([3], [2], [0.5])
-    for score in (metrics.empirical_se(t, theta), metrics.se_ratio(t, theta, s)):
+    for score in (accuracy.empirical_se(t, theta), se_ratio(t, theta, s)):
         assert isnan(score.value) and isnan(score.mcse)
-    means = [metrics.bias(t, theta), metrics.mse(t, theta), metrics.rmse(t, theta)]
-    means += [metrics.relative_bias(t, theta), metrics.model_se(s), metrics.ci_length(t, t + 1)]
+    means = [accuracy.bias(t, theta), accuracy.mse(t, theta), accuracy.rmse(t, theta)]
+    means += [
+        accuracy.relative_bias(t, theta),
+        model_se(s),
+        intervals.ci_length(t, t + 1),
+    ]
     assert [m.value for m in means] == [1, 1, 1, 0.5, 0.5, 1]
     assert all(isnan(m.mcse) for m in means)
-    assert metrics.coverage(t - 2, t + 2, theta).value == 1
+    assert intervals.coverage(t - 2, t + 2, theta).value == 1
 
 
 def test_of_two_answers_the_jackknife_gives_no_error() -> None:
     t, theta, s = arrays([1, 3], [0, 0], [1, 1])
-    spread, ratio = metrics.empirical_se(t, theta), metrics.se_ratio(t, theta, s)
+    spread, ratio = accuracy.empirical_se(t, theta), se_ratio(t, theta, s)
     assert (spread.value, ratio.value) == pytest.approx((sqrt(2), 1 / sqrt(2)))
     assert isnan(spread.mcse) and isnan(ratio.mcse)
 
 
 def test_equal_answers_have_no_spread_and_no_se_ratio() -> None:
     t, theta, s = (np.full(7, v) for v in (0.1, 0.3, 0.7))
-    spread, ratio = metrics.empirical_se(t, theta), metrics.se_ratio(t, theta, s)
+    spread, ratio = accuracy.empirical_se(t, theta), se_ratio(t, theta, s)
     assert (spread.value, spread.mcse) == (0, 0)
     assert isnan(ratio.value) and isnan(ratio.mcse)
-    assert metrics.bias(t, theta).mcse == 0
-    assert metrics.rmse(t, t).value == metrics.rmse(t, t).mcse == 0
-    model = metrics.model_se(s)
+    assert accuracy.bias(t, theta).mcse == 0
+    assert accuracy.rmse(t, t).value == accuracy.rmse(t, t).mcse == 0
+    model = model_se(s)
     assert (model.value, model.mcse) == pytest.approx((0.7, 0))
 
 
 def test_the_se_ratio_has_no_error_where_it_hangs_on_one_replicate() -> None:
     t, theta, s = arrays([0, 0, 0, 1], [0, 0, 0, 0], [1, 1, 1, 1])
-    score = metrics.se_ratio(t, theta, s)
+    score = se_ratio(t, theta, s)
     assert score.value == pytest.approx(2)
     assert isnan(score.mcse)
 
 
 def test_numbers_too_large_to_square_raise_no_warning() -> None:
     t, theta, s = arrays([1e200, -1e200, 1e308, 1e308], [0, 0, -1e308, 0], [1e200, 1, 1, 1])
-    scores = [metrics.bias(t, theta), metrics.relative_bias(t, theta), metrics.mse(t, theta)]
-    scores += [metrics.rmse(t, theta), metrics.empirical_se(t, theta), metrics.model_se(s)]
-    scores += [metrics.se_ratio(t, theta, s), metrics.ci_length(-t, t)]
+    scores = [accuracy.bias(t, theta), accuracy.relative_bias(t, theta), accuracy.mse(t, theta)]
+    scores += [
+        accuracy.rmse(t, theta),
+        accuracy.empirical_se(t, theta),
+        model_se(s),
+    ]
+    scores += [se_ratio(t, theta, s), intervals.ci_length(-t, t)]
     assert not any(np.isfinite(score.mcse) for score in scores)
 
 
@@ -359,7 +368,7 @@ def test_numbers_too_large_to_square_raise_no_warning() -> None:
 
 @pytest.mark.parametrize("count, total", [(0, 1), (1, 1), (0, 40), (40, 40), (3, 40), (950, 1000)])
 def test_wilson_limits_are_scipys(count: int, total: int) -> None:
-    score = metrics.proportion(count, total)
+    score = core.proportion(count, total)
     interval = binomtest(count, total).proportion_ci(0.95, method="wilson")
     assert (score.low, score.high) == pytest.approx((interval.low, interval.high), abs=1e-12)
     p = count / total
@@ -370,45 +379,49 @@ def test_wilson_limits_are_scipys(count: int, total: int) -> None:
 def test_an_interval_covers_its_limits_and_what_lies_between() -> None:
     low, high = arrays([0, 0, 0, 0, 0], [1, 1, 1, 1, 1])
     theta = np.array([-0.01, 0, 0.5, 1, 1.01])
-    assert metrics.covers(low, high, theta).tolist() == [False, True, True, True, False]
-    assert metrics.coverage(low, high, theta).value == 0.6
+    assert intervals.covers(low, high, theta).tolist() == [False, True, True, True, False]
+    assert intervals.coverage(low, high, theta).value == 0.6
 
 
 def test_an_outside_set_covers_its_limits_and_what_lies_beyond() -> None:
     low, high, theta = arrays([0] * 5, [1] * 5, [-5, 0, 0.5, 1, 7])
     outside = np.full(5, True)
-    assert metrics.covers(low, high, theta, outside).tolist() == [True, True, False, True, True]
+    assert intervals.covers(low, high, theta, outside).tolist() == [True, True, False, True, True]
 
 
 def test_the_empty_set_covers_nothing_and_the_line_everything() -> None:
     low, high, theta = arrays([inf, -inf, -inf, 2], [-inf, inf, 1, inf], [0, 0, 0, 0])
-    assert metrics.covers(low, high, theta).tolist() == [False, True, True, False]
-    assert metrics.rejection(low, high).value == 0.5
+    assert intervals.covers(low, high, theta).tolist() == [False, True, True, False]
+    assert intervals.rejection(low, high).value == 0.5
 
 
 def test_lengths_of_empty_sets_are_zero_and_of_unbounded_sets_infinite() -> None:
     low, high = arrays([0, inf, 1], [3, -inf, 1])
-    assert metrics.ci_length(low, high).value == 1
-    assert metrics.ci_length(low, high).mcse == pytest.approx(1)
+    assert intervals.ci_length(low, high).value == 1
+    assert intervals.ci_length(low, high).mcse == pytest.approx(1)
     unbounded = [
-        metrics.ci_length(*arrays([0, -inf], [1, 1])),
-        metrics.ci_length(*arrays([0, -inf], [1, inf])),
-        metrics.ci_length(np.zeros(2), np.ones(2), np.array([False, True])),
-        metrics.ci_length(*arrays([-inf, -inf], [1, 1])),
+        intervals.ci_length(*arrays([0, -inf], [1, 1])),
+        intervals.ci_length(*arrays([0, -inf], [1, inf])),
+        intervals.ci_length(np.zeros(2), np.ones(2), np.array([False, True])),
+        intervals.ci_length(*arrays([-inf, -inf], [1, 1])),
     ]
     assert all(s.value == inf and isnan(s.mcse) for s in unbounded)
 
 
 def test_coverage_of_all_tries_counts_what_is_missing_as_a_miss() -> None:
-    low, high, theta = arrays([0, 0, 0], [1, 1, 1], [0.5, 0.5, 2])
-    assert metrics.coverage(low, high, theta, total=8) == metrics.proportion(2, 8)
+    low, high, theta = arrays([0, 0, 0, nan, 0], [1, 1, 1, nan, 1], [0.5, 0.5, 2, 0.5, 0.5])
+    ok, sets = np.array([True, True, True, True, False]), (low, high, theta, False)
+    assert intervals.coverage_with_failures(*sets, ok) == core.proportion(2, 5)
+    assert intervals.coverage_with_failures(*sets, ok & False) == core.proportion(0, 5)
+    without = np.full(5, nan)  # who answers without limits has no coverage
+    assert isnan(intervals.coverage_with_failures(without, without, theta, False, ok).value)
 
 
 def test_bias_eliminated_coverage_is_the_coverage_of_the_mean() -> None:
     t, theta = arrays([11, 12, 13, 16], [1, 1, 1, 1])  # the mean is 13
-    assert metrics.coverage(t - 2, t + 2, theta).value == 0
-    score = metrics.bias_eliminated_coverage(t - 2, t + 2, t, theta)
-    assert score == metrics.proportion(3, 4)
+    assert intervals.coverage(t - 2, t + 2, theta).value == 0
+    score = intervals.bias_eliminated_coverage(t, theta, t - 2, t + 2)
+    assert score == core.proportion(3, 4)
 
 
 def test_bias_eliminated_coverage_follows_every_replicates_truth() -> None:
@@ -417,10 +430,10 @@ def test_bias_eliminated_coverage_follows_every_replicates_truth() -> None:
     inside = [
         lo - a <= (t - theta).mean() <= hi - a for lo, hi, a in zip(low, high, theta, strict=True)
     ]
-    score = metrics.bias_eliminated_coverage(low, high, t, theta)
-    assert score == metrics.proportion(sum(inside), 60)
+    score = intervals.bias_eliminated_coverage(t, theta, low, high)
+    assert score == core.proportion(sum(inside), 60)
     outside = np.full(60, True)
-    flipped = metrics.bias_eliminated_coverage(low, high, t, theta, outside)
+    flipped = intervals.bias_eliminated_coverage(t, theta, low, high, outside)
     assert flipped.value == pytest.approx(1 - score.value)
     assert 0.1 < score.value < 0.9
 
@@ -430,24 +443,24 @@ def test_bias_eliminated_coverage_follows_every_replicates_truth() -> None:
 
 def test_a_simulated_truth_adds_its_error_to_the_bias() -> None:
     t, theta, _ = some_answers(30)
-    exact = metrics.bias(t, theta)
-    blurred = metrics.with_truth_error(partial(metrics.bias, t), theta, 0.4)
+    exact = accuracy.bias(t, theta)
+    blurred = core.with_truth_error(partial(accuracy.bias, t), theta, 0.4)
     assert blurred.value == exact.value
     assert blurred.mcse == pytest.approx(sqrt(exact.mcse**2 + 0.4**2))
 
 
 def test_a_simulated_truth_adds_twice_bias_times_error_to_the_mse() -> None:
     t, theta, _ = some_answers(30)
-    exact, bias = metrics.mse(t, theta), metrics.bias(t, theta).value
-    blurred = metrics.with_truth_error(partial(metrics.mse, t), theta, 0.4)
+    exact, bias = accuracy.mse(t, theta), accuracy.bias(t, theta).value
+    blurred = core.with_truth_error(partial(accuracy.mse, t), theta, 0.4)
     assert blurred.mcse == pytest.approx(sqrt(exact.mcse**2 + (2 * bias * 0.4) ** 2))
 
 
 def test_an_exact_truth_changes_nothing_and_wilson_limits_stay() -> None:
     t, theta, _ = some_answers(30)
-    held = partial(metrics.coverage, np.full(30, -inf), t)  # one-sided: the truth's sign matters
-    assert metrics.with_truth_error(held, theta, 0.0) == held(theta)
-    blurred = metrics.with_truth_error(held, theta, 0.3)
+    held = partial(intervals.coverage, np.full(30, -inf), t)  # one-sided: the truth's sign matters
+    assert core.with_truth_error(held, theta, 0.0) == held(theta)
+    blurred = core.with_truth_error(held, theta, 0.3)
     assert blurred.mcse > held(theta).mcse
     assert (blurred.low, blurred.high) == (held(theta).low, held(theta).high)
 
@@ -459,8 +472,8 @@ def test_the_mean_absolute_error_of_normal_estimates_and_its_error() -> None:
     # the folded normal law: mean and variance of |0.5 + Z|
     mean = sqrt(2 / np.pi) * np.exp(-0.125) + 0.5 * (1 - 2 * norm.cdf(-0.5))
     spread = sqrt(1.25 - mean**2)
-    score = metrics.mae(t, theta)
+    score = accuracy.mae(t, theta)
     assert score.value == pytest.approx(mean, abs=4 * spread / sqrt(4000))
     assert score.mcse == pytest.approx(spread / sqrt(4000), rel=0.05)
     assert score.value == pytest.approx(np.abs(t - theta).mean())
-    assert isnan(metrics.mae(t[:0], theta[:0]).value)
+    assert isnan(accuracy.mae(t[:0], theta[:0]).value)

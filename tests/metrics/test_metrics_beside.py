@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import integrate, stats
 
-from cibench import metrics
-from cibench.metrics import Score
+from cibench.metrics import METRICS, core, intervals, posterior
+from cibench.metrics.standard_errors import precision_gain, size_adjusted_power
 
 Array = NDArray[Any]
 ORACLES = Path(__file__).parents[2].parent / "shared" / "oracles"
@@ -36,19 +36,19 @@ def bootstrapped(measure: Any, columns: list[Array], resamples: int = 500) -> fl
 
 def test_the_two_sides_add_up_to_what_coverage_lacks() -> None:
     low, high, theta = arrays([0, 0, 0, 0, 0], [1, 1, 1, 1, 1], [-1, -0.1, 0, 0.5, 2])
-    below = metrics.lower_noncoverage(low, high, theta)
-    above = metrics.upper_noncoverage(low, high, theta)
-    assert below == metrics.proportion(2, 5) and above == metrics.proportion(1, 5)
-    held = metrics.coverage(low, high, theta).value
+    below = intervals.lower_noncoverage(low, high, theta)
+    above = intervals.upper_noncoverage(low, high, theta)
+    assert below == core.proportion(2, 5) and above == core.proportion(1, 5)
+    held = intervals.coverage(low, high, theta).value
     assert below.value + above.value == pytest.approx(1 - held)
 
 
 def test_empty_sets_and_rays_miss_on_no_side() -> None:
     low, high, theta = arrays([inf, 0], [-inf, 1], [0, 0.5])
     outside = np.array([0.0, 1.0])
-    for side in (metrics.lower_noncoverage, metrics.upper_noncoverage):
+    for side in (intervals.lower_noncoverage, intervals.upper_noncoverage):
         assert side(low, high, theta, outside).value == 0
-    assert metrics.coverage(low, high, theta, outside).value == 0
+    assert intervals.coverage(low, high, theta, outside).value == 0
 
 
 # --- interval score
@@ -56,7 +56,7 @@ def test_empty_sets_and_rays_miss_on_no_side() -> None:
 
 def test_the_interval_score_by_hand() -> None:
     low, high, theta = arrays([0, 0, 0], [2, 2, 2], [1, -0.5, 3])
-    score = metrics.interval_score(low, high, theta, 0.9)
+    score = intervals.interval_score(low, high, theta, level=0.9)
     each = np.array([2, 2 + 20 * 0.5, 2 + 20 * 1])
     assert score.value == pytest.approx(each.mean())
     assert score.mcse == pytest.approx(each.std(ddof=1) / sqrt(3))
@@ -68,7 +68,8 @@ def test_the_interval_score_is_least_at_the_true_quantiles() -> None:
     z = float(stats.norm.ppf(0.95))
 
     def score(low: float, high: float) -> float:
-        return metrics.interval_score(np.full(y.size, low), np.full(y.size, high), y, level).value
+        ends = np.full(y.size, low), np.full(y.size, high)
+        return intervals.interval_score(*ends, y, level=level).value
 
     best = score(-z, z)
     # Closed form: the mean score of the central interval is (2 / alpha) 2 phi(z).
@@ -83,7 +84,8 @@ def test_unbounded_empty_and_outside_sets_have_an_infinite_interval_score() -> N
         ([inf, -1], [-inf, 1], 0),
         ([-1] * 2, [1] * 2, 1),
     ):
-        score = metrics.interval_score(*arrays(low, high), theta, 0.95, np.full(2, float(outside)))
+        sets = *arrays(low, high), theta, np.full(2, float(outside))
+        score = intervals.interval_score(*sets, level=0.95)
         assert score.value == inf and isnan(score.mcse)
 
 
@@ -93,9 +95,9 @@ def test_unbounded_empty_and_outside_sets_have_an_infinite_interval_score() -> N
 def test_type_s_and_type_m_by_hand() -> None:
     t, theta = arrays([3, -3, 0.5, 6], [1, 1, 1, 2])
     low, high = t - 1, t + 1
-    wrong = metrics.type_s(t, theta, low, high)
-    assert wrong == metrics.proportion(1, 3)
-    size = metrics.type_m(t, theta, low, high)
+    wrong = intervals.type_s(t, theta, low, high)
+    assert wrong == core.proportion(1, 3)
+    size = intervals.type_m(t, theta, low, high)
     assert size.value == pytest.approx(3) and size.mcse == pytest.approx(0)
 
 
@@ -106,17 +108,17 @@ def test_type_s_and_type_m_of_a_weak_study_are_gelmans_and_carlins() -> None:
     theta, limits = np.full(n, effect), (t - Z * se, t + Z * se)
     law = stats.norm(effect, se)
     below, above = law.cdf(-Z * se), law.sf(Z * se)
-    wrong = metrics.type_s(t, theta, *limits)
+    wrong = intervals.type_s(t, theta, *limits)
     assert abs(wrong.value - below / (below + above)) < 3.5 * wrong.mcse
     tails = [(-inf, -Z * se), (Z * se, inf)]
     mean = sum(integrate.quad(lambda x: abs(x) * law.pdf(x), *tail)[0] for tail in tails)
-    size = metrics.type_m(t, theta, *limits)
+    size = intervals.type_m(t, theta, *limits)
     assert abs(size.value - mean / (below + above)) < 3.5 * size.mcse
 
 
 def test_type_errors_are_blank_at_a_zero_truth_and_without_significance() -> None:
     t, theta = arrays([3, -3], [0, 0])
-    for measure in (metrics.type_s, metrics.type_m):
+    for measure in (intervals.type_s, intervals.type_m):
         assert measure(t, theta, t - 1, t + 1).why == "the truth is zero"
         assert measure(t, theta + 1, t - 9, t + 9).why == "nothing is significant"
         assert isnan(measure(*arrays([], [], [], [])).value)
@@ -125,8 +127,8 @@ def test_type_errors_are_blank_at_a_zero_truth_and_without_significance() -> Non
 def test_type_m_agrees_with_the_bootstrap() -> None:
     t = np.random.default_rng(2).normal(1, 1, 2000)
     columns = [t, np.ones(2000), t - Z, t + Z]
-    error = bootstrapped(metrics.type_m, columns)
-    assert metrics.type_m(*columns).mcse == pytest.approx(error, rel=0.12)
+    error = bootstrapped(intervals.type_m, columns)
+    assert intervals.type_m(*columns).mcse == pytest.approx(error, rel=0.12)
 
 
 # --- precision over a reference
@@ -140,9 +142,9 @@ def test_misim_relative_precision_is_reproduced() -> None:
     expected = pd.read_csv(ORACLES / "misim_expected.csv").query("stat == 'relprec'")
     theta = np.full(len(wide), 0.5)
     for _, row in expected.iterrows():  # its error is skipped: an older formula
-        gain = metrics.precision_gain(wide[row["method"]].to_numpy(), wide["CC"].to_numpy(), theta)
+        gain = precision_gain(wide[row["method"]].to_numpy(), wide["CC"].to_numpy(), theta)
         assert 100 * gain.value == pytest.approx(row["est"], abs=2e-6)
-    itself = metrics.precision_gain(wide["CC"].to_numpy(), wide["CC"].to_numpy(), theta)
+    itself = precision_gain(wide["CC"].to_numpy(), wide["CC"].to_numpy(), theta)
     assert itself.value == 0 and itself.mcse == pytest.approx(0, abs=1e-12)
 
 
@@ -150,30 +152,30 @@ def test_precision_gain_has_the_published_error_and_the_jackknifes() -> None:
     rng, n = np.random.default_rng(9), 60
     a = rng.normal(size=n)
     b, theta = 0.7 * a + 0.4 * rng.normal(size=n), np.zeros(n)
-    plain = metrics.precision_gain(b, a, theta, normal=True)
+    plain = precision_gain(b, a, theta, normal=True)
     ratio, r = a.var(ddof=1) / b.var(ddof=1), np.corrcoef(a, b)[0, 1]
     assert plain.value == pytest.approx(ratio - 1)
     assert plain.mcse == pytest.approx(2 * ratio * sqrt((1 - r**2) / (n - 1)))
     keep = [np.delete(np.arange(n), i) for i in range(n)]
     each = np.array([a[k].var(ddof=1) / b[k].var(ddof=1) for k in keep])
     error = sqrt((n - 1) / n * ((each - each.mean()) ** 2).sum())
-    assert metrics.precision_gain(b, a, theta).mcse == pytest.approx(error)
-    assert bootstrapped(metrics.precision_gain, [b, a, theta]) == pytest.approx(error, rel=0.35)
+    assert precision_gain(b, a, theta).mcse == pytest.approx(error)
+    assert bootstrapped(precision_gain, [b, a, theta]) == pytest.approx(error, rel=0.35)
 
 
 def test_the_two_errors_of_precision_agree_for_normal_estimates() -> None:
     rng, n = np.random.default_rng(10), 200_000
     a = rng.normal(size=n)
     b = 0.5 * a + rng.normal(size=n)
-    both = [metrics.precision_gain(b, a, np.zeros(n), normal=way).mcse for way in (True, False)]
+    both = [precision_gain(b, a, np.zeros(n), normal=way).mcse for way in (True, False)]
     assert both[0] == pytest.approx(both[1], rel=0.02)
 
 
 def test_precision_is_blank_where_nothing_varies() -> None:
     t, constant = arrays([1, 2, 4], [3, 3, 3])
     for pair in ((t, constant), (constant, t)):
-        assert metrics.precision_gain(*pair, np.zeros(3)).why == "all errors are equal"
-    assert metrics.precision_gain(t[:1], t[:1], t[:1]).why == "one replicate has no spread"
+        assert precision_gain(*pair, np.zeros(3)).why == "all errors are equal"
+    assert precision_gain(t[:1], t[:1], t[:1]).why == "one replicate has no spread"
 
 
 # --- power at the size that was meant
@@ -195,34 +197,34 @@ def test_adjusted_power_is_power_at_the_null_quantile_within_three_errors() -> N
             statistic, null = paired_statistics(800, seed, over)
             if not paired:
                 null = paired_statistics(800, 10_000 + seed, over)[1]
-            found.append(metrics.size_adjusted_power(statistic, null, 0.95))
+            found.append(size_adjusted_power(statistic, null, 0.95))
         values, errors = np.array([(s.value, s.mcse) for s in found]).T
         assert (np.abs(values - true) < 3 * errors).mean() >= 0.98
         assert errors.mean() == pytest.approx(values.std(ddof=1), rel=0.2)
 
 
 def test_limits_of_adjusted_power_are_wilsons_at_the_effective_number() -> None:
-    score = metrics.size_adjusted_power(*paired_statistics(1000, 1), 0.95)
+    score = size_adjusted_power(*paired_statistics(1000, 1), 0.95)
     tries = score.value * (1 - score.value) / score.mcse**2
-    wilson = metrics.proportion(score.value * tries, tries)
+    wilson = core.proportion(score.value * tries, tries)
     assert (score.low, score.high) == pytest.approx((wilson.low, wilson.high))
-    none = metrics.size_adjusted_power(np.zeros(200), np.arange(200.0), 0.95)
-    assert none == metrics.proportion(0, 200)
+    none = size_adjusted_power(np.zeros(200), np.arange(200.0), 0.95)
+    assert none == core.proportion(0, 200)
 
 
 def test_adjusted_power_of_the_null_itself_is_the_size() -> None:
     null = np.random.default_rng(1).normal(size=2000)
-    score = metrics.size_adjusted_power(null, null, 0.9)
+    score = size_adjusted_power(null, null, 0.9)
     assert score.value == pytest.approx(0.1, abs=1e-3)
     assert score.mcse < 0.004  # the noise is shared, so that little is left
 
 
 def test_adjusted_power_needs_replicates_beyond_the_critical_value() -> None:
     x = np.arange(100.0)
-    assert metrics.size_adjusted_power(x[:99], x[:99], 0.95).why.startswith("too few")
-    assert not metrics.size_adjusted_power(x, x, 0.95).why
-    assert isnan(metrics.size_adjusted_power(x[:0], x[:0], 0.95).value)
-    assert metrics.size_adjusted_power(x, x, 1.5).why == "no level between 0 and 1"
+    assert size_adjusted_power(x[:99], x[:99], 0.95).why.startswith("too few")
+    assert not size_adjusted_power(x, x, 0.95).why
+    assert isnan(size_adjusted_power(x[:0], x[:0], 0.95).value)
+    assert size_adjusted_power(x, x, 1.5).why == "no level between 0 and 1"
 
 
 # --- bands and posteriors
@@ -231,23 +233,23 @@ def test_adjusted_power_needs_replicates_beyond_the_critical_value() -> None:
 def test_bands_must_hold_all_horizons_at_once() -> None:
     theta = np.array([[0.0, 0, 0], [1, 1, 1]])
     low, high = theta - 0.5, theta + np.array([[0.5, 0.5, -0.1], [0.5, -0.1, -0.1]])
-    assert metrics.simultaneous_coverage(low, high, theta) == metrics.proportion(1, 3)
+    assert intervals.simultaneous_coverage(low, high, theta) == core.proportion(1, 3)
 
 
 def test_the_transform_of_a_calibrated_posterior_is_centred_and_spread_like_the_uniform() -> None:
     pit = (np.arange(1000) + 0.5) / 1000
-    assert metrics.pit_mean(pit).value == pytest.approx(0.5)
-    assert metrics.pit_dispersion(pit).value == pytest.approx(1, rel=1e-3)
+    assert posterior.pit_mean(pit).value == pytest.approx(0.5)
+    assert posterior.pit_dispersion(pit).value == pytest.approx(1, rel=1e-3)
     narrow = stats.norm.cdf(2 * stats.norm.ppf(pit))  # posteriors half as wide as they should be
     wide = stats.norm.cdf(0.5 * stats.norm.ppf(pit))
-    assert metrics.pit_dispersion(narrow).value > 1.15
-    assert metrics.pit_dispersion(wide).value < 0.85
-    assert metrics.pit_dispersion(pit[:1]).why == "one replicate has no spread"
+    assert posterior.pit_dispersion(narrow).value > 1.15
+    assert posterior.pit_dispersion(wide).value < 0.85
+    assert posterior.pit_dispersion(pit[:1]).why == "one replicate has no spread"
 
 
 @pytest.mark.parametrize("name", ["crps", "pit_mean", "pit_dispersion"])
 def test_errors_of_posterior_summaries_agree_with_the_bootstrap(name: str) -> None:
     pit = np.random.default_rng(4).beta(2, 1, 1500)
-    measure = getattr(metrics, name)
-    score: Score = measure(pit)
+    measure = METRICS[name]
+    score = measure(pit)
     assert score.mcse == pytest.approx(bootstrapped(measure, [pit]), rel=0.12)

@@ -11,8 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from cibench import metrics
-from cibench.metrics import Score
+from cibench.metrics import Score, accuracy, core, moments
 
 Array = NDArray[Any]
 LAWS: dict[str, Any] = {
@@ -32,8 +31,8 @@ def zeros(x: Array) -> Array:
 def test_the_medians_are_numpys(n: int) -> None:
     rng = np.random.default_rng(n)
     t, theta = rng.normal(3, 1, n), rng.normal(2, 1, n)
-    assert metrics.median_bias(t, theta).value == pytest.approx(np.median(t - theta))
-    assert metrics.mad(t, theta).value == pytest.approx(np.median(np.abs(t - theta)))
+    assert accuracy.median_bias(t, theta).value == pytest.approx(np.median(t - theta))
+    assert accuracy.mad(t, theta).value == pytest.approx(np.median(np.abs(t - theta)))
 
 
 @pytest.mark.parametrize("law", LAWS)
@@ -41,13 +40,13 @@ def test_the_medians_are_numpys(n: int) -> None:
 def test_three_median_errors_hold_the_laws_median_with_moments_or_without(law: str, n: int) -> None:
     draws = LAWS[law].rvs(size=(1000, n), random_state=np.random.default_rng(8))
     centre, spread = LAWS[law].median(), stats.norm.ppf(0.75)
-    scores = [metrics.median_bias(row, zeros(row)) for row in draws]
+    scores = [accuracy.median_bias(row, zeros(row)) for row in draws]
     away = np.array([abs(s.value - centre) / s.mcse for s in scores])
     assert (away < 3).mean() >= 0.98
     assert 0.9 < (away < 2).mean() < 0.99
     if law == "normal":
         away = np.array([
-            abs(m.value - spread) / m.mcse for m in (metrics.mad(r, zeros(r)) for r in draws)
+            abs(m.value - spread) / m.mcse for m in (accuracy.mad(r, zeros(r)) for r in draws)
         ])  # fmt: skip
         assert (away < 3).mean() >= 0.98
 
@@ -55,11 +54,11 @@ def test_three_median_errors_hold_the_laws_median_with_moments_or_without(law: s
 def test_the_median_error_is_the_large_sample_one_of_a_normal_law() -> None:
     n = 40_001
     quantiles = stats.norm.ppf((np.arange(n) + 0.5) / n)
-    error = metrics.median_bias(quantiles, zeros(quantiles)).mcse
+    error = accuracy.median_bias(quantiles, zeros(quantiles)).mcse
     assert error == pytest.approx(sqrt(pi / 2 / n), rel=1e-3)
 
 
-@pytest.mark.parametrize("measure", [metrics.median_bias, metrics.mad])
+@pytest.mark.parametrize("measure", [accuracy.median_bias, accuracy.mad])
 def test_the_median_error_agrees_with_the_bootstrap(
     measure: Callable[[Array, Array], Score],
 ) -> None:
@@ -71,16 +70,16 @@ def test_the_median_error_agrees_with_the_bootstrap(
 
 def test_medians_of_few_or_equal_answers() -> None:
     none, one, equal = np.empty(0), np.array([3.0]), np.full(7, 0.3)
-    assert isnan(metrics.median_bias(none, none).value)
-    assert metrics.median_bias(one, zeros(one)).value == 3
-    assert isnan(metrics.median_bias(one, zeros(one)).mcse)
-    assert metrics.median_bias(equal, zeros(equal)) == Score(0.3, 0)
+    assert isnan(accuracy.median_bias(none, none).value)
+    assert accuracy.median_bias(one, zeros(one)).value == 3
+    assert isnan(accuracy.median_bias(one, zeros(one)).mcse)
+    assert accuracy.median_bias(equal, zeros(equal)) == Score(0.3, 0)
 
 
 def test_a_simulated_truth_moves_the_median_bias_by_its_error() -> None:
     t = np.random.default_rng(2).normal(size=50)
-    exact = metrics.median_bias(t, zeros(t))
-    blurred = metrics.with_truth_error(lambda th: metrics.median_bias(t, th), zeros(t), 0.3)
+    exact = accuracy.median_bias(t, zeros(t))
+    blurred = core.with_truth_error(lambda th: accuracy.median_bias(t, th), zeros(t), 0.3)
     assert blurred.mcse == pytest.approx(sqrt(exact.mcse**2 + 0.09))
 
 
@@ -88,14 +87,14 @@ def test_a_simulated_truth_moves_the_median_bias_by_its_error() -> None:
 
 
 def flagged(e: Array) -> bool:
-    return metrics.heavy(metrics.largest_share(e, zeros(e)), e.size)
+    return moments.heavy(moments.largest_share(e, zeros(e)), e.size)
 
 
 def flagged_share(law: Any, n: int, trials: int, seed: int = 3) -> float:
     draws = law.rvs(size=(trials, n), random_state=np.random.default_rng(seed))
     squares = draws**2
     largest = squares.max(axis=1) / squares.sum(axis=1)
-    return float(np.mean([metrics.heavy(share, n) for share in largest]))
+    return float(np.mean([moments.heavy(share, n) for share in largest]))
 
 
 @pytest.mark.parametrize("law", ["normal", "uniform", "logistic", "double exponential"])
@@ -115,10 +114,10 @@ def test_a_law_without_moments_is_flagged(n: int, least: float) -> None:
 
 
 def test_from_a_thousand_replicates_on_the_limit_is_a_tenth() -> None:
-    assert metrics.light_share(1000) < 0.1 < metrics.light_share(850)
+    assert moments.light_share(1000) < 0.1 < moments.light_share(850)
     square = log(1000 * 100) ** 2 / 2
-    assert metrics.light_share(100) == pytest.approx(square / (100 - sqrt(500) + square))
-    assert metrics.heavy(0.1001, 1000) and not metrics.heavy(0.0999, 1000)
+    assert moments.light_share(100) == pytest.approx(square / (100 - sqrt(500) + square))
+    assert moments.heavy(0.1001, 1000) and not moments.heavy(0.0999, 1000)
 
 
 def test_few_replicates_and_rounding_errors_are_not_flagged() -> None:
@@ -126,6 +125,6 @@ def test_few_replicates_and_rounding_errors_are_not_flagged() -> None:
     assert flagged(np.r_[np.zeros(29), 5.0])
     truth = np.full(40, 2.0)
     almost = truth + np.r_[4e-16, np.zeros(39)]
-    assert metrics.largest_share(almost, truth) == 0
-    assert metrics.largest_share(np.empty(0), np.empty(0)) == 0
-    assert not metrics.heavy(nan, 1000)
+    assert moments.largest_share(almost, truth) == 0
+    assert moments.largest_share(np.empty(0), np.empty(0)) == 0
+    assert not moments.heavy(nan, 1000)

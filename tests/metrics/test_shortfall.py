@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from cibench import metrics
-from cibench.metrics.shortfall import PARTS, attribution, lost_to_failures
+from cibench.metrics import Score, core, intervals
+from cibench.metrics.influence import scored
+from cibench.metrics.shortfall import PARTS, attribution, shortfall, shortfall_failures
 from cibench.report.sections.score_tables import sentence
 
 Array = NDArray[Any]
@@ -22,9 +23,10 @@ Z = float(stats.norm.ppf(0.975))
 
 def shares(
     e: Array, s: Array, critical: float | Array = Z, level: float = 0.95
-) -> dict[str, metrics.Score]:
+) -> dict[str, Score]:
     reach = critical * s
-    return attribution(e, np.zeros(e.size), s, e - reach, e + reach, level)
+    found = attribution(e, np.zeros(e.size), s, e - reach, e + reach, level=level)
+    return {part: scored(result) for part, result in found.items()}
 
 
 def answers(n: int, seed: int = 1) -> tuple[Array, Array]:
@@ -64,9 +66,11 @@ def test_the_shares_are_the_mean_over_all_orders_of_repair() -> None:
 def test_the_shares_add_up_to_the_shortfall(n: int, level: float) -> None:
     e, s = answers(n, seed=n)
     reach = stats.norm.ppf((1 + level) / 2) * s
-    held = metrics.coverage(e - reach, e + reach, np.zeros(n)).value
+    short = shortfall(e - reach, e + reach, np.zeros(n), level=level)
     found = shares(e, s, reach / s, level)
-    assert sum(f.value for f in found.values()) == pytest.approx(level - held, abs=1e-12)
+    assert sum(f.value for f in found.values()) == pytest.approx(short.value, abs=1e-12)
+    held = intervals.coverage(e - reach, e + reach, np.zeros(n))
+    assert (short.value, short.mcse) == (level - held.value, held.mcse)
 
 
 def test_honest_normal_answers_have_nothing_to_attribute() -> None:
@@ -85,7 +89,7 @@ def test_one_fault_alone_takes_the_whole_shortfall(bias: float, ratio: float, pa
         e = stats.expon.ppf(quantiles) - 1
     e = (e - e.mean()) / e.std(ddof=1)
     found = shares(e + bias, np.full(e.size, ratio))
-    held = metrics.coverage(e + bias - Z * ratio, e + bias + Z * ratio, np.zeros(e.size)).value
+    held = intervals.coverage(e + bias - Z * ratio, e + bias + Z * ratio, np.zeros(e.size)).value
     assert found[part].value == pytest.approx(0.95 - held, abs=2e-4)
     assert all(abs(found[p].value) < 2e-4 for p in PARTS if p != part)
 
@@ -126,7 +130,7 @@ def true_shares(bias: float, ratio: float, df: int) -> dict[str, float]:
 def test_three_errors_hold_the_known_shares(bias: float, ratio: float, df: int) -> None:
     rng, trials, n = np.random.default_rng(11), 300, 600
     true = true_shares(bias, ratio, df)
-    found: dict[str, list[metrics.Score]] = {part: [] for part in PARTS}
+    found: dict[str, list[Score]] = {part: [] for part in PARTS}
     for _ in range(trials):
         e, s = rng.normal(bias, 1, n), ratio * np.sqrt(rng.chisquare(df, n) / df)
         for part, score in shares(e, s).items():
@@ -152,7 +156,7 @@ def test_the_truths_own_error_enters() -> None:
     e, s = answers(400)
     low, high, theta = e - Z * s, e + Z * s, np.zeros(400)
     at = partial(_attributed, e, s, low, high)
-    plain, blurred = at(theta), metrics.with_truth_errors(at, theta, 0.1)
+    plain, blurred = at(theta), core.with_truth_errors(at, theta, 0.1)
     assert blurred["bias"].value == plain["bias"].value
     moved = (at(theta + 0.1)["bias"].value - at(theta - 0.1)["bias"].value) / 2
     assert blurred["bias"].mcse == pytest.approx(sqrt(plain["bias"].mcse ** 2 + moved**2))
@@ -160,22 +164,30 @@ def test_the_truths_own_error_enters() -> None:
 
 
 def _attributed(e: Array, s: Array, low: Array, high: Array, theta: Array) -> Any:
-    return attribution(e, theta, s, low, high, 0.95)
+    found = attribution(e, theta, s, low, high, level=0.95)
+    return {part: scored(result) for part, result in found.items()}
 
 
 # --- failures apart
 
 
 def test_what_failures_cost_is_coverage_less_coverage_with_failures() -> None:
-    score = lost_to_failures(80, 90, 120)
+    score = lost(80, 90, 120)
     assert score.value == pytest.approx(80 / 90 - 80 / 120)
     # Second route: the delta method on the three outcomes covered, missed, failed.
     y, r = np.repeat([1, 0, 0], [80, 10, 30]), np.repeat([1, 1, 0], [80, 10, 30])
     p, q = 80 / 90, 0.75
     influence = (y - p * r) / q - (y - p * q)
     assert score.mcse == pytest.approx(influence.std() / sqrt(120))
-    assert lost_to_failures(80, 90, 90) == metrics.Score(0, 0)
-    assert isnan(lost_to_failures(0, 0, 7).value)
+    assert lost(80, 90, 90) == Score(0, 0)
+    assert isnan(lost(0, 0, 7).value)
+
+
+def lost(covered: int, given: int, total: int) -> Score:
+    """Score that many tries, of which some gave a set and some of these covered."""
+    low = np.where(np.arange(total) < covered, -1.0, 1.0)
+    ok = np.arange(total) < given
+    return shortfall_failures(low, low + 2, np.zeros(total), False, ok)
 
 
 # --- where it is not defined
@@ -195,7 +207,7 @@ def test_it_is_blank_with_a_reason(change: dict[str, Any], why: str) -> None:
     t, s = answers(9)
     given = {"t": t, "theta": np.zeros(9), "s": s, "low": t - s, "high": t + s, "level": 0.95}
     given |= {name: make(given.get(name)) for name, make in change.items()}
-    for score in attribution(**given).values():
+    for score in map(scored, attribution(**given).values()):
         assert isnan(score.value) and isnan(score.mcse) and why in score.why
 
 

@@ -22,9 +22,17 @@ class Randomised(Scenario):
     def draw(self, n, rng):
         e, d = rng.normal(size=n), np.arange(n) % 2.0
         return Draw({"y": self.effect * d + e, "d": d}, e, np.full(n, self.effect))
+
+def contrast(problem):
+    """Return the difference in means between the treated and the others."""
+    y, d = problem.outcome, problem.treatment
+    return y[d == 1].mean() - y[d == 0].mean()
 '''
 
 
 def plugin(family: str, methods: str) -> str:
-    """Return the text of a plug-in: the design FAMILY/randomised, and methods after it."""
+    """Return the text of a plug-in: the design FAMILY/randomised, and methods after it.
+
+    The methods may call `contrast(problem)`, the difference in means.
+    """
     return RANDOMISED.replace("FAMILY", family) + methods

@@ -6,8 +6,8 @@ import pytest
 
 import cibench
 from cibench.model.registry import Entry, entry
-from cibench.storage.manifest import read_rows
 from cibench.storage.provenance import source_digest
+from cibench.storage.reader import read_rows
 from cibench.storage.schema import schema
 from cibench.suite.parse import parse_suite, read_suite
 from cibench.utils.errors import BadInput

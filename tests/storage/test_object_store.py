@@ -6,12 +6,13 @@ import time
 
 import pandas as pd
 import pytest
+from replicates import assert_same_rows
+from toys import plugin
 
 import cibench
-from cibench.cli import main
-from cibench.storage import manifest, object_store
-from cibench.storage.object_store import Mirror, mirrored
-from cibench.storage.schema import MAY_DIFFER
+from cibench.execution import RunSettings, Tuning
+from cibench.storage import manifest
+from cibench.storage.object_store import Mirror
 from cibench.suite.parse import parse_suite
 from cibench.utils.errors import BadInput
 
@@ -27,6 +28,11 @@ n = [20, 40]
 estimators = ["naive/difference-in-means", "panel/first-difference"]
 """
 
+
+FIGURES = (
+    "scenario,n,estimator,measure,value,source\n"
+    "did/two-group,20,panel/first-difference,bias,0.1,nowhere\n"
+)
 
 REPLAYED = (
     "--scenario", "did/two-group", "--n", "20", "--replicate", "3",
@@ -68,10 +74,6 @@ def suite():
     return parse_suite(tomllib.loads(SUITE))
 
 
-def stable(rows):
-    return rows.drop(columns=list(MAY_DIFFER)).reset_index(drop=True)
-
-
 def names(url):
     found, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
     return sorted(path[len(root) :].lstrip("/") for path in found.find(root))
@@ -83,21 +85,18 @@ def test_a_run_in_a_bucket_is_what_it_is_in_a_folder(bucket, suite, tmp_path):
     loaded = cibench.load(bucket)
     assert there.place == loaded.place == bucket
     for run in (there, loaded):
-        pd.testing.assert_frame_equal(
-            stable(run.replicates), stable(here.replicates), check_exact=True
-        )
+        assert_same_rows(run.replicates, here.replicates)
     assert "replicates/cell-00000-00000.parquet" in names(bucket) and ".lock" not in names(bucket)
     rows = pd.read_parquet(f"{bucket}/replicates")  # as anybody reads it
-    pd.testing.assert_frame_equal(stable(rows), stable(here.replicates), check_exact=True)
+    assert_same_rows(rows, here.replicates)
     longer = cibench.run(suite.with_replicates(20), bucket)
     more = cibench.run(suite.with_replicates(20), tmp_path / "more")
-    pd.testing.assert_frame_equal(stable(longer.replicates), stable(more.replicates))
+    assert_same_rows(longer.replicates, more.replicates)
     with pytest.raises(BadInput, match=rf"^{bucket} holds rows that today would be others"):
         cibench.run(suite, bucket)
 
 
-def test_the_commands_take_a_url(bucket, tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_the_commands_take_a_url(bucket, tmp_path, call):
     (tmp_path / "far.toml").write_text(SUITE)
     for words, said in (
         (["run", "far.toml", "--out", bucket, "--workers", "1"], f"report: {bucket}/report.html"),
@@ -107,19 +106,15 @@ def test_the_commands_take_a_url(bucket, tmp_path, capsys, monkeypatch):
         (["report", bucket], f"report: {bucket}/report.html"),
         (["replay", bucket, *REPLAYED, "--out", "again"], "made again it is the s"),
     ):
-        with pytest.raises(SystemExit) as ended:
-            main(words)
-        assert ended.value.code == 0
-        assert said in capsys.readouterr().out
+        code, out, _ = call(*words)
+        assert code == 0 and said in out
     assert {"report.html", "scores.csv", "manifest.json"} <= set(names(bucket))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again", "far.toml"]
 
 
-def test_a_driver_that_dies_leaves_what_was_copied(bucket, suite, tmp_path, monkeypatch):
+def test_a_driver_that_dies_leaves_what_was_copied(bucket, suite, tmp_path):
     """Interrupt without a farewell, as SIGKILL does, then go on from the URL alone."""
-    monkeypatch.setattr(object_store, "EVERY", 0.05)
-    monkeypatch.setattr("cibench.storage.writer.FLUSH_SECONDS", 0.0)
-    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 1e-9)
+    at_once = Tuning(block_seconds=1e-9, flush_seconds=0, copy_seconds=0.05)
     real = Mirror.push, Mirror.unlock
 
     def listen(progress):
@@ -129,40 +124,79 @@ def test_a_driver_that_dies_leaves_what_was_copied(bucket, suite, tmp_path, monk
             raise KeyboardInterrupt
 
     try:
-        with pytest.raises(KeyboardInterrupt), mirrored(bucket) as (folder, _):
-            cibench.execution.runner.execute(suite, folder, 1, False, listen)
+        with pytest.raises(KeyboardInterrupt, match=r"^\d\d of 48 rows are stored$"):
+            cibench.run(suite, bucket, settings=RunSettings(listen=listen, tuning=at_once))
     finally:
         Mirror.push, Mirror.unlock = real
     left = len(cibench.load(bucket).replicates)
     assert 20 <= left < 48
     with pytest.raises(BadInput, match=rf"{bucket} is in use by process {os.getpid()} on"):
         cibench.run(suite, bucket)
-    monkeypatch.setattr(object_store, "LEASE", 0.0)
-    whole, fresh = cibench.run(suite, bucket), cibench.run(suite, tmp_path / "fresh")
+    now = RunSettings(tuning=Tuning(lease_seconds=0))
+    whole, fresh = cibench.run(suite, bucket, settings=now), cibench.run(suite, tmp_path / "fresh")
     order = ["n", "replicate", "estimator"]
-    pd.testing.assert_frame_equal(
-        stable(whole.replicates.sort_values(order)), stable(fresh.replicates.sort_values(order)),
-        check_exact=True,
-    )  # fmt: skip
+    assert_same_rows(whole.replicates, fresh.replicates, order=order)
 
 
-def test_a_run_that_loses_its_url_stops(bucket, suite, monkeypatch):
-    monkeypatch.setattr(object_store, "EVERY", 0.02)
-    monkeypatch.setattr("cibench.execution.blocks.BLOCK_SECONDS", 1e-9)
+def test_a_run_that_loses_its_url_stops(bucket, suite):
+    often = Tuning(block_seconds=1e-9, copy_seconds=0.02)
     found, root = fsspec.core.url_to_fs(bucket)
     said = {"token": "other", "process": 1, "host": "elsewhere", "updated": time.time()}
 
+    heard = []
+
     def listen(progress):
+        heard.append(progress.done)
         found.pipe_file(f"{root}/.lock", json.dumps(said).encode())
         time.sleep(0.1)
-        copying.check()
 
-    with (
-        pytest.raises(BadInput, match="is in use by process 1 on elsewhere"),
-        mirrored(bucket) as (folder, copying),
-    ):
-        cibench.execution.runner.execute(suite, folder, 1, False, listen)
+    with pytest.raises(BadInput, match="is in use by process 1 on elsewhere"):
+        cibench.run(suite, bucket, settings=RunSettings(listen=listen, tuning=often))
+    assert heard[-1] < 48
     assert json.loads(found.cat_file(f"{root}/.lock"))["token"] == "other"
+
+
+INTERRUPTS = plugin(
+    "far",
+    """
+@estimator("far/interrupts", targets=ATE)
+def interrupts(problem, rng):
+    \"\"\"Send the driver a Ctrl-C, once, when a few data sets are answered.\"\"\"
+    if problem.outcome[0] > 1 and not os.path.exists("SENT"):
+        open("SENT", "w").close()
+        os.kill(DRIVER, signal.SIGINT)
+        time.sleep(60)
+    return Estimate.wald(problem.outcome.mean(), 1.0, problem.level)
+""",
+)
+
+
+def test_ctrl_c_says_how_to_go_on_at_the_url_and_so_it_does(bucket, tmp_path, call, shelves):
+    text = INTERRUPTS.replace("SENT", str(tmp_path / "sent")).replace("DRIVER", str(os.getpid()))
+    (tmp_path / "far.py").write_text(text)
+    (tmp_path / "far.toml").write_text(
+        'name = "far"\nseed = 4\nreplicates = 40\nplugins = ["far.py"]\n[[cells]]\n'
+        'scenario = "far/randomised"\nn = 20\nestimators = ["far/interrupts"]\n'
+    )
+    code, _, err = call("run", "far.toml", "--out", bucket, "--workers", 1)
+    stored = len(cibench.load(bucket).replicates)
+    assert code == 130 and 0 < stored < 40
+    assert err.splitlines()[-1] == (
+        f"cibench: interrupted: {stored} of 40 rows are stored; to go on from there: "
+        f"cibench run {bucket}"
+    )
+    assert call("run", bucket, "--workers", 1).code == 0
+    assert len(cibench.load(bucket).replicates) == 40
+
+
+def test_a_published_table_comes_with_the_suite_of_a_url(bucket, tmp_path, call):
+    """What a suite at a URL names beside it is there while another place is run."""
+    (tmp_path / "figures.csv").write_text(FIGURES)
+    (tmp_path / "far.toml").write_text(f'published = "figures.csv"\n{SUITE}')
+    cibench.run(tmp_path / "far.toml", bucket)
+    for words in (["run", bucket], ["run", bucket, "--out", "other"]):
+        assert call(*words, "--workers", 1).code == 0
+    assert (tmp_path / "other" / "published.csv").read_text() == FIGURES
 
 
 def test_what_is_wrong_with_a_url_is_one_line(bucket, suite, tmp_path):

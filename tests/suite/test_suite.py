@@ -1,4 +1,6 @@
 import json
+import random
+import re
 import tomllib
 
 import pytest
@@ -76,9 +78,210 @@ def test_whatever_is_wrong_is_one_line_with_file_key_and_near_miss(tmp_path, old
     with pytest.raises(BadInput) as error:
         read_suite(write(tmp_path, BASE.replace(old, new)))
     message = str(error.value)
-    assert message.startswith(str(tmp_path / "t.toml"))
+    assert re.match(rf"{tmp_path / 't.toml'}:\d+: ", message)
     assert line in message
     assert "\n" not in message
+
+
+def complaints(path):
+    with pytest.raises(BadInput) as error:
+        read_suite(path)
+    assert str(error.value) == "\n".join(error.value.args)
+    return [line.removeprefix(f"{path}:") for line in error.value.args]
+
+
+MANY = """
+name = "t"
+sed = 1                  # the next cell: seed = 2
+replicates = 3
+compare = "rd/gloal-polynomial"
+
+[[cells]]
+scenario = "rd/cct1"
+n = 100
+dials = { sorting = 3, anything = 2 }
+estimators = [
+  "rd/*",
+  "rd/local-liner",
+]
+
+[[cells]]
+scenario = "rd/cct-*"
+n = [100,
+  0]
+estimators = ["rd/*", "panel/twfe"]
+options = { "rd/local-linear" = { bandwith = 1.0 } }
+[cells.dials]
+sorting = [0.1,
+  7]
+heaping = "big"
+[cells.parameters]
+efect = 1
+noise = -1
+[cells.expect]
+flor = 1
+
+[precision]
+coverge = 0.1
+[ranking.weights]
+"rd/cct-9" = 1
+"""
+
+
+def test_all_mistakes_are_told_in_one_go_with_their_lines_and_none_that_follows(tmp_path):
+    assert complaints(write(tmp_path, MANY)) == [
+        "3: sed: no key named 'sed'; did you mean 'seed'?",
+        "8: cells[1].scenario: no scenario named 'rd/cct1'; did you mean 'rd/cct-1'?",
+        "13: cells[1].estimators: no estimator named 'rd/local-liner'; did you mean "
+        "'rd/local-linear'?",
+        "19: cells[2].n: 0 is not a number of units",
+        "20: cells[2].estimators: 'panel/twfe' answers ATT, not ATE_AT_CUTOFF",
+        "21: cells[2].options.rd/local-linear.bandwith: no option named 'bandwith'; did you mean "
+        "'bandwidth'?",
+        "24: cells[2].dials: rd/cct-1: sorting = 7 lies outside 0 to 1",
+        "25: cells[2].dials: rd/cct-1: heaping = 'big' is not of type float",
+        "27: cells[2].parameters.efect: no parameter named 'efect'; did you mean 'effect'?",
+        "28: cells[2].parameters: rd/cct-1: noise = -1 lies outside 0 to 100",
+        "30: cells[2].expect.flor: no key named 'flor'; did you mean 'floor'?",
+        "32: precision: stands beside replicates; state one of the two",
+        "33: precision.coverge: no measure named 'coverge'; did you mean 'coverage'?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lines"),
+    [
+        # what is misspelt is not missing, and what it would have held is not asked for
+        ("[[cells]]", "[[cels]]", ["5: cels: no key named 'cels'; did you mean 'cells'?"]),
+        ("scenario", "scenaro", ["6: cells[1].scenaro: no key named 'scenaro'; did you mean"]),
+        ("replicates = 3", "precison = { bias = 1 }\nmin_replicates = 3\nreplicates = 3",
+         ["4: precison: no key named 'precison'; did you mean 'precision'?"]),
+        # a plug-in that does not load may have what is not known
+        ("seed = 1", "seed = 1\nplugins = ['none.py']\ncompare = 'own/x'",
+         ["4: plugins: plug-in"]),
+        ('"rd/cct-1"', "['rd/cct-1',\n'own/x']",
+         ["7: cells[1].scenario: no scenario named 'own/x'"]),
+        # a combination is told once, at its dials or parameters; a value where it stands
+        ('"rd/cct-1"\nn = 100\nestimators = ["rd/*"]',
+         '"did/two-group"\nn = 40\nestimators = ["panel/*"]\n[cells.parameters]\nperiods = 4\n'
+         "adoption = [\n2,\n5,\n9,\n12]",
+         ["9: cells[1].parameters: did/two-group: adoption = 5 lies after the last period",
+          "14: cells[1].parameters: did/two-group: adoption = 9 lies after the last period",
+          "15: cells[1].parameters: did/two-group: adoption = 12 lies after the last period"]),
+        # names of the suite are looked up where its cells are right, whatever else is wrong
+        ("seed = 1", "compare = 'rd/x'",
+         ["1: seed: is missing", "3: compare: no estimator of the suite named 'rd/x'"]),
+        ("n = 100", "n = 0\nexpect = { floor = 2 }",
+         ["7: cells[1].n: 0 is not a number of units", "8: cells[1].expect.floor: 2 is not a cov"]),
+        ("n = 100", "n = 100\nestimator = 3",
+         ["8: cells[1].estimator: no key named 'estimator'; did you mean 'estimators'?"]),
+        ("name = ", "refits = 3\nname = ", ["2: refits: 3 is not a table"]),
+        ("replicates = 3", "replicates = 3\nlevel = 2\n[ranking]\nworst = 1\nmeasure = 'x'",
+         ["5: level: 2 is not between 0 and 1", "7: ranking.worst: 1 is not a number above 1",
+          "8: ranking.measure: 'x' is not one of"]),
+    ],
+)  # fmt: skip
+def test_a_mistake_that_follows_from_another_is_not_told(tmp_path, old, new, lines):
+    assert old in BASE
+    told = complaints(write(tmp_path, BASE.replace(old, new, 1)))
+    assert len(told) == len(lines), told
+    for line, wanted in zip(told, lines, strict=True):
+        assert line.startswith(wanted)
+
+
+def test_a_mapping_has_paths_without_lines_and_tells_all_too():
+    spec = tomllib.loads(BASE.replace("seed = 1", "").replace("n = 100", "n = 0"))
+    with pytest.raises(BadInput) as error:
+        parse_suite(spec, where="mine")
+    assert error.value.args == (
+        "mine: cells[1].n: 0 is not a number of units",
+        "mine: seed: is missing; it takes a whole number of 0 or more",
+    )
+
+
+def test_a_suite_without_plug_ins_may_say_so(tmp_path):
+    text = BASE.replace("seed = 1", "seed = 1\nplugins = []")
+    assert read_suite(write(tmp_path, text)).plugins == ()
+
+
+DECOYS = (
+    "",
+    "# dails = { sortin = 0.1 }",
+    "#[[cells]]",
+    "# sortin = 3",
+    '# """',
+    "# [cells.dials]",
+)
+WRONG = {
+    ("dials", "sortin"): "no dial named 'sortin'; did you mean 'sorting'?",
+    ("parameters", "efect"): "no parameter named 'efect'; did you mean 'effect'?",
+    ("expect", "flor"): "no key named 'flor'; did you mean 'floor'?",
+    ("dails",): "no key named 'dails'; did you mean 'dials'?",
+}
+RIGHT = {
+    "dials": {"sorting": 0.1}, "parameters": {"effect": 1.0}, "expect": {"why": "dails = 1"},
+}  # fmt: skip
+
+
+def written_at_random(rng):
+    """Return the text of a suite of some cells, and each of its mistakes with its line."""
+    lines = ['"name" = """\\', "  t\\", '  """', "seed = 1", "replicates = 3"]
+    mistakes = []
+
+    def put(text):
+        lines.extend([*rng.choices(DECOYS, k=rng.randrange(3)), text])
+
+    for number in range(1, rng.randrange(2, 5)):
+        put("[[cells]]")
+        tables = {key: dict(content) for key, content in RIGHT.items() if rng.random() < 0.7}
+        wrong = rng.choice([None, *WRONG])
+        if wrong and len(wrong) == 2:
+            tables.setdefault(wrong[0], {})[wrong[1]] = 0.1
+        elif wrong:
+            tables.pop("dials", None)
+            tables[wrong[0]] = {"sorting": 0.1}
+        inline = {key for key in tables if rng.random() < 0.5}
+        entries = [
+            'scenario = "rd/cct-1"', rng.choice(("n = 100", '"n" = [\n  100,\n  200, # n = 0\n]')),
+            "estimators = [  # [[cells]]\n  'rd/*'\n]",
+        ]  # fmt: skip
+
+        def note(path, text, wrong=wrong, number=number):
+            if path == wrong:
+                at = "\n".join(lines).count("\n") + 1
+                mistakes.append((at, f"cells[{number}].{'.'.join(path)}: {WRONG[path]}"))
+            return text
+
+        for entry in rng.sample(entries, len(entries)):
+            put(entry)
+        for key in sorted(inline):
+            content = tables[key]
+            if rng.random() < 0.5 and key != "dails":
+                for name, value in content.items():
+                    put(f"{key} . '{name}' = {json.dumps(value)}")
+                    note((key, name), "")
+            else:
+                body = ", ".join(f"{name} = {json.dumps(value)}" for name, value in content.items())
+                put(f"{key} = {{ {body} }}")
+                for path in ((key,), *((key, name) for name in content)):
+                    note(path, "")
+        for key in sorted(set(tables) - inline):
+            put(f"[cells.{key}]")
+            note((key,), "")
+            for name, value in tables[key].items():
+                put(f'"{name}" = {json.dumps(value)}')
+                note((key, name), "")
+    return "\n".join(lines) + "\n", mistakes
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_known_mistake_at_a_known_line_is_told_there(tmp_path, seed):
+    text, mistakes = written_at_random(random.Random(seed))
+    path = write(tmp_path, text)
+    if not mistakes:
+        assert read_suite(path).name == "t"
+        return
+    assert complaints(path) == [f"{line}: {problem}" for line, problem in mistakes]
 
 
 def test_a_missing_file_and_an_unknown_built_in_suite_are_bad_input(tmp_path):

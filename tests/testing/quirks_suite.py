@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cibench.model import registry
 from cibench.testing.option_suites import cells, open_forms
-from cibench.utils.files import toml
+from cibench.utils.toml import to_toml
 
 sys.path.insert(0, str(Path(__file__).parent))
 from quirks_options import ELSEWHERE, LEFT_OUT, PLACES, VALUES
@@ -47,7 +47,7 @@ def text():
     """Return the suite file."""
     tables = [t for name, inside in entrants().items() for t in cells(PLACES[name], inside)]
     spec = {"name": "quirks", "seed": 20261121, "replicates": REPLICATES, "level": 0.9}
-    return HEAD + toml({**spec, "cells": tables})
+    return HEAD + to_toml({**spec, "cells": tables})
 
 
 if __name__ == "__main__":

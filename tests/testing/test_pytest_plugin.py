@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import matplotlib.figure  # noqa: F401 - what a run imports must outlive the runs in this process
@@ -8,6 +6,7 @@ import pandas  # noqa: F401
 import pytest
 import scipy.optimize
 import scipy.special  # noqa: F401
+from commands import python
 
 import cibench.analysis.scores  # noqa: F401
 from cibench.model import registry
@@ -190,11 +189,10 @@ def test_who_does_not_use_it_is_not_disturbed(pytester):
         "    assert 'cibench.testing.pytest_plugin' in sys.modules\n"
         "    assert not heavy & set(sys.modules)\n"
     )
-    command = [
-        sys.executable, "-m", "pytest", "-p", "cibench.testing.pytest_plugin", "--strict-markers",
-        "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "error", "-q",
-    ]  # fmt: skip
-    done = subprocess.run(command, cwd=pytester.path, capture_output=True, text=True, check=False)
+    options = ("--strict-markers", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "error", "-q")
+    done = python(
+        "-m", "pytest", "-p", "cibench.testing.pytest_plugin", *options, folder=pytester.path
+    )
     assert done.returncode == 0, done.stdout
 
 

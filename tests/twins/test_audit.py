@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cibench.cli import main
 from cibench.twins.audit.audit import audit_columns, audit_twin
 from cibench.twins.columns import mask
 from cibench.twins.file import save_twin
@@ -121,21 +120,17 @@ def test_defects_of_a_panel_are_found(twin_of):
     assert "d: for good" in failed(twin, {**columns, "d": left}, effect)[1]
 
 
-def test_the_command_line_reports_and_gates(twin_of, tmp_path, capsys):
+def test_the_command_line_reports_and_gates(twin_of, tmp_path, call):
     twin = twin_of("rd")
     save_twin(twin, tmp_path / "ota.twin")
     columns, *_ = drawn(twin)
-    with pytest.raises(SystemExit) as ended:
-        main(["twin", "audit", str(tmp_path / "ota.twin")])
-    assert ended.value.code == 0
-    assert "passed: twin/rd-" in capsys.readouterr().out
+    code, out, _ = call("twin", "audit", tmp_path / "ota.twin")
+    assert code == 0 and "passed: twin/rd-" in out
     page = (tmp_path / "ota.html").read_text(encoding="utf-8")
     assert "Audit: passed" in page
     assert page.count("data:image/png") == 2
     table = pd.DataFrame(mask(columns, twin.known))
     table["d"] = 1 - table["d"]
     table.to_csv(tmp_path / "bad.csv", index=False)
-    with pytest.raises(SystemExit) as ended:
-        main(["twin", "audit", str(tmp_path / "ota.twin"), "--data", str(tmp_path / "bad.csv")])
-    assert ended.value.code == 1
-    assert "broken   d = 1[x >= 5]: 20000 of 20000 rows" in capsys.readouterr().out
+    code, out, _ = call("twin", "audit", tmp_path / "ota.twin", "--data", tmp_path / "bad.csv")
+    assert code == 1 and "broken   d = 1[x >= 5]: 20000 of 20000 rows" in out

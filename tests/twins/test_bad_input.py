@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cibench.cli import main
 from cibench.twins.design import Design
 from cibench.twins.fit.seed_data import read_seed, seed_of
+from cibench.twins.fit.user_structure import Given
 from cibench.twins.formula import Formula
 from cibench.utils.errors import BadInput
 
@@ -184,6 +184,21 @@ def test_formulas_run_no_code(text, words):
         Formula(text).check(("x",))
 
 
+def test_a_structure_file_is_told_all_its_mistakes_with_their_lines(tmp_path):
+    path = tmp_path / "s.toml"
+    path.write_text(
+        "effect = 'x +'\noutcom = '1'\nbounds = [\n 1, 'a']\n[derived]\na = '1'\nb = 3\n"
+    )
+    with pytest.raises(BadInput) as error:
+        Given.read(path)
+    assert [line.split(": ")[0].removeprefix(f"{path}:") + " " + line.split(": ")[1]
+            for line in error.value.args] == [
+        "1 effect", "2 outcom", "3 bounds", "7 derived.b",
+    ]  # fmt: skip
+    path.write_text("effect = '2*x'\nbounds = [0, 1]\n[derived]\na = 'x + 1'\n")
+    assert Given.read(path) == Given(effect="2*x", bounds=(0.0, 1.0), derived={"a": "x + 1"})
+
+
 def test_formulas_compute():
     columns = {"x": np.array([1.0, 4.0]), "a b": np.array([2.0, 3.0])}
     made = Formula("2*`a b` + where(x > 2, sqrt(x), 0)")(columns, 2)
@@ -192,12 +207,10 @@ def test_formulas_compute():
         Formula("z + 1").check(columns)
 
 
-def test_the_command_line_says_it_in_one_line_and_writes_nothing(tmp_path, capsys):
+def test_the_command_line_says_it_in_one_line_and_writes_nothing(tmp_path, call):
     frame(30).to_csv(tmp_path / "data.csv", index=False)
     out = tmp_path / "ota.twin"
     command = ["twin", "fit", str(tmp_path / "data.csv"), "--design", "rd", "--outcome", "y"]
-    with pytest.raises(SystemExit) as stopped:
-        main([*command, "--running", "x", "--cutoff", "5", "--out", str(out)])
-    assert stopped.value.code == 2
-    assert capsys.readouterr().err.strip().count("\n") == 0
+    code, _, err = call(*command, "--running", "x", "--cutoff", "5", "--out", out)
+    assert code == 2 and err.strip().count("\n") == 0
     assert not out.exists()

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy.stats import binom, norm
 
-from cibench.analysis.expectations import SURPRISES, ExpectationVerdict, expectations
-from cibench.metrics import proportion
+from cibench.analysis.expectations import SURPRISES, ExpectationVerdict, judge_expectations
+from cibench.metrics.core import proportion
 from cibench.storage.schema import SCORED
 
 RUNS, FLOOR = 2000, 0.9
@@ -60,7 +60,7 @@ def test_false_surprises_and_false_verdicts_are_rare_family_wise(coverages, shar
     that every surprise is false; at the floor a verdict is likeliest to be wrong.
     """
     monkeypatch.setattr(
-        "cibench.analysis.expectations.replicates_needed", lambda *_: np.inf
+        "cibench.analysis.coverage_verdicts.replicates_needed", lambda *_: np.inf
     )  # for speed
     rng, replicates = np.random.default_rng(20261121), 400
     coverages = np.tile(coverages, 2)
@@ -72,7 +72,9 @@ def test_false_surprises_and_false_verdicts_are_rare_family_wise(coverages, shar
     for _ in range(RUNS):
         common, own = rng.normal(size=(replicates, 1)), rng.normal(size=(replicates, true.size))
         u = norm.cdf(np.sqrt(shared) * common + np.sqrt(1 - shared) * own)
-        found = expectations(table(estimators, (u < true).sum(axis=0), replicates), CATALOGUE, spec)
+        found = judge_expectations(
+            table(estimators, (u < true).sum(axis=0), replicates), CATALOGUE, spec
+        )
         lines = found.to_dict("records")
         surprised += any(line["verdict"] in SURPRISES for line in lines)
         wrong += any(false(line, p) for line, p in zip(lines, true, strict=True))

@@ -7,18 +7,36 @@ from typing import TYPE_CHECKING
 from cibench.utils.lazy import offered
 
 if TYPE_CHECKING:
+    from cibench.analysis.algorithm_seeds import measure_instability
+    from cibench.analysis.calibration import judge_calibration
     from cibench.analysis.comparisons import pairs
+    from cibench.analysis.diagnostics import score_diagnostics
+    from cibench.analysis.expectations import judge_expectations
+    from cibench.analysis.failures import tally_failures
     from cibench.analysis.leaderboard import ranks
-    from cibench.analysis.scores import score, score_folder
-    from cibench.analysis.sensitivity import Study, study
+    from cibench.analysis.one_pass import Collector, collect
+    from cibench.analysis.published import compare_published
+    from cibench.analysis.scores import score
+    from cibench.analysis.sensitivity import Study, curves, measure_sensitivity, study
 
-__all__ = ["Study", "pairs", "ranks", "score", "score_folder", "study"]
+__all__ = [
+    "Collector", "Study", "collect", "compare_published", "curves", "judge_calibration",
+    "judge_expectations", "measure_instability", "measure_sensitivity", "pairs", "ranks", "score",
+    "score_diagnostics", "study", "tally_failures",
+]  # fmt: skip
 
 _HOMES = {
+    "cibench.analysis.algorithm_seeds": ("measure_instability",),
+    "cibench.analysis.calibration": ("judge_calibration",),
+    "cibench.analysis.one_pass": ("Collector", "collect"),
     "cibench.analysis.comparisons": ("pairs",),
+    "cibench.analysis.diagnostics": ("score_diagnostics",),
+    "cibench.analysis.expectations": ("judge_expectations",),
+    "cibench.analysis.failures": ("tally_failures",),
     "cibench.analysis.leaderboard": ("ranks",),
-    "cibench.analysis.scores": ("score", "score_folder"),
-    "cibench.analysis.sensitivity": ("Study", "study"),
+    "cibench.analysis.published": ("compare_published",),
+    "cibench.analysis.scores": ("score",),
+    "cibench.analysis.sensitivity": ("Study", "curves", "measure_sensitivity", "study"),
 }  # fmt: skip
 
 __getattr__ = offered(__name__, _HOMES)

@@ -8,13 +8,18 @@ repeated with five other algorithm streams each, wherever a method draws random 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from cibench.analysis.one_pass import from_rows
 from cibench.metrics.core import Score, blank, mean_score, proportion, root
 from cibench.metrics.intervals import covers
+from cibench.metrics.registry import Kind
 from cibench.model.types import Array
+from cibench.storage import CellRows
+from cibench.storage.reader import as_frame
 from cibench.storage.schema import SCORED
 
 if TYPE_CHECKING:
@@ -24,23 +29,22 @@ FLAGGED = 0.1
 """A tenth of a standard error: beyond it a method's answer hangs on its seed."""
 
 MEASURES = {
-    "instability": False, "limits_instability": False, "rmse_mean": False, "rmse_best": False,
-    "coverage_mean": False, "coverage_best": True, "rejection_mean": False, "rejection_best": True,
+    "instability": Kind.AS_IS, "limits_instability": Kind.AS_IS, "rmse_mean": Kind.RELATIVE,
+    "rmse_best": Kind.RELATIVE, "coverage_mean": Kind.AS_IS, "coverage_best": Kind.SHARE,
+    "rejection_mean": Kind.AS_IS, "rejection_best": Kind.SHARE,
 }  # fmt: skip
-"""The measures in the order of the table; True says: a proportion, with Wilson limits."""
+"""The measures in the order of the table; a mean over seeds is no share of data sets."""
 
-_COLUMNS = [
-    name + end for name, share in MEASURES.items()
-    for end in (("", "_mcse", "_low", "_high") if share else ("", "_mcse"))
-]  # fmt: skip
+_COLUMNS = [name + end for name, kind in MEASURES.items() for end in kind.endings]
 INSTABILITY = (*SCORED, "data_sets", "fits", "lost", *_COLUMNS, "flagged", "note")
 """The columns of the table."""
 
 _NUMBERS = ("estimate", "std_error", "ci_low", "ci_high", "truth")
+_READ = (*SCORED, "replicate", "refit", "status", *_NUMBERS, "outside")
 NO_SE, NO_LIMITS = "no standard error", "no finite limits"
 
 
-def instability(rows: pd.DataFrame) -> pd.DataFrame:
+def measure_instability(rows: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each estimator and target of a cell that was refitted.
 
     `instability` is sqrt of the mean over data sets of v / s^2: v the variance of the estimates
@@ -51,20 +55,40 @@ def instability(rows: pd.DataFrame) -> pd.DataFrame:
     have taken: the nearest to the truth, one that covers it, one that finds an effect. Errors are
     over data sets, which are independent. Seeds that gave no answer are counted as `lost`.
     """
-    import pandas as pd
-
-    refitted = _refitted(rows[rows["kind"] == "estimate"])
-    groups = refitted.groupby(list(SCORED), sort=False, dropna=False)
-    lines = [dict(zip(SCORED, key, strict=True)) | _line(part) for key, part in groups]
-    return pd.DataFrame(lines, columns=list(INSTABILITY))
+    return from_rows(rows, InstabilityCollector())
 
 
-def _refitted(rows: pd.DataFrame) -> pd.DataFrame:
+@dataclass(eq=False)
+class InstabilityCollector:
+    """Measure cell by cell what seeds do, as `measure_instability` does."""
+
+    reads: ClassVar[tuple[str, ...]] = ()
+    _lines: list[dict[str, Any]] = field(default_factory=list, init=False)
+
+    def add(self, cell: CellRows) -> None:
+        """Measure the methods of a cell that were fitted to a data set more than once."""
+        rows = _refitted(cell)
+        for key, part in rows.groupby(list(SCORED), sort=False, dropna=False):
+            self._lines.append(dict(zip(SCORED, key, strict=True)) | _line(part))
+
+    def table(self) -> pd.DataFrame:
+        """Return the table of instability."""
+        import pandas as pd
+
+        return pd.DataFrame(self._lines, columns=list(INSTABILITY))
+
+
+def _refitted(cell: CellRows) -> pd.DataFrame:
     """Return all fits of the data sets that a method was fitted to more than once."""
-    again = rows[rows["refit"] > 0]
-    if again.empty:
-        return again
-    rows = rows[rows["replicate"] <= again["replicate"].max()]
+    import pyarrow.compute as pc
+
+    table = cell.table.select(list(_READ))
+    table = table.filter(pc.equal(table["kind"], "estimate"))
+    again = table.filter(pc.greater(table["refit"], 0))
+    if not again.num_rows:
+        return as_frame(again)
+    last = pc.max(again["replicate"])
+    rows = as_frame(table.filter(pc.less_equal(table["replicate"], last)))
     keys = [*SCORED, "replicate"]
     return rows[rows.groupby(keys, dropna=False)["refit"].transform("max") > 0]
 
@@ -73,10 +97,8 @@ def _line(part: pd.DataFrame) -> dict[str, Any]:
     fits = list(_data_sets(part))
     scores = measure(fits) if fits else dict.fromkeys(MEASURES, blank("no seed was answered twice"))
     numbers: dict[str, Any] = {}
-    for name, share in MEASURES.items():
-        score = scores[name]
-        numbers |= {name: score.value, f"{name}_mcse": score.mcse}
-        numbers |= {f"{name}_low": score.low, f"{name}_high": score.high} if share else {}
+    for name, kind in MEASURES.items():
+        numbers |= kind.columns(name, scores[name])
     reasons: dict[str, list[str]] = {}
     for name, score in scores.items():
         if score.why:

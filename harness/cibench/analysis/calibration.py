@@ -10,15 +10,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from cibench.metrics.core import Score, blank, mean_score
-from cibench.metrics.posterior import pit_dispersion
+from cibench.analysis.one_pass import from_rows
+from cibench.metrics.core import blank
+from cibench.metrics.groups import Group
+from cibench.metrics.posterior import pit_dispersion, pit_mean
 from cibench.model.catalogue import at_default
 from cibench.model.types import Array
+from cibench.storage import CellRows
 from cibench.storage.schema import SCORED
+from cibench.storage.spool import SpooledGroup
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,13 +32,13 @@ ALPHA = 0.05
 """How often a table of calibrated posteriors has one that is said not to be."""
 
 CALIBRATION = (
-    *SCORED, "replicates", "answered", "pit_mean", "pit_mean_mcse", "pit_dispersion",
-    "pit_dispersion_mcse", "distance", "limit", "p_value", "calibrated", "note",
+    *SCORED, "replicates", "answered", *pit_mean.columns, *pit_dispersion.columns, "distance",
+    "limit", "p_value", "calibrated", "note",
 )  # fmt: skip
 """The columns of the table."""
 
 
-def calibration(rows: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFrame:
+def judge_calibration(rows: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFrame:
     """Return a row for each cell that draws its parameters from an estimator's own prior.
 
     `distance` is Kolmogorov's: the most by which the empirical distribution of the transforms
@@ -43,26 +48,40 @@ def calibration(rows: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFram
     independent; a fit without an answer is left out and told in `note`, since failures that hang on
     the data can make any posterior look wrong. A transform from L draws has steps of 1 / L.
     """
-    import pandas as pd
-
-    mine = rows[(rows["kind"] == "estimate") & ~(rows["refit"] > 0)]
-    groups = mine.groupby(list(SCORED), sort=False, dropna=False)
-    drawn = {key: part for key, part in groups if _of_its_prior(part, catalogue)}
-    lines = [
-        dict(zip(SCORED, key, strict=True)) | _line(part, len(drawn)) for key, part in drawn.items()
-    ]
-    return pd.DataFrame(lines, columns=list(CALIBRATION))
+    return from_rows(rows, CalibrationCollector(catalogue))
 
 
-def _of_its_prior(part: pd.DataFrame, catalogue: Mapping[str, Any]) -> bool:
-    first = part.iloc[0]
-    scenario = (catalogue.get("scenarios") or {}).get(first["scenario"]) or {}
-    method = (catalogue.get("estimators") or {}).get(first["estimator"]) or {}
-    own = scenario.get("prior_of") == first["estimator"]
+@dataclass(eq=False)
+class CalibrationCollector:
+    """Collect the posteriors that `judge_calibration` judges, all of one table at once."""
+
+    catalogue: Mapping[str, Any]
+    reads: ClassVar[tuple[str, ...]] = ()
+    _drawn: list[tuple[dict[str, Any], SpooledGroup]] = field(default_factory=list, init=False)
+
+    def add(self, cell: CellRows) -> None:
+        """Put the transforms of a cell aside where they come from their own prior."""
+        for place, names in enumerate(cell.part.names):
+            if names["kind"] == "estimate" and _of_its_prior(names, self.catalogue):
+                self._drawn.append((names, cell.put_aside(place, ("ok", "pit"))))
+
+    def table(self) -> pd.DataFrame:
+        """Return the table of calibration."""
+        import pandas as pd
+
+        size = len(self._drawn)
+        lines = [names | _line(group.read(), size) for names, group in self._drawn]
+        return pd.DataFrame(lines, columns=list(CALIBRATION))
+
+
+def _of_its_prior(names: Mapping[str, Any], catalogue: Mapping[str, Any]) -> bool:
+    scenario = (catalogue.get("scenarios") or {}).get(names["scenario"]) or {}
+    method = (catalogue.get("estimators") or {}).get(names["estimator"]) or {}
+    own = scenario.get("prior_of") == names["estimator"]
     return (
         own
-        and at_default(first["dials"], scenario.get("dials") or {})
-        and _same(first["options"], method.get("options") or {})
+        and at_default(names["dials"], scenario.get("dials") or {})
+        and _same(names["options"], method.get("options") or {})
     )
 
 
@@ -71,19 +90,18 @@ def _same(options: Any, defaults: Mapping[str, Any]) -> bool:
     return all(defaults.get(name) == value for name, value in given.items())
 
 
-def _line(part: pd.DataFrame, family: int) -> dict[str, Any]:
-    found = part["pit"].to_numpy(dtype=float)
-    pit = found[(part["status"] == "ok").to_numpy() & ~np.isnan(found)]
+def _line(group: Group, family: int) -> dict[str, Any]:
+    found = group["pit"]
+    pit = found[group["ok"] & ~np.isnan(found)]
     lost = found.size - pit.size
     line = {"replicates": found.size, "answered": pit.size, "note": ""}
     if lost:
         line["note"] = f"{lost} of {found.size} fits without a posterior are left out"
     if pit.size < 2:
         line["note"] = "fewer than two posteriors"
-    numbers = {"pit_mean": mean_score, "pit_dispersion": pit_dispersion}
-    for name, measure in numbers.items():
-        score: Score = measure(pit) if pit.size > 1 else blank(str(line["note"]))
-        line |= {name: score.value, f"{name}_mcse": score.mcse}
+    for metric in (pit_mean, pit_dispersion):
+        score = metric(pit) if pit.size > 1 else blank(str(line["note"]))
+        line |= metric.kind.columns(metric.name, score)
     return line | (uniformity(pit, ALPHA / family) if pit.size > 1 else {})
 
 

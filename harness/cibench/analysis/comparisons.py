@@ -6,19 +6,29 @@ the other. Their difference is therefore known far better than either.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from cibench.analysis.paired_differences import MEASURES, Compared, Family, compare, gather
+from cibench.analysis.paired_differences import Compared, Family, compare, gather
 from cibench.analysis.scores import TARGET
+from cibench.metrics.intervals import covers
+from cibench.metrics.registry import listed
+from cibench.model.catalogue import at_default, dials_of
 from cibench.model.streams import stream
 from cibench.model.types import Array
-from cibench.storage.groups import Part, arrow, by_cell, check, cut
+from cibench.storage import CellRows, cells_of
+from cibench.storage.reader import as_frame
+from cibench.storage.spool import IN_MEMORY
 from cibench.suite.ranking import ALL
+from cibench.utils.errors import BadInput, unknown
 from cibench.utils.files import write_atomically
 from cibench.utils.missing import missing
 
@@ -26,7 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["ALL", "COLUMNS", "MEASURES", "pairs", "pairs_folder", "write_pairs"]
+__all__ = ["ALL", "COLUMNS", "Comparisons", "PairCollector", "pairs"]
 
 NUMBERS = ("value", "other_value", "difference", "mcse", "low", "high")
 COLUMNS = (
@@ -37,7 +47,7 @@ COLUMNS = (
 
 def pairs(
     rows: pd.DataFrame, catalogue: Mapping[str, Any], against: str = ALL,
-    measures: Sequence[str] = MEASURES,
+    measures: Sequence[str] | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """Compare the estimators of every cell and target: a row for each pair and measure.
 
@@ -45,47 +55,122 @@ def pairs(
     have what it needs of both, `mcse` its paired Monte Carlo standard error, `low` and `high` are
     95 % limits that hold for all pairs of the cell and measure at once; `tie` says that they
     hold zero. `against` names an estimator to compare the others with, by default all pairs are
-    compared; `measures` are those wanted. `moments` is false where the averages of one of them
-    cannot be believed; `note` says why something is blank. Measures that neither of a pair has are
-    left out, as are those that compare by themselves (`precision_gain`, `coverage_common`) and the
-    size-adjusted power, which rests on two cells. See `cibench.analysis.paired_differences` for the
-    statistics. Raises BadInput if columns are missing or a replicate is there twice.
+    compared; `measures` are those wanted, by default all. `moments` is false where the averages of
+    one of them cannot be believed; `note` says why something is blank. Measures that neither of a
+    pair has are left out, as are those that compare by themselves (`precision_gain`,
+    `coverage_common`) and the size-adjusted power, which rests on two cells. See
+    `cibench.analysis.paired_differences` for the statistics. Raises BadInput if columns are
+    missing, a replicate is there twice or a measure is not compared.
     """
-    check(rows.columns)
-    return _joined(list(_tables(iter([cut(arrow(rows))]), catalogue, against, measures)))
+    known = [metric.name for metric in listed("pairs")]
+    for name in measures or ():
+        if name not in known:
+            raise BadInput(unknown("measure", name, known))
+    families = gather(cells_of(rows).part, catalogue)
+    wanted = known if measures is None else measures
+    found = (_table(family, wanted, *_chosen(family, against)) for family in families)
+    return _joined([table for table in found if table is not None])
 
 
-def pairs_folder(folder: Path, catalogue: Mapping[str, Any], against: str = ALL) -> pd.DataFrame:
-    """Compare the estimators of a run folder as `pairs` does, reading it cell by cell."""
-    return by_cell(folder, lambda parts: _joined(list(_tables(parts, catalogue, against))))
+class Comparisons:
+    """Hold comparisons as a Parquet file of their own, which is in memory while it is small."""
+
+    def __init__(self, catalogue: Mapping[str, Any]) -> None:
+        import pyarrow.parquet as pq
+
+        self._catalogue = catalogue
+        self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115
+        self._writer = pq.ParquetWriter(self._file, _schema(), compression="zstd")
+        weakref.finalize(self, _close, self._writer, self._file)
+
+    def add(self, table: pd.DataFrame) -> None:
+        """Add the comparisons of one cell and target."""
+        import pyarrow as pa
+
+        made = pa.Table.from_pandas(table, schema=_schema(), preserve_index=False)
+        self._writer.write_table(made)
+
+    def close(self) -> None:
+        """Say that these are all."""
+        self._writer.close()
+
+    def frame(self) -> pd.DataFrame:
+        """Return all comparisons as `pairs` does."""
+        return self._read()
+
+    def shown(self) -> pd.DataFrame:
+        """Return those that the report shows: a few measures, every dial at its default."""
+        found = self._read([("measure", "in", _shown())])
+        cells = found[["scenario", "dials"]].to_dict("records")
+        at = [_starts(self._catalogue, names) for names in cells]
+        return found[at].reset_index(drop=True)
+
+    def write(self, path: Path) -> None:
+        """Write the Parquet file."""
+        self._file.seek(0)
+
+        def copy(to: Path) -> None:
+            with to.open("wb") as file:
+                shutil.copyfileobj(self._file, file)
+
+        write_atomically(path, copy)
+
+    def _read(self, filters: list[tuple[str, str, Any]] | None = None) -> pd.DataFrame:
+        import pyarrow.parquet as pq
+
+        self._file.seek(0)
+        read = as_frame(pq.read_table(self._file, filters=filters))
+        for name in read.select_dtypes(exclude="number"):
+            read[name] = read[name].astype(object).where(read[name].notna(), None)
+        return _typed(read)
 
 
-def write_pairs(folder: Path, path: Path, catalogue: Mapping[str, Any], against: str = ALL) -> None:
-    """Write the comparisons of a run folder as one Parquet file, with one cell in memory."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    def write(to: Path, parts: Iterator[Part]) -> None:
-        with pq.ParquetWriter(to, _schema(), compression="zstd") as file:
-            for table in _tables(parts, catalogue, against):
-                file.write_table(
-                    pa.Table.from_pandas(table, schema=_schema(), preserve_index=False)
-                )
-
-    write_atomically(path, lambda to: by_cell(folder, lambda parts: write(to, parts)))
+def _close(writer: Any, file: Any) -> None:
+    """Close a file that nobody reads any more, its writer first, which would write to it else."""
+    writer.close()
+    file.close()
 
 
-def _tables(
-    parts: Iterator[Part],
-    catalogue: Mapping[str, Any],
-    against: str,
-    measures: Sequence[str] = MEASURES,
-) -> Iterator[pd.DataFrame]:
-    for part in parts:
-        for family in gather(part, catalogue):
-            table = _table(family, measures, *_chosen(family, against))
-            if table is not None:
-                yield table
+@dataclass(eq=False)
+class PairCollector:
+    """Compare the estimators of a run cell by cell as `pairs` does, or only what a report shows."""
+
+    catalogue: Mapping[str, Any]
+    against: str = ALL
+    only_shown: bool = False
+    reads: ClassVar[tuple[str, ...]] = ()
+    _found: Comparisons = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._found = Comparisons(self.catalogue)
+
+    def add(self, cell: CellRows) -> None:
+        """Compare the estimators of a cell."""
+        part, measures = cell.part, [metric.name for metric in listed("pairs")]
+        if self.only_shown:
+            measures = [name for name in measures if name in _shown()]
+        if self.only_shown and not any(_starts(self.catalogue, names) for names in part.names):
+            return
+        for family in gather(part, self.catalogue):
+            if not self.only_shown or _starts(self.catalogue, family.key):
+                table = _table(family, measures, *_chosen(family, self.against))
+                if table is not None:
+                    self._found.add(table)
+
+    def table(self) -> Comparisons:
+        """Return the comparisons."""
+        self._found.close()
+        return self._found
+
+
+def _shown() -> list[str]:
+    return [metric.name for metric in listed("differences")]
+
+
+def _starts(catalogue: Mapping[str, Any], names: Mapping[Any, Any]) -> bool:
+    """Say whether every dial of a cell is at its default."""
+    known = catalogue.get("scenarios") or {}
+    return at_default(names["dials"], dials_of(known, names["scenario"]))
 
 
 def _chosen(family: Family, against: str) -> tuple[Array, Array]:
@@ -127,7 +212,7 @@ def _table(
 
 def _lines(measure: str, done: Compared) -> dict[str, Array]:
     known = ~np.isnan(done.low)
-    tie = np.where(known, (done.low <= 0) & (done.high >= 0), np.array(None, dtype=object))
+    tie = np.where(known, covers(done.low, done.high, 0.0), np.array(None, dtype=object))
     numbers = (done.value, done.other, done.difference, done.mcse, done.low, done.high)
     return {
         "measure": np.full(done.pairs.size, measure, dtype=object), "replicates": done.replicates,
@@ -165,10 +250,3 @@ def _schema() -> pa.Schema:
         "replicates": pa.int64(), "horizon": pa.int32(), "tie": pa.bool_(), "moments": pa.bool_(),
     }  # fmt: skip
     return pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS])
-
-
-SHOWN = {
-    "interval_score": "interval score", "rmse": "RMSE", "mad": "MAD",
-    "absolute_bias": "|bias|", "coverage": "coverage, points", "ci_length": "length",
-}  # fmt: skip
-"""The measures that the report compares by, with their names; less is better but of coverage."""

@@ -8,13 +8,14 @@ the data sets that pass may be the worse ones (Roth 2022, American Economic Revi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from math import hypot, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from cibench.analysis.one_pass import from_rows
 from cibench.analysis.scores import without_moments
-from cibench.metrics import covers
 from cibench.metrics.core import (
     Score,
     blank,
@@ -24,9 +25,12 @@ from cibench.metrics.core import (
     with_truth_errors,
 )
 from cibench.metrics.families import aligned
-from cibench.metrics.groups import LIMITS, Group, answers, present
+from cibench.metrics.groups import Group, answers, present
+from cibench.metrics.intervals import covers
+from cibench.metrics.registry import Kind
 from cibench.model.types import Array
-from cibench.storage.groups import Part, arrow, check, cut
+from cibench.storage import CellRows
+from cibench.storage.groups import Part
 from cibench.storage.schema import CELL
 from cibench.suite.expectations import broken_assumptions, off_default, parsed
 
@@ -34,25 +38,24 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MEASURES = {
-    "alarms": True, "bias": False, "bias_passed": False, "bias_change": False, "coverage": True,
-    "coverage_passed": True, "coverage_change": False,
+    "alarms": Kind.SHARE, "bias": Kind.IN_SE, "bias_passed": Kind.IN_SE,
+    "bias_change": Kind.IN_SE, "coverage": Kind.SHARE, "coverage_passed": Kind.SHARE,
+    "coverage_change": Kind.AS_IS,
 }  # fmt: skip
-"""The measures in the order of the table; True says: a proportion, with Wilson limits."""
+"""The measures in the order of the table."""
 
 _OF_DIAGNOSTIC = ("diagnostic", "diagnostic_options", "tests", "breaks", "alarm", "judged")
 _OF_ESTIMATOR = ("estimator", "options", "estimand", "horizon", "level")
 DIAGNOSTICS = (
     *CELL, *_OF_DIAGNOSTIC, *_OF_ESTIMATOR, "moments", "answered", "passed",
-    *(f"{name}{end}" for name, share in MEASURES.items()
-      for end in (("", "_mcse", "_low", "_high") if share else ("", "_mcse"))),
+    *(f"{name}{end}" for name, kind in MEASURES.items() for end in kind.endings),
 )  # fmt: skip
 """The columns of the table."""
 
-_NUMBERS = ("estimate", "truth", "truth_mcse", "passed", *LIMITS)
 NONE_PASSED = "no data set passed"
 
 
-def diagnostics(rows: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFrame:
+def score_diagnostics(rows: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFrame:
     """Return a row for each diagnostic in a cell, and one more for each estimator beside it.
 
     `alarms` is the share of the `judged` data sets that did not pass; `alarm` says whether an
@@ -62,15 +65,28 @@ def diagnostics(rows: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFram
     less the former, with a paired error. `moments` is the score table's. A data set on which the
     diagnostic gave no answer has not passed. Raises BadInput if columns are missing.
     """
-    import pandas as pd
+    return from_rows(rows, DiagnosticCollector(catalogue))
 
-    check(rows.columns)
-    lines: list[dict[str, Any]] = []
-    if (rows["kind"] == "diagnostic").any():
-        part = cut(arrow(rows), _NUMBERS)
-        for members in _cells(part):
-            lines += _of_cell(part, members, catalogue)
-    return pd.DataFrame(lines, columns=list(DIAGNOSTICS))
+
+@dataclass(eq=False)
+class DiagnosticCollector:
+    """Score a run's diagnostics cell by cell as `score_diagnostics` does."""
+
+    catalogue: Mapping[str, Any]
+    reads: ClassVar[tuple[str, ...]] = ()
+    _lines: list[dict[str, Any]] = field(default_factory=list, init=False)
+
+    def add(self, cell: CellRows) -> None:
+        """Score the diagnostics of a cell, and its estimators where they pass."""
+        if any(names["kind"] == "diagnostic" for names in cell.part.names):
+            for members in _cells(cell.part):
+                self._lines += _of_cell(cell.part, members, self.catalogue)
+
+    def table(self) -> pd.DataFrame:
+        """Return the table of diagnostics."""
+        import pandas as pd
+
+        return pd.DataFrame(self._lines, columns=list(DIAGNOSTICS))
 
 
 def _cells(part: Part) -> list[list[int]]:
@@ -174,7 +190,5 @@ def _widened(score: Score, doubt: float) -> Score:
 def _numbers(scores: Mapping[str, Score]) -> dict[str, float]:
     numbers: dict[str, float] = {}
     for name, score in scores.items():
-        numbers |= {name: score.value, f"{name}_mcse": score.mcse}
-        if MEASURES[name]:
-            numbers |= {f"{name}_low": score.low, f"{name}_high": score.high}
+        numbers |= MEASURES[name].columns(name, score)
     return numbers

@@ -1,146 +1,153 @@
 """From scores and declarations to verdicts: does every method do what was expected of it.
 
 Everything comes from the run folder: the score table, the catalogue, the suite as it was run.
+Whether a method is valid or fails is read off the limits of its coverage, of which
+`cibench.analysis.coverage_verdicts` says what they are worth. A surprise can be false in one way
+only, the upper limit of a valid method too low or the lower one of a broken one too high: false
+surprises turn up in half of the runs with a false verdict at most, and in far fewer where coverages
+do not sit on their floors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import nan, sqrt
-from statistics import NormalDist
-from typing import TYPE_CHECKING, Any, NamedTuple
+from enum import StrEnum
+from math import nan
+from typing import TYPE_CHECKING, Any
 
-from cibench.analysis.expectation_verdicts import (
+from cibench.analysis.coverage_verdicts import (
     ALPHA,
-    MEANING,
-    SURPRISES,
-    ExpectationVerdict,
-    exact,
-    judge,
-    replicates_needed,
+    Coverage,
+    CoverageVerdict,
+    judge_coverages,
 )
-from cibench.metrics.moments import noiseless
+from cibench.analysis.coverage_verdicts import (
+    MEANING as UNJUDGED_MEANING,
+)
 from cibench.storage.schema import SCORED
 from cibench.suite.expectations import SHORTFALL, Expectation, Expected, entries, expectation, said
-from cibench.utils.missing import missing
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "ALPHA",
-    "EXPECTATIONS",
-    "MEANING",
-    "SURPRISES",
-    "ExpectationVerdict",
-    "Expected",
-    "expectations",
-]
+    "ALPHA", "EXPECTATIONS", "MEANING", "SURPRISES", "ExpectationVerdict", "Expected",
+    "judge_expectation", "judge_expectations",
+]  # fmt: skip
 
 EXPECTATIONS = (
     *SCORED, "expected", "because", "broken", "floor", "tries", "covered", "coverage", "low",
-    "high", "verdict", "needed", "note",
+    "high", "coverage_verdict", "verdict", "needed", "note",
 )  # fmt: skip
 """The columns of the table."""
 
-
-class _Tally(NamedTuple):
-    """Hold of how many tries how many cover, and what an error in the truth adds to the doubt."""
-
-    covered: int
-    tries: int
-    doubt: float
+BEARING = (Expected.VALID, Expected.FAILS)
+"""What leads to a verdict."""
 
 
-def expectations(
+class ExpectationVerdict(StrEnum):
+    """Say what the rows show of an expectation; the empty one: there is none to judge."""
+
+    VALID = "valid as declared"
+    FAILS = "fails as declared"
+    FAILS_UNEXPECTEDLY = "fails unexpectedly"
+    SURVIVES = "survives unexpectedly"
+    CONSERVATIVE = "conservative"
+    INCONCLUSIVE = "inconclusive"
+    OTHER_QUESTION = "different question"
+    NONE = ""
+
+
+SURPRISES = (ExpectationVerdict.FAILS_UNEXPECTEDLY, ExpectationVerdict.SURVIVES)
+
+MEANING = {
+    ExpectationVerdict.VALID: "nothing that it assumes is broken, and coverage is above the floor",
+    ExpectationVerdict.FAILS: "what it assumes is broken far enough, and coverage is below the "
+    "floor",
+    ExpectationVerdict.FAILS_UNEXPECTEDLY: "nothing that it assumes is broken, yet coverage is "
+    "below the floor",
+    ExpectationVerdict.SURVIVES: "what it assumes is broken far enough, yet coverage is above the "
+    "floor",
+    ExpectationVerdict.CONSERVATIVE: "valid, with intervals that miss less than half as often as "
+    "they may",
+    ExpectationVerdict.INCONCLUSIVE: "too few replicates to tell on which side of the floor "
+    "coverage lies",
+    ExpectationVerdict.OTHER_QUESTION: "the method does not answer what it was scored on",
+}
+
+
+def judge_expectation(expected: Expected, coverage: Coverage) -> ExpectationVerdict:
+    """Return what a coverage shows of what was expected of it: VALID or FAILS."""
+    if expected is Expected.FAILS:
+        if coverage.below:
+            return ExpectationVerdict.FAILS
+        return ExpectationVerdict.SURVIVES if coverage.above else ExpectationVerdict.INCONCLUSIVE
+    if coverage.below:
+        return ExpectationVerdict.FAILS_UNEXPECTEDLY
+    if coverage.conservative:
+        return ExpectationVerdict.CONSERVATIVE
+    return ExpectationVerdict.VALID if coverage.above else ExpectationVerdict.INCONCLUSIVE
+
+
+def judge_expectations(
     scores: pd.DataFrame, catalogue: Mapping[str, Any], spec: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """Return one row per row of the score table: what was expected of it and what is found.
+    """Return one row per row of the score table: what its coverage shows, and what was expected.
 
-    `spec` is the content of the suite file. Coverage counts failures as misses; who declines has
-    not tried. `low` and `high` are exact limits, adjusted for all verdicts of the table
-    (`cibench.analysis.expectation_verdicts` derives what they are worth); an error in the truth
-    widens them by as many of its standard errors as their level has. `verdict` is one of
-    `ExpectationVerdict`, `needed` says of an inconclusive one how many replicates would decide it,
-    `note` why there is none to judge, or what the suite gives as a reason for its floor. Raises
-    BadInput where two [[cells]] tables contradict each other.
+    `spec` is the content of the suite file. `covered` of `tries` hold the truth: a failure is a
+    miss, who declines has not tried. `low` and `high` are exact limits that hold for all rows of
+    the table at once, widened by an error in the truth; `floor` is the one that the suite states,
+    else nominal less five points; `coverage_verdict` says where coverage lies, `verdict` (one of
+    `ExpectationVerdict`) what that means for what was expected. `needed` says of an inconclusive
+    one how many replicates would decide it, `note` why there is none to judge, or what the suite
+    gives as a reason for its floor. Raises BadInput where two [[cells]] tables contradict each
+    other.
     """
     import pandas as pd
 
-    tables = entries(spec)
-    scenarios = catalogue.get("scenarios") or {}
+    tables, scenarios = entries(spec), catalogue.get("scenarios") or {}
+    rows: list[Mapping[str, Any]] = [
+        {str(key): value for key, value in record.items()} for record in scores.to_dict("records")
+    ]
+    words = [said(tables, row, scenarios.get(row["scenario"]) or {}) for row in rows]
+    floors = [
+        word.floor or round(float(row["level"]) - SHORTFALL, 12)
+        for row, word in zip(rows, words, strict=True)
+    ]
     lines = []
-    for record in scores.to_dict("records"):
-        score = {str(key): value for key, value in record.items()}
-        words = said(tables, score, scenarios.get(score["scenario"]) or {})
-        found = Expectation(Expected.NOTHING, "")
-        if score["kind"] != "diagnostic":
-            found = expectation(score, catalogue, words)
-        floor = words.floor or round(float(score["level"]) - SHORTFALL, 12)
-        lines.append(_line(score, found, floor, words.why))
-    bearing = [line for line in lines if line["tries"] and line["expected"] in _BEARING]
-    for line in bearing:
-        _decide(line, ALPHA / len(bearing))
-    table = pd.DataFrame(lines, columns=[*EXPECTATIONS, "doubt"])
+    for row, word, coverage in zip(rows, words, judge_coverages(rows, floors), strict=True):
+        expected = Expectation(Expected.NOTHING, "")
+        if row["kind"] != "diagnostic":
+            expected = expectation(row, catalogue, word)
+        lines.append(_line(row, expected, coverage, word.why))
+    table = pd.DataFrame(lines, columns=list(EXPECTATIONS))
     keys = scores[list(SCORED)].reset_index(drop=True)
-    return table.drop(columns="doubt").assign(**{name: keys[name] for name in SCORED})
+    return table.assign(**{name: keys[name] for name in SCORED})
 
 
-_BEARING = (Expected.VALID, Expected.FAILS)
-
-
-def _line(score: Mapping[str, Any], found: Expectation, floor: float, why: str) -> dict[str, Any]:
-    """Return a row of the table without its verdict."""
-    silent = _unjudged(score)
-    tally = _Tally(0, 0, 0.0) if silent else _tally(score)
-    judged = found.expected in _BEARING
-    other = found.expected is Expected.OTHER_QUESTION
+def _line(
+    score: Mapping[str, Any], expected: Expectation, coverage: Coverage, why: str
+) -> dict[str, Any]:
+    """Return a row of the table."""
+    bears, judged = expected.expected in BEARING, coverage.unjudged is None
+    verdict, needed = ExpectationVerdict.NONE, nan
+    if expected.expected is Expected.OTHER_QUESTION:
+        verdict = ExpectationVerdict.OTHER_QUESTION
+    elif bears and judged:
+        verdict = judge_expectation(expected.expected, coverage)
+        needed = coverage.needed if verdict is ExpectationVerdict.INCONCLUSIVE else nan
     return {
-        **{name: score[name] for name in SCORED}, "expected": str(found.expected),
-        "because": found.because, "broken": "; ".join(found.broken),
-        "floor": floor if judged else nan, "tries": tally.tries, "covered": tally.covered,
-        "coverage": tally.covered / tally.tries if tally.tries else nan, "low": nan, "high": nan,
-        "verdict": str(ExpectationVerdict.OTHER_QUESTION if other else ExpectationVerdict.NONE),
-        "needed": nan,
-        "note": silent or (why if judged else ""), "doubt": tally.doubt,
+        **{name: score[name] for name in SCORED}, "expected": str(expected.expected),
+        "because": expected.because, "broken": "; ".join(expected.broken),
+        "floor": coverage.floor if judged else nan, "tries": coverage.tries,
+        "covered": coverage.covered, "coverage": coverage.share, "low": coverage.low,
+        "high": coverage.high, "coverage_verdict": str(coverage.verdict), "verdict": str(verdict),
+        "needed": needed, "note": _note(coverage, why if bears else ""),
     }  # fmt: skip
 
 
-def _unjudged(score: Mapping[str, Any]) -> str:
-    """Say why coverage cannot be judged, "" where it can."""
-    if score["kind"] == "diagnostic":
+def _note(coverage: Coverage, why: str) -> str:
+    """Say why there is no coverage to judge, or what the suite gives as its reason."""
+    if coverage.unjudged is CoverageVerdict.DIAGNOSTIC:
         return "a diagnostic: diagnostics.csv scores it"
-    if score["declined"] == score["replicates"]:
-        return "declined every data set"
-    if not 0 < float(score["level"]) < 1:
-        return "no level between 0 and 1"
-    share = score["coverage_with_failures"]
-    if missing(share):
-        return "gives no limits, so coverage is undefined"
-    return "the estimates do not vary, so coverage says nothing" if noiseless(score) else ""
-
-
-def _tally(score: Mapping[str, Any]) -> _Tally:
-    replicates, share = int(score["replicates"]), float(score["coverage_with_failures"])
-    tries = replicates - int(score["declined"])
-    of_chance = share * (1 - share) / replicates
-    error = float(score["coverage_with_failures_mcse"])
-    return _Tally(round(share * replicates), tries, sqrt(max(0.0, error**2 - of_chance)))
-
-
-def _decide(line: dict[str, Any], alpha: float) -> None:
-    """Fill in limits and verdict."""
-    low, high = exact(line["covered"], line["tries"], alpha)
-    slack = 0.0
-    if line["doubt"] > _ROUNDING:
-        slack = NormalDist().inv_cdf(1 - alpha / 2) * line["doubt"]
-    line["low"], line["high"] = max(0.0, low - slack), min(1.0, high + slack)
-    found = judge(Expected(line["expected"]), line["low"], line["high"], line["floor"],
-                  float(line["level"]))  # fmt: skip
-    line["verdict"] = str(found)
-    if found is ExpectationVerdict.INCONCLUSIVE:
-        needed = replicates_needed(line["covered"], line["tries"], line["floor"], alpha)
-        line["needed"] = max(needed, line["tries"] + 1.0)
-
-
-_ROUNDING = 1e-9
+    return UNJUDGED_MEANING[coverage.unjudged] if coverage.unjudged else why

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
+from cibench.analysis.one_pass import from_rows
+from cibench.storage import CellRows
+from cibench.storage.groups import Part
+from cibench.storage.reader import as_frame
 from cibench.storage.schema import CELL
-from cibench.utils.errors import BadInput
+from cibench.utils.missing import missing
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "failures", "failures_folder"]
+__all__ = ["COLUMNS", "FailureCollector", "tally_failures"]
 
-FIT = ["kind", *CELL, "options", "estimator"]
+FIT = ("kind", *CELL, "options", "estimator")
 COLUMNS = (*FIT, "status", "reason", "fits", "of", "share", "first")
-READ = (*FIT, "replicate", "refit", "status", "reason")
 
 
-def failures(rows: pd.DataFrame) -> pd.DataFrame:
+def tally_failures(rows: pd.DataFrame) -> pd.DataFrame:
     """Tally the statuses other than ok by reason, cell by cell, the most frequent first.
 
     `fits` counts the fits with that status and reason of the `of` that were run, `share` is their
@@ -28,51 +32,64 @@ def failures(rows: pd.DataFrame) -> pd.DataFrame:
     out; who declines has not failed, but has its reasons here too. Raises BadInput if columns are
     missing.
     """
-    if missing := [name for name in READ if name not in rows.columns]:
-        raise BadInput(
-            f"the replicate table lacks columns: {', '.join(missing)}; "
-            "was it written by another version of cibench?"
+    return from_rows(rows, FailureCollector())
+
+
+@dataclass(eq=False)
+class FailureCollector:
+    """Tally a run's failures cell by cell as `tally_failures` does."""
+
+    reads: ClassVar[tuple[str, ...]] = ("reason",)
+    _tallies: list[pd.DataFrame] = field(default_factory=list, init=False)
+
+    def add(self, cell: CellRows) -> None:
+        """Tally the fits of a cell that gave no answer."""
+        runs = _runs(cell.part)
+        lost = _lost(cell)
+        if lost.empty:
+            return
+        by = [*FIT, "status", "reason"]
+        tally = lost.groupby(by, dropna=False, sort=False, as_index=False).agg(
+            fits=("replicate", "size"), first=("replicate", "min")
         )
-    return _tally([rows])
+        fits = [_key(line) for line in tally[list(FIT)].to_dict("records")]
+        order = {fit: place for place, fit in enumerate(runs)}
+        tally["of"] = [runs[fit] for fit in fits]
+        tally["place"] = [order[fit] for fit in fits]
+        tally = tally.sort_values(["place", "fits"], ascending=[True, False], kind="stable")
+        self._tallies.append(tally)
+
+    def table(self) -> pd.DataFrame:
+        """Return the table of failures."""
+        import pandas as pd
+
+        empty = pd.DataFrame(columns=[*COLUMNS]).astype({"fits": "int64", "of": "int64"})
+        table = pd.concat(self._tallies, ignore_index=True) if self._tallies else empty
+        return table.assign(share=table["fits"] / table["of"])[list(COLUMNS)]
 
 
-def failures_folder(folder: Path) -> pd.DataFrame:
-    """Tally the failures of a run folder as `failures` does, with one shard in memory."""
-    from cibench.storage import shards
-
-    return _tally(shards.read(path, READ).to_pandas() for path in shards.paths(folder))
-
-
-def _tally(shards: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    import pandas as pd
-
-    pairs = [_counted(rows) for rows in shards] or [_counted(pd.DataFrame(columns=list(READ)))]
-    runs, lost = (pd.concat(parts, ignore_index=True) for parts in zip(*pairs, strict=True))
-    runs["place"] = runs.groupby(FIT, dropna=False, sort=False).ngroup()
-    of = runs.groupby("place")["of"].sum()
-    # A cell's shards hold different replicates of it, so that their counts add up.
-    told = lost.groupby([*FIT, "status", "reason"], dropna=False, sort=False, as_index=False).agg(
-        fits=("fits", "sum"), first=("first", "min")
-    )
-    told = told.merge(runs.drop_duplicates("place")[[*FIT, "place"]], on=FIT, how="left")
-    told["of"] = told["place"].map(of).astype("int64")
-    told["share"] = told["fits"] / told["of"]
-    told = told.sort_values(["place", "fits"], ascending=[True, False], kind="stable")
-    table: pd.DataFrame = told[list(COLUMNS)].reset_index(drop=True)
-    return table
+def _runs(part: Part) -> dict[tuple[Any, ...], int]:
+    """Return how many fits each estimator of each cell had, in order of first appearance."""
+    replicates: dict[tuple[Any, ...], list[Any]] = {}
+    for names, group in zip(part.names, part.groups, strict=True):
+        replicates.setdefault(_key(names), []).append(group["replicate"])
+    return {
+        fit: parts[0].size if len(parts) == 1 else np.unique(np.concatenate(parts)).size
+        for fit, parts in replicates.items()
+    }
 
 
-def _counted(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return how many fits each estimator had in each cell, and how many were lost and why."""
-    rows = rows[~(rows["refit"] > 0).to_numpy(dtype=bool)]
-    rows = rows.assign(reason=rows["reason"].astype(object).fillna("no reason given"))
-    rows = rows.astype(dict.fromkeys([*FIT, "status"], object)).astype({"setting": float})
-    fits = rows.drop_duplicates([*FIT, "replicate"])
-    runs = fits.groupby(FIT, dropna=False, sort=False, as_index=False).agg(of=("replicate", "size"))
-    lost = rows[rows["status"].to_numpy() != "ok"]
-    lost = lost.drop_duplicates([*FIT, "replicate", "status", "reason"])
-    by = [*FIT, "status", "reason"]
-    counted = lost.groupby(by, dropna=False, sort=False, as_index=False).agg(
-        fits=("replicate", "size"), first=("replicate", "min")
-    )
-    return runs, counted
+def _lost(cell: CellRows) -> pd.DataFrame:
+    """Return a row for each fit without an answer, and each of its reasons."""
+    import pyarrow.compute as pc
+
+    first = pc.fill_null(pc.equal(cell.table["refit"], 0), True)
+    table = cell.table.select([*FIT, "replicate", "status", "reason"])
+    rows = as_frame(table.filter(pc.and_(first, pc.not_equal(cell.table["status"], "ok"))))
+    rows = rows.astype(dict.fromkeys([*FIT, "status", "reason"], object)).astype({"setting": float})
+    rows = rows.assign(reason=rows["reason"].fillna("no reason given"))
+    return rows.drop_duplicates([*FIT, "replicate", "status", "reason"])
+
+
+def _key(names: Any) -> tuple[Any, ...]:
+    return tuple(None if missing(names[name]) else names[name] for name in FIT)

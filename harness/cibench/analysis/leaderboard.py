@@ -8,17 +8,28 @@ choice of scenarios. What that choice does is shown by leaving out one scenario 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import exp, nan
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from cibench.analysis.ranking_losses import Compared, Course, Key, compare, key_of, rank_sets, run
+from cibench.analysis.one_pass import from_rows
+from cibench.analysis.ranking_losses import (
+    Compared,
+    Course,
+    Entered,
+    Key,
+    compare,
+    entered,
+    key_of,
+    rank_sets,
+    run,
+)
 from cibench.model.catalogue import at_default, dials_of
 from cibench.model.streams import stream
 from cibench.model.types import Array
-from cibench.storage.groups import Part, arrow, by_cell, check, cut
+from cibench.storage import CellRows
 from cibench.suite.ranking import CELL_KEYS, Entrant, Ranking
 from cibench.utils.errors import BadInput
 
@@ -59,8 +70,8 @@ def courses(
             if names["answered"]:
                 found.add((str(names["estimator"]), str(names["options"])))
     made = {}
-    for key, entered in cells.items():
-        everywhere = set.intersection(*entered.values())
+    for key, answering in cells.items():
+        everywhere = set.intersection(*answering.values())
         ordered = sorted(everywhere, key=lambda entrant: _rank(entrant, catalogue, spec))
         if ordered and (not spec.reference or ordered[0][0] == spec.reference):
             made[key] = Course(ordered[0])
@@ -111,7 +122,7 @@ def declined(
                     course.refuse(entrant, worst)
 
 
-__all__ = ["COLUMNS", "Ranking", "ranks", "ranks_folder"]
+__all__ = ["COLUMNS", "RankCollector", "Ranking", "ranks"]
 
 COLUMNS = (
     "design", "estimand", "horizon", "level", "without", "measure", "reference", "estimator",
@@ -137,30 +148,43 @@ def ranks(
     itself; `worst` is the share of replicates with the worst score. Who was not run in all cells
     has no rank, and `note` says where. Raises BadInput if columns are missing.
     """
-    check(rows.columns)
-    return _ranks(iter([cut(arrow(rows))]), scores, catalogue, manifest, spec or Ranking())
+    return from_rows(rows, RankCollector(lambda: scores, catalogue, manifest, spec or Ranking()))
 
 
-def ranks_folder(
-    folder: Path, scores: pd.DataFrame, catalogue: Mapping[str, Any],
-    manifest: Mapping[str, Any], spec: Ranking | None = None,
-) -> pd.DataFrame:  # fmt: skip
-    """Return the leaderboards of a run folder as `ranks` does, reading it cell by cell."""
-    chosen = spec or Ranking()
-    return by_cell(folder, lambda parts: _ranks(parts, scores, catalogue, manifest, chosen))
+@dataclass(eq=False)
+class RankCollector:
+    """Put aside what losses rest on, cell by cell; `scores` gives the score table in the end.
+
+    A reference answers in every cell, so that nobody's losses can be compared with its before all
+    cells are there.
+    """
+
+    scores: Callable[[], pd.DataFrame]
+    catalogue: Mapping[str, Any]
+    manifest: Mapping[str, Any]
+    spec: Ranking
+    reads: ClassVar[tuple[str, ...]] = ()
+    _entered: list[Entered] = field(default_factory=list, init=False)
+
+    def add(self, cell: CellRows) -> None:
+        """Put aside what counts of a cell."""
+        self._entered += entered(cell, self.spec, counting(self.spec, self.catalogue))
+
+    def table(self) -> pd.DataFrame:
+        """Return the leaderboards."""
+        return _ranks(self._entered, self.scores(), self.catalogue, self.manifest, self.spec)
 
 
 def _ranks(
-    parts: Iterator[Part], scores: pd.DataFrame, catalogue: Mapping[str, Any],
+    cells: Sequence[Entered], scores: pd.DataFrame, catalogue: Mapping[str, Any],
     manifest: Mapping[str, Any], spec: Ranking,
 ) -> pd.DataFrame:  # fmt: skip
     import pandas as pd
 
     if missing := [name for name in NEEDED if name not in scores.columns]:
         raise BadInput(f"the score table lacks columns: {', '.join(missing)}")
-    counted = counting(spec, catalogue)
-    found = courses(scores, catalogue, spec, counted)
-    run(parts, found, spec, counted)
+    found = courses(scores, catalogue, spec, counting(spec, catalogue))
+    run(cells, found, spec)
     found = {key: course for key, course in found.items() if course.cells}
     declined(found, manifest.get("declined") or (), spec.worst)
     lines = []

@@ -10,22 +10,15 @@ from typing import Any
 import numpy as np
 
 from cibench.analysis.scores import TARGET, families, in_order, without_moments
+from cibench.metrics import METRICS, Metric
 from cibench.metrics.core import mean
 from cibench.metrics.families import aligned, bands
-from cibench.metrics.groups import LIMITS, NEEDS, POINTS, SETS, Group, present
-from cibench.metrics.influence import INFLUENCES, nothing
+from cibench.metrics.groups import Group, present
+from cibench.metrics.influence import nothing
 from cibench.metrics.intervals import covers
 from cibench.metrics.simultaneous import critical, differences, reach
 from cibench.model.types import Array
 from cibench.storage.groups import Part
-
-COUNTED = ("coverage_with_failures", "failure_rate", "shortfall_failures")
-"""The measures that count every replicate, answered or not."""
-
-COLUMNS = {
-    **NEEDS, "absolute_bias": POINTS, "simultaneous_coverage": ("bands_held",),
-    "coverage_with_failures": SETS, "failure_rate": (), "shortfall_failures": SETS,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,19 +36,19 @@ class Family:
     shared: float
     moments: Array
 
-    def has(self, measure: str) -> Array:
-        """Mark the replicates of each member that have what a measure needs, a row for each."""
-        return np.array([_has(group, measure) for group in self.groups])
+    def has(self, metric: Metric) -> Array:
+        """Mark the replicates of each member that have what a metric needs, a row for each."""
+        return np.array([_has(group, metric) for group in self.groups])
 
-    def rows(self, member: int, measure: str, at: Array, shift: float = 0.0) -> Group:
-        """Return the columns that a measure needs at marked replicates, at a shifted truth."""
+    def rows(self, member: int, metric: Metric, at: Array, shift: float = 0.0) -> Group:
+        """Return the columns that a metric needs at marked replicates, at a shifted truth."""
         group = self.groups[member]
-        names = {*COLUMNS[measure], *LIMITS, "ok", "failed"}
-        rows = {name: group[name][at] for name in names} | {"level": np.array(self.level)}
-        if shift and "truth" in rows:
+        rows = {name: group[name][at] for name in (*metric.compared_by, *metric.flags)}
+        if shift and metric.terms:
+            side = "above" if shift > 0 else "below"
+            rows[metric.terms] = group[f"{metric.terms}_{side}"][at]
+        elif shift and "truth" in rows:
             rows["truth"] = rows["truth"] + shift
-        if shift and "bands_held" in rows:
-            rows["bands_held"] = group["bands_held_above" if shift > 0 else "bands_held_below"][at]
         return rows
 
 
@@ -79,14 +72,16 @@ def gather(part: Part, catalogue: Mapping[str, Any]) -> Iterator[Family]:
         )  # fmt: skip
 
 
-def _has(group: Group, measure: str) -> Array:
-    """Mark the replicates that have what a measure needs."""
-    run = group["ok"] | group["failed"] | group["declined"]
-    needed = [group[name] for name in COLUMNS[measure] if name in group]
-    if len(needed) < len(COLUMNS[measure]):
+def _has(group: Group, metric: Metric) -> Array:
+    """Mark the replicates that have what a metric needs."""
+    run = group["ok"] | group["failed"]  # who declines has not tried
+    if "declined" in metric.flags:
+        run = run | group["declined"]
+    needed = [group[name] for name in metric.compared_by if name in group]
+    if len(needed) < len(metric.compared_by):
         return np.zeros(run.size, dtype=bool)
     given = np.logical_and.reduce([group["ok"], *(~np.isnan(column) for column in needed)])
-    if measure not in COUNTED:
+    if not metric.flags:
         return np.asarray(given)
     # Who answers without limits has no coverage; who never answers has covered nothing.
     return run if given.any() or not group["ok"].any() else given
@@ -118,27 +113,10 @@ def _with_bands(part: Part) -> dict[int, Group]:
     return found
 
 
-MEASURES = tuple(INFLUENCES)
-"""What is compared, in the order of the table."""
-
-SHARES = (
-    "coverage", "coverage_with_failures", "bias_eliminated_coverage", "rejection", "failure_rate",
-    "lower_noncoverage", "upper_noncoverage", "simultaneous_coverage",
-)  # fmt: skip
-"""The measures whose terms are 0 or 1."""
-
-BY_LEVEL = ("interval_score", "shortfall_bias", "shortfall_se", "shortfall_shape")
-
 APART = "no replicate that both answered"
 NO_NUMBER = "numbers too large"
 FEW = "too few replicates for a Monte Carlo error"
 ROUNDING = 1e-10
-
-SILENT = {
-    "type_s": "the same share of wrong signs, without an error",
-    "shortfall_failures": "no failures on either side, which has no error",
-}
-"""What is said where both have a share of nothing or all: an error of zero would say too much."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,12 +142,13 @@ class _Terms:
     """Collect the values of members at sets of replicates, each once, and what errs in them."""
 
     family: Family
-    measure: str
+    metric: Metric
     places: dict[tuple[int, bytes], int] = field(default_factory=dict)
     values: list[float] = field(default_factory=list)
     shifts: list[float] = field(default_factory=list)
     whys: list[str] = field(default_factory=list)
     terms: list[Array] = field(default_factory=list)
+    counts: bool = False
 
     def place(self, member: int, at: Array, key: bytes) -> int:
         """Return where the value of a member at marked replicates stands."""
@@ -180,20 +159,21 @@ class _Terms:
         return self.places[name]
 
     def _measure(self, member: int, at: Array) -> None:
-        family, influences = self.family, INFLUENCES[self.measure]
+        family, metric = self.family, self.metric
         found = nothing(APART)
         if at.any():
-            found = influences(family.rows(member, self.measure, at))
+            found = metric.influence(family.rows(member, metric, at), family.level)
         spread = np.zeros(at.size)
         if found.each.size:
             spread[at] = found.each / max(1, found.each.size)
         shift = 0.0
         if family.shared and found.each.size:
             ends = [
-                influences(family.rows(member, self.measure, at, by)).value
+                metric.influence(family.rows(member, metric, at, by), family.level).value
                 for by in (family.shared, -family.shared)
             ]
             shift = (ends[0] - ends[1]) / 2
+        self.counts |= found.counts
         self.values.append(found.value)
         self.shifts.append(0.0 if isnan(shift) else shift)
         self.whys.append(found.why)
@@ -206,7 +186,7 @@ def compare(
     """Return first member less second for every pair; None where no member has the measure.
 
     Pairs of which neither has it are left out. The Monte Carlo error is S / sqrt n of the
-    differences of the two members' influences on the measure (`measures.influence`) over the n
+    differences of the two members' influences on the measure (`metrics.influence`) over the n
     replicates that have what it needs of both. An error of the truth moves both: the difference
     is taken at the truth plus and minus it, and half of what that changes, nothing for the bias,
     is added in quadrature.
@@ -224,22 +204,17 @@ def compare(
     on the few sets that miss: its limits hold in 90 of 100 at 100 replicates, in 93 at 200 (1,500
     trials) and 400, and pass that bar at 1,000.
     """
-    has = family.has(measure)
+    metric = METRICS[measure]
+    has = family.has(metric)
     some = np.asarray(has.any(axis=1))
-    if measure in BY_LEVEL and not 0 < family.level < 1:
+    if metric.by_level and not 0 < family.level < 1:
         return None
     kept = np.flatnonzero(np.asarray(some[first] | some[second]))
     if not kept.size:
         return None
-    collected = _Terms(family, measure)
+    collected = _Terms(family, metric)
     one, two, n = _places(collected, has, first[kept], second[kept])
-    terms, shifts = np.array(collected.terms), np.array(collected.shifts)
-    values, whys = np.array(collected.values), collected.whys
-    notes = [
-        (whys[a] or whys[b]) if count else APART for a, b, count in zip(one, two, n, strict=True)
-    ]
-    terms = np.column_stack([terms, shifts])
-    return _limits(measure, kept, (one, two), n, values, terms, notes, rng)
+    return _limits(collected, kept, (one, two), n, rng)
 
 
 def _places(
@@ -265,10 +240,11 @@ def _places(
 
 @np.errstate(all="ignore")
 def _limits(
-    measure: str, kept: Array, at: tuple[Array, Array], n: Array, values: Array, terms: Array,
-    notes: list[str], rng: np.random.Generator,
-) -> Compared:  # fmt: skip
+    collected: _Terms, kept: Array, at: tuple[Array, Array], n: Array, rng: np.random.Generator
+) -> Compared:
     """Put errors and simultaneous limits around the differences."""
+    terms = np.column_stack([np.array(collected.terms), np.array(collected.shifts)])
+    values, silent = np.array(collected.values), collected.metric.silent
     one, two = at
     value, other = values[one], values[two]
     squares, own = differences(terms, one, two), np.square(terms).sum(axis=1)
@@ -277,21 +253,21 @@ def _limits(
     same = (np.sqrt(squares * n) <= ROUNDING * size) & (np.abs(difference) <= ROUNDING * size)
     difference, squares = np.where(same, 0.0, difference), np.where(same, 0.0, squares)
     known = ~np.isnan(difference) & (n > 1)
-    if measure in SILENT:
+    if silent:
         known &= squares > 0
     c = critical(terms, one[known], two[known], squares[known], rng)
     shift = terms[one, -1] - terms[two, -1]
     sampled = np.maximum(squares - shift**2, 0.0)
     mcse = np.where(known, np.sqrt(sampled * n / (n - 1) + shift**2), nan)
     centre, half = difference, reach(c, n - 1) * mcse
-    if measure in SHARES:
+    if collected.counts:
         told = np.rint(n**2 * sampled + n * difference**2)  # replicates that tell the two apart
         centre = difference * n / (n + 2)
         half = c * np.sqrt(((told + 2) / (n + 2) - centre**2) / (n + 2) + shift**2)
     low, high = (np.where(known, centre + sign * half, nan) for sign in (-1, 1))
-    why = np.where(n > 1, SILENT.get(measure, NO_NUMBER), FEW)
-    said = [a or ("" if sure else str(b)) for a, b, sure in zip(notes, why, known, strict=True)]
-    return Compared(kept, n, value, other, difference, mcse, low, high, said)
-
-
-__all__ = ["COUNTED", "MEASURES", "SHARES", "Compared", "compare"]
+    why, whys = np.where(n > 1, silent or NO_NUMBER, FEW), collected.whys
+    notes = [
+        ((whys[a] or whys[b]) if count else APART) or ("" if sure else str(reason))
+        for a, b, count, sure, reason in zip(one, two, n, known, why, strict=True)
+    ]
+    return Compared(kept, n, value, other, difference, mcse, low, high, notes)

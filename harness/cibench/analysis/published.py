@@ -18,7 +18,7 @@ AGREES = 3.0
 """How many combined errors a reproduction may be away."""
 
 
-def beside(scores: pd.DataFrame, published: list[dict[str, str]]) -> pd.DataFrame:
+def compare_published(scores: pd.DataFrame, published: list[dict[str, str]]) -> pd.DataFrame:
     """Return each published figure with ours, both errors and the difference in combined errors.
 
     A figure without an error gets our replicate variance at its number of replicates, and every

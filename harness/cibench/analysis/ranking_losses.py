@@ -23,22 +23,23 @@ replicate over all cells of a scenario and size; only those sums are independent
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from math import log
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from cibench.analysis.scores import TARGET, families
+from cibench.metrics import METRICS
 from cibench.metrics.core import mean
 from cibench.metrics.families import aligned
 from cibench.metrics.groups import Group, present
-from cibench.metrics.intervals import set_score
 from cibench.metrics.simultaneous import critical, differences, reach
 from cibench.model.types import Array
-from cibench.storage.groups import Part
+from cibench.storage import CellRows
+from cibench.storage.spool import SpooledGroup
 from cibench.suite.ranking import Entrant, Ranking
 from cibench.utils.missing import missing
 
@@ -58,14 +59,11 @@ def losses(group: Group, spec: Ranking, level: float, shift: float = 0.0) -> Arr
 
     An answer without limits is scored as the interval of length zero at its estimate.
     """
-    truth, t = group["truth"] + shift, group["estimate"]
-    if spec.measure == "rmse":
-        loss = np.square(t - truth)
-    else:
-        bare = np.isnan(group["ci_low"]) | np.isnan(group["ci_high"])
-        low, high = (np.where(bare, t, group[end]) for end in ("ci_low", "ci_high"))
-        outside = np.where(bare, False, group["outside"] == 1)
-        loss = set_score(low, high, truth, level, outside)
+    bare = np.isnan(group["ci_low"]) | np.isnan(group["ci_high"])
+    limits = {end: np.where(bare, group["estimate"], group[end]) for end in ("ci_low", "ci_high")}
+    outside = np.where(bare, False, group["outside"] == 1)
+    columns = {**group, **limits, "outside": outside, "truth": group["truth"] + shift}
+    loss = METRICS[spec.measure].losses(columns, level)
     loss = np.where(group["ok"] & np.isfinite(loss), loss, np.inf)
     run = group["ok"] | group["failed"] | group["declined"]
     return np.where(run, loss, np.nan)
@@ -157,19 +155,41 @@ def key_of(names: Mapping[str, Any]) -> Key:
     return str(names["scenario"]), str(names["estimand"]), per_horizon, level
 
 
-def run(parts: Iterable[Part], courses: Mapping[Key, Course], spec: Ranking, counted: Any) -> None:
-    """Add every cell that counts to its course."""
-    for part in parts:
-        for members in families(part, (*TARGET, "horizon")):
-            names = part.names[members[0]]
-            course = courses.get(key_of(names))
-            if course is None or not counted(names):
-                continue
-            entrants = [(str(part.names[i]["estimator"]), str(part.names[i]["options"]))
-                        for i in members]  # fmt: skip
-            groups = aligned([part.groups[i] for i in members])
-            _add(course, int(names["n"]), dict(zip(entrants, groups, strict=True)), spec,
-                 key_of(names)[-1])  # fmt: skip
+LOSS = (
+    "replicate", "ok", "failed", "declined", "truth", "truth_mcse", "estimate", "ci_low",
+    "ci_high", "outside",
+)  # fmt: skip
+"""The columns that every loss rests on; a measure may need others."""
+
+
+class Entered(NamedTuple):
+    """Hold who answered one target in one cell, and where their rows are put aside."""
+
+    names: Mapping[str, Any]
+    entrants: Sequence[Entrant]
+    rows: Sequence[SpooledGroup]
+
+
+def entered(cell: CellRows, spec: Ranking, counted: Any) -> Iterator[Entered]:
+    """Put aside what a leaderboard takes of a cell, target by target, where it counts."""
+    part, columns = cell.part, tuple(dict.fromkeys((*LOSS, *METRICS[spec.measure].needs)))
+    for members in families(part, (*TARGET, "horizon")):
+        names = part.names[members[0]]
+        if counted(names):
+            entrants = [
+                (str(part.names[i]["estimator"]), str(part.names[i]["options"])) for i in members
+            ]
+            yield Entered(names, entrants, [cell.put_aside(i, columns) for i in members])
+
+
+def run(cells: Iterable[Entered], courses: Mapping[Key, Course], spec: Ranking) -> None:
+    """Add every cell that has a course to it."""
+    for cell in cells:
+        key = key_of(cell.names)
+        if key in courses:
+            groups = aligned([rows.read() for rows in cell.rows])
+            of_entrant = dict(zip(cell.entrants, groups, strict=True))
+            _add(courses[key], int(cell.names["n"]), of_entrant, spec, key[-1])
 
 
 def _add(

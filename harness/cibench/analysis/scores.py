@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from math import inf, isinf, isnan, nan
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from cibench.metrics import BLANK, Score, failure_rate, heavy, largest_share, mean
-from cibench.metrics.core import blank
-from cibench.metrics.families import (
-    aligned,
-    coverage_common,
-    precision_gains,
-    simultaneous_coverage,
-    size_adjusted_power,
-)
+from cibench.analysis.one_pass import from_rows
+from cibench.metrics import METRICS, Metric, Score
+from cibench.metrics.core import BLANK, blank, mean
+from cibench.metrics.families import aligned, reference
 from cibench.metrics.groups import (
     Group,
     answers,
@@ -29,10 +23,12 @@ from cibench.metrics.groups import (
     measure_estimator,
     present,
 )
-from cibench.metrics.registry import MEASURES
-from cibench.storage.groups import FAILURES, Part, arrow, check, cut, neighbours, read
+from cibench.metrics.moments import heavy, largest_share
+from cibench.metrics.registry import POINTS, Scope, listed
+from cibench.storage import CellRows
+from cibench.storage.groups import FAILURES, Part
 from cibench.storage.schema import CELL, SCORED, schema
-from cibench.storage.shards import paths as shards_of
+from cibench.storage.spool import SpooledGroup
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +44,7 @@ TARGET = (*CELL, "estimand", "level")
 class Line:
     """Hold one row of the score table in the making, without its keys."""
 
+    diagnostic: bool
     counts: tuple[int, ...]
     means: Mapping[str, float]
     scores: dict[str, Score]
@@ -60,17 +57,19 @@ def lines(part: Part, catalogue: Mapping[str, Any]) -> list[Line]:
     """Measure every group of a part, alone and beside the others of its cell."""
     found = [_line(*pair, catalogue) for pair in zip(part.names, part.groups, strict=True)]
     for members in families(part, (*TARGET, "horizon")):
-        _compare(members, part, found, catalogue)
+        ordered = in_order(members, part, catalogue)
+        first = reference(_compare("cell", ordered, part, found))
+        if first is not None:
+            name = str(part.names[ordered[first]]["estimator"])
+            for i in ordered:
+                found[i] = replace(found[i], reference=name)
     for members in families(part, (*TARGET, "estimator", "options")):
-        groups = aligned([part.groups[i] for i in members])
-        banded = simultaneous_coverage(groups, [found[i].means["truth_mcse"] for i in members])
-        for i in members:
-            _add(found[i], part.groups[i], "simultaneous_coverage", banded)
+        _compare("horizons", members, part, found)
     return found
 
 
 def note(scores: Mapping[str, Score], measures: Iterable[str]) -> str:
-    """Say of every measure that is blank or has no error why that is so."""
+    """Say of every metric that is blank or has no error why that is so."""
     reasons: dict[str, list[str]] = {}
     for name in measures:
         score = scores.get(name, BLANK)
@@ -87,14 +86,14 @@ def _line(names: Mapping[str, Any], group: Group, catalogue: Mapping[str, Any]) 
     counts = (replicates, int(group["ok"].sum()), failures, int(group["declined"].sum()))
     means = {name: mean(*present(group, name)) for name in ("truth", "truth_mcse", "seconds")}
     reason = without_moments(names, group, catalogue)
-    if names["kind"] == "diagnostic":
+    diagnostic = names["kind"] == "diagnostic"
+    if diagnostic:
         scores = measure_diagnostic(group)
     else:
         error = float(np.nan_to_num(means["truth_mcse"]))
         level = nan if names["level"] is None else float(names["level"])
         scores = measure_estimator(group, error, level, moments=not reason)
-    scores["failure_rate"] = failure_rate(failures, replicates)
-    return Line(counts, means, scores, not reason, reason)
+    return Line(diagnostic, counts, means, scores, not reason, reason)
 
 
 def without_moments(names: Mapping[str, Any], group: Group, catalogue: Mapping[str, Any]) -> str:
@@ -103,7 +102,7 @@ def without_moments(names: Mapping[str, Any], group: Group, catalogue: Mapping[s
         said = (catalogue.get(part) or {}).get(names[key]) or {}
         if not said.get("moments", True):
             return "declared"
-    t, theta = present(answers(group), "estimate", "truth")
+    t, theta = present(answers(group, *POINTS), *POINTS)
     share = largest_share(t, theta)
     if names["kind"] == "diagnostic" or not heavy(share, t.size):
         return ""
@@ -134,24 +133,15 @@ def in_order(members: list[int], part: Part, catalogue: Mapping[str, Any]) -> li
     return sorted(members, key=rank)
 
 
-def _compare(
-    members: list[int], part: Part, found: list[Line], catalogue: Mapping[str, Any]
-) -> None:
-    """Add what compares the estimators of one cell and target."""
-    members = in_order(members, part, catalogue)
+def _compare(scope: Scope, members: list[int], part: Part, found: list[Line]) -> list[Group]:
+    """Add the metrics that look at several groups; return these, aligned."""
     groups = aligned([part.groups[i] for i in members])
-    common = coverage_common(groups, float(np.nan_to_num(found[members[0]].means["truth_mcse"])))
-    gains, first = precision_gains(groups)
-    for i, held, gain in zip(members, common, gains, strict=True):
-        _add(found[i], part.groups[i], "coverage_common", held)
-        _add(found[i], part.groups[i], "precision_gain", gain)
-        if first is not None:
-            reference = str(part.names[members[first]]["estimator"])
-            found[i] = replace(found[i], reference=reference)
-
-
-def _add(line: Line, group: Group, name: str, score: Score) -> None:
-    line.scores[name] = explained(name, score, group)
+    errors = [float(np.nan_to_num(found[i].means["truth_mcse"])) for i in members]
+    for metric in METRICS.values():
+        if metric.scope == scope:
+            for i, score in zip(members, metric.function(groups, errors), strict=True):
+                found[i].scores[metric.name] = explained(metric, score, part.groups[i])
+    return groups
 
 
 SAME = [name for name in SCORED if name != "parameters"]
@@ -192,13 +182,10 @@ def _parsed(parameters: Any) -> dict[str, Any]:
     return parsed if isinstance(parsed, dict) else {"": parameters}
 
 
-__all__ = ["FAILURES", "score", "score_folder"]
+__all__ = ["FAILURES", "ScoreCollector", "score"]
 
 
 ZERO, NO_NULL = "the truth is zero", "no cell with a zero truth differs in parameters only"
-ADJUSTED, STATISTIC = "size_adjusted_power", ("estimate", "std_error")
-_ENDINGS = {False: ("", "_mcse"), True: ("", "_mcse", "_low", "_high")}
-_COLUMNS = [name + end for name, share in MEASURES.items() for end in _ENDINGS[share]]
 _NOTES = ("moments_note", "reference", "note")
 
 
@@ -214,57 +201,61 @@ def score(rows: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFrame:
     catalogue whose errors vary in that cell.
     Raises BadInput if columns are missing or a replicate is there twice.
     """
-    check(rows.columns)
-    part = cut(arrow(rows))
-    keys = rows.loc[:, list(SCORED)].iloc[part.firsts].reset_index(drop=True)
-    return _table(keys, [_row(line) for line in lines(part, catalogue)], part.groups.__getitem__)
+    return from_rows(rows, ScoreCollector(catalogue))
 
 
-def score_folder(folder: Path, catalogue: Mapping[str, Any]) -> pd.DataFrame:
-    """Score a run folder as `score` does, with the rows of one cell in memory at a time.
+@dataclass(eq=False)
+class ScoreCollector:
+    """Score a run cell by cell as `score` does; statistics wait for their null cell."""
 
-    The shards of a cell are neighbours by name; where they are not, all is read at once. Raises
-    BadInput where a shard is not readable or lacks columns.
-    """
-    shards = shards_of(folder)
-    table = _score_cells(neighbours(shards), catalogue)
-    if table.duplicated(list(SCORED)).any():
-        table = _score_cells([(shards, read(shards))], catalogue)
-    return table
+    catalogue: Mapping[str, Any]
+    reads: ClassVar[tuple[str, ...]] = ()
+    _keys: list[pa.Table] = field(default_factory=list, init=False)
+    _rows: list[tuple[Any, ...]] = field(default_factory=list, init=False)
+    _statistics: list[SpooledGroup | None] = field(default_factory=list, init=False)
+
+    def add(self, cell: CellRows) -> None:
+        """Measure the groups of a cell."""
+        part, statistic = cell.part, _statistic()
+        self._keys.append(part.keys.cast(_key_schema()))
+        for place, line in enumerate(lines(part, self.catalogue)):
+            estimates = part.names[place]["kind"] == "estimate" and not isnan(line.means["truth"])
+            self._statistics.append(cell.put_aside(place, statistic) if estimates else None)
+            self._rows.append(_row(line))
+
+    def table(self) -> pd.DataFrame:
+        """Return the score table."""
+        import pyarrow as pa
+
+        keys = pa.concat_tables([_key_schema().empty_table(), *self._keys]).to_pandas()
+        return _table(keys, self._rows, self._put_aside)
+
+    def _put_aside(self, row: int) -> Group:
+        found = self._statistics[row]
+        assert found is not None
+        return found.read()
 
 
-def _score_cells(
-    cells: Iterable[tuple[list[Path], pa.Table]], catalogue: Mapping[str, Any]
-) -> pd.DataFrame:
+def _statistic() -> tuple[str, ...]:
+    """Return the columns that a metric beside a null cell rests on."""
+    needs = (name for metric in _beside_null() for name in metric.needs)
+    return tuple(dict.fromkeys(("replicate", "ok", "failed", "declined", *needs)))
+
+
+def _key_schema() -> pa.Schema:
     import pyarrow as pa
 
-    keys = [schema().empty_table().select(list(SCORED))]
-    rows: list[tuple[Any, ...]] = []
-    places: list[tuple[tuple[Path, ...], int]] = []
-    for paths, table in cells:
-        part = cut(table)
-        places += [(tuple(paths), i) for i in range(len(part.groups))]
-        keys.append(part.keys.cast(keys[0].schema))
-        rows += map(_row, lines(part, catalogue))
-
-    @lru_cache(maxsize=2)
-    def groups(paths: tuple[Path, ...]) -> Sequence[Group]:
-        columns = (*SCORED, "replicate", "refit", "status", *STATISTIC)
-        return cut(read(paths, columns), STATISTIC).groups
-
-    named = pa.concat_tables(keys).to_pandas()
-    return _table(named, rows, lambda i: groups(places[i][0])[places[i][1]])
+    declared = schema()
+    return pa.schema([declared.field(name) for name in SCORED])
 
 
 def _row(line: Line) -> tuple[Any, ...]:
     """Write one row of the table, without its keys."""
-    diagnostic = "coverage" not in line.scores
-    noted = [name for name in MEASURES if diagnostic or name != ADJUSTED]
-    found = [line.scores.get(name, BLANK) for name in MEASURES]
-    pairs = zip(found, MEASURES.values(), strict=True)
-    numbers = [number for measured, share in pairs for number in _numbers(measured, share)]
+    metrics = listed("scores")
+    noted = [m.name for m in metrics if line.diagnostic or m.scope != "null cell"]
+    found = [m.kind.numbers(line.scores.get(m.name, BLANK)) for m in metrics]
     means = [line.means[name] for name in ("truth", "truth_mcse")]
-    values = np.array([*means, *numbers, line.means["seconds"]])
+    values = np.array([*means, *chain.from_iterable(found), line.means["seconds"]])
     texts = (line.moments_note, line.reference, note(line.scores, noted))
     return line.counts, line.moments, values, texts
 
@@ -276,7 +267,8 @@ def _table(
     import pandas as pd
 
     counts, moments, values, texts = zip(*rows, strict=True) if rows else ((), (), (), ())
-    names = ["truth", "truth_mcse", *_COLUMNS, "seconds"]
+    columns = chain.from_iterable(metric.columns for metric in listed("scores"))
+    names = ["truth", "truth_mcse", *columns, "seconds"]
     shaped = np.array(values, dtype=float).reshape(len(rows), len(names))
     table = pd.concat(
         [
@@ -288,27 +280,27 @@ def _table(
         ],
         axis=1,
     )
-    return _adjusted(table, fetch)
+    for metric in _beside_null():
+        table = _with_null(table, metric, fetch)
+    return table
 
 
-def _adjusted(table: pd.DataFrame, fetch: Callable[[int], Group]) -> pd.DataFrame:
-    """Fill in the size-adjusted power where there is a null cell, and say where there is none."""
+def _beside_null() -> list[Metric]:
+    return [metric for metric in METRICS.values() if metric.scope == "null cell"]
+
+
+def _with_null(table: pd.DataFrame, metric: Metric, fetch: Callable[[int], Group]) -> pd.DataFrame:
+    """Fill in a metric where there is a null cell, and say where there is none."""
     nulls = null_rows(table)
     found: dict[int, Score] = {}
     for row, null in sorted(nulls.items()):
         group, level = fetch(row), float(table["level"].iloc[row])
-        power = size_adjusted_power(group, fetch(null), level)
-        found[row] = explained(ADJUSTED, power, group)
+        found[row] = explained(metric, metric.function(group, fetch(null), level), group)
     notes = table["note"].tolist()
     for row in np.flatnonzero(table["kind"].to_numpy() != "diagnostic").tolist():
-        power = found.setdefault(row, blank(ZERO if table["truth"].iloc[row] == 0 else NO_NULL))
-        notes[row] = "; ".join(filter(None, (notes[row], note({ADJUSTED: power}, [ADJUSTED]))))
-    numbers = np.array([_numbers(found.get(row, BLANK)) for row in range(len(table))])
-    names = [f"{ADJUSTED}{end}" for end in _ENDINGS[True]]
-    columns = dict(zip(names, numbers.reshape(-1, len(names)).T, strict=True))
-    return table.assign(**columns, note=notes)
-
-
-def _numbers(score: Score, share: bool = True) -> tuple[float, ...]:
-    both = score.value, score.mcse
-    return (*both, score.low, score.high) if share else both
+        score = found.setdefault(row, blank(ZERO if table["truth"].iloc[row] == 0 else NO_NULL))
+        said = note({metric.name: score}, [metric.name])
+        notes[row] = "; ".join(filter(None, (notes[row], said)))
+    numbers = np.array([metric.kind.numbers(found.get(row, BLANK)) for row in range(len(table))])
+    columns = zip(metric.columns, numbers.reshape(-1, len(metric.columns)).T, strict=True)
+    return table.assign(**dict(columns), note=notes)

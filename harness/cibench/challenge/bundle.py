@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +12,7 @@ from cibench.challenge.anonymise import PILOT, Released, released
 from cibench.challenge.disclosure import Limits
 from cibench.challenge.documents import (
     Question,
-    csv_text,
+    data_text,
     decimals_of,
     question_of,
     readme,
@@ -28,8 +26,8 @@ from cibench.twins.sample import drawn_from
 from cibench.twins.scenario import targets_of, truths_of
 from cibench.twins.twin import Twin
 from cibench.utils.errors import BadInput
-from cibench.utils.files import check_folders, check_new, write_folder
-from cibench.utils.sealing import commitment, fingerprint, nonce
+from cibench.utils.files import check_folders, check_new, csv_text, json_text, write_folder
+from cibench.utils.sealing import Seal, fingerprint, nonce
 
 Say = Callable[[str], object]
 
@@ -48,7 +46,10 @@ class Wish:
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """Hold a bundle before it is written: its files by name, and what stays with the owner."""
+    """Hold a bundle before it is written: its files by name, and what stays with the owner.
+
+    See `write_bundle` for the whole way.
+    """
 
     files: dict[str, str]
     owner: Owner
@@ -68,7 +69,10 @@ def check_places(out: Path, owner: Path, page: Path | None = None) -> None:
 
 
 def make_bundle(twin: Twin, wish: Wish, name: str, say: Say = lambda _: None) -> Bundle:
-    """Draw all data sets and seal their truths; raises BadInput for wishes that will not do."""
+    """Draw all data sets and seal their truths; raises BadInput for wishes that will not do.
+
+    See `write_bundle` for the whole way.
+    """
     wish.limits.check(twin)
     secret = nonce()
     effects = choose_effects(twin, wish.effects, stream("bundle-effects", secret))
@@ -82,7 +86,7 @@ def make_bundle(twin: Twin, wish: Wish, name: str, say: Say = lambda _: None) ->
     for number, effect in enumerate(planted, 1):
         label, address = f"dataset-{number:02d}", ("bundle", secret, str(number))
         drawn = rounded(made, drawn_from(made, rows, effect, stream(*address)), decimals)
-        text = csv_text(made, drawn)
+        text = data_text(made, drawn)
         files[DATA.format(name=label)] = text
         datasets.append(_seal(made, label, effect, text, address))
         say(f"data set {number} of {len(planted)}")
@@ -105,7 +109,7 @@ def _seal(twin: Twin, label: str, effect: float, text: str, address: tuple[str, 
         "truth_mcse": float(truth.mcse), "data_sha256": fingerprint(text.encode()),
         "nonce": nonce(), "effect": effect, "address": address,
     }  # fmt: skip
-    return Sealed(**parts, commitment=commitment(Sealed(**parts, commitment="").content))
+    return Sealed(**parts, commitment=Seal.of(Sealed(**parts, commitment="").content).commitment)
 
 
 def _check_truths(twin: Twin, datasets: Sequence[Sealed]) -> None:
@@ -133,25 +137,42 @@ def _papers(
     blank = [[d.name, "", "", "", ""] for d in datasets]
     return {
         "README.md": readme(question, len(datasets), rows, wish.cost, wish.better),
-        "schema.json": json.dumps(schema, indent=1, ensure_ascii=False) + "\n",
-        COMMITMENTS: _csv(["dataset", "sha256", "data_sha256"], seals),
-        "submission.csv": _csv(["dataset", "estimate", "low", "high", "decision"], blank),
+        "schema.json": json_text(schema),
+        COMMITMENTS: csv_text([["dataset", "sha256", "data_sha256"], *seals]),
+        "submission.csv": csv_text([["dataset", "estimate", "low", "high", "decision"], *blank]),
     }
 
 
-def _csv(heading: list[str], rows: list[list[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([heading, *rows])
-    return text.getvalue()
-
-
 def write_bundle(bundle: Bundle, out: Path, owner: Path) -> None:
-    """Write folder and owner's file, both or none; raises BadInput where a place will not do."""
+    r"""Write folder and owner's file, both or none; raises BadInput where a place will not do.
+
+    `out` is the folder that vendors get, `owner` the file with the truths, which stays with its
+    owner. `verify` compares what is revealed later with what was sealed.
+
+    >>> import numpy as np, pandas as pd
+    >>> from pathlib import Path
+    >>> from cibench.twins import fit_twin, read_seed
+    >>> from cibench.twins.design import Design
+    >>> rng = np.random.default_rng(1)
+    >>> x, age = rng.normal(size=400), rng.normal(40, 9, 400)
+    >>> y = 1 + x + 0.1 * age + rng.normal(size=400)
+    >>> table = pd.DataFrame({"x": x, "d": (x >= 0).astype(int), "age": age, "y": y})
+    >>> table.to_csv("seed.csv", index=False)
+    >>> design = Design("rd", "y", treatment="d", running="x", cutoff=0.0)
+    >>> seed = read_seed(Path("seed.csv"), design)
+    >>> twin = fit_twin(seed, "gaussian")
+    >>> from cibench.challenge import Owner, make_bundle, read_submission, write_bundle
+    >>> from cibench.challenge.bundle import Wish
+    >>> bundle = make_bundle(twin, Wish(datasets=4, rows=300), "trial")
+    >>> write_bundle(bundle, Path("trial"), Path("trial.owner.json"))
+    >>> owner = Owner.read(Path("trial.owner.json"))
+    >>> answers = "dataset,estimate,low,high\ndataset-01,0.4,0.1,0.7\ndataset-02,0,-0.3,0.3\n"
+    >>> _ = Path("vendor.csv").write_text(answers)
+    >>> len(read_submission(Path("vendor.csv"), owner).answers)
+    2
+    """
     check_places(out, owner)
-    try:
-        bundle.owner.write(owner)
-    except OSError as error:
-        raise BadInput(f"{owner}: {error.strerror}") from error
+    bundle.owner.write(owner)
     try:
         write_folder(out, bundle.files)
     except BadInput:

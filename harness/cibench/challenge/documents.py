@@ -16,6 +16,7 @@ from cibench.twins.panel import COHORT
 from cibench.twins.sample import shown_columns
 from cibench.twins.scenario import estimands_of
 from cibench.twins.twin import Twin
+from cibench.utils.files import csv_text
 
 DISCLOSURE = "reduced disclosure risk, no formal guarantee"
 DECISIONS = ("roll out", "do not")
@@ -207,8 +208,8 @@ def _kept_apart(twin: Twin, before: Array, after: Array, decimals: int) -> Array
     return np.where(rule(twin, before) == rule(twin, made), made, before)
 
 
-def csv_text(twin: Twin, drawn: Rows) -> str:
-    """Return rows as the text of a CSV file."""
+def data_text(twin: Twin, drawn: Rows) -> str:
+    """Return rows as the text of a data set's CSV file."""
     import pandas as pd
 
     known, table = {c.name for c in twin.known}, shown_columns(twin, drawn)
@@ -217,4 +218,4 @@ def csv_text(twin: Twin, drawn: Rows) -> str:
     frame = pd.DataFrame(table)
     gaps = [c.name for c in twin.known if c.kind == "integer" and c.indicator and c.name in frame]
     frame = frame.astype(dict.fromkeys(gaps, "Int64"))  # or a gap makes 73 a 73.0
-    return str(frame.to_csv(index=False, lineterminator="\n"))
+    return csv_text(frame)

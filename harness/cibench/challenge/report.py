@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +15,8 @@ from cibench.challenge.privacy import Privacy
 from cibench.challenge.scoring import Line, Marks
 from cibench.challenge.sealed_truths import Owner
 from cibench.model.types import Array
-from cibench.render.html import Child, Html, h, join, prose
+from cibench.render.html import PLAIN, Child, Html, document, h, join, picture, prose
 from cibench.render.numbers import number
-from cibench.twins.audit.report import STYLE
-from cibench.utils.errors import BadInput
-from cibench.utils.files import write_atomically
 
 BLUE, ORANGE, GREY = "#0072B2", "#b34700", "0.6"
 
@@ -29,8 +24,7 @@ BLUE, ORANGE, GREY = "#0072B2", "#b34700", "0.6"
 def _image(figure: Any, words: str) -> Html:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return h("p", h("img", alt=words, src=f"data:image/png;base64,{data}"))
+    return h("p", picture(buffer.getvalue(), words))
 
 
 def _axes(width: float, height: float) -> tuple[Any, Any]:
@@ -111,12 +105,13 @@ def owner_page(bundle: Bundle, found: Privacy | None) -> Html:
         f"{told['family']}. Asked for is {bundle.question.words}."
     )
     words = WHAT.format(disclosure=DISCLOSURE.capitalize())
-    return _page(
-        "A vendor bundle, for its owner", h("h1", f"A vendor bundle: {verdict}"), prose(about),
-        h("p", words), h("h2", "What was done to what leaves"),
+    body = h(
+        "main", h("h1", f"A vendor bundle: {verdict}"), prose(about), h("p", words),
+        h("h2", "What was done to what leaves"),
         h("ul", [h("li", f"{line}.") for line in _done(bundle, examined=found is not None)]),
         h("h2", "Privacy"), _privacy(found) if found else h("p", MISSING),
     )  # fmt: skip
+    return document("A vendor bundle, for its owner", body, style=PLAIN, scripts=())
 
 
 def _done(bundle: Bundle, *, examined: bool) -> Iterator[str]:
@@ -172,11 +167,12 @@ def score_page(owner: Owner, marks: dict[str, Marks], lines: Sequence[Line]) -> 
     rows = [
         h("tr", h("td", v), [h("td", c, cls="n") for c in s.values()]) for v, s in shown.items()
     ]
-    return _page(
-        "Scores of vendors", h("h1", "Scores of vendors"), h("p", about),
-        h("table", _head(heading), rows), intervals(lines), h("h2", "Data set by data set"),
+    body = h(
+        "main", h("h1", "Scores of vendors"), h("p", about), h("table", _head(heading), rows),
+        intervals(lines), h("h2", "Data set by data set"),
         h("table", _head(LINE), [_line(line) for line in lines]),
     )  # fmt: skip
+    return document("Scores of vendors", body, style=PLAIN, scripts=())
 
 
 def _line(line: Line) -> Html:
@@ -190,19 +186,3 @@ def _line(line: Line) -> Html:
         h("td", number(line.error, scale), cls="n bad" if line.wrong_sign else "n"),
         h("td", "roll out" if line.rolls_out else "do not"), h("td", regret, cls="n"),
     )  # fmt: skip
-
-
-def _page(title: str, *parts: Child) -> Html:
-    return join(
-        Html("<!doctype html>\n"),
-        h("html", h("head", h("meta", charset="utf-8"), h("title", title), h("style", Html(STYLE))),
-          h("body", h("main", *parts)), lang="en"),
-    )  # fmt: skip
-
-
-def write_page(page: Html, path: Path) -> None:
-    """Write a page; raises BadInput where the place cannot be written."""
-    try:
-        write_atomically(path, lambda p: p.write_text(page, encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from error

@@ -16,11 +16,13 @@ import numpy as np
 
 from cibench.challenge.documents import DECISIONS
 from cibench.challenge.sealed_truths import Owner, Sealed
+from cibench.metrics import METRICS
 from cibench.metrics.core import Score, mean_score, proportion, root
+from cibench.metrics.intervals import covers
 from cibench.render.numbers import number
 from cibench.utils.answers_csv import interval_in, read_csv
 from cibench.utils.errors import BadInput, unknown
-from cibench.utils.files import write_atomically
+from cibench.utils.files import write_csv
 
 COLUMNS = ("dataset", "estimate", "low", "high")
 
@@ -43,7 +45,7 @@ class Answer:
     @property
     def covers(self) -> bool:
         """Say whether the interval holds the truth."""
-        return self.low <= self.dataset.truth <= self.high
+        return bool(covers(self.low, self.high, self.dataset.truth))
 
     @property
     def wrong_sign(self) -> bool | None:
@@ -62,7 +64,10 @@ class Submission:
 
 
 def read_submission(path: Path, owner: Owner) -> Submission:
-    """Read a vendor's answers; raises BadInput naming the line and the column."""
+    """Read a vendor's answers; raises BadInput naming the line and the column.
+
+    See `write_bundle` for the whole way.
+    """
     rows = read_csv(path)
     heading = rows[0] if rows else {}
     for column in COLUMNS:
@@ -100,8 +105,8 @@ def gain(effect: float, owner: Owner) -> float:
 
 
 NAMES = {
-    "bias": "bias", "rmse": "RMSE", "coverage": "coverage", "counted": "unanswered as misses",
-    "wrong_sign": "wrong sign", "regret": "regret a unit",
+    **{name: METRICS[name].label for name in ("bias", "rmse", "coverage")},
+    "counted": "unanswered as misses", "wrong_sign": "wrong sign", "regret": "regret a unit",
 }  # fmt: skip
 
 
@@ -194,8 +199,4 @@ def write_table(lines: list[Line], path: Path) -> None:
     """Write a row for each answer as CSV; raises BadInput where the place cannot be written."""
     import pandas as pd
 
-    frame = pd.DataFrame([asdict(line) for line in lines])
-    try:
-        write_atomically(path, lambda p: frame.to_csv(p, index=False))
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from error
+    write_csv(path, pd.DataFrame([asdict(line) for line in lines]))

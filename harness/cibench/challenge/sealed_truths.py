@@ -1,4 +1,4 @@
-"""The owner's file of truths and nonces, their revelation, and the check of what was sealed."""
+"""The sealed truths of a bundle: the owner's file, their revelation, the check by a vendor."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cibench.utils.answers_csv import read_csv
 from cibench.utils.errors import BadInput, unknown
-from cibench.utils.files import write_atomically, write_private
-from cibench.utils.sealing import commitment, fingerprint, sealed_text
+from cibench.utils.files import json_text, write_private, write_text
+from cibench.utils.sealing import (
+    Revealed,
+    Seal,
+    check_seals,
+    fingerprint,
+    read_commitments,
+    read_reveal,
+    reveal,
+)
 
 FORMAT = 1
 COMMITMENTS = "commitments.csv"
@@ -41,9 +48,9 @@ class Sealed:
         }  # fmt: skip
 
     @property
-    def line(self) -> str:
-        """Return the sealed text, to be revealed."""
-        return sealed_text(self.content)
+    def seal(self) -> Seal:
+        """Return its seal, which holds if nobody changed what it says."""
+        return Seal(self.content, self.commitment)
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,8 @@ class Owner:
 
     `told` holds the twin, its digest, rows, the secret, limits and labels; `loss` the cost of a
     roll-out and which outcomes are better; `bundle` the folder, relative to the owner's file.
+
+    See `write_bundle`, which writes one.
     """
 
     bundle: str
@@ -61,9 +70,8 @@ class Owner:
     told: Mapping[str, Any]
 
     def write(self, path: Path) -> None:
-        """Write the file, readable by its owner alone; raises FileExistsError."""
-        text = json.dumps({"format": FORMAT, **asdict(self)}, indent=1, ensure_ascii=False)
-        write_private(path, text + "\n")
+        """Write the file, new and readable by its owner alone; raises BadInput."""
+        write_private(path, json_text({"format": FORMAT, **asdict(self)}))
 
     @classmethod
     def read(cls, path: Path) -> Owner:
@@ -79,28 +87,17 @@ class Owner:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             said = " ".join(str(error).split())
             raise BadInput(f"{path}: not an owner's file, or a damaged one: {said}") from error
-        for one in made.datasets:
-            if commitment(one.content) != one.commitment:
-                raise BadInput(f"{path}: the truth of '{one.name}' is not the one that was sealed")
+        check_seals(path, {one.name: one.seal for one in made.datasets})
         return made
 
     def check_bundle(self, folder: Path) -> None:
         """Raise BadInput where the folder's commitments are not those of this file."""
-        given = read_commitments(folder)
+        given = _commitments(folder)
         for one in self.datasets:
             if given.get(one.name, {}).get("sha256") != one.commitment:
                 raise BadInput(
                     f"{folder / COMMITMENTS}: the commitment to '{one.name}' is not the owner's"
                 )
-
-
-def read_commitments(folder: Path) -> dict[str, dict[str, str]]:
-    """Return a bundle's commitments by data set; raises BadInput where it is no bundle."""
-    path = folder / COMMITMENTS
-    rows = read_csv(path)
-    if not rows or not {"dataset", "sha256", "data_sha256"} <= set(rows[0]):
-        raise BadInput(f"{path}: not the commitments of a bundle")
-    return {row["dataset"]: row for row in rows}
 
 
 @dataclass(frozen=True)
@@ -114,62 +111,37 @@ class Checked:
 
 def write_reveal(owner: Owner, path: Path) -> None:
     """Write the sealed lines; raises BadInput where the place cannot be written."""
-    text = "".join(f"{d.line}\n" for d in owner.datasets)
-    try:
-        write_atomically(path, lambda p: p.write_text(text, encoding="utf-8", newline="\n"))
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from error
+    write_text(path, reveal(d.seal for d in owner.datasets))
 
 
-def verify(bundle: Path, reveal: Path) -> Iterator[Checked]:
+def verify(bundle: Path, revealed: Path) -> Iterator[Checked]:
     """Compare each revealed line, and each data set's file, with the bundle's commitments.
 
-    Raises BadInput where bundle or reveal are none.
+    Raises BadInput where bundle or what is revealed are none.
+
+    See `write_bundle`, whose commitments it holds the truths to.
     """
-    given, lines = read_commitments(bundle), _lines(reveal)
-    for name, (_, where) in lines.items():
+    given = _commitments(bundle)
+    lines = read_reveal(revealed, "dataset", "data_sha256", "estimand")
+    for name, line in lines.items():
         if name not in given:
-            raise BadInput(f"{where}: {unknown('data set of this bundle', name, given)}")
+            raise BadInput(f"{line.where}: {unknown('data set of this bundle', name, given)}")
     for name, row in given.items():
-        if name not in lines:
-            yield Checked(name, "", "nothing was revealed of it")
-            continue
-        text = lines[name][0]
-        content = json.loads(text)
-        said = f"{content['estimand']} {content['truth']:g}"
-        yield Checked(name, said, _problem(bundle, text, row, str(content["data_sha256"])))
+        line = lines.get(name, Revealed())
+        said, problem = "", line.problem(row["sha256"])
+        if line.content:
+            said = f"{line.content['estimand']} {line.content['truth']:g}"
+            problem = problem or _data_problem(bundle, name, str(line.content["data_sha256"]))
+        yield Checked(name, said, problem)
 
 
-def _problem(bundle: Path, text: str, row: dict[str, str], data: str) -> str:
-    if fingerprint(text.encode()) != row["sha256"]:
-        return "what was revealed is not what was sealed"
+def _commitments(bundle: Path) -> dict[str, dict[str, str]]:
+    return read_commitments(bundle / COMMITMENTS, "dataset", "data_sha256")
+
+
+def _data_problem(bundle: Path, name: str, sealed: str) -> str:
     try:
-        found = fingerprint((bundle / DATA.format(name=row["dataset"])).read_bytes())
+        found = fingerprint((bundle / DATA.format(name=name)).read_bytes())
     except OSError as error:
         return f"its file cannot be read: {error.strerror}"
-    return "" if found == data else "its file is not the one that was sealed"
-
-
-def _lines(reveal: Path) -> dict[str, tuple[str, str]]:
-    """Return the revealed lines by data set, with where they stand."""
-    try:
-        texts = reveal.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise BadInput(f"{reveal}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{reveal}: not a text file in UTF-8") from error
-    found: dict[str, tuple[str, str]] = {}
-    for number, text in enumerate(texts, 1):
-        where = f"{reveal}:{number}"
-        try:
-            content = json.loads(text)
-            name, _, _ = content["dataset"], content["data_sha256"], float(content["truth"])
-            _ = content["estimand"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise BadInput(f"{where}: not a revealed truth") from error
-        if name in found:
-            raise BadInput(f"{where}: '{name}' is revealed twice")
-        found[name] = (text, where)
-    if not found:
-        raise BadInput(f"{reveal}: reveals nothing")
-    return found
+    return "" if found == sealed else "its file is not the one that was sealed"

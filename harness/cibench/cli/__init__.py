@@ -107,14 +107,14 @@ def doctor() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; bad input ends it with one line on standard error and code 2."""
+    """Run the command line; bad input ends it with a line on standard error for each and code 2."""
     command = typer.main.get_command(app)
     try:
         code = command.main(arguments, prog_name="cibench", standalone_mode=False)
         if code == INTERRUPTED:  # typer turns Ctrl-C into this exit code, without a word
             _complain("interrupted", code)
     except BadInput as error:
-        code = _complain(str(error), BAD_INPUT)
+        code = max(_complain(str(line), BAD_INPUT) for line in error.args)
     except Interrupted as error:
         code = _complain(str(error), INTERRUPTED)
     except (KeyboardInterrupt, typer.Abort):

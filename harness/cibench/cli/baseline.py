@@ -49,9 +49,11 @@ def show(
     name: Annotated[str, typer.Argument(help="A baseline's name or folder.")], root: Root = HERE
 ) -> None:
     """Show a baseline: what it was made with, and its scores."""
+    from cibench.analysis.expectations import judge_expectations
     from cibench.cli.display import show_table
     from cibench.gate import baseline
     from cibench.render.terminal import console
+    from cibench.storage.manifest import read_suite
 
     found = baseline.load(name, root)
     about, out = found.about, console()
@@ -63,4 +65,6 @@ def show(
     ):  # fmt: skip
         out.print(f"{what:10}  {said}", markup=False)
     out.print("")
-    show_table(found.scores, about["catalogue"])
+    catalogue = about["catalogue"]
+    judged = judge_expectations(found.scores, catalogue, read_suite(found.folder))
+    show_table(found.scores, judged, catalogue)

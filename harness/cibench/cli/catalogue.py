@@ -6,7 +6,6 @@ import re
 import tomllib
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from cibench.model.design import dials, estimands, find_scenario
 from cibench.model.method import PIP_NAMES, find_estimator, installed
 from cibench.suite.parse import built_in_suites
 from cibench.utils.errors import BadInput, unknown
-from cibench.utils.files import write_atomically
+from cibench.utils.files import asset, write_text
 from cibench.utils.machine import cores
 from cibench.utils.version import __version__
 
@@ -236,11 +235,8 @@ def _fill(template: str, filled: Mapping[str, str], path: Path) -> Path:
     """Write a template with its marks filled in, refusing a file that exists."""
     if path.exists():
         raise BadInput(f"{path} exists already; name another file with --out")
-    text = files("cibench").joinpath(f"templates/{template}").read_text(encoding="utf-8")
+    text = asset("cibench", f"templates/{template}")
     for mark, value in filled.items():
         text = text.replace(mark, value)
-    try:
-        write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from error
+    write_text(path, text)
     return path

@@ -87,8 +87,9 @@ def _bundled(twin: Path, data: Path | None, wish: Wish, places: tuple[Path, Path
     from cibench.challenge.bundle import make_bundle, write_bundle
     from cibench.challenge.documents import DISCLOSURE
     from cibench.challenge.privacy import examine, read_own
-    from cibench.challenge.report import owner_page, write_page
+    from cibench.challenge.report import owner_page
     from cibench.twins.file import open_twin
+    from cibench.utils.files import write_text
 
     out, owner, page = places
     opened = open_twin(twin)
@@ -97,7 +98,7 @@ def _bundled(twin: Path, data: Path | None, wish: Wish, places: tuple[Path, Path
     made = make_bundle(opened, wish, out.name, say)
     found = examine(opened, made, own, wish.limits, say) if own else None
     write_bundle(made, out, owner)
-    write_page(owner_page(made, found), page)
+    write_text(page, owner_page(made, found))
     for line in found.lines if found else (NOT_EXAMINED.format(words=DISCLOSURE),):
         typer.echo(line)
     return found is None or found.verdict != "not fit"
@@ -127,7 +128,7 @@ def score(
     ] = None,
 ) -> None:
     """Score vendors' answers against the sealed truths."""
-    from cibench.challenge.report import score_page, write_page
+    from cibench.challenge.report import score_page
     from cibench.challenge.scoring import (
         check_vendors,
         lines_of,
@@ -137,7 +138,7 @@ def score(
     )
     from cibench.challenge.sealed_truths import Owner, write_reveal
     from cibench.render.terminal import console, table
-    from cibench.utils.files import check_folders
+    from cibench.utils.files import check_folders, write_text
 
     check_folders(out, reveal)
     check_vendors(submissions)
@@ -157,7 +158,7 @@ def score(
         if out.suffix == ".csv":
             write_table(lines, out)
         else:
-            write_page(score_page(kept, marks, lines), out)
+            write_text(out, score_page(kept, marks, lines))
         typer.echo(f"scores: {out.resolve()}")
     if reveal:
         write_reveal(kept, reveal)

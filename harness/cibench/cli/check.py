@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cibench.cli.baseline import HERE, Root
+from cibench.cli.run import run_settings
 from cibench.utils.errors import BadInput
-from cibench.utils.machine import workers_or_cores
 
 if TYPE_CHECKING:
     from cibench.gate.baseline import Baseline
-    from cibench.gate.check import Place
     from cibench.gate.comparison import Comparison
     from cibench.gate.rules import Rules
-
-ISOLATE = True
-"""Fits run in worker processes, as always from the command line."""
 
 
 def check(  # noqa: PLR0913, PLR0917 - the options of a command line
@@ -72,9 +68,7 @@ def _expected(
     wanted: list[str],
 ) -> int:  # fmt: skip
     """Judge expectations, print them and write their files; return the exit code."""
-    from cibench.cli.progress_bar import progress_bar
     from cibench.gate import expectations
-    from cibench.gate.check import Place
     from cibench.gate.output.expectations import print_expectations, write_expectations
     from cibench.render.terminal import console
     from cibench.results.api import load
@@ -84,18 +78,17 @@ def _expected(
     folder = _run_folder(what, replicates)
     suite = None if folder else find_suite(what)
     name = suite.name if suite else Path(what).name
-    place = Place(out or Path("results") / f"check-{name}", workers_or_cores(workers), ISOLATE)
+    out = out or Path("results") / f"check-{name}"
     if suite is None:
         found = expectations.judged(load(what), failing)
     else:
-        with progress_bar() as listen:
-            place = Place(place.out, place.workers, ISOLATE, listen)
+        with run_settings(workers) as settings:
             found = expectations.check_expectations(
-                suite, place, failing, replicates=replicates, power=power
+                suite, out, settings, failing=failing, replicates=replicates, power=power
             )
         found.run.write_scores()
         found.run.write_report()
-    write_expectations(place.out, found)
+    write_expectations(out, found)
     print_expectations(console(), found)
     return found.exit_code
 
@@ -112,8 +105,7 @@ def _compared(
     what: str, found: Baseline, rules: Rules, folder: Path, workers: int | None,
     replicates: int | None, paired: bool,
 ) -> Comparison:  # fmt: skip
-    from cibench.cli.progress_bar import progress_bar
-    from cibench.gate import check as checks
+    from cibench.gate.check import check_run, check_suite
     from cibench.results.api import load
     from cibench.suite.parse import find_suite
 
@@ -121,12 +113,13 @@ def _compared(
     suite = None if run_folder else find_suite(what)
     if run_folder and folder.resolve() in (run_folder.resolve(), *run_folder.resolve().parents):
         raise BadInput(f"--out: {folder} holds the run that is to be checked")
-    with progress_bar() as listen:
-        place: Place = checks.Place(folder, workers_or_cores(workers), ISOLATE, listen)
+    with run_settings(workers) as settings:
         if suite is None:
             assert run_folder is not None
-            return checks.check_run(load(run_folder), found, rules, place, paired=paired)
-        return checks.check_suite(suite, found, rules, place, replicates=replicates, paired=paired)
+            return check_run(load(run_folder), found, rules, settings, paired=paired)
+        return check_suite(
+            suite, found, rules, folder, settings, replicates=replicates, paired=paired
+        )
 
 
 def _close(compared: Comparison, found: Baseline, folder: Path, *, bundle: bool) -> int:

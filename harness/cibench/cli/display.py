@@ -30,27 +30,29 @@ def show_scores(run: Run) -> None:
     """Print a run's score table and below it the surprises."""
     from cibench.report.summary import told
 
-    show_table(run.scores, run.catalogue)
+    show_table(run.scores, run.expectations, run.catalogue)
     for line in told(run.expectations, run.catalogue):
         console().print(Text(line))
 
 
-def show_table(scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> None:
+def show_table(
+    scores: pd.DataFrame, expectations: pd.DataFrame, catalogue: Mapping[str, Any]
+) -> None:
     """Print scores, one block per scenario and size, broken coverage in bold red."""
     from cibench.report.summary import summary
 
     out = console()
-    lines = summary(scores, catalogue)
+    lines = summary(scores, expectations, catalogue)
     for scenario, part in lines.groupby("scenario", sort=False):
         out.print(_block(str(scenario), part.drop(columns="scenario")), "")
     out.print("In brackets the Monte Carlo standard error; of shares the 95 % Wilson limits.")
     if lines["broken"].any():
-        out.print("▼ coverage is below nominal minus 5 points, beyond Monte Carlo doubt")
+        out.print("▼ coverage is below its floor, in all rows at once beyond Monte Carlo doubt")
 
 
 def show_plan(made: Plan) -> None:
     """Print what each cell needs, what decides it and how long it takes; totals below."""
-    from cibench.metrics.sample_size import UNITS
+    from cibench.metrics import METRICS
 
     out = console()
     made_table = Table(box=None, pad_edge=False)
@@ -63,7 +65,7 @@ def show_plan(made: Plan) -> None:
         by = f"{cell.measure} of {cell.estimator}" if cell.measure else "nothing is known"
         shown = (cell.cell, *map(_count, counts), by, f"{cell.seconds:.2g}", *times)
         made_table.add_row(*map(Text, shown))
-    targets = [f"{m} {t:g} {UNITS[m]}".rstrip() for m, t in made.targets.items()]
+    targets = [f"{m} {t:g} {METRICS[m].kind}".rstrip() for m, t in made.targets.items()]
     out.print(f"Monte Carlo errors wanted: {', '.join(targets)}")
     out.print(made_table)
     out.print(
@@ -81,6 +83,9 @@ def _count(count: float) -> str:
 
 
 def _block(title: str, part: pd.DataFrame) -> Table:
+    from cibench.metrics import METRICS
+
+    coverage = METRICS["coverage"].heading
     made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for name in part.columns.drop("broken"):
         text = name in ("setting", "estimator")
@@ -94,8 +99,8 @@ def _block(title: str, part: pd.DataFrame) -> Table:
             made.add_row()
         before = setting
         if broken:
-            line["coverage %"] = f"▼ {line['coverage %']}"
-        styles = {"coverage %": "bold red"} if broken else {}
+            line[coverage] = f"▼ {line[coverage]}"
+        styles = {coverage: "bold red"} if broken else {}
         made.add_row(*(Text(str(v), style=styles.get(str(k), "")) for k, v in line.items()))
     return made
 
@@ -119,10 +124,9 @@ def show_replay(replayed: Replayed, bundle: Path) -> None:
 
 def show_failures(run: Run) -> None:
     """Print why fits gave no answer and, for one of each kind, how to look at it."""
-    from cibench.analysis.failures import failures_folder
     from cibench.render.replay_command import command
 
-    tally = failures_folder(run.folder)
+    tally = run.failures
     kinds = tally[~tally["status"].isin(FINE)].sort_values("fits", ascending=False, kind="stable")
     if kinds.empty:
         return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cibench.cli.run import run_settings
 from cibench.utils.errors import BadInput
 from cibench.utils.machine import workers_or_cores
 
@@ -73,13 +74,16 @@ def _built(one: Lesson, replicates: int | None, workers: int) -> Built:
     from cibench.lessons.frames import shipped
     from cibench.lessons.tables import doubts
 
-    if replicates is not None or shipped(one) is None:
+    if replicates is None and shipped(one) is not None:
+        built = build(one)
+    else:
         count = replicates or one.replicates
         typer.echo(f"{one.name}: running {count} data sets a setting", err=True)
-    made = build(one, replicates, workers)
-    for doubt in doubts(made.frames, one):
+        with run_settings(workers) as settings:
+            built = build(one, replicates, settings)
+    for doubt in doubts(built.frames, one):
         typer.echo(f"{one.name}: {doubt}", err=True)
-    return made
+    return built
 
 
 def _notebooks(lessons: list[Lesson], out: Path | None) -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-
-from cibench.utils.addresses import is_url
 
 if TYPE_CHECKING:
     from cibench.results.run_folder import Run
@@ -65,21 +62,23 @@ def replay(
 def score(folder: RunFolder) -> None:
     """Score a run again from its replicate rows and print the table."""
     from cibench.results.api import load
-    from cibench.storage.object_store import fetched
+    from cibench.storage.object_store import copied_back
 
-    with fetched(folder, back=True) as here:
-        found = replace(load(here), url=folder if is_url(folder) else "")
-        close(found, found.write_scores())
+    run = load(folder)
+    with copied_back(run.url, run.folder):
+        written = run.write_scores()
+    close(run, written)
 
 
 def report(folder: RunFolder) -> None:
     """Write a run's report and plots again from its replicate rows."""
     from cibench.results.api import load
-    from cibench.storage.object_store import fetched
+    from cibench.storage.object_store import copied_back
 
-    with fetched(folder, back=True) as here:
-        path = load(here).write_report()
-    typer.echo(f"report: {f'{folder}/{path.name}' if is_url(folder) else path}")
+    run = load(folder)
+    with copied_back(run.url, run.folder):
+        path = run.write_report()
+    typer.echo(f"report: {f'{run.url}/{path.name}' if run.url else path}")
 
 
 def close(finished: Run, written: Path) -> None:

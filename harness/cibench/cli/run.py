@@ -1,9 +1,11 @@
-"""The command line's part for starting runs: `cibench run` and `plan`."""
+"""The command line's part for starting runs: how commands run suites, `cibench run`, `plan`."""
 
 from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,13 +13,31 @@ import typer
 
 from cibench.cli.results import close
 from cibench.utils.addresses import LOCAL, is_url, parse
-from cibench.utils.errors import BadInput, Interrupted
+from cibench.utils.errors import BadInput, Interrupted, RunInterrupted
 from cibench.utils.machine import workers_or_cores
 
 if TYPE_CHECKING:
-    from cibench.execution.progress import Progress
-    from cibench.storage.object_store import Copying
+    from cibench.execution.settings import RunSettings
     from cibench.suite.suite import Suite
+
+
+@contextmanager
+def run_settings(
+    workers: int | None, *,
+    executor: str | None = None, update: bool = False, repair: bool = False,
+) -> Iterator[RunSettings]:  # fmt: skip
+    """Yield how every command runs a suite: isolated, with one worker per core unless said.
+
+    Progress is shown for as long.
+    """
+    from cibench.cli.progress_bar import progress_bar
+    from cibench.execution.settings import RunSettings
+
+    with progress_bar() as listen:
+        yield RunSettings(
+            workers_or_cores(workers), isolate=True, executor=executor, update=update,
+            repair=repair, listen=listen,
+        )  # fmt: skip
 
 
 def run(
@@ -40,44 +60,54 @@ def run(
     ] = False,
 ) -> None:
     """Run a suite, or what is missing of it in its folder; score it and write its report."""
-    from cibench.results.run_folder import Run
-    from cibench.storage.object_store import mirrored
+    from cibench.results.api import run as run_suite
+    from cibench.storage.object_store import copied_back
+
+    there = _cluster(workers, executor)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what schedulers send
+    with _suite(suite, replicates) as chosen:
+        place = out or (suite if _is_run(suite) else f"results/{chosen.name}")
+        try:
+            with run_settings(workers, executor=there, update=update, repair=repair) as settings:
+                result = run_suite(chosen, place, settings=settings)
+        except RunInterrupted as stop:
+            again = f": {stop}; to go on from there: cibench run {place}" if str(stop) else ""
+            raise Interrupted(f"interrupted{again}") from None
+    with copied_back(result.url, result.folder):
+        result.write_scores()
+        report = result.write_report()
+    close(result, report)
+
+
+def _cluster(workers: int | None, executor: str) -> str | None:
+    """Return the address of a cluster's scheduler, None where fits run on this machine."""
+    if executor == LOCAL:
+        return None
+    parse(executor)
+    if workers is not None:
+        raise BadInput("--workers: a cluster has the workers that it has; leave this out")
+    return executor
+
+
+@contextmanager
+def _suite(suite: str, replicates: int | None) -> Iterator[Suite]:
+    """Yield a suite by path, name or the run that has it; what it names lies beside it so long.
+
+    With `replicates` it is to have so many of each cell.
+    """
+    from cibench.storage.manifest import NOTES
+    from cibench.storage.object_store import fetched
     from cibench.suite.parse import find_suite
 
-    _check_executor(workers, executor)
-    processes = workers_or_cores(workers)
-    given = None if is_url(suite) and out in (None, suite) else _suite(suite)
-    place = out or (suite if _is_run(suite) or not given else f"results/{given.name}")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what schedulers send
-    with mirrored(place) as (folder, copying):
-        found = given or find_suite(folder)  # what the suite names lies beside it
-        found = found if replicates is None else found.with_replicates(replicates)
-        try:
-            how = {"update": update, "repair": repair}
-            _execute(found, folder, processes, copying, executor=executor, **how)
-        except KeyboardInterrupt:
-            raise Interrupted(_left_behind(folder, place)) from None
-        finished = Run(folder, place if copying else "")
-        finished.write_scores()
-        close(finished, finished.write_report())
+    with fetched(suite, only=NOTES) as folder:
+        chosen = find_suite(folder if is_url(suite) else suite)
+        yield chosen if replicates is None else chosen.with_replicates(replicates)
 
 
-def _execute(
-    suite: Suite, folder: Path, workers: int, copying: Copying | None, executor: str, **how: bool
-) -> None:
-    """Run what is missing and show how far it is; an object store's copy is looked after, too."""
-    from cibench.cli.progress_bar import progress_bar
-    from cibench.execution.runner import execute
+def _is_run(suite: str) -> bool:
+    from cibench.suite.parse import built_in_suites
 
-    with progress_bar() as show_progress:
-
-        def listen(progress: Progress) -> None:
-            show_progress(progress)
-            if copying:
-                copying.check()
-
-        there = None if executor == LOCAL else executor
-        execute(suite, folder, workers, isolate=True, listen=listen, executor=there, **how)
+    return is_url(suite) or (suite not in built_in_suites() and Path(suite).is_dir())
 
 
 def plan(
@@ -94,54 +124,15 @@ def plan(
 ) -> None:
     """Say how many replicates each cell needs, and how long that takes, from a short pilot."""
     from cibench.cli.display import show_plan
-    from cibench.cli.progress_bar import progress_bar
     from cibench.execution.plans import plan as plan_suite
     from cibench.execution.plans import targets_of
     from cibench.suite.parse import find_suite
 
-    found = find_suite(suite)
-    targets = targets_of(found, target or [])
-    processes = workers_or_cores(workers)
-    with progress_bar() as listen:
-        made = plan_suite(found, targets, workers=processes, pilot=pilot, listen=listen)
+    chosen = find_suite(suite)
+    targets = targets_of(chosen, target or [])
+    with run_settings(workers) as settings:
+        planned = plan_suite(chosen, targets, settings, pilot=pilot)
     if as_json:
-        typer.echo(json.dumps(made.as_dict(), indent=1, ensure_ascii=False))
+        typer.echo(json.dumps(planned.as_dict(), indent=1, ensure_ascii=False))
     else:
-        show_plan(made)
-
-
-def _check_executor(workers: int | None, executor: str) -> None:
-    if executor != LOCAL:
-        parse(executor)
-        if workers is not None:
-            raise BadInput("--workers: a cluster has the workers that it has; leave this out")
-
-
-def _suite(suite: str) -> Suite:
-    """Return a suite by path, name or the run that has it."""
-    from cibench.storage.object_store import fetched
-    from cibench.suite.parse import find_suite
-
-    if not is_url(suite):
-        return find_suite(suite)
-    with fetched(suite) as here:
-        return find_suite(here)
-
-
-def _is_run(suite: str) -> bool:
-    from cibench.suite.parse import built_in_suites
-
-    return is_url(suite) or (suite not in built_in_suites() and Path(suite).is_dir())
-
-
-def _left_behind(folder: Path, place: str) -> str:
-    from cibench.storage.manifest import holds_run, read_manifest
-
-    if not holds_run(folder):
-        return "interrupted"
-    manifest = read_manifest(folder)
-    stored, expected = manifest["stored_rows"], manifest["expected_rows"]
-    return (
-        f"interrupted: {stored:,} of {expected:,} rows are stored; "
-        f"to go on from there: cibench run {place}"
-    )
+        show_plan(planned)

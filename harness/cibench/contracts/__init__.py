@@ -78,10 +78,26 @@ ESTIMATOR_CHECKS: tuple[Callable[[Estimator], None], ...] = (
 
 
 def check_scenario(scenario: Scenario) -> None:
-    """Run every scenario check on an instance; raises ContractError with the first complaint."""
+    """Run every scenario check on an instance; raises ContractError with the first complaint.
+
+    The checks hold the draws to the declared roles, to `y = baseline + effects * treatment`, and
+    the stated truth to the mean of the drawn effects.
+
+    >>> from cibench import find_scenario
+    >>> from cibench.contracts import check_scenario
+    >>> check_scenario(find_scenario("did/two-group")())
+    """
     run_all(SCENARIO_CHECKS, scenario)
 
 
 def check_estimator(estimator: Estimator) -> None:
-    """Run every estimator check; raises ContractError with the first complaint."""
+    """Run every estimator check; raises ContractError with the first complaint.
+
+    The checks look at the declaration and at a few small fits: form, near misses of assumption
+    names, repeatability, no global state moved, limits that follow the level.
+
+    >>> from cibench import find_estimator
+    >>> from cibench.contracts import check_estimator
+    >>> check_estimator(find_estimator("naive/difference-in-means"))
+    """
     run_all(ESTIMATOR_CHECKS, estimator)

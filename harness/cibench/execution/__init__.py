@@ -10,13 +10,15 @@ if TYPE_CHECKING:
     from cibench.execution.plans import plan
     from cibench.execution.replays import replay
     from cibench.execution.runner import execute
+    from cibench.execution.settings import RunSettings, Tuning
 
-__all__ = ["execute", "plan", "replay"]
+__all__ = ["RunSettings", "Tuning", "execute", "plan", "replay"]
 
 _HOMES = {
     "cibench.execution.plans": ("plan",),
     "cibench.execution.replays": ("replay",),
     "cibench.execution.runner": ("execute",),
+    "cibench.execution.settings": ("RunSettings", "Tuning"),
 }  # fmt: skip
 
 __getattr__ = offered(__name__, _HOMES)

@@ -17,9 +17,9 @@ For a share p with N close to p (1 - p) / t^2, Wald's identity E[S_N - p N] = 0 
 0.1 of the target at p = 0.95 and t = 0.005, and less where t is larger (Chow and Robbins 1965, Ann.
 Math. Stat. 36; Glynn and Whitt 1992, Ann. Appl. Probab. 2; Frey 2010, Am. Stat. 64). Two things
 keep this from failing near 0 and 1, where chance may show no miss at all: the error is half of
-Wilson's interval, which is never zero (`plan.for_share`), and the first look comes after `FLOOR`
-replicates or more. The bias has R = 1 / t^2 whatever the rows say and is not touched by stopping;
-measures relative to their value follow the same theory with their own influences.
+Wilson's interval, which is never zero (`plan.for_share`), and the first look comes after
+`FIRST_LOOK` replicates or more. The bias has R = 1 / t^2 whatever the rows say and is not touched
+by stopping; measures relative to their value follow the same theory with their own influences.
 
 Either way a spread of zero is no evidence and never ends a cell, all estimators of a cell end
 together, and the rows are those of a fixed run of the same length. What no count can reach (a
@@ -40,6 +40,7 @@ import numpy as np
 from cibench.metrics.core import mean
 from cibench.metrics.groups import present
 from cibench.metrics.sample_size import Need, need
+from cibench.storage import cells
 from cibench.storage.groups import Part
 from cibench.suite.precision import first, most
 from cibench.suite.suite import NO_REFITS, Suite
@@ -73,57 +74,57 @@ class Decision(NamedTuple):
 
 def decide(lines: Sequence[Line], count: int, precision: Precision) -> Decision:
     """Say after `count` replicates whether the cell ends, or where to look again."""
-    known = [line for line in lines if not _hopeless(line.need)]
-    wanting = [line for line in known if not line.need.replicates <= count]
-    if not wanting:
-        return Decision(count, f"{_met(known)}{_left_out(lines)}")
+    reachable = [line for line in lines if not _unreachable(line.need)]
+    unmet = [line for line in reachable if not line.need.replicates <= count]
+    if not unmet:
+        return Decision(count, f"{_met(reachable)}{_left_out(lines)}")
     if count >= (end := most(precision)):
-        return Decision(count, f"max_replicates: {_said(wanting)}{_left_out(lines)}")
-    takes = [line.need.replicates for line in wanting if isfinite(line.need.replicates)]
+        return Decision(count, f"max_replicates: {_unmet(unmet)}{_left_out(lines)}")
+    takes = [line.need.replicates for line in unmet if isfinite(line.need.replicates)]
     aim = max(takes, default=2 * count)
-    if len(takes) < len(wanting):
+    if len(takes) < len(unmet):
         aim = max(aim, 2 * count)
     return Decision(min(end, ceil(max(count * (1 + AT_LEAST), min(aim, AT_MOST * count)))))
 
 
 def from_pilot(lines: Sequence[Line], precision: Precision) -> Decision:
     """Return the count that an independent pilot asks for."""
-    known = [line for line in lines if not _hopeless(line.need)]
-    takes = [line.need.at_most if isfinite(line.need.at_most) else inf for line in known]
+    reachable = [line for line in lines if not _unreachable(line.need)]
+    takes = [line.need.at_most if isfinite(line.need.at_most) else inf for line in reachable]
     count = int(min(max([first(precision), *takes]), most(precision)))
-    short = [line for line, take in zip(known, takes, strict=True) if take > count]
-    if short:
-        return Decision(count, f"max_replicates: {_said(short)}{_left_out(lines)}")
-    by = f"{_worst(known)} takes at most {count:,}" if known else "no target applies"
+    unmet = [line for line, take in zip(reachable, takes, strict=True) if take > count]
+    if unmet:
+        return Decision(count, f"max_replicates: {_unmet(unmet)}{_left_out(lines)}")
+    by = f"{_decisive(reachable)} takes at most {count:,}" if reachable else "no target applies"
     return Decision(count, f"pilot of {precision.pilot:,}: {by}{_left_out(lines)}")
 
 
-def _hopeless(need: Need) -> bool:
+def _unreachable(need: Need) -> bool:
     """Say whether no number of replicates would help: not where merely nothing has varied yet."""
     return not isfinite(need.replicates) and not need.spreadless
 
 
-def _met(known: Sequence[Line]) -> str:
-    return f"targets met, last that of {_worst(known)}" if known else "no target applies"
+def _decisive(lines: Sequence[Line]) -> Line:
+    return max(lines, key=lambda line: line.need.replicates)
 
 
-def _worst(known: Sequence[Line]) -> Line:
-    return max(known, key=lambda line: line.need.replicates)
+def _met(lines: Sequence[Line]) -> str:
+    return f"targets met, last that of {_decisive(lines)}" if lines else "no target applies"
 
 
-def _said(wanting: Sequence[Line]) -> str:
+def _unmet(lines: Sequence[Line]) -> str:
     """Say which target is furthest away, and how many others are not met."""
-    counted = [line for line in wanting if isfinite(line.need.replicates)]
-    more = f" and {len(wanting) - 1} more" if len(wanting) > 1 else ""
+    counted = [line for line in lines if isfinite(line.need.replicates)]
+    more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
     if counted:
-        line = _worst(counted)
+        line = _decisive(counted)
         return f"{line} takes {line.need.replicates:,.0f}{more}"
-    return f"{wanting[0]}: {wanting[0].need.why}{more}"
+    return f"{lines[0]}: {lines[0].need.why}{more}"
 
 
 def _left_out(lines: Sequence[Line]) -> str:
-    lost = dict.fromkeys(f"{x}: {x.need.why}" for x in lines if _hopeless(x.need) and x.need.why)
-    return "".join(f"; left out {text}" for text in lost)
+    reasons = [f"{x}: {x.need.why}" for x in lines if _unreachable(x.need) and x.need.why]
+    return "".join(f"; left out {reason}" for reason in dict.fromkeys(reasons))
 
 
 PILOT = "pilot"
@@ -136,13 +137,13 @@ def pilot_of(suite: Suite) -> Suite:
     Raises BadInput where the suite states no pilot.
     """
     count = suite.precision.pilot if suite.precision else None
-    made = suite.with_replicates(count or 0)
+    pilot = suite.with_replicates(count or 0)
     digest = blake2b(f"pilot of {suite.seed}".encode(), digest_size=7).digest()
     seed = int.from_bytes(digest, "big")
-    spec = {**made.spec, "seed": seed, "name": f"{suite.name}-pilot"}
+    spec = {**pilot.spec, "seed": seed, "name": f"{suite.name}-pilot"}
     spec.pop("refits", None)
     return dataclasses.replace(
-        made, name=f"{suite.name}-pilot", seed=seed, refits=NO_REFITS, spec=spec
+        pilot, name=f"{suite.name}-pilot", seed=seed, refits=NO_REFITS, spec=spec
     )
 
 
@@ -151,12 +152,15 @@ def after_pilot(session: Session) -> dict[int, str]:
 
     Returns why, by cell.
     """
-    suite, asked = session.suite, session.suite.precision
-    assert asked is not None
+    suite, precision = session.suite, session.suite.precision
+    assert precision is not None
     folder = session.run / PILOT
-    made = [from_pilot(lines_of(folder, c, asked.targets), asked) for c in range(len(suite.cells))]
-    _go_on(session, dict(enumerate(made)))
-    return {cell: one.stopped for cell, one in enumerate(made)}
+    decisions = {
+        cell: from_pilot(lines_of(folder, cell, precision.targets), precision)
+        for cell in range(len(suite.cells))
+    }
+    _lengthen(session, decisions)
+    return {cell: decision.stopped for cell, decision in decisions.items()}
 
 
 def next_round(session: Session, settled: dict[int, str]) -> bool:
@@ -165,46 +169,42 @@ def next_round(session: Session, settled: dict[int, str]) -> bool:
     All that the session's suite asks for until now must be stored. `settled` takes up, by cell, why
     it ends.
     """
-    suite, asked = session.suite, session.suite.precision
-    if asked is None or asked.pilot:
+    suite, precision = session.suite, session.suite.precision
+    if precision is None or precision.pilot:
         return False
-    made = {}
+    decisions = {}
     for cell, count in enumerate(suite.counts):
         if cell in settled:
             continue
-        made[cell] = decide(lines_of(session.run, cell, asked.targets), count, asked)
-        if made[cell].stopped:
-            settled[cell] = made[cell].stopped
-    if made:
-        _go_on(
-            session, {**{c: Decision(suite.counts[c], why) for c, why in settled.items()}, **made}
-        )
+        decisions[cell] = decide(lines_of(session.run, cell, precision.targets), count, precision)
+        if decisions[cell].stopped:
+            settled[cell] = decisions[cell].stopped
+    if decisions:
+        ended = {cell: Decision(suite.counts[cell], why) for cell, why in settled.items()}
+        _lengthen(session, {**ended, **decisions})
     return len(settled) < len(suite.cells)
 
 
-def _go_on(session: Session, made: Mapping[int, Decision]) -> None:
+def _lengthen(session: Session, decisions: Mapping[int, Decision]) -> None:
     """Note the decisions; a cell keeps what it has where that is more."""
-    counts = [max(made[c].length, n) for c, n in enumerate(session.suite.counts)]
-    session.lengthen(counts, {cell: one.stopped for cell, one in made.items()})
+    counts = [max(decisions[c].length, n) for c, n in enumerate(session.suite.counts)]
+    session.lengthen(counts, {cell: decision.stopped for cell, decision in decisions.items()})
 
 
 def lines_of(run: Path, cell: int, targets: Mapping[str, float]) -> list[Line]:
     """Return what each target takes for each estimator of a cell, from its stored rows."""
-    from cibench.storage import shards
-    from cibench.storage.groups import cut, read
-
-    return needs_of(cut(read(shards.paths_of(run, cell))), targets)
+    return [line for rows in cells(run, only=cell) for line in needs_of(rows.part, targets)]
 
 
 def needs_of(part: Part, targets: Mapping[str, float]) -> list[Line]:
     """Return what each target takes for each estimator and estimand of a cell."""
-    found = []
+    lines = []
     for names, group in zip(part.names, part.groups, strict=True):
         if names["kind"] == "estimate":
             shared = float(np.nan_to_num(mean(present(group, "truth_mcse")[0])))
             level = float(names["level"])
-            found += [
+            lines += [
                 Line(measure, str(names["estimator"]), need(measure, t, group, level, shared))
                 for measure, t in targets.items()
             ]
-    return found
+    return lines

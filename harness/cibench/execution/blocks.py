@@ -11,9 +11,6 @@ from cibench.storage.inventory import Inventory
 from cibench.suite.suite import Suite
 from cibench.workers.block import Block, Result
 
-BLOCK_SECONDS = 1.0
-"""How long a block should take: long against its transport, short against a lost one."""
-
 MANY, LONGEST = 100, 10.0
 """From so many workers on blocks take longer in proportion, so that a driver keeps up with them.
 
@@ -24,17 +21,13 @@ LARGEST_BLOCK = 2000
 
 
 class Cutter:
-    """Cut blocks that take about `BLOCK_SECONDS`, as earlier ones of their kind showed.
-
-    With `slots` blocks at a time, now, they are longer where that is many.
-    """
+    """Cut blocks that take about `block_seconds`, as earlier ones of their kind showed."""
 
     def __init__(
-        self, suite: Suite, inventory: Inventory, plugins: tuple[str, ...],
-        slots: Callable[[], int] = lambda: 1,
-    ) -> None:  # fmt: skip
+        self, suite: Suite, inventory: Inventory, plugins: tuple[str, ...], block_seconds: float
+    ) -> None:
         self._suite, self._inventory, self._plugins = suite, inventory, plugins
-        self.slots = slots
+        self._block_seconds = block_seconds
         self._pace: dict[Any, float] = {}
         self._truths: dict[int, tuple[tuple[Target, Truth], ...]] = {}
         self._missing()
@@ -43,39 +36,44 @@ class Cutter:
         """Note how long a replicate of such a block takes."""
         self._pace[_kind(block)] = result.seconds / block.count
 
-    def blocks(self) -> Iterator[Block]:
-        """Yield the blocks of what is missing, cell by cell, each sized when it is asked for."""
-        todo = self._missing()
+    def blocks(self, slots: Callable[[], int] = lambda: 1) -> Iterator[Block]:
+        """Yield the blocks of what is missing, cell by cell, each sized when it is asked for.
+
+        Where `slots`, the number of blocks that can run at a time, is large they are longer.
+        """
+        missing = self._missing()
         for index, cell in enumerate(self._suite.cells):
-            for first, count, entrants in todo[index]:
+            for first, count, entrants in missing[index]:
                 whole = Block(
                     cell=index, key=cell.key, entrants=tuple(cell.entrants[e] for e in entrants),
                     truths=self._truths[index], seed=self._suite.seed, level=self._suite.level,
                     first=first, count=count, plugins=self._plugins, refits=self._suite.refits,
                 )  # fmt: skip
-                yield from self._pieces(whole)
+                yield from self._pieces(whole, slots)
 
     def _missing(self) -> list[list[tuple[int, int, Array]]]:
         """Return what is missing, cell by cell, whose truths are known from here on."""
         cells = self._suite.cells
-        todo = [list(self._inventory.missing(index)) for index in range(len(cells))]
-        for index in [i for i, some in enumerate(todo) if some and i not in self._truths]:
+        missing = [list(self._inventory.missing(index)) for index in range(len(cells))]
+        for index in [i for i, some in enumerate(missing) if some and i not in self._truths]:
             self._truths[index] = tuple(truths(cells[index].scenario).items())
-        return todo
+        return missing
 
-    def _pieces(self, whole: Block) -> Iterator[Block]:
+    def _pieces(self, whole: Block, slots: Callable[[], int]) -> Iterator[Block]:
         first, end = whole.first, whole.first + whole.count
         while first < end:
             pace = self._pace.get(_kind(whole))
-            size = 1 if pace is None else round(seconds(self.slots()) / max(pace, 1e-6))
+            size = 1
+            if pace is not None:
+                size = round(seconds(slots(), self._block_seconds) / max(pace, 1e-6))
             count = min(max(1, min(LARGEST_BLOCK, size)), end - first)
             yield whole.part(first, count)
             first += count
 
 
-def seconds(slots: int) -> float:
+def seconds(slots: int, block_seconds: float) -> float:
     """Return how long a block should take where so many run at a time."""
-    return max(BLOCK_SECONDS, min(LONGEST, BLOCK_SECONDS * slots / MANY))
+    return max(block_seconds, min(LONGEST, block_seconds * slots / MANY))
 
 
 def _kind(block: Block) -> Any:

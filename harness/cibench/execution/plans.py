@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from math import inf, isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +18,13 @@ import numpy as np
 
 from cibench.execution.adaptive import Line, needs_of
 from cibench.execution.progress import Listener, Progress
+from cibench.execution.runner import execute
+from cibench.execution.settings import IN_PROCESS, RunSettings
 from cibench.metrics.core import mean
 from cibench.metrics.groups import Group, present
 from cibench.metrics.sample_size import check_target
-from cibench.storage.groups import Part, by_cell
+from cibench.storage import cells
+from cibench.storage.groups import Part
 from cibench.storage.schema import CELL
 from cibench.suite.precision import first, most
 from cibench.suite.suite import Cell, Suite
@@ -84,41 +87,41 @@ class Plan:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as plain data, None for what is not known or has no end."""
-        said = {"suite": self.suite, "targets": dict(self.targets), "pilot": self.pilot,
-                "workers": self.workers, "replicates": self.replicates,
-                "seconds": self.seconds, "seconds_at_most": self.seconds_at_most}  # fmt: skip
+        whole = {"suite": self.suite, "targets": dict(self.targets), "pilot": self.pilot,
+                 "workers": self.workers, "replicates": self.replicates,
+                 "seconds": self.seconds, "seconds_at_most": self.seconds_at_most}  # fmt: skip
         cells = [asdict(cell) for cell in self.cells]
-        return {name: _plain(v) for name, v in said.items()} | {
+        return {name: _plain(v) for name, v in whole.items()} | {
             "cells": [{name: _plain(v) for name, v in cell.items()} for cell in cells]
         }
 
 
-def targets_of(suite: Suite, given: Sequence[str]) -> dict[str, float]:
-    """Return the targets given as "measure=error", else the suite's own.
+def targets_of(suite: Suite, texts: Sequence[str]) -> dict[str, float]:
+    """Return the targets that texts like "measure=error" state, else the suite's own.
 
     Raises BadInput for an unknown measure, with the near miss, and where there is no target.
     """
-    if not given and suite.precision:
+    if not texts and suite.precision:
         return dict(suite.precision.targets)
-    if not given:
+    if not texts:
         raise BadInput("--target: name one, like coverage=0.005, or state precision in the suite")
-    found = {}
-    for text in given:
+    targets = {}
+    for text in texts:
         name, _, value = text.partition("=")
         try:
-            found[name.strip()] = float(value)
+            targets[name.strip()] = float(value)
         except ValueError as error:
             raise BadInput(f"--target: '{text}' is not of the form measure=error") from error
         try:
-            check_target(name.strip(), found[name.strip()])
+            check_target(name.strip(), targets[name.strip()])
         except BadInput as error:
             raise BadInput(f"--target: {error}") from error
-    return found
+    return targets
 
 
 def plan(
-    suite: Suite, targets: Mapping[str, float], *, workers: int = 1, pilot: int = PILOT,
-    isolate: bool = True, listen: Listener = lambda _: None,
+    suite: Suite, targets: Mapping[str, float], settings: RunSettings = IN_PROCESS, *,
+    pilot: int = PILOT,
 ) -> Plan:  # fmt: skip
     """Run the pilot and return what every cell needs to reach the targets.
 
@@ -126,19 +129,22 @@ def plan(
     states precision it lies within what its run does: from `min_replicates`, 1,000 at least unless
     the suite has a pilot of its own, to `max_replicates`. BadInput for a pilot of fewer than two.
     """
-    from cibench.execution.runner import execute
-
     if pilot < 2:
         raise BadInput(f"--pilot: {pilot} is not a number of 2 or more")
-    clock = _Clock(listen)
+    if settings.executor is not None:
+        raise BadInput("executor: a plan is made on this machine; a cluster's workers are unknown")
+    clock = _Clock(settings.listen)
     with tempfile.TemporaryDirectory(prefix="cibench-plan-") as name:
         folder = Path(name) / "pilot"
-        execute(suite.with_replicates(pilot), folder, workers, isolate, clock)
-        found = by_cell(folder, lambda parts: dict(_cells(parts, targets)))
-    fits = {key: seconds for key, (_, seconds) in found.items()}
-    beyond = clock.beyond(sum(fits.values()) * pilot, pilot * len(fits), workers)
-    cells = tuple(_plan(suite, cell, *found[_identity(cell.key)], beyond) for cell in suite.cells)
-    return Plan(suite.name, dict(targets), pilot, workers, cells)
+        execute(suite.with_replicates(pilot), folder, replace(settings, listen=clock))
+        needs = {_identity(c.part.names[0]): _needs(c.part, targets) for c in cells(folder)}
+    fits = {key: seconds for key, (_, seconds) in needs.items()}
+    beyond = clock.beyond(sum(fits.values()) * pilot, pilot * len(fits), settings.workers)
+    first_look = settings.tuning.first_look
+    plans = tuple(
+        _plan(suite, cell, *needs[_identity(cell.key)], beyond, first_look) for cell in suite.cells
+    )
+    return Plan(suite.name, dict(targets), pilot, settings.workers, plans)
 
 
 class _Clock:
@@ -162,17 +168,16 @@ class _Clock:
         return max(0.0, busy / share - fits) / max(replicates, 1)
 
 
-Found = tuple[list[Line], float]
+CellNeeds = tuple[list[Line], float]
 """Of a cell: each estimator's need by measure, and the seconds of the fits of one replicate."""
 
 
-def _cells(parts: Iterator[Part], targets: Mapping[str, float]) -> Iterator[tuple[str, Found]]:
-    for part in parts:
-        seconds: dict[tuple[Any, ...], float] = {}
-        for names, group in zip(part.names, part.groups, strict=True):
-            entrant = names["kind"], names["estimator"], names["options"]
-            seconds[entrant] = max(_seconds(group), seconds.get(entrant, 0.0))
-        yield _identity(part.names[0]), (needs_of(part, targets), sum(seconds.values()))
+def _needs(part: Part, targets: Mapping[str, float]) -> CellNeeds:
+    seconds: dict[tuple[Any, ...], float] = {}
+    for names, group in zip(part.names, part.groups, strict=True):
+        entrant = names["kind"], names["estimator"], names["options"]
+        seconds[entrant] = max(_seconds(group), seconds.get(entrant, 0.0))
+    return needs_of(part, targets), sum(seconds.values())
 
 
 def _seconds(group: Group) -> float:
@@ -184,23 +189,24 @@ def _seconds(group: Group) -> float:
     return float(np.nan_to_num(mean(times[:-1] if times.size > 2 else times)))
 
 
-def _plan(suite: Suite, cell: Cell, needs: list[Line], fits: float, beyond: float) -> CellPlan:
-    reached = [line for line in needs if isfinite(line[2].replicates)]
-    lost = dict.fromkeys(
-        f"{measure} of {estimator}: {found.why}"
-        for measure, estimator, found in needs if found.why
-    )  # fmt: skip
+def _plan(
+    suite: Suite, cell: Cell, lines: list[Line], fits: float, beyond: float, first_look: int
+) -> CellPlan:
+    seconds, reached = fits + beyond, [line for line in lines if isfinite(line.need.replicates)]
+    unreached = tuple(dict.fromkeys(f"{line}: {line.need.why}" for line in lines if line.need.why))
     if not reached:
-        return CellPlan(str(cell), nan, nan, "", "", fits + beyond, tuple(lost))
-    worst = max(reached, key=lambda line: line[2].replicates)
+        return CellPlan(str(cell), nan, nan, "", "", seconds, unreached)
+    decisive = max(reached, key=lambda line: line.need.replicates)
     low, high = 2, inf
     if suite.precision:
-        low, high = first(suite.precision), most(suite.precision)
+        low, high = first(suite.precision, first_look), most(suite.precision)
     counts = [
-        min(max(low, *(getattr(found, name) for _, _, found in reached)), high)
+        min(max(low, *(getattr(line.need, name) for line in reached)), high)
         for name in ("replicates", "at_most")
     ]
-    return CellPlan(str(cell), counts[0], counts[1], worst[0], worst[1], fits + beyond, tuple(lost))
+    return CellPlan(
+        str(cell), counts[0], counts[1], decisive.measure, decisive.estimator, seconds, unreached
+    )
 
 
 def _identity(names: Mapping[str, Any]) -> str:

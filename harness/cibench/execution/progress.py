@@ -15,8 +15,8 @@ from typing import Any
 
 from cibench.storage import shards
 from cibench.storage.manifest import is_settled, read_manifest
-from cibench.utils.errors import BadInput
-from cibench.utils.files import write_atomically
+from cibench.utils.errors import BadInput, Unwritable
+from cibench.utils.files import write_text
 
 SETTLED = 2.0
 """Seconds before which the first fits, which warm caches up, say nothing of the others."""
@@ -123,11 +123,11 @@ class Watch:
         if now < self._next and not at_once:
             return
         self._next = now + max(EVERY, len(self._progress.cells) / 500)
-        text = json.dumps(self._said(state))
-        with contextlib.suppress(OSError):
-            write_atomically(self._run / STATUS, lambda p: p.write_text(text, encoding="utf-8"))
+        text = json.dumps(self._content(state))
+        with contextlib.suppress(Unwritable):
+            write_text(self._run / STATUS, text)
 
-    def _said(self, state: str) -> dict[str, Any]:
+    def _content(self, state: str) -> dict[str, Any]:
         import psutil
 
         p = self._progress
@@ -161,11 +161,11 @@ class Status:
 
 def look(run: Path) -> Status:
     """Return how far the run in a folder is; raises BadInput where there is none."""
-    manifest, said = read_manifest(run), _note(run)
-    state, done = said.get("state", "interrupted"), said.get("done", 0)
-    if state == "running" and not _alive(said):
+    manifest, note = read_manifest(run), _note(run)
+    state, done = note.get("state", "interrupted"), note.get("done", 0)
+    if state == "running" and not _alive(note):
         state = "killed"
-    cells = said.get("cells", [])
+    cells = note.get("cells", [])
     if state != "running":
         stored = _stored(run)
         done = sum(stored.values())
@@ -173,30 +173,30 @@ def look(run: Path) -> Status:
         state = "finished" if whole else "interrupted" if state == "finished" else state
         for index, cell in enumerate(cells):
             cell["done"] = stored.get(index, 0)
-    where = f"process {said.get('process')} on {said.get('host')}" if said else ""
+    where = f"process {note.get('process')} on {note.get('host')}" if note else ""
     return Status(
-        run, state, where, done, manifest["expected_rows"], said.get("failures", 0),
-        said.get("rate", 0.0), said.get("left"), cells,
+        run, state, where, done, manifest["expected_rows"], note.get("failures", 0),
+        note.get("rate", 0.0), note.get("left"), cells,
     )  # fmt: skip
 
 
 def _note(run: Path) -> dict[str, Any]:
     try:
-        said: dict[str, Any] = json.loads((run / STATUS).read_text(encoding="utf-8"))
+        note: dict[str, Any] = json.loads((run / STATUS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return said
+    return note
 
 
-def _alive(said: dict[str, Any]) -> bool:
+def _alive(note: dict[str, Any]) -> bool:
     """Say whether the process of a note goes on; of another machine's one knows its age only."""
     import psutil
 
-    if said["host"] != socket.gethostname():
-        return bool(time.time() - said["updated"] < 10 * EVERY + len(said["cells"]) / 50)
+    if note["host"] != socket.gethostname():
+        return bool(time.time() - note["updated"] < 10 * EVERY + len(note["cells"]) / 50)
     try:
-        started: float = psutil.Process(said["process"]).create_time()
-        return abs(started - float(said["process_started"])) < 1
+        started: float = psutil.Process(note["process"]).create_time()
+        return abs(started - float(note["process_started"])) < 1
     except psutil.Error:
         return False
 

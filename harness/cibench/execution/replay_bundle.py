@@ -8,24 +8,20 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib.resources import files
 from pathlib import Path
 
 from cibench.execution.replays import Replayed
+from cibench.execution.settings import TUNING, Tuning
 from cibench.model import registry, types
 from cibench.model.method import find_estimator
 from cibench.model.streams import digest, fit_address, global_seed
 from cibench.model.types import Array
 from cibench.storage import provenance
-from cibench.suite.suite import Suite
 from cibench.utils.errors import BadInput
-from cibench.utils.files import size
+from cibench.utils.files import asset, make_folder, size, write_csv, write_json, write_text
 from cibench.workers.block import draw_replicate
 
 MARK = "fit.json"
-SLACK = 20.0
-"""Seconds that a script gets beyond the run's time-out, since it imports within it."""
-
 END = 60.0
 """Seconds in which a script that says where it hangs has come to an end."""
 
@@ -46,10 +42,10 @@ NOUNS = (
 """What an estimator's file may import of cibench and still run beside the files of a bundle."""
 
 
-def write_bundle(replayed: Replayed, out: Path | None = None) -> Path:
+def write_bundle(replayed: Replayed, out: Path | None = None, tuning: Tuning = TUNING) -> Path:
     """Write data, script, rows and the script's output into a folder and return its path.
 
-    The script needs no cibench where the estimator's file imports only what `STANDALONE` names:
+    The script needs no cibench where the estimator's file imports only what `NOUNS` names:
     then the file, those beside it and cibench's nouns come with it. Raises BadInput where the
     folder holds something else or cannot be written.
     """
@@ -57,19 +53,17 @@ def write_bundle(replayed: Replayed, out: Path | None = None) -> Path:
     if folder.exists() and not (folder / MARK).exists() and any(folder.iterdir()):
         raise BadInput(f"{folder} is not empty; name another folder with --out")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         rows = json.loads(replayed.stored.to_json(orient="records", double_precision=15))
-        said = {"stored": rows, "differences": replayed.differences, "changed": replayed.changed}
-        _write(folder / MARK, json.dumps(said, indent=1, ensure_ascii=False))
-        _write(folder / "reproduce.py", _script(folder, replayed))
-        _write(folder / "output.txt", _output(folder, replayed))
+        facts = {"stored": rows, "differences": replayed.differences, "changed": replayed.changed}
+        timeout = replayed.suite.timeout
+        patience = timeout + tuning.slack_seconds if timeout else None
+        write_json(folder / MARK, facts)
+        write_text(folder / "reproduce.py", _script(folder, replayed, patience))
+        write_text(folder / "output.txt", _output(folder, replayed, patience))
     except OSError as error:
         raise BadInput(f"{folder}: {error.strerror or error}") from error
     return folder
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def _name(replayed: Replayed) -> str:
@@ -78,35 +72,35 @@ def _name(replayed: Replayed) -> str:
     return re.sub(r"[^a-z0-9]+", "-", "replay-" + "-".join(words))
 
 
-def _script(folder: Path, replayed: Replayed) -> str:
-    """Write what the script needs and return its text."""
+def _script(folder: Path, replayed: Replayed, patience: float | None) -> str:
+    """Write what the script needs and return its text; after `patience` it says where it hangs."""
     block, scenario = replayed.block, replayed.suite.cells[0].scenario
     name, options = block.entrants[0]
-    found = find_estimator(name)
+    estimator = find_estimator(name)
     address = fit_address(block.seed, scenario.name, block.key["n"], block.first, name)
-    versions = provenance.versions(found.uses)
+    versions = provenance.versions(estimator.uses)
     adapter = _write_adapter(folder, registry.entry("estimator", name))
     find, draw = (adapter, "None") if adapter else _with_cibench(replayed)
     values = {
         "TITLE": _title(replayed), "FIND": find, "DRAW": draw, **_write_data(folder, replayed),
-        "VERSIONS": ", ".join(f"{package} {made}" for package, made in versions.items()),
+        "VERSIONS": ", ".join(f"{package} {version}" for package, version in versions.items()),
         "NEEDS": "these and the files beside it" if adapter else "cibench",
         "ROLES": repr(scenario.assigned_roles()), "LEVEL": repr(block.level),
-        "TARGETS": repr([(str(t.estimand), t.horizon) for t in found.asked(scenario)]),
-        "OPTIONS": repr(json.loads(options)), "TIMEOUT": repr(_patience(replayed.suite) or 0.0),
+        "TARGETS": repr([(str(t.estimand), t.horizon) for t in estimator.asked(scenario)]),
+        "OPTIONS": repr(json.loads(options)), "TIMEOUT": repr(patience or 0.0),
         "STREAM": str(int.from_bytes(digest(*address), "little")),
         "GLOBAL": str(global_seed(address)),
     }  # fmt: skip
-    text = files("cibench").joinpath("templates/reproduce.py.txt").read_text(encoding="utf-8")
+    text = asset("cibench", "templates/reproduce.py.txt")
     return re.sub("@([A-Z]+)@", lambda place: values[place[1]], text)
 
 
 def _title(replayed: Replayed) -> str:
     block, row = replayed.block, replayed.stored.iloc[0].to_dict()
-    said = row["status"] if row["status"] == "ok" else f"{row['status']}: {row['reason']}"
+    outcome = row["status"] if row["status"] == "ok" else f"{row['status']}: {row['reason']}"
     title = (
         f"{block.entrants[0][0]} on {block.key['scenario']}, n = {block.key['n']}, "
-        f"replicate {block.first}: {said}"
+        f"replicate {block.first}: {outcome}"
     )
     return " ".join(title.split()).replace("\\", "/").replace('"', "'")
 
@@ -120,7 +114,7 @@ def _write_data(folder: Path, replayed: Replayed) -> dict[str, str]:
     columns: dict[str, Array] = {n: draw.columns[n] for n in scenario.assigned_roles().columns}
     frame = pd.DataFrame(columns)
     frame.to_parquet(folder / "data.parquet", index=False)
-    frame.to_csv(folder / "data.csv", index=False, na_rep="nan")
+    write_csv(folder / "data.csv", frame, blank="nan")
     plain = all(column.dtype.kind in "iuf" for column in columns.values())
     return {
         "READ": FROM_CSV if plain else FROM_PARQUET,
@@ -134,14 +128,13 @@ def _write_adapter(folder: Path, entry: registry.Entry) -> str:
     if entry.value.oracle or not sources or not all(map(_stands_alone, sources)):
         return ""
     package, nouns = folder / "adapter", folder / "cibench"
-    for made in (package, nouns):
-        made.mkdir(exist_ok=True)
+    for part in (package, nouns):
+        part.mkdir(exist_ok=True)
     for source in sources:
         shutil.copyfile(source, package / source.name)
-    _write(package / "__init__.py", "")
+    write_text(package / "__init__.py", "")
     shutil.copyfile(str(types.__file__), nouns / "model.py")
-    shim = files("cibench").joinpath("templates/nouns.py.txt")
-    _write(nouns / "__init__.py", shim.read_text(encoding="utf-8"))
+    write_text(nouns / "__init__.py", asset("cibench", "templates/nouns.py.txt"))
     assert entry.path is not None  # it has sources
     return (
         f"import adapter.{entry.path.stem}\nfrom cibench import METHODS\n\n"
@@ -181,17 +174,16 @@ def _with_cibench(replayed: Replayed) -> tuple[str, str]:
         "from cibench.workers.block import draw_replicate",
         "from cibench.model.design import configure",
     ]
-    made = f"configure(find_scenario({scenario.name!r}), {fields!r})"
-    where = f"{block.key['n']}, {block.seed}, {block.first}"
-    return "\n".join(lines), f"draw_replicate({made}, {where})"
+    configured = f"configure(find_scenario({scenario.name!r}), {fields!r})"
+    address = f"{block.key['n']}, {block.seed}, {block.first}"
+    return "\n".join(lines), f"draw_replicate({configured}, {address})"
 
 
-def _output(folder: Path, replayed: Replayed) -> str:
+def _output(folder: Path, replayed: Replayed, patience: float | None) -> str:
     """Run the script as whoever gets the bundle would, and return what it printed."""
     suite, status = replayed.suite, replayed.stored["status"].iloc[0]
     if status == "memory":
         return f"not run here: it takes more than {size(suite.memory or 0)}\n"
-    patience = _patience(suite)
     try:
         done = subprocess.run(
             [sys.executable, "reproduce.py"], cwd=folder, check=False, encoding="utf-8",
@@ -201,7 +193,3 @@ def _output(folder: Path, replayed: Replayed) -> str:
     except subprocess.TimeoutExpired as error:
         return f"{error.output or ''}\n(stopped after {error.timeout:g} s)\n"
     return f"{done.stdout}\n(exit code {done.returncode})\n"
-
-
-def _patience(suite: Suite) -> float | None:
-    return suite.timeout + SLACK if suite.timeout else None

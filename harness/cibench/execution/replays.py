@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cibench.execution.blocks import Cutter
+from cibench.execution.settings import TUNING
 from cibench.model import registry
 from cibench.model.design import find_scenario
 from cibench.render.replay_command import KEYS, arguments
-from cibench.storage import shards
+from cibench.storage import cells
 from cibench.storage.changes import changes
 from cibench.storage.inventory import Inventory
 from cibench.storage.manifest import read_catalogue, read_manifest, read_suite
 from cibench.storage.provenance import modules
-from cibench.storage.schema import MAY_DIFFER
+from cibench.storage.reader import as_frame
+from cibench.storage.schema import MAY_DIFFER, TYPES
 from cibench.suite.parse import parse_suite
 from cibench.suite.suite import Suite
 from cibench.utils.errors import BadInput
@@ -59,10 +61,10 @@ class Replayed:
     changed: list[str]
 
 
-def read_pairs(option: str, given: Sequence[str] | None) -> dict[str, Any]:
+def read_pairs(option: str, texts: Sequence[str] | None) -> dict[str, Any]:
     """Return the values of NAME=VALUE; raises BadInput naming the option."""
     pairs = {}
-    for text in given or ():
+    for text in texts or ():
         name, equals, value = text.partition("=")
         if not (name and equals and value):
             raise BadInput(f"{option}: {text!r} is not of the form NAME=VALUE")
@@ -73,14 +75,14 @@ def read_pairs(option: str, given: Sequence[str] | None) -> dict[str, Any]:
     return pairs
 
 
-def read_options(given: str | None) -> dict[str, Any]:
+def read_options(text: str | None) -> dict[str, Any]:
     """Return an estimator's options from JSON; raises BadInput where it is none."""
     try:
-        options = json.loads(given or "{}")
+        options = json.loads(text or "{}")
     except ValueError as error:
-        raise BadInput(f"--options: {given!r} is not JSON: {error}") from error
+        raise BadInput(f"--options: {text!r} is not JSON: {error}") from error
     if not isinstance(options, dict):
-        raise BadInput(f"--options: {given!r} is not a JSON object")
+        raise BadInput(f"--options: {text!r} is not a JSON object")
     return options
 
 
@@ -94,8 +96,8 @@ def replay(run: Path, wanted: Wanted) -> Replayed:
         registry.load_plugin(plugin)
     stored = _stored(run, wanted)
     suite = _suite_of(manifest, content, stored.iloc[0])
-    (block,) = Cutter(suite, Inventory.empty(suite), suite.plugins).blocks()
-    block = block.part(wanted.replicate, 1)
+    cutter = Cutter(suite, Inventory.empty(suite), suite.plugins, TUNING.block_seconds)
+    (block,) = (block.part(wanted.replicate, 1) for block in cutter.blocks())
     child = Child(modules(suite), Limits(suite.timeout, suite.memory))
     try:
         child.start()
@@ -111,16 +113,16 @@ def _stored(run: Path, wanted: Wanted) -> pd.DataFrame:
     import pandas as pd
     import pyarrow.compute as pc
 
-    found = []
-    for path in shards.paths(run):
-        table = shards.read(path)
+    parts = []
+    for cell in cells(run, also=TYPES):
+        table = cell.table.select(list(TYPES))
         if table["scenario"][0].as_py() == wanted.scenario:
             fits = pc.and_(
                 pc.equal(table["estimator"], wanted.estimator),
                 pc.equal(table["replicate"], wanted.replicate),
             )
-            found.append(table.filter(fits).to_pandas())
-    rows = pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+            parts.append(as_frame(table.filter(fits)))
+    rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     if rows.empty:
         raise BadInput(
             f"{run} holds no fit of {wanted.estimator} to replicate {wanted.replicate} of "
@@ -130,8 +132,8 @@ def _stored(run: Path, wanted: Wanted) -> pd.DataFrame:
     meant = [kind for kind in kinds if _is_meant(kind, wanted)]
     if len(meant) != 1:
         which = "several fits are meant" if meant else "no such fit is stored"
-        told = read_catalogue(run)
-        listed = "; ".join(shlex.join(arguments(kind, told)) for kind in (meant or kinds)[:6])
+        catalogue = read_catalogue(run)
+        listed = "; ".join(shlex.join(arguments(kind, catalogue)) for kind in (meant or kinds)[:6])
         raise BadInput(f"{run}: {which}; there are: {listed}")
     return rows[(rows[list(KEYS)] == pd.Series(meant[0])[list(KEYS)]).all(axis=1)]
 
@@ -142,8 +144,8 @@ def _is_meant(row: Mapping[Any, Any], wanted: Wanted) -> bool:
     if dials != {k: v for k, v in wanted.dials.items() if v != defaults.get(k)}:
         return False
     own = {**json.loads(row["parameters"]), **json.loads(row["options"])}
-    given = {**wanted.parameters, **wanted.options}
-    return wanted.n in (None, row["n"]) and all(own.get(k) == v for k, v in given.items())
+    named = {**wanted.parameters, **wanted.options}
+    return wanted.n in (None, row["n"]) and all(own.get(k) == v for k, v in named.items())
 
 
 def _suite_of(manifest: Mapping[str, Any], content: Mapping[str, Any], row: Any) -> Suite:
@@ -163,9 +165,9 @@ def _differences(stored: pd.DataFrame, again: pd.DataFrame) -> list[str]:
     """Say where rows differ: in all but what may differ, bit for bit."""
     if len(stored) != len(again):
         return [f"{len(stored)} rows are stored, {len(again)} came"]
-    found = []
+    differences = []
     for name in stored.columns.drop(list(MAY_DIFFER)):
-        for one, two in zip(stored[name], again[name], strict=True):
-            if not (one == two or (missing(one) and missing(two))):
-                found.append(f"{name}: {one!r} is stored, {two!r} came")
-    return found
+        for old, new in zip(stored[name], again[name], strict=True):
+            if not (old == new or (missing(old) and missing(new))):
+                differences.append(f"{name}: {old!r} is stored, {new!r} came")
+    return differences

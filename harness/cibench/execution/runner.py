@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import AbstractContextManager, ExitStack
-from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
 
 from cibench.execution import adaptive
 from cibench.execution.blocks import Cutter
-from cibench.execution.progress import CellProgress, Listener, Progress, Watch
+from cibench.execution.progress import CellProgress, Progress, Watch
+from cibench.execution.settings import IN_PROCESS, RunSettings, Tuning
 from cibench.model import registry
 from cibench.storage import manifest, provenance
 from cibench.storage.inventory import Inventory
@@ -21,101 +21,92 @@ from cibench.storage.session import Session, opened
 from cibench.storage.shards import coded
 from cibench.storage.writer import Writer
 from cibench.suite.suite import Suite
-from cibench.utils.errors import BadInput, one_line
-from cibench.workers import executors
+from cibench.utils.errors import BadInput, Unwritable, one_line
 from cibench.workers.block import Block, Result, first_fits
 from cibench.workers.dask import Terms, on_dask
-from cibench.workers.supervisor import Limits
-
-TICK = 1.0
-"""Seconds after which the run looks at its clock though no block has ended."""
-
-MOST_LOSSES = 3
-"""How often a block is sent again that a cluster gave up because worker after worker had died."""
+from cibench.workers.supervisor import Limits, local_processes
+from cibench.workers.workplace import Workplace, in_process
 
 
-def execute(
-    suite: Suite, folder: Path, workers: int, isolate: bool, listen: Listener = lambda _: None,
-    *, update: bool = False, repair: bool = False, executor: str | None = None,
-) -> None:  # fmt: skip
+def execute(suite: Suite, folder: Path, settings: RunSettings = IN_PROCESS) -> None:
     """Run the suite into a run folder; where it holds rows of the suite, run what is missing.
 
-    `executor` is the address of a dask scheduler; without one blocks run in `workers` processes of
-    this machine or, unless `isolate`, in this one. Raises BadInput, with nothing changed, where the
-    folder holds anything else (see `storage.session.opened`), a plug-in cannot be imported by
-    worker processes or workers cannot be reached or started; and, with all rows until then stored,
-    where the disk is full or the cluster is lost.
+    Raises BadInput, with nothing changed, where the folder holds anything else (see
+    `storage.session.opened`), a plug-in cannot be imported by worker processes or workers cannot be
+    reached or started; and, with all rows until then stored, where the disk is full or the cluster
+    is lost.
     """
-    away = isolate or executor is not None
-    plugins = (*suite.plugins, *_own_modules(suite)) if away else suite.plugins
-    with opened(folder, suite, update, repair) as session:
+    plugins = suite.plugins
+    if settings.isolated:
+        plugins = (*plugins, *_own_modules(suite))
+    with _opened(folder, suite, settings) as session:
         if session.complete:
             return
-        cut = Cutter(suite, session.inventory, plugins)
+        cutter = Cutter(suite, session.inventory, plugins, settings.tuning.block_seconds)
         try:
             with ExitStack() as stack:
-                place = stack.enter_context(_place(suite, workers, isolate, executor))
-                job = _Job(session, cut, listen, stack.close)
-                _run(job, place, partial(_pilot, job, plugins, update, repair))
-        except OSError as error:
+                place = stack.enter_context(_workplace(suite, settings))
+                _run(_Job(session, cutter, place, plugins, settings, stack.close))
+        except (OSError, Unwritable) as error:
+            reason = f"{folder}: {error.strerror or error}" if isinstance(error, OSError) else error
             raise BadInput(
-                f"{folder}: {error.strerror or error}; what is stored stays, and the same command "
-                "goes on from there"
+                f"{reason}; what is stored stays, and the same command goes on from there"
             ) from error
 
 
-def _place(
-    suite: Suite, workers: int, isolate: bool, executor: str | None
-) -> AbstractContextManager[executors.Workplace]:
+def _opened(folder: Path, suite: Suite, settings: RunSettings) -> AbstractContextManager[Session]:
+    return opened(
+        folder, suite, update=settings.update, repair=settings.repair,
+        first_look=settings.tuning.first_look,
+    )  # fmt: skip
+
+
+def _workplace(suite: Suite, settings: RunSettings) -> AbstractContextManager[Workplace]:
     """Return where the suite's blocks are to run; entering it starts workers or reaches them."""
     modules, limits = provenance.modules(suite), Limits(suite.timeout, suite.memory)
-    if executor is not None:
-        return on_dask(executor, Terms.of(suite, modules, limits))
-    if isolate:
-        return executors.local_processes(workers, modules, limits)
-    return executors.in_process(modules)
+    if settings.executor is not None:
+        tuning = settings.tuning
+        terms = Terms.of(suite, modules, limits, tuning.idle_seconds)
+        return on_dask(settings.executor, terms, tuning.greet_seconds)
+    if settings.isolated:
+        return local_processes(settings.workers, modules, limits)
+    return in_process(modules)
 
 
 class _Job(NamedTuple):
-    """Hold what is to be run, apart from where; `stop` ends what is under way there, at once."""
+    """Hold a run that is under way: its folder, what cuts it, where it runs, how and what ends it.
+
+    `stop` ends at once what is under way at the place.
+    """
 
     session: Session
-    cut: Cutter
-    listen: Listener
+    cutter: Cutter
+    place: Workplace
+    plugins: tuple[str, ...]
+    settings: RunSettings
     stop: Callable[[], object]
 
 
-def _pilot(
-    job: _Job, plugins: tuple[str, ...], update: bool, repair: bool, place: executors.Workplace
-) -> dict[int, str]:
-    """Run the pilot into a folder within the run's, take over its counts and return why."""
-    suite = adaptive.pilot_of(job.session.suite)
-    with opened(job.session.run / adaptive.PILOT, suite, update, repair) as own:
-        if not own.complete:
-            _run(job._replace(session=own, cut=Cutter(suite, own.inventory, plugins)), place)
-    return adaptive.after_pilot(job.session)
-
-
-def _run(
-    job: _Job, place: executors.Workplace,
-    pilot: Callable[[executors.Workplace], dict[int, str]] = lambda _: {},
-) -> None:  # fmt: skip
+def _run(job: _Job) -> None:
     """Run round after round until every cell has what it is to have; one, without precision."""
-    session = job.session
-    writer = session.begin()
+    session, tuning = job.session, job.settings.tuning
+    session.begin()
+    writer = Writer(
+        session.run, session.suite, session.inventory.shards, flush_seconds=tuning.flush_seconds,
+        waiting_rows=tuning.waiting_rows, shard_rows=tuning.shard_rows,
+    )  # fmt: skip
     progress = _progress(session.inventory)
     watch, settled, ending = Watch(session.run, progress), dict[int, str](), "interrupted"
     try:
         if session.suite.precision and session.suite.precision.pilot:
             watch.note("running", at_once=True)
-            settled |= pilot(place)
+            settled |= _pilot(job)
             progress.lengthen(_totals(session.suite), settled)
-        progress.started = perf_counter()
-        _round(job, place, writer, progress, watch)
-        while adaptive.next_round(session, settled):
+        progress.started, more = perf_counter(), True
+        while more:
+            _round(job, writer, progress, watch)
+            more = adaptive.next_round(session, settled)
             progress.lengthen(_totals(session.suite), settled)
-            _round(job, place, writer, progress, watch)
-        progress.lengthen(_totals(session.suite), settled)
         ending = "finished"
     except BaseException:
         job.stop()  # before the last rows are written: workers would go on, and be in the way
@@ -126,22 +117,31 @@ def _run(
         watch.note(ending, at_once=True)
 
 
-def _round(
-    job: _Job, place: executors.Workplace, writer: Writer, progress: Progress, watch: Watch
-) -> None:  # fmt: skip
+def _pilot(job: _Job) -> dict[int, str]:
+    """Run the pilot into a folder within the run's, take over its counts and return why."""
+    suite = adaptive.pilot_of(job.session.suite)
+    with _opened(job.session.run / adaptive.PILOT, suite, job.settings) as session:
+        if not session.complete:
+            seconds = job.settings.tuning.block_seconds
+            cutter = Cutter(suite, session.inventory, job.plugins, seconds)
+            _run(job._replace(session=session, cutter=cutter))
+    return adaptive.after_pilot(job.session)
+
+
+def _round(job: _Job, writer: Writer, progress: Progress, watch: Watch) -> None:
     """Run what is missing, and store it."""
-    job.cut.slots = place.slots
 
     def tick() -> None:
         writer.flush()
         watch.note("running")
 
-    for block, result in _Flight(place, tick).finished(job.cut.blocks()):
-        job.cut.learn(block, result)
+    flight = _Flight(job.place, tick, job.settings.tuning)
+    for block, result in flight.finished(job.cutter.blocks(job.place.slots)):
+        job.cutter.learn(block, result)
         writer.add(block.cell, result.table)
         _count(progress.cells[block.cell], result)
         progress.cell = progress.cells[block.cell].name
-        job.listen(progress)
+        job.settings.listen(progress)
     writer.flush(everything=True)
     job.session.inventory.fill()
 
@@ -169,10 +169,13 @@ def _count(cell: CellProgress, result: Result) -> None:
 
 
 class _Flight:
-    """Keep blocks under way at a place, at most two for each that it can run at a time."""
+    """Keep blocks under way at a place, at most two for each that it can run at a time.
 
-    def __init__(self, place: executors.Workplace, tick: Callable[[], object]) -> None:
-        self._place, self._tick = place, tick
+    `tick` is called whenever blocks have ended, and every `tick_seconds` while none does.
+    """
+
+    def __init__(self, place: Workplace, tick: Callable[[], object], tuning: Tuning) -> None:
+        self._place, self._tick, self._tuning = place, tick, tuning
         self._pending: dict[Future[Result], tuple[Block, int]] = {}
 
     def finished(self, blocks: Iterator[Block]) -> Iterator[tuple[Block, Result]]:
@@ -189,12 +192,13 @@ class _Flight:
         self._pending[future] = block, losses
 
     def _ended(self) -> Iterator[tuple[Block, Result]]:
-        for future in wait(self._pending, TICK, return_when=FIRST_COMPLETED).done:
+        seconds = self._tuning.tick_seconds
+        for future in wait(self._pending, seconds, return_when=FIRST_COMPLETED).done:
             block, losses = self._pending.pop(future)
             try:
                 result = future.result()
             except self._place.lost as error:
-                if losses == MOST_LOSSES:
+                if losses == self._tuning.most_losses:
                     raise BadInput(f"workers die whatever they run: {one_line(error)}") from error
                 self._send(block, losses + 1)
             except CancelledError as error:

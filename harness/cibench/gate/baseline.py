@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from cibench.gate.pairing import read_rows
 from cibench.utils.errors import BadInput, unknown
-from cibench.utils.files import canonical, toml, write_atomically, write_json
+from cibench.utils.files import canonical, make_folder, write_csv, write_json, write_text
+from cibench.utils.toml import to_toml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +39,7 @@ def portable_suite(run: Run) -> str:
     if plugins := spec.get("plugins"):
         listed = [plugins] if isinstance(plugins, str) else plugins
         spec["plugins"] = [_relative(plugin, here) for plugin in listed]
-    return toml(spec)
+    return to_toml(spec)
 
 
 def _relative(plugin: str, here: Path) -> str:
@@ -117,12 +118,12 @@ def save(run: Run, name: str, root: Path = FOLDER, *, replace: bool = False) -> 
             f"{run.folder}: its cells have counts of their own; a baseline needs one count for "
             "all, `replicates` instead of `precision`"
         )
-    rows = read_rows(run.folder / "replicates")
+    rows = read_rows(run.folder)
     if rows.num_rows != manifest["expected_rows"]:
         wanted = manifest["expected_rows"]
         raise BadInput(f"{run.folder} is incomplete: {rows.num_rows} of {wanted} rows are stored")
     new = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    new.mkdir(parents=True)
+    make_folder(new)
     try:
         _write(run, rows, new)
         if folder.exists():
@@ -136,8 +137,8 @@ def save(run: Run, name: str, root: Path = FOLDER, *, replace: bool = False) -> 
 def _write(run: Run, rows: pa.Table, folder: Path) -> None:
     import pyarrow.parquet as pq
 
-    write_atomically(folder / SUITE, lambda p: p.write_text(portable_suite(run), encoding="utf-8"))
-    write_atomically(folder / SCORES, lambda p: run.scores.to_csv(p, index=False))
+    write_text(folder / SUITE, portable_suite(run))
+    write_csv(folder / SCORES, run.scores)
     pq.write_table(rows, folder / ROWS, compression="zstd", compression_level=9)
     kept = {name: run.manifest.get(name) for name in KEPT}
     about = {

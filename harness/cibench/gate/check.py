@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cibench.execution.progress import Progress
+from cibench.execution.settings import IN_PROCESS, RunSettings
 from cibench.gate import compatibility
 from cibench.gate.baseline import Baseline
 from cibench.gate.comparison import Comparison, compare
 from cibench.gate.pairing import pairs, read_rows
 from cibench.gate.row_changes import changes
 from cibench.gate.rules import Rules
+from cibench.results.api import run as run_suite
 from cibench.utils.errors import BadInput
 
 if TYPE_CHECKING:
@@ -29,21 +29,11 @@ TWICE = 5
 """How many replicates are fitted a second time, to see whether the answers are the same."""
 
 
-@dataclass(frozen=True)
-class Place:
-    """Say how a suite is run: into which folder, by how many workers, in processes or here."""
-
-    out: Path
-    workers: int = 1
-    isolate: bool = True
-    listen: Callable[[Progress], None] = lambda _: None
-
-
 def check_suite(
-    suite: Suite, baseline: Baseline, rules: Rules, place: Place, *,
-    replicates: int | None = None, paired: bool = True,
+    suite: Suite, baseline: Baseline, rules: Rules, out: Path, settings: RunSettings = IN_PROCESS,
+    *, replicates: int | None = None, paired: bool = True,
 ) -> Comparison:  # fmt: skip
-    """Run the suite at the baseline's addresses into `place.out`/run and compare.
+    """Run the suite at the baseline's addresses into the folder `run` of `out` and compare.
 
     `replicates` may ask for fewer than the baseline has. Without `paired` the suite is run at
     other addresses: at its own seed where that is another, at the next one where it is not.
@@ -58,35 +48,36 @@ def check_suite(
         suite = replace(suite, seed=suite.seed + 1, spec=spec)
     compatibility.refuse_strangers(baseline, compatibility.described(suite), paired=paired)
     compatibility.refuse_missing(baseline, suite)
-    clear(place.out)
-    run = execute(suite, place)
-    found = compare_run(run, baseline, rules, paired=paired)
-    if not paired or not (moved := changed(found)):
-        return found
-    random = _random(suite, moved, place, [read_rows(run.folder / "replicates")])
-    return compare_run(run, baseline, rules, random=random) if random else found
+    clear(out)
+    run = run_suite(suite, out / RUN, settings=settings)
+    comparison = compare_run(run, baseline, rules, paired=paired)
+    if not paired or not (moved := changed(comparison)):
+        return comparison
+    random = _random(suite, moved, settings, [read_rows(run.folder)])
+    return compare_run(run, baseline, rules, random=random) if random else comparison
 
 
 def check_run(
-    run: Run, baseline: Baseline, rules: Rules, place: Place | None = None, *, paired: bool = True
-) -> Comparison:
+    run: Run, baseline: Baseline, rules: Rules, settings: RunSettings | None = None, *,
+    paired: bool = True,
+) -> Comparison:  # fmt: skip
     """Compare a run with a baseline.
 
-    With a place the estimators that changed are fitted twice on a few replicates, with the code as
+    With settings the estimators that changed are fitted twice on a few replicates, with the code as
     it is now, to see whether they are deterministic.
     """
     compatibility.refuse_strangers(baseline, run.manifest, paired=paired)
-    found = compare_run(run, baseline, rules, paired=paired)
-    if place is None or not paired or not (moved := changed(found)):
-        return found
+    comparison = compare_run(run, baseline, rules, paired=paired)
+    if settings is None or not paired or not (moved := changed(comparison)):
+        return comparison
     from cibench.suite.parse import read_suite
 
     try:
         suite = read_suite(run.folder / "suite.toml")
     except BadInput:  # its plug-ins are not here: then nothing can be asked again
-        return found
-    random = _random(suite, moved, place, [])
-    return compare_run(run, baseline, rules, random=random) if random else found
+        return comparison
+    random = _random(suite, moved, settings, [])
+    return compare_run(run, baseline, rules, random=random) if random else comparison
 
 
 def compare_run(
@@ -94,23 +85,15 @@ def compare_run(
     paired: bool = True, random: frozenset[tuple[str, str]] = frozenset(),
 ) -> Comparison:  # fmt: skip
     """Compare a run's rows with a baseline's; raises BadInput for unpaired rows of equal data."""
-    rows = read_rows(run.folder / "replicates")
+    rows = read_rows(run.folder)
     if not paired:
         _refuse_equal_data(baseline, rows)
     heavy = compatibility.without_moments(baseline.about["catalogue"], run.catalogue)
-    found = compare(baseline.rows, rows, rules, paired=paired, without_moments=heavy, random=random)
-    told = {**compatibility.differences(baseline, run.manifest), "run": str(run.folder)}
-    return replace(found, provenance=told)
-
-
-def execute(suite: Suite, place: Place) -> Run:
-    """Run a suite into the folder `run` of the place."""
-    from cibench.execution.runner import execute as run_suite
-    from cibench.results.run_folder import Run
-
-    folder = place.out / RUN
-    run_suite(suite, folder, place.workers, place.isolate, listen=place.listen)
-    return Run(folder)
+    comparison = compare(
+        baseline.rows, rows, rules, paired=paired, without_moments=heavy, random=random
+    )
+    origin = {**compatibility.differences(baseline, run.manifest), "run": str(run.folder)}
+    return replace(comparison, provenance=origin)
 
 
 def clear(out: Path) -> None:
@@ -121,17 +104,17 @@ def clear(out: Path) -> None:
         shutil.rmtree(out)
 
 
-def changed(found: Comparison) -> set[tuple[str, str]]:
+def changed(comparison: Comparison) -> set[tuple[str, str]]:
     """Return the estimators of which a number changed, with their options."""
     return {
         (cell.names["estimator"], cell.names["options"])
-        for cell in found.cells
+        for cell in comparison.cells
         if cell.changes is not None and cell.changes.share(0.0) > 0
     }
 
 
 def _random(
-    suite: Suite, moved: set[tuple[str, str]], place: Place, known: list[pa.Table]
+    suite: Suite, moved: set[tuple[str, str]], settings: RunSettings, known: list[pa.Table]
 ) -> frozenset[tuple[str, str]]:
     """Fit again what has moved; return who answers differently at the same address."""
     cells = []
@@ -139,22 +122,21 @@ def _random(
         entrants = tuple(entrant for entrant in cell.entrants if tuple(entrant) in moved)
         cells += [replace(cell, entrants=entrants)] if entrants else []
     few = replace(suite, cells=tuple(cells)).with_replicates(min(TWICE, suite.replicates))
-    tables = list(known)
+    tables, quiet = list(known), replace(settings, listen=IN_PROCESS.listen)
     while len(tables) < 2:
-        with tempfile.TemporaryDirectory(prefix="cibench-again-") as folder:
-            again = Place(Path(folder), place.workers, place.isolate)
-            tables.append(read_rows(execute(few, again).folder / "replicates"))
+        again = run_suite(few, settings=quiet)
+        tables.append(read_rows(again.folder))
     return restless(tables, moved)
 
 
 def restless(tables: Sequence[pa.Table], moved: set[tuple[str, str]]) -> frozenset[tuple[str, str]]:
     """Return those of `moved` whose answers differ between two tables of the same addresses."""
-    found = set()
+    names = set()
     for pair in pairs(*tables):
         name = pair.names["estimator"], pair.names["options"]
         if name in moved and not pair.why and changes(pair).share(0.0) > 0:
-            found.add(name)
-    return frozenset(found)
+            names.add(name)
+    return frozenset(names)
 
 
 def _refuse_equal_data(baseline: Baseline, rows: pa.Table) -> None:

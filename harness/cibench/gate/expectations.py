@@ -17,10 +17,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cibench.analysis.expectations import ALPHA, SURPRISES, ExpectationVerdict
-from cibench.gate.check import Place, clear, execute
+from cibench.execution.settings import IN_PROCESS, RunSettings
+from cibench.gate.check import RUN, clear
+from cibench.results.api import run as run_suite
 from cibench.suite.expectations import Expected
 from cibench.utils.errors import BadInput, unknown
 
@@ -67,16 +70,18 @@ def failing_on(names: Sequence[str]) -> tuple[ExpectationVerdict, ...]:
 
 
 def check_expectations(
-    suite: Suite, place: Place, failing: tuple[ExpectationVerdict, ...] = FAILING, *,
-    replicates: int | None = None, power: float = POWER,
+    suite: Suite, out: Path, settings: RunSettings = IN_PROCESS, *,
+    failing: tuple[ExpectationVerdict, ...] = FAILING, replicates: int | None = None,
+    power: float = POWER,
 ) -> Expectations:  # fmt: skip
     """Run a suite, with as many replicates as the power asks for, and judge its expectations.
 
-    Raises BadInput where nothing is expected of anybody.
+    The run goes into the folder `run` of `out`. Raises BadInput where nothing is expected of
+    anybody.
     """
     suite = suite.with_replicates(replicates or replicates_for(suite, power))
-    clear(place.out)
-    return judged(execute(suite, place), failing)
+    clear(out)
+    return judged(run_suite(suite, out / RUN, settings=settings), failing)
 
 
 def judged(run: Run, failing: tuple[ExpectationVerdict, ...] = FAILING) -> Expectations:
@@ -97,11 +102,13 @@ def replicates_for(suite: Suite, power: float) -> int:
     """
     if not 0 < power < 1:
         raise BadInput(f"--power: {power:g} is not between 0 and 1")
-    floors = [floor for found, floor in expected(suite) if found in BEARING]
+    rows = list(expected(suite))
+    floors = [floor for found, floor in rows if found in BEARING]
     if not floors:
         raise BadInput(f"suite {suite.name}: nothing is expected of any method there")
     each = 1 - (1 - power) / len(floors)
-    return max(settled_by(floor, suite.level, ALPHA / len(floors), each) for floor in set(floors))
+    # Limits hold for all rows at once, for those of which nothing is expected too.
+    return max(settled_by(floor, suite.level, ALPHA / len(rows), each) for floor in set(floors))
 
 
 def expected(suite: Suite) -> Iterator[tuple[Expected, float]]:
@@ -129,7 +136,7 @@ def expected(suite: Suite) -> Iterator[tuple[Expected, float]]:
 
 def settled_by(floor: float, level: float, alpha: float, power: float) -> int:
     """Return the replicates that settle a nominal coverage, or one as far below the floor."""
-    from cibench.analysis.expectation_verdicts import sizes_for
+    from cibench.analysis.coverage_verdicts import sizes_for
 
     below = 2 * floor - level
     return int(max(sizes_for(p, floor, alpha, power) for p in (level, max(below, 0.0))))

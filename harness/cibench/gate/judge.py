@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from math import expm1, inf
 
 from cibench.gate.measures import Measured
-from cibench.gate.rules import MEASURES, ChangeVerdict, Loss, Rules, Scale, worst
+from cibench.gate.rules import MEASURES, ChangeVerdict, Rules, Scale, worst
+from cibench.metrics.registry import Loss
 
 Span = tuple[float, float]
 

@@ -24,10 +24,11 @@ from cibench.gate.differences import (
 )
 from cibench.gate.pairing import Pair
 from cibench.gate.row_changes import Changes
-from cibench.metrics import covers, heavy, largest_share
 from cibench.metrics.core import leave_one_out_mean
-from cibench.metrics.groups import SETS, Group, answers, present
-from cibench.metrics.intervals import missed
+from cibench.metrics.groups import Group, answers, present
+from cibench.metrics.intervals import covers, missed
+from cibench.metrics.moments import heavy, largest_share
+from cibench.metrics.registry import SETS
 from cibench.model.types import Array
 
 FEWEST = 3
@@ -251,7 +252,7 @@ def of_sets(pair: Pair) -> Iterator[Measured]:
         def flagged(test: Callable[..., Any]) -> list[Any]:
             return [
                 test(low, high, theta, outside == 1)
-                for low, high, outside, theta in (both.before, both.after)
+                for low, high, theta, outside in (both.before, both.after)
             ]
 
         yield share("coverage", *flagged(covers), paired=both.paired, start=True)

@@ -12,6 +12,7 @@ import numpy as np
 from cibench.metrics.groups import Group
 from cibench.model.types import Array
 from cibench.storage.groups import NEEDED, NUMBERS, cut
+from cibench.storage.reader import read_table
 from cibench.storage.schema import SCORED
 from cibench.utils.errors import BadInput
 
@@ -37,20 +38,16 @@ def schema() -> pa.Schema:
     return pa.schema([declared.field(name) for name in COLUMNS])
 
 
-def read_rows(path: Path) -> pa.Table:
-    """Return the rows of a Parquet file or a folder of them, repeated fits of a data set left out.
+def read_rows(where: Path) -> pa.Table:
+    """Return the rows of a run folder or a Parquet file, repeated fits of a data set left out.
 
-    Raises BadInput where nothing is readable or the columns are not of the declared schema.
+    `data_hash` is whole: a DataFrame would round it. Raises BadInput where something is not
+    readable or the columns are not of the declared schema.
     """
-    import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
-    try:
-        rows = _declared(pq.read_table(path), str(path))
-        return rows.filter(pc.equal(rows["refit"], 0))
-    except (OSError, pa.ArrowException) as error:
-        raise BadInput(f"{path}: not readable: {error}") from error
+    rows = _declared(read_table(where, None), str(where))
+    return rows.filter(pc.equal(rows["refit"], 0))
 
 
 def as_table(rows: pd.DataFrame) -> pa.Table:

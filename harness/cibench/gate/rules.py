@@ -8,6 +8,8 @@ from enum import StrEnum
 from math import log1p
 from types import MappingProxyType
 
+from cibench.metrics import METRICS
+from cibench.metrics.registry import Kind, Loss
 from cibench.utils.errors import BadInput, unknown
 
 
@@ -46,13 +48,10 @@ class Scale(StrEnum):
     PLAIN = ""
 
 
-class Loss(StrEnum):
-    """Say what of a measure is better when smaller."""
-
-    NONE = "none"
-    SIZE = "size"
-    SHORTFALL = "shortfall"
-    ITSELF = "itself"
+SCALES = {
+    Kind.IN_SE: Scale.SE, Kind.RELATIVE: Scale.RELATIVE, Kind.SHARE: Scale.POINTS,
+    Kind.AS_IS: Scale.PLAIN,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,12 @@ class Measure:
     explains: tuple[str, ...] = ()
 
 
+def of_metric(name: str, margin: float, explains: tuple[str, ...] = ()) -> Measure:
+    """Return how a gate compares a metric, whose words, scale and loss are the metric's own."""
+    metric = METRICS[name]
+    return Measure(name, metric.label, SCALES[metric.kind], margin, metric.loss, explains)
+
+
 LIMITS = ("lower_limit", "upper_limit", "length", "band_length")
 HELD = ("coverage", "lower_noncoverage", "upper_noncoverage", "rejection")
 
@@ -77,19 +82,17 @@ MEASURES = {
     m.name: m
     for m in (
         Measure("estimate", "mean estimate", Scale.SE, 0.05),
-        Measure("bias", "bias", Scale.SE, 0.05, Loss.SIZE, ("estimate", *HELD)),
+        of_metric("bias", 0.05, ("estimate", *HELD)),
         Measure("std_error", "typical standard error", Scale.RELATIVE, 0.02),
-        Measure("se_ratio", "SE ratio", Scale.RELATIVE, 0.02, Loss.SIZE,
-                ("std_error", *LIMITS, *HELD)),
+        of_metric("se_ratio", 0.02, ("std_error", *LIMITS, *HELD)),
         Measure("se_cv", "CV of the SE", Scale.PLAIN, 0.02),
         Measure("lower_limit", "lower limit below estimate", Scale.SE, 0.05),
         Measure("upper_limit", "upper limit above estimate", Scale.SE, 0.05),
         Measure("length", "interval length", Scale.RELATIVE, 0.02),
         Measure("band_length", "length of the bands", Scale.RELATIVE, 0.02),
-        Measure("coverage", "coverage", Scale.POINTS, 0.01, Loss.SHORTFALL,
-                ("std_error", "se_ratio", *LIMITS, *HELD)),
-        Measure("lower_noncoverage", "truth below the interval", Scale.POINTS, 0.01),
-        Measure("upper_noncoverage", "truth above the interval", Scale.POINTS, 0.01),
+        of_metric("coverage", 0.01, ("std_error", "se_ratio", *LIMITS, *HELD)),
+        of_metric("lower_noncoverage", 0.01),
+        of_metric("upper_noncoverage", 0.01),
         Measure("rejection", "rejections by p-value", Scale.POINTS, 0.01),
         Measure("unbounded", "unbounded or empty sets", Scale.POINTS, 0.01),
         Measure("without_estimate", "answers without an estimate", Scale.POINTS, 0.002),
@@ -97,11 +100,13 @@ MEASURES = {
         Measure("without_limits", "answers without limits", Scale.POINTS, 0.002),
         Measure("moved", "single fits that moved", Scale.POINTS, 0.002),
         Measure("repeated", "fits with one and the same answer", Scale.POINTS, 0.002),
-        Measure("failure_rate", "failures", Scale.POINTS, 0.002, Loss.ITSELF),
+        of_metric("failure_rate", 0.002),
         Measure("declined", "declined data sets", Scale.POINTS, 0.002),
     )
 }  # fmt: skip
-"""All that is compared, in the order in which it is shown."""
+"""All that is compared, in the order in which it is shown.
+
+Of these, `rejection` is not the metric of that name, which looks at the confidence sets."""
 
 LEVELS = tuple(m.name for m in MEASURES.values() if m.loss in (Loss.SIZE, Loss.SHORTFALL))
 """The measures of which better and worse depend on the value before, which errs too."""

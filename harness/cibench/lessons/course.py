@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cibench.lessons import frames as made
 from cibench.lessons.lesson import Lesson
-from cibench.lessons.page import COLOURS, asset, page
+from cibench.lessons.page import COLOURS, STYLE, page
 from cibench.lessons.svg import distributions
 from cibench.lessons.translations import Interface
-from cibench.render.html import Html, h, join
+from cibench.render.html import Html, document, h
 from cibench.render.markdown import inline
 from cibench.utils.errors import BadInput
-from cibench.utils.files import write_text
+from cibench.utils.files import make_folder, write_text
 from cibench.utils.version import __version__
+
+if TYPE_CHECKING:
+    from cibench.execution.settings import RunSettings
 
 INDEX = "index.html"
 
@@ -30,7 +33,9 @@ class Built:
     ran: bool
 
 
-def build(lesson: Lesson, replicates: int | None = None, workers: int = 1) -> Built:
+def build(
+    lesson: Lesson, replicates: int | None = None, settings: RunSettings | None = None
+) -> Built:
     """Return a lesson with its frames: those stored beside it, else those of a run.
 
     Another number of replicates than the lesson's own always runs. Raises BadInput where it is
@@ -41,17 +46,19 @@ def build(lesson: Lesson, replicates: int | None = None, workers: int = 1) -> Bu
     stored = made.shipped(lesson) if replicates in (None, lesson.replicates) else None
     if stored is not None:
         return Built(lesson, stored, ran=False)
-    return Built(lesson, made.make(lesson, replicates or 0, workers), ran=True)
+    return Built(lesson, made.make(lesson, replicates or 0, settings), ran=True)
 
 
 def write_page(built: Built, path: Path, language: str = "en", home: str = "") -> Path:
     """Write a lesson's page; raises BadInput where the file cannot be written."""
+    make_folder(path.parent)
     write_text(path, page(built.lesson, built.frames, language, home))
     return path
 
 
 def write_course(built: Sequence[Built], folder: Path, language: str = "en") -> Path:
     """Write the pages of some lessons and the index that leads to them; return the index."""
+    make_folder(folder)
     for one in built:
         write_page(one, folder / f"{one.lesson.name}.html", language, INDEX)
     write_text(folder / INDEX, index(built, language))
@@ -63,17 +70,12 @@ def index(built: Sequence[Built], language: str = "en") -> str:
     ui = Interface(language)
     cards = [_card(one, ui) for one in built]
     title = ui.say("course")
-    head = h(
-        "head", h("meta", charset="utf-8"),
-        h("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        h("title", f"{title} · cibench"), h("style", Html(asset("lesson.css"))),
-    )  # fmt: skip
-    body = h(
-        "body", h("header", h("h1", title)),
+    return document(
+        f"{title} · cibench", h("header", h("h1", title)),
         h("main", h("p", ui.say("course_note")), h("ol", cards, cls="cards")),
         h("footer", h("p", ui.say("by", version=__version__))),
+        style=STYLE, scripts=(), language=language,
     )  # fmt: skip
-    return join(Html("<!doctype html>\n"), h("html", head, body, lang=language), "\n")
 
 
 def _card(one: Built, ui: Interface) -> Html:

@@ -18,14 +18,18 @@ import numpy as np
 
 from cibench.lessons.lesson import Lesson, Series
 from cibench.lessons.parse import find
+from cibench.metrics import METRICS
+from cibench.metrics.intervals import covers
 from cibench.model import registry
 from cibench.model.types import Array
 from cibench.utils.errors import BadInput
 from cibench.utils.files import canonical, write_text
+from cibench.utils.missing import missing
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cibench.execution.settings import RunSettings
     from cibench.results.run_folder import Run
 
 FORMAT = 1
@@ -34,6 +38,8 @@ MEASURES = (
     "bias", "median_bias", "empirical_se", "se_ratio", "coverage", "coverage_with_failures",
     "ci_length",
 )  # fmt: skip
+"""The metrics that a page is drawn and written from, in the order of stored frames."""
+
 Frames = dict[str, Any]
 
 
@@ -74,13 +80,13 @@ def stored_at(lesson: Lesson) -> Path:
     return lesson.path.parent / "frames" / f"{lesson.name}.json"
 
 
-def make(lesson: Lesson, replicates: int = 0, workers: int = 1) -> Frames:
+def make(lesson: Lesson, replicates: int = 0, settings: RunSettings | None = None) -> Frames:
     """Run the lesson and return its frames; raises BadInput where a method cannot be run."""
     from cibench.results.api import run
     from cibench.suite.parse import parse_suite
 
     suite = parse_suite(lesson.suite(replicates), where=str(lesson.path))
-    return frames(lesson, run(suite, workers=workers))
+    return frames(lesson, run(suite, settings=settings))
 
 
 def frames(lesson: Lesson, run: Run) -> Frames:
@@ -189,28 +195,25 @@ def _series(scores: Mapping[str, Any], part: pd.DataFrame, edges: Array) -> dict
     found = found[np.isfinite(found)]
     counts, _ = np.histogram(found, edges)
     limits = part[["ci_low", "ci_high", "outside", "truth"]].head(INTERVALS)
-    ends = ("", "_mcse", "_low", "_high")
     return {
         "truth": _rounded([scores["truth"], scores["truth_mcse"]]),
         "moments": bool(scores["moments"]), "replicates": int(scores["replicates"]),
         "answered": int(scores["answered"]),
         "scores": {
-            name: _rounded([scores[name + end] for end in ends if name + end in scores])
+            name: _rounded([scores[column] for column in METRICS[name].columns])
             for name in MEASURES
         },
         "counts": counts.tolist(),
         "beyond": [int((found < edges[0]).sum()), int((found > edges[-1]).sum())],
         "rows": part["replicate"].head(INTERVALS).tolist(),
-        "limits": [
-            [*_rounded([low, high]), bool(outside), bool(_covers(low, high, outside, truth))]
-            for low, high, outside, truth in limits.itertuples(index=False)
-        ],
+        "limits": [_limits(*row) for row in limits.itertuples(index=False)],
     }  # fmt: skip
 
 
-def _covers(low: float, high: float, outside: object, truth: float) -> bool:
-    within = bool(low <= truth <= high)
-    return not (low < truth < high) if outside is True or outside == 1 else within
+def _limits(low: float, high: float, outside: object, truth: float) -> list[Any]:
+    """Return limits, whether they are two rays, and whether they hold the truth."""
+    rays = not missing(outside) and bool(outside)
+    return [*_rounded([low, high]), rays, bool(covers(low, high, truth, rays))]
 
 
 def _alarms(cut: Cut) -> list[float | None] | None:
@@ -218,7 +221,7 @@ def _alarms(cut: Cut) -> list[float | None] | None:
     if cut.alarms.empty:
         return None
     row = cut.alarms.iloc[0]
-    return _rounded([row[f"rejection{end}"] for end in ("", "_mcse", "_low", "_high")])
+    return _rounded([row[column] for column in METRICS["rejection"].columns])
 
 
 def _shown(cut: Cut) -> Iterator[dict[str, Any]]:
@@ -240,9 +243,8 @@ def _shown(cut: Cut) -> Iterator[dict[str, Any]]:
 
 def answer(row: Any) -> list[Any]:
     """Return estimate, limits, whether they are two rays, and whether they hold the truth."""
-    numbers = [row["estimate"], row["ci_low"], row["ci_high"]]
-    covers = _covers(row["ci_low"], row["ci_high"], row["outside"], row["truth"])
-    return [*_rounded(numbers), bool(row["outside"] or False), covers, str(row["reason"] or "")]
+    limits = _limits(*(row[name] for name in ("ci_low", "ci_high", "outside", "truth")))
+    return [*_rounded([row["estimate"]]), *limits, str(row["reason"] or "")]
 
 
 def _rounded(numbers: list[Any]) -> list[Any]:
@@ -261,7 +263,7 @@ AGAIN, NEAR = 2, 1e-4
 """How many data sets a setting are run again, and how near the stored answers theirs must be."""
 
 
-def store(name: str, workers: int = 1) -> Path | None:
+def store(name: str, settings: RunSettings | None = None) -> Path | None:
     """Run a built-in lesson whose stored frames are not those of today's code, and store them.
 
     Returns the file's path, None where the stored frames are right already.
@@ -273,7 +275,7 @@ def store(name: str, workers: int = 1) -> Path | None:
             return None
         frames["sources"] = sources(lesson)
     else:
-        frames = make(lesson, workers=workers)
+        frames = make(lesson, settings=settings)
     path = stored_at(lesson)
     write_text(path, as_text(frames))
     return path

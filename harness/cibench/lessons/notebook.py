@@ -6,7 +6,6 @@ A notebook is plain JSON (nbformat 4.5), so that writing one needs no Jupyter.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -23,7 +22,7 @@ from cibench.lessons.tables import numbers_table
 from cibench.lessons.translations import Interface
 from cibench.render.html import Html, h, join
 from cibench.utils.errors import BadInput
-from cibench.utils.files import write_text
+from cibench.utils.files import make_folder, write_json
 
 if TYPE_CHECKING:
     from cibench.results.run_folder import Run
@@ -46,7 +45,8 @@ lesson.frame({first:g}, replicates={replicates}, estimators=["mine/first-try"])'
 
 def write_notebook(lesson: Lesson, path: Path, replicates: int = 40) -> Path:
     """Write the notebook of a lesson; raises BadInput where the file cannot be written."""
-    write_text(path, json.dumps(notebook(lesson, replicates), indent=1, ensure_ascii=False) + "\n")
+    make_folder(path.parent)
+    write_json(path, notebook(lesson, replicates))
     return path
 
 

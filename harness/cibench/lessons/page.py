@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib.resources import files
 from typing import Any
 
 from cibench.lessons.lesson import Lesson, Words
@@ -12,7 +11,7 @@ from cibench.lessons.pictures import pictures
 from cibench.lessons.tables import claim_lines, numbers_table, verdict
 from cibench.lessons.translations import Interface
 from cibench.render.figures import OKABE_ITO
-from cibench.render.html import Html, h, join
+from cibench.render.html import Html, document, h, join
 from cibench.render.markdown import inline, markdown
 from cibench.render.numbers import plain
 from cibench.utils.version import __version__
@@ -69,6 +68,8 @@ def _python(value: Any) -> str:
 COLOURS = (OKABE_ITO[0], OKABE_ITO[2], OKABE_ITO[3], OKABE_ITO[6])
 """Of the palette without its orange, which marks intervals that miss the truth."""
 
+STYLE, SCRIPT = ("cibench.lessons", "lesson.css"), ("cibench.lessons", "lesson.js")
+
 Frames = Mapping[str, Any]
 
 
@@ -79,30 +80,13 @@ def page(lesson: Lesson, frames: Frames, language: str = "en", home: str = "") -
     """
     ui, words = Interface(language), lesson.said(language)
     foreign = words.language if words.language != language else None
-    body = h(
-        "body", _header(words, ui, foreign, home),
+    return document(
+        f"{words.title} · cibench", _header(words, ui, foreign, home),
         h("main", _stage(lesson, frames, ui, words), _words(lesson, frames, ui, words, foreign)),
         h("footer", h("p", _run_line(frames, ui), " · ", ui.say("by", version=__version__))),
-        h("script", _json(_model(lesson, frames, ui)), id="lesson", type="application/json"),
-        h("script", Html(asset("lesson.js"))),
+        style=STYLE, scripts=[SCRIPT], data={"lesson": _model(lesson, frames, ui)},
+        language=language,
     )  # fmt: skip
-    head = h(
-        "head", h("meta", charset="utf-8"),
-        h("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        h("title", f"{words.title} · cibench"), h("style", Html(asset("lesson.css"))),
-    )  # fmt: skip
-    return join(Html("<!doctype html>\n"), h("html", head, body, lang=language), "\n")
-
-
-def asset(name: str) -> str:
-    """Return the text of a file that stands beside this module."""
-    return files("cibench.lessons").joinpath(name).read_text(encoding="utf-8")
-
-
-def _json(model: Any) -> Html:
-    """Write data into a script element: no tag in it can end the element."""
-    text = json.dumps(model, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return Html(text.replace("<", "\\u003c"))
 
 
 def _header(words: Words, ui: Interface, foreign: str | None, home: str) -> Html:

@@ -3,97 +3,140 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from cibench.lessons.lesson import Claim, Lesson, Moves, Question, Series, Slider, Words
+from cibench.lessons.lesson import Claim, Lesson, Moves, Series, Slider
+from cibench.lessons.words import translations, words
 from cibench.model import registry
 from cibench.model.design import (
     Dial,
     Parameter,
     Scenario,
-    configure,
     dials,
     estimands,
     find_scenario,
     parameters,
+    try_configure,
 )
 from cibench.model.method import Estimator, find_estimator, installed
 from cibench.utils.errors import BadInput, unknown
-from cibench.utils.toml import Lines, open_lines
+from cibench.utils.toml import Table, open_table, refuse
 
 SLIDERS = ("dial", "parameter", "option", "best_of", "distance")
 MEASURES = ("bias", "median_bias", "coverage")
+"""The metrics in which a failure can be stated: those of which a page says what none would be."""
+
 QUESTIONS = ("everybody", "treated")
 BEST_OF, DISTANCE = "data sets", "from the cutoff"
 SAID = {BEST_OF: "data sets drawn, the best one shown", DISTANCE: "distance from the cutoff"}
-LANGUAGES = ("tr", "es")
-ENTRY = ("ask", "answer")
 
 
-def estimators(table: Lines) -> dict[str, str]:
+def estimators(table: Table) -> dict[str, str]:
     """Return the methods and what the page calls them: a list, or a table of labels."""
-    given = table.take("estimators", (list, dict), ..., bool, "a list, or a table of labels")
+    given = table.take("estimators", (list, dict), ..., bool, "a list, or a table of labels") or {}
     labels = given if isinstance(given, dict) else {str(name): str(name) for name in given}
-    for name in labels:
-        if _find(table, "estimators", name).kind != "estimate":
-            raise table.bad("estimators", f"'{name}' is a diagnostic")
+    for name, at in _positions(given).items():
+        method = _find(table, "estimators", name, at)
+        if method and method.kind != "estimate":
+            table.fault("estimators", f"'{name}' is a diagnostic", at)
     if len(labels) > 4:
-        raise table.bad("estimators", f"a page has room for four methods, not {len(labels)}")
+        table.fault("estimators", f"a page has room for four methods, not {len(labels)}")
     return {name: str(label) for name, label in labels.items()}
 
 
-def diagnostic(table: Lines) -> str:
+def _positions(names: Mapping[str, Any] | Sequence[Any]) -> dict[str, str | int]:
+    """Return where in its list or table each name stands."""
+    if isinstance(names, Mapping):
+        return {name: name for name in names}
+    return {str(name): number for number, name in enumerate(names)}
+
+
+def diagnostic(table: Table) -> str:
     """Return the diagnostic's id, "" where the lesson has none."""
     name = str(table.take("diagnostic", str, "", bool, "a diagnostic's id"))
-    if name and _find(table, "diagnostic", name).kind != "diagnostic":
-        raise table.bad("diagnostic", f"'{name}' is an estimator, not a diagnostic")
+    found = _find(table, "diagnostic", name) if name else None
+    if found and found.kind != "diagnostic":
+        table.fault("diagnostic", f"'{name}' is an estimator, not a diagnostic")
     return name
 
 
-def _find(table: Lines, key: str, name: str) -> Estimator:
+def _find(table: Table, key: str, name: str, *within: str | int) -> Estimator | None:
+    """Return an estimator; what is unknown may be a broken plug-in's."""
     try:
         return find_estimator(name)
     except BadInput as error:
-        raise table.bad(key, error) from error
+        table.fault(key, "" if table.faulty("plugins") else error, *within)
+        return None
 
 
-def slider(table: Lines, cls: type[Scenario], methods: Sequence[str]) -> Slider:
-    """Return what the slider moves and through which settings."""
+def slider(table: Table, cls: type[Scenario] | None, methods: Sequence[str]) -> Slider | None:
+    """Return what the slider moves and through which settings, None where that is wrong."""
     given = [key for key in SLIDERS if key in table.content]
     if len(given) != 1:
-        raise table.bad((given or ["dial"])[-1], f"a lesson has one slider: {', '.join(SLIDERS)}")
-    settings = table.take("settings", list, ..., lambda v: len(v) > 1, "a list of two or more")
-    for value in settings:
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            raise table.bad("settings", f"{value!r} is not a number")
-    if settings not in (rising := sorted(set(settings)), rising[::-1]):
-        raise table.bad("settings", "they go neither up nor down, or one stands there twice")
-    values, key = tuple(map(float, settings)), given[0]
+        if not table.faulty(*SLIDERS):
+            table.fault((given or ["dial"])[-1], f"a lesson has one slider: {', '.join(SLIDERS)}")
+        return None
+    key, values = given[0], _numbers(table)
     if key in ("best_of", "distance"):
         wanted = BEST_OF if key == "best_of" else DISTANCE
         table.take(key, str, ..., lambda v: v == wanted, f"'{wanted}'")
-        return Slider("best_of" if key == "best_of" else "distance", key, values)
-    if key == "option":
-        return _option(table, methods, values)
-    known: Mapping[str, Any] = dials(cls) if key == "dial" else {**parameters(cls), "n": None}
+        moved: Slider | None = Slider("best_of" if key == "best_of" else "distance", key, values)
+    elif key == "option":
+        moved = _option(table, methods, values)
+    else:
+        moved = _field(table, key, cls, values)
+    return None if table.faulty("settings", key) else moved
+
+
+def _numbers(table: Table) -> tuple[float, ...]:
+    """Return the slider's settings."""
+    settings = table.take("settings", list, ..., lambda v: len(v) > 1, "a list of two or more")
+    for number, value in enumerate(settings or ()):
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            table.fault("settings", f"{value!r} is not a number", number)
+    if table.faulty("settings"):
+        return ()
+    if settings not in (rising := sorted(set(settings)), rising[::-1]):
+        table.fault("settings", "they go neither up nor down, or one stands there twice")
+    return tuple(map(float, settings))
+
+
+def _field(
+    table: Table, key: str, cls: type[Scenario] | None, values: tuple[float, ...]
+) -> Slider | None:
+    """Read `dial = "name"` or `parameter = "name"`, where "n" is the number of units."""
     name = table.take(key, str, ..., bool, f"the name of a {key}")
+    if name is None or cls is None:
+        return None
+    known: Mapping[str, Any] = dials(cls) if key == "dial" else {**parameters(cls), "n": None}
     if name not in known:
-        raise table.bad(key, unknown(f"{key} of {cls.name}", name, known))
+        table.fault(key, unknown(f"{key} of {cls.name}", name, known))
     moves: Moves = "n" if name == "n" else "dial" if key == "dial" else "parameter"
     return Slider(moves, name, values)
 
 
-def _option(table: Lines, methods: Sequence[str], values: tuple[float, ...]) -> Slider:
+def _option(table: Table, methods: Sequence[str], values: tuple[float, ...]) -> Slider | None:
     """Read `option = { "rd/local-linear" = "bandwidth" }`."""
-    one = table.take("option", dict, ..., lambda v: len(v) == 1, "{ method = option }")
-    of, name = next(iter(one.items()))
+    pair = table.take("option", dict, ..., lambda v: len(v) == 1, "{ method = option }")
+    if pair is None:
+        return None
+    of, name = next(iter(pair.items()))
     if of not in methods:
-        raise table.bad("option", unknown("method of this lesson", of, methods))
-    if name not in (known := find_estimator(of).options):
-        raise table.bad("option", unknown(f"option of {of}", str(name), known))
+        _no_method(table, "option", of, methods, of)
+    elif (method := _find(table, "option", of, of)) and name not in method.options:
+        table.fault("option", unknown(f"option of {of}", str(name), method.options), of)
     return Slider("option", str(name), values, of)
+
+
+def _no_method(
+    table: Table, key: str, name: str, methods: Sequence[str], *within: str | int
+) -> None:
+    """Complain of a method that is none of the lesson's, unless those are wrong themselves."""
+    sure = not table.source.faulty(("estimators",))
+    table.fault(key, unknown("method of this lesson", name, methods) if sure else "", *within)
 
 
 def said_of(cls: type[Scenario], slider: Slider) -> str:
@@ -105,9 +148,9 @@ def said_of(cls: type[Scenario], slider: Slider) -> str:
     return f"{slider.name}: {unit}" if spec and unit else unit or slider.name
 
 
-def asked(table: Lines, slider: Slider) -> str:
+def asked(table: Table) -> str:
     """Return the question that the answers are also scored on, "" where there is none."""
-    if slider.moves == "distance":
+    if "distance" in table.content:
         return "distance"
     given = table.table("asked")
     if not given.content:
@@ -116,70 +159,69 @@ def asked(table: Lines, slider: Slider) -> str:
     return str(given.take("of", str, ..., QUESTIONS.__contains__, f"one of {', '.join(QUESTIONS)}"))
 
 
-def views(table: Lines, methods: Sequence[str], diagnostic: str) -> tuple[Series, ...]:
+def views(table: Table, methods: Sequence[str], diagnostic: str) -> tuple[Series, ...]:
     """Return which methods are looked at in another way too."""
     if table.content.get("distance"):
         return tuple(Series(name, "asked") for name in methods)
-    found = []
     passed, again = table.strings("passed", []), table.table("asked").strings("methods", [])
-    if passed and not diagnostic:
-        raise table.bad("passed", "needs a diagnostic")
-    for name in (*passed, *again):
-        if name not in methods:
-            key = "passed" if name in passed else "asked"
-            raise table.bad(key, unknown("method of this lesson", name, methods))
-    found += [Series(name, "passed") for name in passed]
-    return (*found, *(Series(name, "asked") for name in again))
+    if passed and not diagnostic and not table.faulty("diagnostic"):
+        table.fault("passed", "needs a diagnostic")
+    for key, names, within in (("passed", passed, ()), ("asked", again, ("methods",))):
+        for number, name in enumerate(names):
+            if name not in methods:
+                _no_method(table, key, name, methods, *within, number)
+    return (*(Series(name, "passed") for name in passed), *(Series(n, "asked") for n in again))
 
 
 def claims(
-    table: Lines, slider: Slider, methods: Sequence[str], views: Sequence[Series]
+    table: Table, settings: Sequence[float], methods: Sequence[str], views: Sequence[Series]
 ) -> tuple[Claim, Claim]:
-    """Return the stated failure and the stated remedy."""
+    """Return the stated failure and the stated remedy; without `settings` any may be meant."""
     both = []
     for key in ("failure", "remedy"):
         part = table.table(key)
         part.check_keys(("method", "view", "at", "measure" if key == "failure" else "floor"))
         name = part.take("method", str, ..., bool, "a method of this lesson")
         view = part.take("view", str, "", ("passed", "asked").__contains__, "passed or asked")
-        if name not in methods or (view and Series(name, view) not in views):
-            raise part.bad(
-                "method", unknown("method of this lesson", f"{name} {view}".strip(), methods)
-            )
-        numbers = (int, float)
-        at = part.take("at", numbers, slider.settings[-1], slider.settings.__contains__,
-                       "one of the settings")  # fmt: skip
+        unseen = view and Series(name, view) not in views and not table.faulty("passed", "asked")
+        if name and (name not in methods or unseen):
+            _no_method(part, "method", f"{name} {view}".strip(), methods)
+        at = part.take(
+            "at", (int, float), settings[-1] if settings else 0.0,
+            settings.__contains__ if settings else lambda _: True, "one of the settings",
+        )  # fmt: skip
         measure = part.take(
             "measure", str, "coverage", MEASURES.__contains__, f"one of {', '.join(MEASURES)}"
         )
-        floor = part.take("floor", numbers, 0.9, lambda v: 0 < v < 1, "between 0 and 1")
+        floor = part.take("floor", (int, float), 0.9, lambda v: 0 < v < 1, "between 0 and 1")
         both.append(Claim(Series(name, view), float(at), measure, float(floor)))
     return both[0], both[1]
 
 
-def fields(table: Lines, key: str, known: Mapping[str, Any]) -> dict[str, Any]:
+def fields(table: Table, key: str, known: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return fixed values of parameters or dials; their ranges are checked with the settings."""
     part = table.table(key)
     for name in part.content:
-        if name not in known:
-            raise part.bad(name, unknown(key.removesuffix("s"), name, known))
-    return dict(part.content)
+        if known is not None and name not in known:
+            part.fault(name, unknown(key.removesuffix("s"), name, known))
+    return {name: v for name, v in part.content.items() if known is None or name in known}
 
 
-def options(table: Lines, methods: Sequence[str], diagnostic: str) -> dict[str, Mapping[str, Any]]:
+def options(table: Table, methods: Sequence[str], diagnostic: str) -> dict[str, Mapping[str, Any]]:
     """Return fixed options of the methods and of the diagnostic."""
     part = table.table("options")
     for name in part.content:
         if name not in (*methods, diagnostic):
-            raise part.bad(name, unknown("method of this lesson", name, methods))
-        given, known = part.table(name), find_estimator(name).options
-        for option in given.content:
-            if option not in known:
-                raise given.bad(option, unknown(f"option of {name}", option, known))
+            _no_method(part, name, name, methods)
+        elif method := _find(part, name, name):
+            given = part.table(name)
+            for option in given.content:
+                if option not in method.options:
+                    given.fault(option, unknown(f"option of {name}", option, method.options))
     return {name: part.table(name).content for name in part.content}
 
 
-def picture(table: Lines) -> dict[str, Any]:
+def picture(table: Table) -> dict[str, Any]:
     """Return what the data's picture shows, where the roles of the columns do not say it all."""
     part = table.table("picture")
     part.check_keys(("kind", "x", "y", "by", "order"))
@@ -187,47 +229,6 @@ def picture(table: Lines) -> dict[str, Any]:
     part.take("kind", str, kinds[0], kinds.__contains__, f"one of {', '.join(kinds)}")
     part.take("order", int, 1, lambda v: 0 < v < 6, "a polynomial's order from 1 to 5")
     return dict(part.content)
-
-
-def words(table: Lines, language: str, slider: str, test: str, labels: Mapping[str, str]) -> Words:
-    """Return what the lesson says in one language; `slider` and `test` where the file does not."""
-    text = "Markdown text"
-    asked = table.take("questions", list, [], lambda _: True, "one or more [[questions]] tables")
-    questions = []
-    for number, entry in enumerate(asked, 1):
-        if not isinstance(entry, dict):
-            raise table.bad("questions", f"{entry!r} is not a table")
-        part = Lines(entry, table.where, f"questions[{number}].", table.text)
-        part.check_keys(ENTRY)
-        questions.append(Question(*(part.take(k, str, ..., bool, text) for k in ENTRY)))
-    return Words(
-        language, table.take("title", str, ..., bool, "the lesson's title"),
-        table.take("assumption", str, ..., bool, text), table.take("prose", str, ..., bool, text),
-        table.take("slider", str, slider, bool, "what the slider moves"),
-        table.take("test", str, test, bool, "the diagnostic's name"), dict(labels),
-        tuple(questions),
-    )  # fmt: skip
-
-
-def translations(path: Path, english: Words) -> dict[str, Words]:
-    """Return the lesson's words in the other languages that have a file beside it, by language."""
-    found = {}
-    for language in LANGUAGES:
-        other = path.parent / language / path.name
-        if other.is_file():
-            table = open_lines(other)
-            table.check_keys(
-                ("title", "assumption", "prose", "slider", "test", "estimators", "questions")
-            )
-            given = table.table("estimators").content
-            for name in given:
-                if name not in english.labels:
-                    raise table.bad(
-                        "estimators", unknown("method of this lesson", name, english.labels)
-                    )
-            labels = {**english.labels, **given}
-            found[language] = words(table, language, english.slider, english.test, labels)
-    return found
 
 
 SEED, REPLICATES = 20261121, 200
@@ -258,81 +259,117 @@ def find(name: str | Path) -> Lesson:
 
 
 def read(path: Path) -> Lesson:
-    """Read a lesson file; raises BadInput naming the file, the line, the key and the near miss."""
-    table = open_lines(path)
+    """Read a lesson file; raises BadInput with a line for each mistake, as suite files have."""
+    table = open_table(path)
     table.check_keys(KEYS)
     plugins = _plugins(table, path.parent)
-    cls = _scenario(table)
-    labels = estimators(table)
-    test = diagnostic(table)
-    moved = slider(table, cls, list(labels))
-    given = fields(table, "parameters", parameters(cls))
-    turned = fields(table, "dials", dials(cls))
-    _check(table, cls, moved, {**given, **turned})
-    seen = views(table, list(labels), test)
-    failure, remedy = claims(table, moved, list(labels), seen)
-    english = words(table, "en", said_of(cls, moved), test, labels)
-    size = ... if moved.moves != "n" else int(moved.settings[0])
-    return Lesson(
-        name=path.stem, path=path, scenario=cls.name, slider=moved, plugins=plugins,
-        n=table.take("n", int, size, lambda v: v > 0, "a number of units"),
-        seed=table.take("seed", int, SEED, lambda v: v >= 0, "a whole number of 0 or more"),
-        replicates=table.take("replicates", int, REPLICATES, lambda v: v > 1, "a number above 1"),
-        estimators=tuple(labels), diagnostic=test, estimand=_estimand(table, cls),
-        asked=asked(table, moved), views=seen, failure=failure, remedy=remedy,
-        parameters=given, dials=turned,
-        options=options(table, list(labels), test), picture=picture(table),
-        words={"en": english, **translations(path, english)},
+    cls, labels, test = _scenario(table), estimators(table), diagnostic(table)
+    methods = list(labels)
+    moved = slider(table, cls, methods)
+    given = fields(table, "parameters", parameters(cls) if cls else None)
+    turned = fields(table, "dials", dials(cls) if cls else None)
+    if cls and moved:
+        at_first = _check(table, cls, moved, {"parameters": given, "dials": turned})
+        _check_methods(table, at_first, test)
+    seen = views(table, methods, test)
+    settings = moved.settings if moved and not table.faulty("settings") else ()
+    failure, remedy = claims(table, settings, methods, seen)
+    counts, estimand = _counts(table, moved), _estimand(table, cls)
+    english = words(table, "en", said_of(cls, moved) if cls and moved else "", test, labels)
+    others = translations(path, english, None if table.faulty("estimators") else labels)
+    lesson = partial(
+        Lesson, name=path.stem, path=path, plugins=plugins, estimators=tuple(labels),
+        diagnostic=test, estimand=estimand, asked=asked(table), views=seen, failure=failure,
+        remedy=remedy, parameters=given, dials=turned, options=options(table, methods, test),
+        picture=picture(table), words={"en": english, **{w.language: w for _, w in others}},
+        **counts,
     )  # fmt: skip
+    refuse(table, *(other for other, _ in others))
+    assert cls is not None and moved is not None  # else something was wrong
+    return lesson(scenario=cls.name, slider=moved)
 
 
-def _plugins(table: Lines, folder: Path) -> tuple[str, ...]:
+def _counts(table: Table, slider: Slider | None) -> dict[str, Any]:
+    """Return units, seed and replicates; the slider may say the first, and a wrong one might."""
+    size: Any = 1 if slider is None else int(slider.settings[0]) if slider.moves == "n" else ...
+    return {
+        "n": table.take("n", int, size, lambda v: v > 0, "a number of units"),
+        "seed": table.take("seed", int, SEED, lambda v: v >= 0, "a whole number of 0 or more"),
+        "replicates": table.take(
+            "replicates", int, REPLICATES, lambda v: v > 1, "a number above 1"
+        ),
+    }
+
+
+def _plugins(table: Table, folder: Path) -> tuple[str, ...]:
     """Import the plug-ins; paths are relative to the lesson file."""
     found = []
-    for name in table.strings("plugins", []):
+    for number, name in enumerate(table.strings("plugins", [])):
         if name.endswith(".py") and not (folder / name).is_file():
             beside = [path.name for path in sorted(folder.glob("*.py"))]
-            raise table.bad("plugins", unknown("file beside the lesson", name, beside))
+            table.fault("plugins", unknown("file beside the lesson", name, beside), number)
+            continue
         plugin = str((folder / name).resolve()) if name.endswith(".py") else name
         try:
             registry.load_plugin(plugin)
         except BadInput as error:
-            raise table.bad("plugins", error) from error
+            table.fault("plugins", error, number)
         found.append(plugin)
     return tuple(found)
 
 
-def _scenario(table: Lines) -> type[Scenario]:
+def _scenario(table: Table) -> type[Scenario] | None:
     name = table.take("scenario", str, ..., bool, "a scenario's id")
     try:
-        return find_scenario(name)
+        return find_scenario(name) if name else None
     except BadInput as error:
-        raise table.bad("scenario", error) from error
+        table.fault("scenario", "" if table.faulty("plugins") else error)
+        return None
 
 
-def _estimand(table: Lines, cls: type[Scenario]) -> str:
+def _estimand(table: Table, cls: type[Scenario] | None) -> str:
     """Return the estimand that is meant, the scenario's first one unless the file says."""
+    if cls is None:
+        return ""
     known = [str(e) for e in estimands(cls)]
     name = str(table.take("estimand", str, known[0], bool, "an estimand"))
     if name not in known:
-        raise table.bad("estimand", unknown(f"estimand of {cls.name}", name, known))
+        table.fault("estimand", unknown(f"estimand of {cls.name}", name, known))
     return name
 
 
-def _check(table: Lines, cls: type[Scenario], slider: Slider, fixed: dict[str, Any]) -> None:
-    """Refuse settings outside the range, and methods that are not for this scenario."""
-    moved = slider.moves in ("dial", "parameter")
-    made = []
-    for setting in slider.settings:
+def _check(
+    table: Table, cls: type[Scenario], slider: Slider, fixed: Mapping[str, Mapping[str, Any]]
+) -> Scenario:
+    """Note settings and fixed values out of range; return the scenario at the first setting."""
+    scenarios = []
+    for number, setting in enumerate(slider.settings):
         if slider.moves in ("n", "best_of") and (setting != int(setting) or setting < 1):
-            raise table.bad("settings", f"{setting:g} is not a whole number of 1 or more")
-        try:
-            made.append(configure(cls, {**fixed, slider.name: setting} if moved else fixed))
-        except BadInput as error:
-            raise table.bad("settings" if moved else "parameters", error) from error
-    for key in ("estimators", "diagnostic"):
-        for name in table.content.get(key, ()) if key == "estimators" else table.strings(key, []):
-            found = find_estimator(name)
-            reason = found.declines(made[0])
-            if reason and all(map(installed, found.uses)):  # a frame may be shown without running
-                raise table.bad(key, f"'{name}' {reason}")
+            problem = f"{setting:g} is not a whole number of 1 or more"
+            table.fault("settings", problem, number)
+        moved = {slider.name: setting} if slider.moves in ("dial", "parameter") else {}
+        values = {**fixed["parameters"], **fixed["dials"], **moved}
+        scenario, problems = try_configure(cls, values)
+        scenarios.append(scenario)
+        for name, problem in problems.items():
+            if name in moved or (moved and not name):
+                table.fault("settings", problem, number)
+            else:
+                key = "dials" if name in fixed["dials"] else "parameters"
+                table.fault(key, problem, *filter(None, [name]))
+    return scenarios[0]
+
+
+def _check_methods(table: Table, scenario: Scenario, diagnostic: str) -> None:
+    """Note methods that are not for this scenario."""
+    given = table.content.get("estimators")
+    named = _positions(given) if isinstance(given, list | dict) else {}
+    places: list[tuple[str, str, tuple[str | int, ...]]] = [
+        *(("estimators", name, (at,)) for name, at in named.items()),
+        *(("diagnostic", name, ()) for name in [diagnostic] if name),
+    ]
+    for key, name, within in places:
+        method = _find(table, key, name, *within)
+        reason = method.declines(scenario) if method else None
+        if method and reason and all(map(installed, method.uses)):  # a frame shows without a run
+            table.fault(key, f"'{name}' {reason}", *within)

@@ -8,6 +8,8 @@ from typing import Any
 
 from cibench.lessons.lesson import Claim, Lesson
 from cibench.lessons.translations import Interface
+from cibench.metrics import METRICS
+from cibench.metrics.registry import Loss
 from cibench.render.html import Html, h, join
 from cibench.render.numbers import number, plain
 
@@ -32,7 +34,7 @@ def errors_from_none(frames: Mapping[str, Any], lesson: Lesson, claim: Claim) ->
     value, error = (
         float(x if x is not None else math.nan) for x in one["scores"][claim.measure][:2]
     )
-    if claim.measure != "coverage":
+    if METRICS[claim.measure].loss is not Loss.SHORTFALL:
         return abs(value) / error if error > 0 else math.nan
     level = float(frames["level"])
     nominal = math.sqrt(level * (1 - level) / max(one["answered"], 1))
@@ -91,7 +93,7 @@ def claim_lines(lesson: Lesson, frames: Frames, ui: Interface) -> Html:
     distance = number(errors_from_none(frames, lesson, failure), 10)
     scores = told(frames, lesson, failure)["scores"]
     value = (
-        ui.share(scores["coverage"]) if failure.measure == "coverage"
+        ui.share(scores[failure.measure]) if METRICS[failure.measure].share
         else ui.measured(scores[failure.measure])
     )  # fmt: skip
     failed = ui.say(
@@ -110,16 +112,14 @@ def claim_lines(lesson: Lesson, frames: Frames, ui: Interface) -> Html:
 def numbers_table(lesson: Lesson, frames: Frames, ui: Interface) -> Html:
     """Write the scores of every setting and series, each beside its error."""
     moments = all(s["moments"] for f in frames["frames"] for s in f["series"])
-    bias = "bias" if moments else "median_bias"
-    names = (bias, "spread", "se_ratio", "length", "coverage_column", "unanswered")
+    columns = _columns(moments)
+    names = (*columns.values(), "coverage_column", "unanswered")
     head = [ui.say("setting"), ui.say("method"), *map(ui.say, names)]
-    if not moments:
-        del head[3:5]
     tested = frames["frames"][0]["diagnostic"] is not None
     if tested:
         head.append(ui.say("alarms_column"))
     rows = [
-        _row(lesson, frame, i, ui, bias, tested)
+        _row(lesson, frame, i, ui, list(columns), tested)
         for frame in frames["frames"] for i in range(len(lesson.series))
     ]  # fmt: skip
     count = ui.local(f"{frames['replicates']:,}")
@@ -130,13 +130,18 @@ def numbers_table(lesson: Lesson, frames: Frames, ui: Interface) -> Html:
                   aria_label=ui.say("numbers")))  # fmt: skip
 
 
+def _columns(moments: bool) -> dict[str, str]:
+    """Return the metrics of the table with the keys of their headings."""
+    bias = "bias" if moments else "median_bias"
+    columns = {bias: bias, "empirical_se": "spread", "se_ratio": "se_ratio", "ci_length": "length"}
+    return {m: key for m, key in columns.items() if moments or METRICS[m].moments == "any"}
+
+
 def _row(
-    lesson: Lesson, frame: Mapping[str, Any], i: int, ui: Interface, bias: str, tested: bool
-) -> Html:
+    lesson: Lesson, frame: Mapping[str, Any], i: int, ui: Interface, measures: Sequence[str],
+    tested: bool,
+) -> Html:  # fmt: skip
     one, scores = frame["series"][i], frame["series"][i]["scores"]
-    measures: Sequence[str] = (bias, "empirical_se", "se_ratio", "ci_length")
-    if bias == "median_bias":
-        measures = (bias, "ci_length")
     cells = [ui.measured(scores[name]) for name in measures]
     cells += [ui.share(scores["coverage"], sign=False), str(one["replicates"] - one["answered"])]
     cells += [ui.share(frame["diagnostic"], sign=False) if i == 0 else ""] if tested else []

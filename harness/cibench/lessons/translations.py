@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 import tomllib
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any
 
 from cibench.lessons.lesson import Lesson, Series
 from cibench.render.numbers import BLANK, digits, error_of, limits, number, percent, plain
 from cibench.utils.errors import BadInput, unknown
+from cibench.utils.files import asset
 
 
 @lru_cache
 def languages() -> dict[str, dict[str, str]]:
     """Return all interface words by language."""
-    text = files("cibench.lessons").joinpath("words.toml").read_text(encoding="utf-8")
+    text = asset("cibench.lessons", "words.toml")
     return tomllib.loads(re.sub(r" (?=%)|(?<=%) (?=[\d{])", "\u00a0", text))  # no line ends there
 
 

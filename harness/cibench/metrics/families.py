@@ -1,6 +1,8 @@
-"""The measures that look at several groups of one cell: its estimators, or its horizons.
+"""The metrics that look at several groups: the estimators of a cell, horizons, a null cell.
 
-A family is a list of groups, each with its columns in replicate order.
+A family is a list of groups, each with its columns in replicate order. Metrics of the scopes `cell`
+and `horizons` take an aligned family and the truths' own errors, and return a score for each group;
+one of the scope `null cell` takes a group, that of the null cell, and the level.
 """
 
 from __future__ import annotations
@@ -10,13 +12,10 @@ from functools import partial
 
 import numpy as np
 
+from cibench.metrics import intervals, standard_errors
 from cibench.metrics.core import Score, blank, with_truth_error
-from cibench.metrics.groups import LIMITS, Group
-from cibench.metrics.intervals import coverage
-from cibench.metrics.intervals import simultaneous_coverage as simultaneous
-from cibench.metrics.standard_errors import FEW
-from cibench.metrics.standard_errors import precision_gain as gain
-from cibench.metrics.standard_errors import size_adjusted_power as adjusted
+from cibench.metrics.groups import Group
+from cibench.metrics.registry import BANDS, POINTS, SETS, Kind, Loss, metric
 from cibench.model.types import Array
 
 
@@ -29,7 +28,12 @@ def aligned(family: Sequence[Group]) -> list[Group]:
     return [_spread(group, union) for group in family]
 
 
-def coverage_common(family: Sequence[Group], truth_mcse: float) -> list[Score]:
+@metric(
+    SETS, Kind.SHARE, scope="cell", place=230, label="coverage where all answered",
+    meaning="coverage on the replicates that all estimators of the cell answered",
+    loss=Loss.SHORTFALL, tables=("scores",),
+)  # fmt: skip
+def coverage_common(family: Sequence[Group], truth_mcse: Sequence[float]) -> list[Score]:
     """Return each estimator's coverage on the replicates that all of an aligned family answered.
 
     Who answered none at all is not waited for, or else one broken estimator would silence the
@@ -43,26 +47,41 @@ def coverage_common(family: Sequence[Group], truth_mcse: float) -> list[Score]:
         return [blank("no replicate that all estimators answered") for _ in family]
     scores = []
     for group in family:
-        chosen = common & group["ok"] & _given(group, *LIMITS, "truth")
-        low, high, outside, theta = (group[name][chosen] for name in (*LIMITS, "truth"))
-        held = partial(coverage, low, high, outside=outside)
-        scores.append(with_truth_error(held, theta, truth_mcse))
+        chosen = common & group["ok"] & _given(group, *SETS)
+        low, high, theta, outside = (group[name][chosen] for name in SETS)
+        held = partial(intervals.coverage, low, high, outside=outside)
+        scores.append(with_truth_error(held, theta, truth_mcse[0]))
     return scores
 
 
-def precision_gains(family: Sequence[Group]) -> tuple[list[Score], int | None]:
-    """Return the precision gained over the first whose errors vary, and that one's place.
+@metric(
+    POINTS, Kind.AS_IS, scope="cell", place=220, label="precision gained",
+    meaning="precision over that of the cell's first estimator whose errors vary, less one",
+    moments="hidden", tables=("scores",),
+)  # fmt: skip
+def precision_gain(family: Sequence[Group], _: Sequence[float]) -> list[Score]:
+    """Return the precision gained over the reference of an aligned family.
 
-    The family is aligned; each gain rests on the replicates that both answered.
+    Each gain rests on the replicates that both answered.
     """
-    errors = [np.where(group["ok"], group["estimate"] - group["truth"], np.nan) for group in family]
-    first = next((i for i, e in enumerate(errors) if np.unique(e[~np.isnan(e)]).size > 1), None)
+    first = reference(family)
     if first is None:
-        return [blank("no errors vary that precision could refer to") for _ in errors], None
-    return [_gain(errors[first], own) for own in errors], first
+        return [blank("no errors vary that precision could refer to") for _ in family]
+    return [_gain(_errors(family[first]), _errors(group)) for group in family]
 
 
-def simultaneous_coverage(family: Sequence[Group], truth_mcse: Sequence[float]) -> Score:
+def reference(family: Sequence[Group]) -> int | None:
+    """Return the place of the first group whose errors vary, None where none do."""
+    varying = (i for i, group in enumerate(family) if _varies(_errors(group)))
+    return next(varying, None)
+
+
+@metric(
+    BANDS, Kind.SHARE, scope="horizons", place=240, label="coverage of all horizons",
+    meaning="share of replicates whose bands hold the truths of all horizons at once",
+    loss=Loss.SHORTFALL, tables=("scores", "pairs"), terms="bands_held",
+)  # fmt: skip
+def simultaneous_coverage(family: Sequence[Group], truth_mcse: Sequence[float]) -> list[Score]:
     """Return how often the bands hold the truths of all horizons, where all have them.
 
     The family is aligned. Horizons without any band are left out. The truths' own errors move all
@@ -70,23 +89,20 @@ def simultaneous_coverage(family: Sequence[Group], truth_mcse: Sequence[float]) 
     """
     found = bands(family)
     if isinstance(found, str):
-        return blank(found)
+        return [blank(found) for _ in family]
     banded, common = found
-    low, high, theta = (
-        np.array([family[i][name][common] for i in banded])
-        for name in ("band_low", "band_high", "truth")
-    )
-    shift = np.nan_to_num([[truth_mcse[i]] for i in banded])
+    low, high, theta = (np.array([family[i][name][common] for i in banded]) for name in BANDS)
+    shift = np.array([[truth_mcse[i]] for i in banded])
 
     def held(by: Array) -> Score:
-        return simultaneous(low, high, theta + by * shift)
+        return intervals.simultaneous_coverage(low, high, theta + by * shift)
 
-    return with_truth_error(held, np.zeros(1), float(shift.any()))
+    return [with_truth_error(held, np.zeros(1), float(shift.any()))] * len(family)
 
 
 def bands(family: Sequence[Group]) -> tuple[list[int], Array] | str:
     """Return the horizons that have bands and mark the replicates that have all of them."""
-    given = [group["ok"] & _given(group, "band_low", "band_high", "truth") for group in family]
+    given = [group["ok"] & _given(group, *BANDS) for group in family]
     banded = [i for i, there in enumerate(given) if there.any()]
     if not banded:
         return ""
@@ -94,19 +110,33 @@ def bands(family: Sequence[Group]) -> tuple[list[int], Array] | str:
     return (banded, common) if common.any() else "no replicate has the bands of all horizons"
 
 
+@metric(
+    ("estimate", "std_error"), Kind.SHARE, scope="null cell", place=250,
+    label="size-adjusted power", tables=("scores",),
+    meaning="rejections at the critical value that is right where the truth is zero",
+)  # fmt: skip
 def size_adjusted_power(group: Group, null: Group, level: float) -> Score:
     """Return the power at the null cell's critical value, over the replicates of both."""
-    ours, theirs = (_statistics(one) for one in aligned([group, null]))
+    ours, theirs = (_statistics(each) for each in aligned([group, null]))
     both = ~np.isnan(ours) & ~np.isnan(theirs)
     if both.any():
-        return adjusted(ours[both], theirs[both], level)
-    return blank("" if np.isnan(ours).all() else FEW)
+        return standard_errors.size_adjusted_power(ours[both], theirs[both], level)
+    return blank("" if np.isnan(ours).all() else standard_errors.FEW)
 
 
-def _gain(reference: Array, own: Array) -> Score:
-    both = ~np.isnan(reference) & ~np.isnan(own)
+def _errors(group: Group) -> Array:
+    return np.where(group["ok"], group["estimate"] - group["truth"], np.nan)
+
+
+def _varies(errors: Array) -> bool:
+    given = errors[~np.isnan(errors)]
+    return bool((given != given[:1]).any())
+
+
+def _gain(theirs: Array, own: Array) -> Score:
+    both = ~np.isnan(theirs) & ~np.isnan(own)
     # Two estimators of one cell face the same truths, which cancel from the difference.
-    return gain(own[both], reference[both], np.zeros(int(both.sum())))
+    return standard_errors.precision_gain(own[both], theirs[both], np.zeros(int(both.sum())))
 
 
 @np.errstate(all="ignore")

@@ -11,38 +11,79 @@ from __future__ import annotations
 
 import numpy as np
 
-from cibench.metrics.core import BLANK, Score, blank, mean, mean_score, proportion
+from cibench.metrics.core import BLANK, Score, blank, mean
+from cibench.metrics.influence import Mean, MeanAmong, Result, Share
+from cibench.metrics.registry import (
+    LIMITS,
+    POINTS,
+    REPORTED,
+    SETS,
+    Kind,
+    Loss,
+    metric,
+)
 from cibench.model.types import Array
 
 Outside = Array | bool
 
 
-def covers(low: Array, high: Array, point: Array | float, outside: Outside = False) -> Array:
-    """Say of each set whether it holds the point."""
-    return np.where(outside, (point <= low) | (point >= high), (low <= point) & (point <= high))
+def covers(
+    low: Array | float, high: Array | float, point: Array | float, outside: Outside = False
+) -> Array:
+    """Say of each set whether it holds the point; one without limits, NaN, holds none."""
+    inside = np.asarray((low <= point) & (point <= high))
+    if not (outside if isinstance(outside, bool) else outside.any()):  # as nearly always
+        return inside
+    return np.where(outside, (point <= low) | (point >= high), inside)
 
 
-def coverage(
-    low: Array, high: Array, theta: Array, outside: Outside = False, *, total: int | None = None
-) -> Score:
-    """Return the share of sets that hold the truth, of `total` tries where that is given."""
-    count = int(covers(low, high, theta, outside).sum())
-    return proportion(count, low.size if total is None else total)
+@metric(
+    SETS, Kind.SHARE, place=80, label="coverage", meaning="share of intervals that hold the truth",
+    loss=Loss.SHORTFALL, tables=(*REPORTED, "differences", "paper"),
+)  # fmt: skip
+def coverage(low: Array, high: Array, theta: Array, outside: Outside = False) -> Share:
+    """Return the share of sets that hold the truth."""
+    return Share(covers(low, high, theta, outside))
 
 
-@np.errstate(all="ignore")
+@metric(
+    SETS, Kind.SHARE, flags=("ok",), place=90, label="with failures",
+    meaning="coverage with failures counted as misses", loss=Loss.SHORTFALL,
+    tables=(*REPORTED, "summary"),
+)  # fmt: skip
+def coverage_with_failures(
+    low: Array, high: Array, theta: Array, outside: Outside, ok: Array
+) -> Result:
+    """Return the share of all tries whose set holds the truth; who is not `ok` has missed.
+
+    Who answers without limits has no coverage; who never answers has covered nothing.
+    """
+    held = ok & covers(low, high, theta, outside)
+    lacking = np.isnan(low) | np.isnan(high) | np.isnan(theta)
+    if ok.any() and lacking[ok].all():
+        return BLANK
+    return Share(held)
+
+
+@metric(
+    (*POINTS, *LIMITS), Kind.SHARE, place=100, label="bias-eliminated",
+    meaning="coverage of the mean estimate: what is lost to bias is given back",
+    loss=Loss.SHORTFALL, moments="hidden", truth_cancels=True, tables=REPORTED,
+)  # fmt: skip
 def bias_eliminated_coverage(
-    low: Array, high: Array, t: Array, theta: Array, outside: Outside = False
-) -> Score:
+    t: Array, theta: Array, low: Array, high: Array, outside: Outside = False
+) -> Share:
     """Return the coverage of the truth plus the mean error: what is lost to bias does not count."""
-    shift = mean(t - theta)
-    return proportion(int(covers(low - theta, high - theta, shift, outside).sum()), low.size)
+    return Share(covers(low - theta, high - theta, mean(t - theta), outside))
 
 
-@np.errstate(all="ignore")
-def ci_length(low: Array, high: Array, outside: Outside = False) -> Score:
+@metric(
+    LIMITS, Kind.RELATIVE, place=110, label="length", meaning="mean length of the intervals",
+    loss=Loss.ITSELF, tables=(*REPORTED, "differences", "paper"),
+)  # fmt: skip
+def ci_length(low: Array, high: Array, outside: Outside = False) -> Mean:
     """Return the mean length, with error S / sqrt n; infinite and without error if one set is."""
-    return mean_score(set_length(low, high, outside))
+    return Mean(set_length(low, high, outside))
 
 
 @np.errstate(all="ignore")
@@ -51,20 +92,42 @@ def set_length(low: Array, high: Array, outside: Outside = False) -> Array:
     return np.where(outside, np.inf, np.where(low > high, 0.0, high - low))
 
 
-def rejection(low: Array, high: Array, outside: Outside = False) -> Score:
+@metric(
+    LIMITS, Kind.SHARE, place=120, label="rejects 0",
+    meaning="share of intervals that do not hold zero", tables=(*REPORTED, "summary"),
+    diagnostic=lambda passed: Share(passed == 0),
+)  # fmt: skip
+def rejection(low: Array, high: Array, outside: Outside = False) -> Share:
     """Return the share of sets that do not hold zero: the power, or the size if the truth is 0."""
-    return proportion(low.size - int(covers(low, high, 0.0, outside).sum()), low.size)
+    return Share(~covers(low, high, 0.0, outside))
 
 
-def failure_rate(failures: int, replicates: int) -> Score:
-    """Return the share of replicates that failed, timed out, crashed or gave no finite number."""
-    return proportion(failures, replicates)
+@metric(
+    (), Kind.SHARE, flags=("failed",), place=130, label="failures",
+    meaning="share of fits that gave no answer", loss=Loss.ITSELF, tables=REPORTED,
+)  # fmt: skip
+def failure_rate(failed: Array) -> Share:
+    """Return the share of tries that failed, timed out, crashed or gave no finite number."""
+    return Share(failed)
 
 
-@np.errstate(all="ignore")
+@metric(
+    (), Kind.SHARE, flags=("declined",), place=135, label="declined",
+    meaning="share of data sets that the method declined", tables=REPORTED,
+)  # fmt: skip
+def decline_rate(declined: Array) -> Share:
+    """Return the share of data sets that were declined, which count as no tries elsewhere."""
+    return Share(declined)
+
+
+@metric(
+    SETS, Kind.RELATIVE, place=170, label="interval score",
+    meaning="length plus 2/alpha times what the truth is missed by; smaller is better",
+    loss=Loss.ITSELF, power=1, tables=(*REPORTED, "differences"),
+)  # fmt: skip
 def interval_score(
-    low: Array, high: Array, theta: Array, level: float, outside: Outside = False
-) -> Score:
+    low: Array, high: Array, theta: Array, outside: Outside = False, *, level: float
+) -> Mean:
     """Return the mean of length + 2/alpha times the distance by which a set misses the truth.
 
     Alpha is 1 - level; smaller is better, and no interval can gain by saying other than its
@@ -72,7 +135,7 @@ def interval_score(
     and without error, if one set is unbounded, two rays or empty: an empty set is infinitely far
     from every truth. The error is S / sqrt n.
     """
-    return mean_score(set_score(low, high, theta, level, outside))
+    return Mean(set_score(low, high, theta, level, outside))
 
 
 @np.errstate(all="ignore")
@@ -85,18 +148,26 @@ def set_score(
     return np.where(improper, np.inf, high - low + 2 / (1 - level) * distance)
 
 
-def lower_noncoverage(low: Array, high: Array, theta: Array, outside: Outside = False) -> Score:
+@metric(
+    SETS, Kind.SHARE, place=180, label="truth below the interval",
+    meaning="share of intervals that lie above the truth",
+)  # fmt: skip
+def lower_noncoverage(low: Array, high: Array, theta: Array, outside: Outside = False) -> Share:
     """Return the share of sets with the truth below them: they lie too high.
 
     With the upper one it adds up to what coverage lacks, but for empty sets and sets of two rays,
     which miss on no side.
     """
-    return proportion(int(missed(low, high, theta, outside)[0].sum()), low.size)
+    return Share(missed(low, high, theta, outside)[0])
 
 
-def upper_noncoverage(low: Array, high: Array, theta: Array, outside: Outside = False) -> Score:
+@metric(
+    SETS, Kind.SHARE, place=190, label="truth above the interval",
+    meaning="share of intervals that lie below the truth",
+)  # fmt: skip
+def upper_noncoverage(low: Array, high: Array, theta: Array, outside: Outside = False) -> Share:
     """Return the share of sets with the truth above them: they lie too low."""
-    return proportion(int(missed(low, high, theta, outside)[1].sum()), low.size)
+    return Share(missed(low, high, theta, outside)[1])
 
 
 def missed(low: Array, high: Array, theta: Array, outside: Outside = False) -> tuple[Array, Array]:
@@ -110,25 +181,32 @@ def simultaneous_coverage(low: Array, high: Array, theta: Array) -> Score:
 
     The arrays have a row for each horizon and a column for each replicate.
     """
-    held = covers(low, high, theta).all(axis=0)
-    return proportion(int(held.sum()), held.size)
+    return Share(np.asarray(covers(low, high, theta).all(axis=0))).score
 
 
 ZERO = "the truth is zero"
 NONE = "nothing is significant"
 
 
-def type_s(t: Array, theta: Array, low: Array, high: Array, outside: Outside = False) -> Score:
+@metric(
+    (*POINTS, *LIMITS), Kind.SHARE, place=200, label="type S",
+    meaning="share of wrong signs among the significant estimates", loss=Loss.ITSELF,
+    silent="the same share of wrong signs, without an error",
+)  # fmt: skip
+def type_s(t: Array, theta: Array, low: Array, high: Array, outside: Outside = False) -> Result:
     """Return the share of significant estimates with the wrong sign, blank at a zero truth."""
     found, why = significant(theta, low, high, outside)
     if why:
         return blank(why) if t.size else BLANK
-    wrong = np.sign(t[found]) != np.sign(theta[found])
-    return proportion(int(wrong.sum()), wrong.size)
+    return Share(np.asarray(np.sign(t) != np.sign(theta)), among=found)
 
 
-@np.errstate(all="ignore")
-def type_m(t: Array, theta: Array, low: Array, high: Array, outside: Outside = False) -> Score:
+@metric(
+    (*POINTS, *LIMITS), Kind.RELATIVE, place=210, label="type M",
+    meaning="mean size of the significant estimates over the truth's", loss=Loss.SIZE,
+    moments="hidden",
+)  # fmt: skip
+def type_m(t: Array, theta: Array, low: Array, high: Array, outside: Outside = False) -> Result:
     """Return the mean size of significant estimates over the truth's, blank at a zero truth.
 
     Its error is S / sqrt m of the m significant ones, whose number is taken as it is: the mean
@@ -137,7 +215,7 @@ def type_m(t: Array, theta: Array, low: Array, high: Array, outside: Outside = F
     found, why = significant(theta, low, high, outside)
     if why:
         return blank(why) if t.size else BLANK
-    return mean_score(np.abs(t[found] / theta[found]))
+    return MeanAmong(np.abs(t / theta), found)
 
 
 def significant(theta: Array, low: Array, high: Array, outside: Outside) -> tuple[Array, str]:

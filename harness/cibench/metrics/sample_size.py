@@ -1,7 +1,7 @@
 """How many replicates a cell needs: pure arithmetic from targets and a pilot, with derivations.
 
 A target is a Monte Carlo standard error t. A measure of R replicates errs by s / sqrt R, with s
-the standard deviation of the replicates' influences on it (`measures.influence`), so that
+the standard deviation of the replicates' influences on it (`metrics.influence`), so that
 
     R = s^2 / t^2.
 
@@ -31,41 +31,18 @@ from math import ceil, inf, isfinite, nan, sqrt
 import numpy as np
 
 from cibench.metrics.core import ALL_EQUAL, NO_SPREAD, proportion, standard_deviation
-from cibench.metrics.groups import NEEDS, POINTS, Group, answers
-from cibench.metrics.influence import INFLUENCES, Influence, nothing
-from cibench.metrics.intervals import significant
+from cibench.metrics.groups import Group, answers, counted
+from cibench.metrics.influence import NO_JACKKNIFE, Influence, Share, nothing
+from cibench.metrics.registry import METRICS, Kind, Metric, listed
 from cibench.model.types import Array
 from cibench.utils.errors import BadInput, unknown
 
-SHARES = (
-    "coverage", "coverage_with_failures", "bias_eliminated_coverage", "rejection", "failure_rate",
-    "lower_noncoverage", "upper_noncoverage", "type_s",
-)  # fmt: skip
-IN_SE = ("bias", "median_bias", "absolute_bias")
-RELATIVE = (
-    "mse", "rmse", "empirical_se", "model_se", "se_ratio", "ci_length", "mad", "mae",
-    "interval_score", "type_m", "crps",
-)  # fmt: skip
-AS_IS = (
-    "relative_bias", "pit_mean", "pit_dispersion", "shortfall_bias", "shortfall_se",
-    "shortfall_shape",
-)  # fmt: skip
-PLANNED = (*SHARES, *IN_SE, *RELATIVE, *AS_IS)
-"""The measures that a target may name."""
-
-COUNTED = ("coverage_with_failures", "failure_rate")
-
 NO_VALUE, NO_ERROR = "its value is 0", "it has not varied"
-SPREADLESS = (NO_SPREAD, ALL_EQUAL, NO_VALUE, NO_ERROR)
+SPREADLESS = (NO_SPREAD, NO_JACKKNIFE, ALL_EQUAL, NO_VALUE, NO_ERROR)
 """Reasons that more replicates may do away with."""
 
 ROUNDING = 1e-12
 """A spread that is no larger than this share of the value is none."""
-
-UNITS = {
-    **dict.fromkeys(SHARES, "share"), **dict.fromkeys(IN_SE, "empirical SE"),
-    **dict.fromkeys(RELATIVE, "of its value"), **dict.fromkeys(AS_IS, ""),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -87,9 +64,10 @@ class Need:
 
 
 def check_target(measure: str, target: float) -> None:
-    """Raise BadInput unless a measure can be planned for and its target is above zero."""
-    if measure not in PLANNED:
-        raise BadInput(unknown("measure", measure, PLANNED))
+    """Raise BadInput unless a metric can be planned for and its target is above zero."""
+    planned = [metric.name for metric in listed("plan")]
+    if measure not in planned:
+        raise BadInput(unknown("measure", measure, planned))
     if not 0 < target < inf:
         raise BadInput(f"the target for {measure}, {target:g}, is not above 0")
 
@@ -110,11 +88,6 @@ def for_variance(variance: float, target: float, truth_error: float = 0.0) -> fl
     return _whole(variance / room) if room > 0 else inf
 
 
-def for_bias(target: float) -> int:
-    """Return the replicates after which the bias errs by `target` empirical standard errors."""
-    return int(for_variance(1.0, target))
-
-
 def need(measure: str, target: float, group: Group, level: float, truth_mcse: float = 0.0) -> Need:
     """Return what one target takes in one cell, from the pilot's rows of one estimator.
 
@@ -122,42 +95,40 @@ def need(measure: str, target: float, group: Group, level: float, truth_mcse: fl
     answers than replicates: the count is raised so that enough answers are left, `at_most` by the
     lower 95 % Wilson limit of their share.
     """
-    given = answers(group)
-    share = given["ok"].size / max(group["ok"].size, 1)
-    if measure not in COUNTED and share == 0:
+    metric, given = METRICS[measure], answers(group)
+    tried = counted(metric, group) if metric.flags else given
+    raised = tried["ok"].size / max(group["ok"].size, 1)
+    if raised == 0:
         return Need(nan, nan, "no replicate was answered")
-    doubt = proportion(given["ok"].size, group["ok"].size).low / share if share < 1 else 1.0
-    raised, doubt = (1.0, 1.0) if measure in COUNTED else (share, doubt)
-    if measure == "bias" and not truth_mcse:
-        count = for_bias(target) / raised
+    doubt = proportion(tried["ok"].size, group["ok"].size).low / raised if raised < 1 else 1.0
+    if metric.exact and not truth_mcse:
+        count = for_variance(1.0, target) / raised
         return Need(_whole(count), _whole(count / doubt))
-    names = NEEDS.get(measure, POINTS)
-    if measure != "failure_rate" and any(np.isnan(given[name]).all() for name in names):
+    if any(np.isnan(given[name]).all() for name in metric.needs):
         return Need(nan, nan)  # the estimator does not give what this measures
-    rows = group if measure in COUNTED else _complete(given, names)
-    found = _influence(measure, rows, level, 0.0)
+    rows = tried if metric.flags else _complete(given, metric.needs)
+    found = _influence(metric, rows, level, 0.0)
     if found.why or not isfinite(found.value) or found.each.size < 2:
         return Need(nan, nan, found.why or NO_SPREAD)
-    if measure in SHARES:
-        raised *= (counted := _counted(measure, rows)) / found.each.size
-        ends = _for_share(found.value, counted, target)
+    if metric.share:
+        raised *= (among := _counted(metric, rows, level)) / found.each.size
+        ends = _for_share(found.value, among, target)
     else:
-        unit = _unit(measure, found, rows)
+        unit = _unit(metric, found, rows)
         if not (unit > 0 and standard_deviation(found.each) > ROUNDING * abs(found.value)):
-            zero = ALL_EQUAL if measure in IN_SE else NO_VALUE
+            zero = ALL_EQUAL if metric.kind is Kind.IN_SE else NO_VALUE
             return Need(nan, nan, NO_ERROR if unit > 0 else zero)
-        shifted = [_influence(measure, rows, level, d).value for d in (truth_mcse, -truth_mcse)]
-        ends = _for_mean(measure, found, target, unit, abs(shifted[0] - shifted[1]) / 2)
+        shifted = [_influence(metric, rows, level, d).value for d in (truth_mcse, -truth_mcse)]
+        ends = _for_mean(metric, found, target, unit, abs(shifted[0] - shifted[1]) / 2)
     why = "the truth's own error is larger than the target" if ends[0] == inf else ""
     return Need(_whole(ends[0] / raised), _whole(ends[1] / (raised * doubt)), why)
 
 
-def _counted(measure: str, rows: Group) -> int:
-    """Return how many replicates a share is one of: all, or those that came out significant."""
-    if measure != "type_s":
-        return rows["ok"].size
-    limits = rows["ci_low"], rows["ci_high"], rows["outside"]
-    return int(significant(rows["truth"], *limits)[0].sum())
+def _counted(metric: Metric, rows: Group, level: float) -> int:
+    """Return how many replicates a share is one of: all, or those among which it counts."""
+    found = metric.of(rows, level)
+    some = found.among if isinstance(found, Share) else None
+    return rows["ok"].size if some is None else int(some.sum())
 
 
 def _for_share(p: float, n: int, target: float) -> tuple[float, float]:
@@ -166,28 +137,27 @@ def _for_share(p: float, n: int, target: float) -> tuple[float, float]:
 
 
 def _for_mean(
-    measure: str, found: Influence, target: float, unit: float, moved: float
+    metric: Metric, found: Influence, target: float, unit: float, moved: float
 ) -> tuple[float, float]:
     from scipy.special import chdtri
 
     n, variance = found.each.size, (standard_deviation(found.each) / unit) ** 2
-    doubt = 1.0 if measure == "bias" else (n - 1) / float(chdtri(n - 1, 0.95))
+    doubt = 1.0 if metric.exact else (n - 1) / float(chdtri(n - 1, 0.95))
     likely, most = (for_variance(variance * k, target, moved / unit) for k in (1.0, doubt))
     return likely, most
 
 
-def _unit(measure: str, found: Influence, rows: Group) -> float:
-    """Return what one unit of a target is, on the measure's own scale."""
-    if measure in IN_SE:
+def _unit(metric: Metric, found: Influence, rows: Group) -> float:
+    """Return what one unit of a target is, on the metric's own scale."""
+    if metric.kind is Kind.IN_SE:
         return standard_deviation(rows["estimate"] - rows["truth"])
-    return abs(found.value) if measure in RELATIVE else 1.0
+    return abs(found.value) if metric.kind is Kind.RELATIVE else 1.0
 
 
-def _influence(measure: str, rows: Group, level: float, shift: float) -> Influence:
+def _influence(metric: Metric, rows: Group, level: float, shift: float) -> Influence:
     if not rows["ok"].size:
         return nothing("no row has all that it needs")
-    shifted = {"truth": rows["truth"] + shift, "level": np.array(level)}
-    return INFLUENCES[measure]({**rows, **shifted})
+    return metric.influence({**rows, "truth": rows["truth"] + shift}, level)
 
 
 def _complete(given: Group, names: tuple[str, ...]) -> Group:

@@ -33,10 +33,14 @@ from cibench.metrics.core import (
     mean,
     standard_deviation,
 )
-from cibench.metrics.intervals import Outside, covers
+from cibench.metrics.influence import Influence, Linear, Result, Statistic
+from cibench.metrics.intervals import Outside, coverage, covers
+from cibench.metrics.registry import LIMITS, POINTS, SETS, Kind, metric
 from cibench.model.types import Array
 
-PARTS = ("bias", "se", "shape")
+PARTS = {"bias": "bias", "se": "wrong standard errors", "shape": "the shape of the errors"}
+"""What coverage is lost to, with the words of it."""
+
 WORLDS = tuple(product((False, True), repeat=3))
 """Which of bias, standard error and shape are repaired."""
 
@@ -51,10 +55,22 @@ SYMMETRIC = 1e-6
 ASYMMETRIC = "limits that are not symmetric and finite"
 
 
+@metric(
+    SETS, Kind.AS_IS, place=290, label="shortfall", meaning="nominal level minus coverage",
+    tables=("scores",),
+)  # fmt: skip
+def shortfall(
+    low: Array, high: Array, theta: Array, outside: Outside = False, *, level: float
+) -> Score:
+    """Return the nominal level less the coverage, with the coverage's error."""
+    held = coverage(low, high, theta, outside)
+    return Score(level - held.value, held.mcse)
+
+
 def attribution(
-    t: Array, theta: Array, s: Array, low: Array, high: Array, level: float,
-    outside: Outside = False,
-) -> dict[str, Score]:  # fmt: skip
+    t: Array, theta: Array, s: Array, low: Array, high: Array, outside: Outside = False, *,
+    level: float,
+) -> dict[str, Result]:  # fmt: skip
     """Return the shares `bias`, `se` and `shape` of nominal minus coverage, with their errors.
 
     All arrays are of the same replicates. Blank for intervals that are not the estimate plus and
@@ -62,21 +78,9 @@ def attribution(
     errors of zero. The errors are the infinitesimal jackknife's: S / sqrt n of each replicate's
     influence on a share, through its own interval and through mean error, S and M.
     """
-    found = shares(t, theta, s, low, high, level, outside)
-    if isinstance(found, str):
-        return dict.fromkeys(PARTS, blank(found))
-    errors = {part: standard_deviation(each) / sqrt(t.size) for part, (_, each) in found.items()}
-    return {part: Score(value, errors[part]) for part, (value, _) in found.items()}
-
-
-def shares(
-    t: Array, theta: Array, s: Array, low: Array, high: Array, level: float,
-    outside: Outside = False,
-) -> dict[str, tuple[float, Array]] | str:  # fmt: skip
-    """Return each share with the replicates' influences on it, or why there are none."""
     why = ASYMMETRIC if np.any(outside) else _undefined(t, theta, s, low, high)
     if why is not None:
-        return why
+        return dict.fromkeys(PARTS, blank(why))
     answers = _Answers.of(t - theta, s, (high - low) / 2, covers(low, high, theta))
     worlds = [
         _normal_world(answers, level, bias, se) if shape else _seen_world(answers, bias, se)
@@ -84,20 +88,62 @@ def shares(
     ]
     values = SHAPLEY @ np.array([value for value, _ in worlds])
     by_replicate = SHAPLEY @ np.array([influence for _, influence in worlds])
-    return {p: (float(v), e) for p, v, e in zip(PARTS, values, by_replicate, strict=True)}
+    shares = zip(PARTS, values, by_replicate, strict=True)
+    return {part: Linear(float(value), each) for part, value, each in shares}
 
 
-def lost_to_failures(covered: int, given: int, total: int) -> Score:
-    """Return the coverage of the `given` sets minus the share of all tries that covered.
+for place, (part, words) in enumerate(PARTS.items()):
+    metric(
+        (*POINTS, "std_error", *LIMITS), Kind.AS_IS, name=f"shortfall_{part}", part=part,
+        part_of="shortfall", place=300 + 10 * place, label=f"shortfall by {part}",
+        meaning=f"coverage that is lost to {words}", moments="blank",
+    )(attribution)  # fmt: skip
 
-    With p the coverage and q = given / total the loss is p (1 - q); its error by the delta method
-    is sqrt((p (1 - p) (1 - q)^2 / q + p^2 q (1 - q)) / total).
+
+@dataclass(frozen=True, eq=False)
+class Lost(Statistic):
+    """Hold which tries gave a set and which of these covered.
+
+    With p the coverage of the sets and q their share of all n tries the loss is p (1 - q); its
+    error by the delta method is sqrt((p (1 - p) (1 - q)^2 / q + p^2 q (1 - q)) / n).
     """
-    if not given:
-        return blank("")
-    p, q = covered / given, given / total
-    variance = p * (1 - p) * (1 - q) ** 2 / q + p**2 * q * (1 - q)
-    return Score(p * (1 - q), sqrt(variance / total))
+
+    given: Array
+    covered: Array
+
+    @property
+    def score(self) -> Score:
+        """Return the loss with the delta method's error."""
+        p, q, n = self._shares
+        variance = p * (1 - p) * (1 - q) ** 2 / q + p**2 * q * (1 - q)
+        return Score(p * (1 - q), sqrt(variance / n))
+
+    @property
+    def influence(self) -> Influence:
+        """Return the influences by the delta method."""
+        p, q, _ = self._shares
+        each = (1 - q) / q * (self.covered - p * self.given) - p * (self.given - q)
+        return Influence(p * (1 - q), each)
+
+    @property
+    def _shares(self) -> tuple[float, float, int]:
+        n, given = self.given.size, int(self.given.sum())
+        return int(self.covered.sum()) / given, given / n, n
+
+
+@metric(
+    SETS, Kind.AS_IS, flags=("ok",), place=330, label="lost to failures",
+    meaning="coverage minus coverage with failures counted as misses", tables=("scores", "pairs"),
+    silent="no failures on either side, which has no error",
+)  # fmt: skip
+def shortfall_failures(
+    low: Array, high: Array, theta: Array, outside: Outside, ok: Array
+) -> Result:
+    """Return the coverage of the sets that were given minus the share of all tries that covered."""
+    given = ok & ~np.isnan(low) & ~np.isnan(high) & ~np.isnan(theta)
+    if not given.any():
+        return blank("no replicate was answered" if not ok.any() else "")
+    return Lost(given, given & covers(low, high, theta, outside))
 
 
 @np.errstate(all="ignore")
@@ -105,9 +151,8 @@ def _undefined(t: Array, theta: Array, s: Array, low: Array, high: Array) -> str
     """Say why there is no attribution, None where there is."""
     if t.size < 2:
         return NO_SPREAD if t.size else ""
-    if not (np.abs((low + high) / 2 - t) <= SYMMETRIC * (high - low)).all():
-        return ASYMMETRIC
-    if not np.isfinite(high - low).all():
+    length = high - low
+    if not ((np.abs((low + high) / 2 - t) <= SYMMETRIC * length) & np.isfinite(length)).all():
         return ASYMMETRIC
     spread, model = standard_deviation(t - theta), float(np.square(s).mean())
     if not spread or not model:
@@ -143,21 +188,22 @@ def _seen_world(a: _Answers, bias: bool, se: bool) -> tuple[float, Array]:
         return float(a.covered.mean()), a.covered.astype(float)
     shift, stretch = a.centre if bias else 0.0, a.spread / a.model if se else 1.0
     # Wide enough to hold many replicates, narrow enough for a straight line.
-    step = a.errors.size ** (-1 / 3)
+    n = a.errors.size
+    step = n ** (-1 / 3)
 
-    def held(shift: float, stretch: float) -> Array:
-        return np.asarray(np.abs(a.errors - shift) <= stretch * a.reach, dtype=float)
-
-    found = held(shift, stretch)
-    influence = found
+    away, reach = np.abs(a.errors - shift), stretch * a.reach
+    held = away <= reach
+    influence = held.astype(float)
     if bias:
         aside = step * a.spread
-        slope = (held(shift + aside, stretch) - held(shift - aside, stretch)).mean() / (2 * aside)
-        influence = influence + slope * (a.errors - a.centre)
+        ends = [np.abs(a.errors - at) <= reach for at in (shift + aside, shift - aside)]
+        more = np.count_nonzero(ends[0]) - np.count_nonzero(ends[1])
+        influence = influence + more / n / (2 * aside) * (a.errors - a.centre)
     if se:
-        change = held(shift, stretch * (1 + step)) - held(shift, stretch * (1 - step))
-        influence = influence + change.mean() / (2 * step) * (a.log_spread - a.log_model)
-    return float(found.mean()), influence
+        ends = [away <= stretch * by * a.reach for by in (1 + step, 1 - step)]
+        more = np.count_nonzero(ends[0]) - np.count_nonzero(ends[1])
+        influence = influence + more / n / (2 * step) * (a.log_spread - a.log_model)
+    return float(held.mean()), influence
 
 
 def _normal_world(a: _Answers, level: float, bias: bool, se: bool) -> tuple[float, Array]:

@@ -19,11 +19,11 @@ from cibench.metrics.core import (
     jackknife,
     leave_one_out_mean,
     leave_one_out_sd,
-    mean_score,
     proportion,
-    root,
     standard_deviation,
 )
+from cibench.metrics.influence import Jackknifed, Result, RootMeanSquare
+from cibench.metrics.registry import POINTS, REPORTED, Kind, Loss, metric
 from cibench.model.types import Array
 
 FEW = "too few replicates for a critical value"
@@ -85,14 +85,21 @@ def precision_gain(t: Array, reference: Array, theta: Array, *, normal: bool = F
     return Score(ratio - 1, jackknife(each))
 
 
-@np.errstate(all="ignore")
-def model_se(s: Array) -> Score:
+@metric(
+    ("std_error",), Kind.RELATIVE, place=60, label="model SE",
+    meaning="root mean square of the standard errors reported", tables=REPORTED,
+)  # fmt: skip
+def model_se(s: Array) -> RootMeanSquare:
     """Return sqrt(mean s^2), with error sqrt(Var(s^2) / (4 n ModSE^2))."""
-    return root(mean_score(np.square(s)))
+    return RootMeanSquare(s)
 
 
-@np.errstate(all="ignore")
-def se_ratio(t: Array, theta: Array, s: Array, *, normal: bool = False) -> Score:
+@metric(
+    (*POINTS, "std_error"), Kind.RELATIVE, place=70, label="SE ratio",
+    meaning="model SE over empirical SE; 1 is honest", loss=Loss.SIZE, moments="hidden",
+    truth_cancels=True, tables=(*REPORTED, "paper", "summary"),
+)  # fmt: skip
+def se_ratio(t: Array, theta: Array, s: Array, *, normal: bool = False) -> Result:
     """Return the model SE over the empirical SE, blank where the latter is zero.
 
     Its error is the centred jackknife's of the ratio, which heeds that s^2 and the squared error
@@ -108,4 +115,4 @@ def se_ratio(t: Array, theta: Array, s: Array, *, normal: bool = False) -> Score
         share = model.mcse / model.value if model.value else 0.0
         return Score(ratio, ratio * sqrt(share**2 + 1 / (2 * (t.size - 1))))
     each = np.sqrt(leave_one_out_mean(np.square(s))) / leave_one_out_sd(t - theta)
-    return Score(ratio, jackknife(each))
+    return Jackknifed(ratio, each)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,12 @@ class Dial:
     `truth` says whether the estimand stays fixed or moves with the setting; `paired` whether every
     setting uses the same noise. A dial under which rows feel the treatment of others, or their own
     before it comes, says in `felt` what is felt and by whom.
+
+    Raises ValueError where the grid holds the default or leaves the range.
+
+    >>> from cibench.model import Dial
+    >>> Dial(0.0, (0.1, 0.2), (0.0, 1.0), "no manipulation", "share that sorts").grid
+    (0.1, 0.2)
     """
 
     default: float
@@ -48,7 +55,12 @@ class Dial:
 
 @dataclass(frozen=True)
 class Parameter:
-    """Describe a field that breaks no assumption: its default, valid range and unit."""
+    """Describe a field that breaks no assumption: its default, valid range and unit.
+
+    >>> from cibench.model import Parameter
+    >>> Parameter(0.5, within=(0.0, 1.0), unit="correlation").default
+    0.5
+    """
 
     default: Any
     within: tuple[float, float] | None = None
@@ -66,14 +78,30 @@ def dial(
     paired: bool = True,
     felt: str = "",
 ) -> Any:
-    """Declare a field as a dial (see `Dial`); raises ValueError where the declaration is off."""
+    """Declare a field as a dial (see `Dial`); raises ValueError where the declaration is off.
+
+    `default` is where the assumption holds; `grid`, `within` and `default` are in `unit`; `breaks`
+    names the one assumption.
+
+    >>> from cibench import Scenario, dial
+    >>> class Sorting(Scenario):
+    ...     sorting: float = dial(
+    ...         default=0, grid=(0.1, 0.2), within=(0, 1), breaks="no manipulation",
+    ...         unit="share of units just below the cutoff that sort above",
+    ...     )
+    """
     settings = tuple(float(s) for s in grid)
     spec = Dial(float(default), settings, within, breaks, unit, truth, paired, felt)
     return dataclasses.field(default=spec.default, metadata={"spec": spec})
 
 
 def parameter(default: Any, *, within: tuple[float, float] | None = None, unit: str = "") -> Any:
-    """Declare a field as a parameter with a valid range; a plain default does for the others."""
+    """Declare a field as a parameter with a valid range; a plain default does for the others.
+
+    >>> from cibench import Scenario, parameter
+    >>> class Clustered(Scenario):
+    ...     clusters: int = parameter(30, within=(2, 10_000), unit="clusters")
+    """
     spec = Parameter(default, within, unit)
     return dataclasses.field(default=default, metadata={"spec": spec})
 
@@ -89,6 +117,16 @@ class Scenario:
     the design itself breaks, with every dial at its default. `prior_of` names the estimator from
     whose prior every data set draws all its parameters anew, if there is one; `uses` the import
     names of libraries that drawing takes.
+
+    Raises ValueError where a field lies outside its range or is of another type.
+
+    >>> import numpy as np
+    >>> from cibench import find_scenario
+    >>> design = find_scenario("rd/cct-1")(sorting=0.2)
+    >>> design.truth(), design.roles.running
+    (0.04, 'x')
+    >>> len(design.draw(100, np.random.default_rng(1)).columns["y"])
+    100
     """
 
     name: ClassVar[str] = ""
@@ -144,7 +182,25 @@ def _typed(name: str, value: Any, kind: type) -> Any:
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(dial, parameter))
 def scenario(name: str) -> Callable[[type[S]], type[S]]:
-    """Make a subclass of `Scenario` a frozen dataclass and register it as "family/name"."""
+    """Make a subclass of `Scenario` a frozen dataclass and register it as "family/name".
+
+    Raises ValueError where the name is malformed or taken by other code.
+
+    >>> import numpy as np
+    >>> from cibench import Draw, Estimand, Scenario, find_scenario, scenario
+    >>> @scenario("examples/coin")
+    ... class Coin(Scenario):
+    ...     "Y = effect D + e, with D by a fair coin."
+    ...     estimand = Estimand.ATE
+    ...     effect: float = 1.0
+    ...     def truth(self):
+    ...         return self.effect
+    ...     def draw(self, n, rng):
+    ...         e, d = rng.normal(size=n), rng.integers(0, 2, n)
+    ...         return Draw({"y": self.effect * d + e, "d": d}, e, np.full(n, self.effect))
+    >>> find_scenario("examples/coin")(effect=2.0).truth()
+    2.0
+    """
 
     def declare(cls: type[S]) -> type[S]:
         said = cls.__doc__
@@ -167,17 +223,35 @@ def estimands(cls: type[Scenario]) -> tuple[Estimand, ...]:
 
 
 def dials(cls: type[Scenario]) -> dict[str, Dial]:
-    """Return the scenario's dials by field name."""
+    """Return the scenario's dials by field name.
+
+    >>> from cibench import find_scenario
+    >>> from cibench.model import dials
+    >>> sorted(dials(find_scenario("rd/cct-1")))
+    ['heaping', 'sorting']
+    """
     return {name: spec for name, spec in cls.specs.items() if isinstance(spec, Dial)}
 
 
 def parameters(cls: type[Scenario]) -> dict[str, Parameter]:
-    """Return the scenario's parameters by field name."""
+    """Return the scenario's parameters by field name.
+
+    >>> from cibench import find_scenario
+    >>> from cibench.model import parameters
+    >>> "effect" in parameters(find_scenario("rd/cct-1"))
+    True
+    """
     return {name: spec for name, spec in cls.specs.items() if isinstance(spec, Parameter)}
 
 
 def configure(cls: type[S], values: Mapping[str, Any]) -> S:
-    """Build the scenario with these fields; raises BadInput for an unknown name or a bad value."""
+    """Build the scenario with these fields; raises BadInput for an unknown name or a bad value.
+
+    >>> from cibench import find_scenario
+    >>> from cibench.model import configure
+    >>> configure(find_scenario("rd/cct-1"), {"sorting": 0.1}).sorting
+    0.1
+    """
     for name in values:
         if name not in cls.specs:
             raise BadInput(unknown(f"parameter or dial of {cls.name}", name, cls.specs))
@@ -185,6 +259,35 @@ def configure(cls: type[S], values: Mapping[str, Any]) -> S:
         return cls(**values)
     except ValueError as error:
         raise BadInput(f"{cls.name}: {error}") from error
+
+
+def try_configure(cls: type[S], values: Mapping[str, Any]) -> tuple[S, dict[str, str]]:
+    """Build the scenario without the values that it cannot have, and say what is wrong with each.
+
+    A value is to blame where the scenario says of it alone, by its name, what it says of all; the
+    others are then tried without it. Else it is the combination, under the name "".
+    """
+    values, problems = dict(values), dict[str, str]()
+    while problem := _problem(cls, values):
+        to_blame = [
+            name for name, value in values.items()
+            if name in re.findall(r"\w+", problem) and _problem(cls, {name: value}) == problem
+        ]  # fmt: skip
+        if not to_blame:
+            return cls(), problems or {"": problem}
+        for name in to_blame:
+            del values[name]
+            problems[name] = problem
+    return configure(cls, values), problems
+
+
+def _problem(cls: type[Scenario], values: Mapping[str, Any]) -> str:
+    """Return what a scenario says against values, "" where nothing."""
+    try:
+        configure(cls, values)
+    except BadInput as error:
+        return str(error)
+    return ""
 
 
 def values_of(scenario: Scenario, kind: type[Dial] | type[Parameter]) -> dict[str, Any]:
@@ -209,6 +312,11 @@ def truths(scenario: Scenario) -> dict[Target, Truth]:
 
 
 def find_scenario(name: str) -> type[Scenario]:
-    """Return the scenario class registered as "family/name"; raises BadInput with a near miss."""
+    """Return the scenario class registered as "family/name"; raises BadInput with a near miss.
+
+    >>> from cibench import find_scenario
+    >>> find_scenario("did/two-group").name
+    'did/two-group'
+    """
     found: type[Scenario] = registry.entry("scenario", name).value
     return found

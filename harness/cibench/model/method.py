@@ -30,6 +30,11 @@ class Estimator:
     also answers per horizon. `gives` says which of value, se and limits its answers hold;
     `moments=False` that its estimates have no finite variance. A diagnostic answers with a
     `Diagnosis` and `tests` the named assumptions.
+
+    >>> from cibench import find_estimator, find_scenario
+    >>> method = find_estimator("rdrobust/robust")
+    >>> method.needs, method.declines(find_scenario("did/two-group")())
+    (('running', 'cutoff'), 'answers ATE_AT_CUTOFF, not ATT')
     """
 
     name: str
@@ -95,6 +100,18 @@ def estimator(
 
     `fit` returns an `Estimate`, or a mapping of targets to estimates, or raises `Declined`.
     Raises ValueError where the declaration is off (see `Estimator` for its parts).
+
+    >>> import numpy as np
+    >>> from cibench import Estimand, Estimate, estimator, find_estimator
+    >>> @estimator("examples/difference", targets=(Estimand.ATE,), assumes=("no confounding",))
+    ... def difference(problem, rng, *, trim=0.0):
+    ...     "Compare the means of treated and untreated."
+    ...     y, treated = problem.outcome, problem.treatment == 1
+    ...     value = y[treated].mean() - y[~treated].mean()
+    ...     se = np.sqrt(y[treated].var() / treated.sum() + y[~treated].var() / (~treated).sum())
+    ...     return Estimate.wald(value, se, problem.level)
+    >>> dict(find_estimator("examples/difference").options)
+    {'trim': 0.0}
     """
 
     def declare(fit: Fit) -> Estimator:
@@ -118,7 +135,19 @@ def diagnostic(
     needs: tuple[str, ...] = (),
     uses: tuple[str, ...] = (),
 ) -> Callable[[Fit], Estimator]:
-    """Register `fit(problem, rng, *, option=default) -> Diagnosis` as a test of assumptions."""
+    """Register `fit(problem, rng, *, option=default) -> Diagnosis` as a test of assumptions.
+
+    `tests` names the assumptions that a data set must look like to pass. Raises ValueError where
+    the declaration is off.
+
+    >>> from cibench import Diagnosis, diagnostic
+    >>> @diagnostic("examples/balance", tests=("no confounding",))
+    ... def balance(problem, rng):
+    ...     "Ask whether half of the units are treated."
+    ...     return Diagnosis(passed=abs(problem.treatment.mean() - 0.5) < 0.1)
+    >>> balance.kind
+    'diagnostic'
+    """
 
     def declare(fit: Fit) -> Estimator:
         made = Estimator(
@@ -155,6 +184,11 @@ def _options(name: str, fit: Fit) -> dict[str, Any]:
 
 
 def find_estimator(name: str) -> Estimator:
-    """Return the estimator registered as "family/name"; raises BadInput with a near miss."""
+    """Return the estimator registered as "family/name"; raises BadInput with a near miss.
+
+    >>> from cibench import find_estimator
+    >>> find_estimator("panel/twfe").kind
+    'estimate'
+    """
     found: Estimator = registry.entry("estimator", name).value
     return found

@@ -20,11 +20,24 @@ Array = NDArray[Any]
 
 
 class Declined(Exception):  # noqa: N818 - an answer ("this data is not for me"), not an error
-    """Raise inside `fit` to decline this data set with a reason; it becomes a row."""
+    """Raise inside `fit` to decline this data set with a reason; it becomes a row.
+
+    Who declines has not tried: the row counts neither as a failure nor as a miss.
+
+    >>> from cibench import Declined
+    >>> def fit(problem, rng):
+    ...     if len(problem.outcome) < 50:
+    ...         raise Declined("fewer than 50 rows")
+    """
 
 
 class Estimand(StrEnum):
-    """Name the quantity a scenario has a truth for and an estimator aims at."""
+    """Name the quantity a scenario has a truth for and an estimator aims at.
+
+    >>> from cibench import Estimand
+    >>> Estimand.SATE.of_sample, Estimand("ATT") is Estimand.ATT
+    (True, True)
+    """
 
     ATE = "ATE"
     ATT = "ATT"
@@ -48,7 +61,12 @@ class Estimand(StrEnum):
 
 
 class Target(NamedTuple):
-    """Key one answer: an estimand and, in event studies, the horizon it is for."""
+    """Key one answer: an estimand and, in event studies, the horizon it is for.
+
+    >>> from cibench import Estimand, Target
+    >>> str(Target(Estimand.ATT, 3))
+    'ATT[3]'
+    """
 
     estimand: Estimand
     horizon: int | None = None
@@ -65,6 +83,11 @@ class Roles:
     often the cluster). `weights` are inverse chances of being sampled, known up to a factor;
     `frequency` says how many units of equal values a row stands for, which may be none. A method
     that knows nothing of them is shown them all the same and answers as if they were not there.
+
+    >>> from cibench import Roles
+    >>> roles = Roles(covariates=("age", "income"), running="score", cutoff=0.5)
+    >>> roles.columns
+    ('y', 'd', 'age', 'income', 'score')
     """
 
     outcome: str = "y"
@@ -99,7 +122,12 @@ ROLE_NAMES = tuple(f.name for f in fields(Roles))
 
 
 class Truth(NamedTuple):
-    """Hold a true value and, where it was simulated, its Monte Carlo standard error."""
+    """Hold a true value and, where it was simulated, its Monte Carlo standard error.
+
+    >>> from cibench import Truth
+    >>> Truth(0.04)
+    Truth(value=0.04, mcse=0.0)
+    """
 
     value: float
     mcse: float = 0.0
@@ -116,6 +144,16 @@ class Draw:
     marks the rows whose effects the estimand averages (None: all of them; a mapping where there
     are several targets). `latent` holds what nobody observes, under the name of the column it
     lies behind: the unmanipulated running variable, say.
+
+    `columns`, `baseline`, `effects`, `felt` and `exposed` have one value a row, in the outcome's
+    unit (`exposed` and masks are boolean).
+
+    >>> import numpy as np
+    >>> from cibench import Draw, Estimand, Target
+    >>> baseline, d, effects = np.zeros(4), np.array([0, 1, 0, 1]), np.array([1.0, 2, 3, 4])
+    >>> draw = Draw({"y": baseline + effects * d, "d": d}, baseline, effects, target=d == 1)
+    >>> float(draw.averaged(Target(Estimand.ATT)).mean())
+    3.0
     """
 
     columns: Mapping[str, Array]
@@ -148,6 +186,16 @@ class Problem:
 
     `level` is the confidence level of the limits. Only an estimator registered with `oracle=True`
     sees `draw`; for the others it is None.
+
+    `columns` are read-only arrays of one value a row; `covariates` and `instruments` matrices of
+    rows by columns; `frame` is a DataFrame of its own for each fit.
+
+    >>> import numpy as np
+    >>> from cibench import Draw, Problem, Roles
+    >>> y, d = np.array([1.0, 3.0]), np.array([0.0, 1.0])
+    >>> problem = Problem.of(Draw({"y": y, "d": d, "u": y}, y, d), Roles())
+    >>> problem.outcome, sorted(problem.columns)
+    (array([1., 3.]), ['d', 'y'])
     """
 
     columns: Mapping[str, Array]
@@ -222,6 +270,12 @@ class Estimate:
     infinite; the empty set is `(inf, -inf)`; `outside=True` means everything outside
     `(low, high)`. `band_low` and `band_high` are limits that hold for all horizons at once.
     `draws` are posterior draws of the target; the worker reduces them to two numbers at once.
+
+    `value`, `se` and the limits are in the estimand's unit.
+
+    >>> from cibench import Estimate
+    >>> Estimate(0.5, se=0.1, low=float("-inf"), high=0.66).outside
+    False
     """
 
     value: float | None
@@ -238,14 +292,28 @@ class Estimate:
 
     @classmethod
     def wald(cls, value: float, se: float, level: float, df: float | None = None) -> Estimate:
-        """Put symmetric limits around `value`, normal ones or Student's with `df`."""
+        """Put symmetric limits around `value`, normal ones or Student's with `df`.
+
+        `level` is the confidence level, 0.95 say; `df` the degrees of freedom, None for infinitely
+        many.
+
+        >>> from cibench import Estimate
+        >>> answer = Estimate.wald(1.0, 0.5, level=0.95)
+        >>> round(answer.low, 3), round(answer.high, 3)
+        (0.02, 1.98)
+        """
         reach = _quantile(level, df) * se
         return cls(value, se, value - reach, value + reach, df=df)
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Hold a diagnostic's answer: its statistic, its p-value and whether the data passed."""
+    """Hold a diagnostic's answer: its statistic, its p-value and whether the data passed.
+
+    >>> from cibench import Diagnosis
+    >>> Diagnosis(passed=False, p_value=0.003, statistic=2.97).passed
+    False
+    """
 
     passed: bool
     p_value: float | None = None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from importlib.resources import files
 from math import isinf
 from typing import Any, TypeAlias
 
+from cibench.utils.files import asset
 from cibench.utils.missing import missing
 
 
@@ -91,20 +93,43 @@ def place(row: Mapping[str, Any]) -> Html:
     return h("td", str(row["scenario"]), below, cls="at")
 
 
-def document(title: str, *body: Child) -> str:
-    """Return an HTML document that asks nothing of a network."""
+Asset: TypeAlias = tuple[str, str]
+"""A package and the name of a text file in it."""
+
+STYLE, PLAIN, SCRIPT = (("cibench.render", name) for name in ("page.css", "plain.css", "page.js"))
+
+
+def document(
+    title: str, *body: Child, style: Asset = STYLE, scripts: Sequence[Asset] = (SCRIPT,),
+    data: Mapping[str, Any] | None = None, language: str = "en",
+) -> Html:  # fmt: skip
+    """Return an HTML document that asks nothing of a network.
+
+    `data` are values that scripts find as JSON, by the id of their element.
+    """
+    blocks = [
+        h("script", _json(value), id=name, type="application/json")
+        for name, value in (data or {}).items()
+    ]
     head = h(
         "head", h("meta", charset="utf-8"),
         h("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        h("title", title), h("style", Html(asset("style.css"))),
+        h("title", title), h("style", Html(asset(*style))),
     )  # fmt: skip
-    whole = h("body", *body, h("script", Html(asset("script.js"))))
-    return join(Html("<!doctype html>\n"), h("html", head, whole, lang="en"), "\n")
+    code = [h("script", Html(asset(*script))) for script in scripts]
+    page = h("html", head, h("body", *body, blocks, code), lang=language)
+    return join(Html("<!doctype html>\n"), page, "\n")
 
 
-def asset(name: str) -> str:
-    """Return the text of a file that comes with the report."""
-    return files("cibench.report").joinpath(name).read_text(encoding="utf-8")
+def _json(value: Any) -> Html:
+    """Write data into a script element: no tag in it can end the element."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return Html(text.replace("<", "\\u003c"))
+
+
+def picture(png: bytes, words: str) -> Html:
+    """Put a picture into the page itself; `words` say what it shows."""
+    return h("img", alt=words, src=f"data:image/png;base64,{b64encode(png).decode()}")
 
 
 def facts(known: Iterable[tuple[str, Any]]) -> Html:

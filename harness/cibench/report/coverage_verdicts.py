@@ -1,86 +1,48 @@
-"""Judge a score: whether the method covers the truth, beyond Monte Carlo doubt."""
+"""What the report reads off a judged score: its verdict, how far it is off, how it is biased."""
 
 from __future__ import annotations
 
 import math
-from enum import StrEnum
 
+from cibench.analysis.coverage_verdicts import UNJUDGED, CoverageVerdict
 from cibench.metrics.moments import noiseless
 from cibench.report.views import Score
 from cibench.utils.missing import missing
 
-FLOOR = 0.05
-"""How far below nominal coverage may lie before a method is called broken: good methods are not
-exactly nominal in finite samples."""
-
 HALF_SE = 0.5
 """A bias beyond this share of the empirical SE is worth a word even where intervals cover."""
-
 
 FAILS_OFTEN = 0.01
 """A failure rate beyond doubt above this is a fault of its own."""
 
 
-class CoverageVerdict(StrEnum):
-    """Say what the coverage of one method in one cell shows."""
-
-    BROKEN = "broken"
-    LOW = "low"
-    SOUND = "sound"
-    CONSERVATIVE = "conservative"
-    UNCLEAR = "unclear"
-    SILENT = "silent"
-    DECLINED = "declined"
-    NO_LIMITS = "no limits"
-    NOISELESS = "no noise"
+def verdict_of(score: Score) -> CoverageVerdict:
+    """Return the verdict on a score's coverage, which the table of expectations holds."""
+    return CoverageVerdict(score["coverage_verdict"])
 
 
-MEANING = {
-    CoverageVerdict.BROKEN: "coverage is more than 5 points below nominal, beyond Monte Carlo "
-    "doubt",
-    CoverageVerdict.LOW: "coverage is below nominal, but not clearly by 5 points",
-    CoverageVerdict.SOUND: "coverage agrees with nominal, or comes within 5 points of it",
-    CoverageVerdict.CONSERVATIVE: "intervals miss less than half as often as they may",
-    CoverageVerdict.UNCLEAR: "too few replicates to tell nominal coverage from broken",
-    CoverageVerdict.SILENT: "every fit failed",
-    CoverageVerdict.DECLINED: "the method declined every data set",
-    CoverageVerdict.NO_LIMITS: "the method gives no limits, so coverage is undefined",
-    CoverageVerdict.NOISELESS: "the estimates do not vary, so that coverage says nothing",
-}
+def coverage_of(score: Score) -> tuple[float, float, float]:
+    """Return the coverage, failures as misses, and its pointwise 95 % Wilson limits."""
+    share, low, high = (
+        float(score[f"coverage_with_failures{end}"]) for end in ("", "_low", "_high")
+    )
+    return share, low, high
 
 
-def judge(score: Score) -> CoverageVerdict:
-    """Judge a row of the score table by the Wilson limits of its coverage."""
-    if (nothing := _unjudged(score)) is not None:
-        return nothing
-    low, high, nominal = score["coverage_low"], score["coverage_high"], score["level"]
-    if high < nominal - FLOOR:
-        return CoverageVerdict.BROKEN
-    if low > (1 + nominal) / 2:
-        return CoverageVerdict.CONSERVATIVE
-    if low < nominal - FLOOR and high >= nominal:
-        return CoverageVerdict.UNCLEAR
-    return CoverageVerdict.LOW if high < nominal else CoverageVerdict.SOUND
-
-
-def _unjudged(score: Score) -> CoverageVerdict | None:
-    """Return why coverage cannot be judged, None where it can."""
-    if not score["answered"]:
-        return CoverageVerdict.SILENT if score["failures"] else CoverageVerdict.DECLINED
-    if missing(score["coverage"]):
-        return CoverageVerdict.NO_LIMITS
-    return CoverageVerdict.NOISELESS if noiseless(score) else None
+def broken(score: Score) -> bool:
+    """Say whether a method under-covers beyond doubt or gave no answer at all."""
+    return verdict_of(score) in (CoverageVerdict.BROKEN, CoverageVerdict.SILENT)
 
 
 def shortfall(score: Score) -> float:
     """Return how far coverage lies below nominal beyond doubt; negative where it lies above."""
-    if not score["answered"]:
-        return 1.0 if score["failures"] else 0.0
-    if missing(score["coverage"]) or noiseless(score):
+    if verdict_of(score) in UNJUDGED:
         return 0.0
+    if not score["answered"]:
+        return 1.0
     nominal = score["level"]
-    below = nominal - score["coverage_high"]
-    above = score["coverage_low"] - nominal
+    _, low, high = coverage_of(score)
+    below, above = nominal - high, low - nominal
     return float(below if below > 0 else -max(above, 0.0))
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from cibench.analysis.expectation_verdicts import ExpectationVerdict
+from cibench.analysis.coverage_verdicts import CoverageVerdict
+from cibench.analysis.expectations import ExpectationVerdict
 from cibench.render.html import Html, h, join
 from cibench.render.labels import DEFAULT, Setting
 from cibench.render.numbers import digits, limits, percent, signed
 from cibench.report.coverage_verdicts import (
-    CoverageVerdict,
     bias_in_se,
+    broken,
     clearly_biased,
+    coverage_of,
     fails_often,
-    judge,
     shortfall,
+    verdict_of,
 )
 from cibench.report.views import Score, View
 from cibench.suite.expectations import Expected
@@ -48,12 +50,12 @@ class Case:
     @property
     def verdict(self) -> CoverageVerdict:
         """Return the verdict on its coverage."""
-        return judge(self.score)
+        return verdict_of(self.score)
 
     @property
     def broken(self) -> bool:
         """Say whether it under-covers beyond doubt or gave no answer at all."""
-        return self.verdict in (CoverageVerdict.BROKEN, CoverageVerdict.SILENT)
+        return broken(self.score)
 
 
 def cases(views: Iterable[View]) -> Iterator[Case]:
@@ -89,9 +91,9 @@ def breaking(case: Case) -> Html:
 
 
 def coverage(score: Score) -> Html:
-    """Give the coverage beside its Wilson limits and the nominal level."""
-    low, high = score["coverage_low"], score["coverage_high"]
-    figure = h("b", f"{percent(score['coverage'], digits(low, high))} %")
+    """Give the coverage, failures as misses, beside its Wilson limits and the nominal level."""
+    share, low, high = coverage_of(score)
+    figure = h("b", f"{percent(share, digits(low, high))} %")
     nominal = f", nominal {percent(score['level'])} %"
     return join("coverage ", figure, h("span", f" ({limits(low, high)}{nominal})", cls="mc"))
 
@@ -128,7 +130,7 @@ def onset(worst: Case, broken: Iterable[Case]) -> Html | None:
     first = min(same, key=lambda pair: pair[0])[1]
     if first is worst:
         return None
-    share = f" ({percent(first.score['coverage'])} %)" if first.score["answered"] else ""
+    share = f" ({percent(coverage_of(first.score)[0])} %)" if first.score["answered"] else ""
     return join(f" Broken from {first.setting.label} on{share}.")
 
 
@@ -152,9 +154,8 @@ def tag(case: Case) -> Html | None:
         return join(" ", h("span", f"as declared: it {said}", cls="tag"))
     if score["expected"] != Expected.VALID:
         return None
-    sure = score["verdict"] == ExpectationVerdict.FAILS_UNEXPECTEDLY
-    said = "a surprise: nothing it assumes is broken" if sure else "unexpected, perhaps by chance"
-    return join(" ", h("span", said, cls="tag surprise"))
+    assert score["verdict"] == ExpectationVerdict.FAILS_UNEXPECTEDLY  # both are read off the limits
+    return join(" ", h("span", "a surprise: nothing it assumes is broken", cls="tag surprise"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,7 +207,7 @@ def _under_covers(broken: list[Case]) -> Finding:
         h("b", "every fit failed") if silent else coverage(score), off(score), ".",
         onset(worst, broken), also(worst, broken), tag(worst),
     )  # fmt: skip
-    badge = "0 fits" if silent else f"{percent(score['coverage'])} %"
+    badge = "0 fits" if silent else f"{percent(coverage_of(score)[0])} %"
     tier = 0 if worst.at_default else 2 if declared(worst) else 1
     return Finding("broken", badge, sentence, (tier, -shortfall(score)))
 
@@ -216,7 +217,7 @@ def _is_off(case: Case) -> Finding:
     sentence = join(
         who(case), " is off in ", h("b", case.view.scenario), place(case), ": bias ",
         h("b", f"{signed(ratio, 0.1)} SE"), ", although its intervals cover (",
-        limits(case.score["coverage_low"], case.score["coverage_high"]), " %).",
+        limits(*coverage_of(case.score)[1:]), " %).",
     )  # fmt: skip
     return Finding("off", f"{signed(ratio, 1)} SE", sentence, (4, -abs(ratio)))
 
@@ -238,10 +239,10 @@ def _too_wide(case: Case) -> Finding:
         who(case), " is conservative in ", h("b", case.view.scenario), place(case), ": ",
         coverage(case.score), ".",
     )  # fmt: skip
-    return Finding("wide", f"{percent(case.score['coverage'])} %", sentence,
+    return Finding("wide", f"{percent(coverage_of(case.score)[0])} %", sentence,
                    (5, shortfall(case.score)))  # fmt: skip
 
 
 def _broken_at_default(case: Case) -> bool:
     score = case.view.at_default(case.method)
-    return score is not None and judge(score) in (CoverageVerdict.BROKEN, CoverageVerdict.SILENT)
+    return score is not None and broken(score)

@@ -6,17 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
+from cibench.analysis.coverage_verdicts import ALPHA, MEANING, CoverageVerdict
 from cibench.render.html import Html, breakable, h, join
 from cibench.render.labels import DEFAULT, Setting
 from cibench.render.numbers import BLANK, count, digits, limits, percent, plain
-from cibench.report.coverage_verdicts import (
-    FLOOR,
-    MEANING,
-    CoverageVerdict,
-    fails_often,
-    judge,
-    shortfall,
-)
+from cibench.report.coverage_verdicts import coverage_of, fails_often, shortfall, verdict_of
 from cibench.report.findings import Case, Finding, cases, findings, in_se
 from cibench.report.views import Score, View
 
@@ -43,8 +37,10 @@ def heat_map(view: View) -> Html:
 
 def key() -> Html:
     """Say in one line what stands in a cell."""
-    return h("p", "Coverage in %, its 95 % limits, bias in empirical SE (Monte Carlo error). ▼ "
-             "broken, ▲ conservative, ? too few replicates to tell.", cls="note")  # fmt: skip
+    return h(
+        "p", "Coverage in %, failures as misses, its 95 % limits, bias in empirical SE (Monte "
+        "Carlo error). ▼ broken, ▲ conservative, ? too few replicates to tell.", cls="note",
+    )  # fmt: skip
 
 
 def legend() -> Html:
@@ -54,7 +50,8 @@ def legend() -> Html:
         for verdict, mark in MARKS.items()
     ]
     return join(
-        h("p", "In each cell: coverage in %, its 95 % Monte Carlo limits (Wilson), and the bias in "
+        h("p", "In each cell: coverage in %, failures counted as misses, its 95 % Monte Carlo "
+          "limits (Wilson), and the bias in "
           "empirical standard errors with its Monte Carlo standard error. Orange deepens with the "
           "shortfall that is beyond Monte Carlo doubt, blue with the excess; white agrees with "
           "nominal.", cls="note"),
@@ -90,13 +87,13 @@ def _cell(view: View, method: str, setting: Setting) -> Html:
     score = view.scores.get((method, setting.label))
     if score is None:
         return h("td", BLANK, cls="none", title="not run")
-    verdict = judge(score)
+    verdict = verdict_of(score)
     if verdict in (CoverageVerdict.SILENT, CoverageVerdict.DECLINED):
         said = f"{MARKS[verdict]} no answer" if verdict is CoverageVerdict.SILENT else "declined"
         kind = "silent" if verdict is CoverageVerdict.SILENT else "none"
         return h("td", said, cls=kind, title=MEANING[verdict])
-    low, high = score["coverage_low"], score["coverage_high"]
-    share = percent(score["coverage"], digits(low, high))
+    held, low, high = coverage_of(score)
+    share = percent(held, digits(low, high))
     return h(
         "td",
         h("span", h("b", share), h("span", MARKS.get(verdict), cls="mark"), cls="share"),
@@ -199,7 +196,7 @@ def _sound(every: Sequence[Case]) -> Html | None:
     for case in every:
         groups.setdefault(case.pair, []).append(case)
     held = {
-        key: min(float(c.score["coverage"]) for c in group)
+        key: min(coverage_of(c.score)[0] for c in group)
         for key, group in groups.items()
         if all(c.verdict in HELD and not fails_often(c.score) for c in group)
     }
@@ -244,10 +241,12 @@ def _folded(parts: Sequence[Html], summary: str) -> Html | None:
 
 
 def _rule() -> Html:
-    points = percent(FLOOR)
+    held = percent(1 - ALPHA)
     return h(
-        "p", f"A method is called broken only where even the upper 95 % Wilson limit of its "
-        f"coverage lies more than {points} points below nominal, and conservative where the lower "
-        "limit says that its intervals miss less than half as often as they may. Limits are cell "
-        "by cell; nothing is corrected for looking at many.", cls="note",
+        "p", "A method is called broken only where even the upper limit of its coverage lies below "
+        "the floor (the one that the suite states, else five points below nominal), and "
+        "conservative where the lower limit says that its intervals miss less than half as often "
+        f"as they may. Verdicts rest on exact limits that hold for all cells at once in {held} of "
+        "100 runs (expectations.csv has them); the limits printed here are cell by cell and "
+        "narrower.", cls="note",
     )  # fmt: skip

@@ -3,46 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cibench.render.numbers import BLANK, digits, error_of, limits, number, percent
-from cibench.report.views import Score, View
-from cibench.utils.files import write_atomically
-from cibench.utils.missing import missing
+from cibench.metrics.registry import listed
+from cibench.render.numbers import percent
+from cibench.report.views import Score, View, written
+from cibench.utils.files import make_folder, write_text
 
-MOMENTS = {"bias": "bias", "empirical_se": "empirical SE", "rmse": "RMSE", "se_ratio": "SE ratio"}
-LENGTH = "ci_length"
-HEAD = ("method", "setting", *MOMENTS.values(), "coverage %", "length", "failures")
+ORDER = ("bias", "empirical_se", "rmse", "se_ratio", "coverage", "ci_length")
+"""The columns that the tables begin with."""
 
 
 def write_tables(folder: Path, views: Sequence[View], manifest: Mapping[str, Any]) -> None:
     """Write `scores.md` and `scores.tex`, a table for each view, into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for ending, table in (("md", markdown), ("tex", latex)):
-        write_atomically(folder / f"scores.{ending}", partial(_write, table(views, manifest)))
+        write_text(folder / f"scores.{ending}", table(views, manifest))
 
 
 def markdown(views: Sequence[View], manifest: Mapping[str, Any]) -> str:
     """Return the tables as Markdown, the citation below."""
-    parts = []
+    parts, head = [], _head()
     for view in views:
-        ruled = ["---"] * 2 + ["---:"] * (len(HEAD) - 2)
-        rows = (HEAD, ruled, *_lines(view))
+        ruled = ["---"] * 2 + ["---:"] * (len(head) - 2)
+        rows = (head, ruled, *_lines(view))
         parts += [f"### {_title(view)}", "", *(_piped(row) for row in rows), ""]
     return "\n".join([*parts, NOTE, "", citation(manifest), ""])
 
 
 def latex(views: Sequence[View], manifest: Mapping[str, Any]) -> str:
     """Return the tables as LaTeX (package booktabs), the citation in the captions."""
-    parts = ["% \\usepackage{booktabs}"]
+    parts, head = ["% \\usepackage{booktabs}"], _head()
     for view in views:
         body = [_row(line) for line in _lines(view)]
         caption = _tex(f"{_title(view)}. {NOTE} {citation(manifest)}")
         parts += [
             "\\begin{table}", "\\centering", f"\\caption{{{caption}}}",
-            f"\\begin{{tabular}}{{ll{'r' * (len(HEAD) - 2)}}}", "\\toprule", _row(HEAD),
+            f"\\begin{{tabular}}{{ll{'r' * (len(head) - 2)}}}", "\\toprule", _row(head),
             "\\midrule", *body, "\\bottomrule", "\\end{tabular}", "\\end{table}", "",
         ]  # fmt: skip
     return "\n".join(parts)
@@ -77,17 +75,13 @@ def _lines(view: View) -> Iterator[list[str]]:
                 yield [method, setting.label, *_numbers(score)]
 
 
+def _head() -> list[str]:
+    return ["method", "setting", *(m.heading for m in listed("paper", ORDER)), "failures"]
+
+
 def _numbers(score: Score) -> list[str]:
-    moments = [_beside(score, key) if score["moments"] else BLANK for key in MOMENTS]
-    low, high = score["coverage_low"], score["coverage_high"]
-    share = f"{percent(score['coverage'], digits(low, high))} ({limits(low, high)})"
     lost = f"{int(score['failures'])} of {int(score['replicates'])}"
-    return [*moments, BLANK if missing(score["coverage"]) else share, _beside(score, LENGTH), lost]
-
-
-def _beside(score: Score, key: str) -> str:
-    value, error = score[key], score[f"{key}_mcse"]
-    return f"{number(value, error)} {error_of(value, error)}".rstrip()
+    return [*(written(score, metric) for metric in listed("paper", ORDER)), lost]
 
 
 def _piped(cells: Sequence[str]) -> str:
@@ -103,7 +97,3 @@ def _tex(text: str) -> str:
     for mark in "&%$#_{}":
         text = text.replace(mark, f"\\{mark}")
     return text.replace("−", "$-$").replace("–", "--").replace("∞", "$\\infty$")
-
-
-def _write(text: str, path: Path) -> None:
-    path.write_text(text, encoding="utf-8")

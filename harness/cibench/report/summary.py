@@ -5,31 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from cibench.analysis.coverage_verdicts import CoverageVerdict
 from cibench.analysis.expectations import ExpectationVerdict
+from cibench.metrics.registry import listed
 from cibench.render.labels import label, view_titles
-from cibench.render.numbers import BLANK, digits, error_of, limits, number, percent
-from cibench.report.coverage_verdicts import CoverageVerdict, judge
+from cibench.report.coverage_verdicts import verdict_of
 from cibench.report.sections import expectations as surprises
-from cibench.report.views import KEYS, Score
-from cibench.utils.missing import missing
+from cibench.report.views import KEYS, Score, written
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MOMENTS = {"bias": "bias", "empirical_se": "empirical SE", "se_ratio": "SE ratio"}
+HEADINGS = {"coverage_with_failures": "coverage %"}
+"""Failures are misses here, as in the mark beside it; a column says how many there were."""
+
 CONFIRMED = (ExpectationVerdict.VALID, ExpectationVerdict.FAILS, ExpectationVerdict.CONSERVATIVE)
-SHARES = {"coverage": "coverage %", "rejection": "rejects 0 %"}
 
 
-def summary(scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFrame:
+def summary(
+    scores: pd.DataFrame, expectations: pd.DataFrame, catalogue: Mapping[str, Any]
+) -> pd.DataFrame:
     """Return a line of text columns for each score, with `broken` saying that it under-covers.
 
-    Moments stand beside their Monte Carlo standard error, shares beside their Wilson limits.
-    Moments of estimators without any are dashes, and so are blanks.
+    Moments stand beside their Monte Carlo standard error, shares beside their Wilson limits;
+    coverage counts failures as misses. Moments of estimators without any are dashes, and so are
+    blanks.
     """
     import pandas as pd
 
-    named = label(scores, catalogue)
+    verdicts = expectations["coverage_verdict"].to_numpy()
+    named = label(scores.assign(coverage_verdict=verdicts), catalogue)
     keys = [{str(k): v for k, v in row.items()} for row in named[KEYS].to_dict("records")]
     lines = zip(view_titles(keys), named.to_dict("records"), strict=True)
     return pd.DataFrame([_line(title, row) for title, row in lines])
@@ -56,15 +61,9 @@ def _line(title: str, row: Score) -> dict[str, Any]:
         "setting": row["at"],
         "estimator": row["method"],
     }
-    for measure, name in MOMENTS.items():
-        value, error = row[measure], row[f"{measure}_mcse"]
-        shown = f"{number(value, error)} {error_of(value, error)}".rstrip()
-        line[name] = shown if row["moments"] else BLANK
-    for measure, name in SHARES.items():
-        share, low, high = (row[f"{measure}{end}"] for end in ("", "_low", "_high"))
-        shown = f"{percent(share, digits(low, high))} ({limits(low, high)})"
-        line[name] = BLANK if missing(share) else shown
+    for metric in listed("summary"):
+        line[HEADINGS.get(metric.name, metric.heading)] = written(row, metric)
     lost = row["failures"] + row["declined"]
     line["no answer"] = f"{lost} of {row['replicates']}" if lost else "0"
-    line["broken"] = row["kind"] == "estimate" and judge(row) is CoverageVerdict.BROKEN
+    line["broken"] = row["kind"] == "estimate" and verdict_of(row) is CoverageVerdict.BROKEN
     return line

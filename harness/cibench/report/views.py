@@ -8,14 +8,20 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from cibench.metrics import Metric
+from cibench.metrics.groups import Group
+from cibench.model.types import Array
 from cibench.render import labels
 from cibench.render.labels import DEFAULT, Setting
+from cibench.render.numbers import BLANK, digits, error_of, limits, number, percent
+from cibench.report.answers import Answers
+from cibench.storage.spool import SpooledGroup
 from cibench.utils.missing import missing
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from cibench.analysis.sensitivity import Study
 
 Line = Mapping[str, Any]
 """One row of the sensitivity table, by column, with `method` beside them."""
@@ -34,18 +40,16 @@ class Doses:
 
 
 def by_view(
-    study: Study | None, scores: pd.DataFrame, keys: Sequence[str]
+    sensitivity: pd.DataFrame, curves: pd.DataFrame, scores: pd.DataFrame, keys: Sequence[str]
 ) -> dict[tuple[Any, ...], Doses]:
     """Return the study's share of each view, by what names the view; `scores` are labelled."""
-    if study is None:
-        return {}
     pairs = scores[["estimator", "options", "method"]].drop_duplicates()
     named = {(estimator, options): method for estimator, options, method in pairs.values}
     broken: dict[tuple[Any, ...], list[Line]] = {}
-    for key, line in _lines(study.sensitivity, named, keys):
+    for key, line in _lines(sensitivity, named, keys):
         broken.setdefault(key, []).append(line)
     bands: dict[tuple[Any, ...], dict[Any, tuple[float, float]]] = {}
-    for key, line in _lines(study.curves, named, keys):
+    for key, line in _lines(curves, named, keys):
         place = line["method"], line["dial"], line["setting"], line["measure"]
         bands.setdefault(key, {})[place] = line["band_low"], line["band_high"]
     return {key: Doses(broken.get(key, ()), limits) for key, limits in bands.items()}
@@ -73,14 +77,28 @@ Score = Mapping[Hashable, Any]
 KEYS = ["scenario", "n", "parameters", "estimand", "horizon", "level"]
 
 
+def written(score: Score, metric: Metric) -> str:
+    """Write a metric of a row: beside its Monte Carlo error, a share in % beside Wilson's limits.
+
+    A dash stands for what is blank, and for what means nothing without moments.
+    """
+    value, error = score[metric.name], score[f"{metric.name}_mcse"]
+    if missing(value) or (metric.moments != "any" and not score["moments"]):
+        return BLANK
+    if not metric.share:
+        return f"{number(value, error)} {error_of(value, error)}".rstrip()
+    low, high = score[f"{metric.name}_low"], score[f"{metric.name}_high"]
+    return f"{percent(value, digits(low, high))} ({limits(low, high)})"
+
+
 @dataclass(frozen=True, eq=False)
 class View:
     """Hold what stands in one table and one set of plots.
 
     `about` is the scenario's part of the catalogue; `scores` are keyed by method and setting
-    label; `apart` is the title where the scenario has other views too, "" where not; `rows` are
-    the replicate rows, the first fit of each data set only. `doses` are the
-    view's share of the sensitivity study, `pairs` the comparisons in its default cell.
+    label; `apart` is the title where the scenario has other views too, "" where not. `doses` are
+    the view's share of the sensitivity study, `pairs` the comparisons in its default cell,
+    `answers` those of its methods there.
     """
 
     scenario: str
@@ -96,19 +114,29 @@ class View:
     settings: tuple[Setting, ...]
     methods: tuple[str, ...]
     scores: Mapping[tuple[str, str], Score]
-    rows: pd.DataFrame
-    doses: Doses = field(default_factory=Doses)
-    pairs: Mapping[tuple[str, str, str], Mapping[str, Any]] = field(default_factory=dict)
+    doses: Doses
+    pairs: Mapping[tuple[str, str, str], Mapping[str, Any]]
+    answers: Mapping[str, SpooledGroup]
+
+    def answered(self, method: str) -> Group:
+        """Return the columns of a method's answers in the default cell, in replicate order."""
+        group = self.answers[method].read()
+        return {name: column[group["ok"]] for name, column in group.items()}
 
     @cached_property
-    def default_rows(self) -> pd.DataFrame:
-        """Return the rows of the default cell that hold an answer."""
-        return self.rows[(self.rows["at"] == DEFAULT) & (self.rows["status"] == "ok")]
+    def truths(self) -> Array:
+        """Return the different truths of the default cell's answers, two at the most."""
+        found = np.empty(0)
+        for group in self.answers.values():
+            columns = group.read("ok", "truth")
+            truths = columns["truth"][columns["ok"]]
+            found = np.union1d(found, truths[~np.isnan(truths)])[:2]
+        return found
 
-    @cached_property
+    @property
     def truth_varies(self) -> bool:
         """Say whether each replicate of the default cell has a truth of its own."""
-        return bool(self.default_rows["truth"].dropna().nunique() > 1)
+        return self.truths.size > 1
 
     def at_default(self, method: str) -> Score | None:
         """Return the method's score in the default cell, None where it was not run there."""
@@ -133,47 +161,45 @@ class View:
 
 
 def cut(
-    rows: pd.DataFrame, scores: pd.DataFrame, catalogue: Mapping[str, Any],
-    study: Study | None = None, pairs: pd.DataFrame | None = None,
+    scores: pd.DataFrame, catalogue: Mapping[str, Any], doses: Mapping[tuple[Any, ...], Doses],
+    pairs: Mapping[tuple[Any, ...], Lines], answers: Answers,
 ) -> list[View]:  # fmt: skip
-    """Cut labelled rows and scores of estimators into views, in the order of the score table."""
-    scores = scores[scores["kind"] == "estimate"]
-    rows = rows[rows["kind"] == "estimate"]
-    shares = dict(iter(rows.groupby(KEYS, sort=False)))
-    parts: list[tuple[Any, pd.DataFrame]] = list(scores.groupby(KEYS, sort=False))
+    """Cut labelled scores of estimators into views, in the order of the score table.
+
+    `doses` and `pairs` are the shares of each view, as `by_view` and `lines_of` sort them.
+    """
+    parts: list[tuple[Any, pd.DataFrame]] = list(
+        scores[scores["kind"] == "estimate"].groupby(KEYS, sort=False)
+    )
     titles = labels.view_titles([dict(zip(KEYS, key, strict=True)) for key, _ in parts])
     known = catalogue.get("scenarios") or {}
-
-    doses, compared = by_view(study, scores, KEYS), lines_of(pairs, scores, KEYS, catalogue)
     lone = Counter(key[0] for key, _ in parts)
-    return [
-        _view(key, part, shares.get(key, rows.iloc[:0]), known.get(key[0]) or {},
-              (title, "" if lone[key[0]] == 1 else title), doses.get(key, Doses()),
-              compared.get(key, {}))
-        for (key, part), title in zip(parts, titles, strict=True)
-    ]  # fmt: skip
+    found = []
+    for (key, part), title in zip(parts, titles, strict=True):
+        lines = {(s["method"], s["at"]): s for s in part.to_dict("records")}
+        drawn = {m: a for (m, at), s in lines.items() if at == DEFAULT and (a := answers.of(s))}
+        found.append(View(
+            **_named(key, part, known.get(key[0]) or {}), title=title,
+            apart="" if lone[key[0]] == 1 else title, slug=labels.slug(f"{key[0]} {title}"),
+            scores=lines, doses=doses.get(key, Doses()), pairs=pairs.get(key, {}), answers=drawn,
+        ))  # fmt: skip
+    return found
 
 
-def _view(
-    key: Any, part: pd.DataFrame, rows: pd.DataFrame, about: Mapping[str, Any],
-    title: tuple[str, str], doses: Doses,
-    pairs: Mapping[tuple[str, str, str], Mapping[str, Any]],
-) -> View:  # fmt: skip
+def _named(key: Any, part: pd.DataFrame, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what names a view, its settings and its methods."""
     scenario, n, parameters, estimand, horizon, level = key
     places = {
         score["at"]: labels.setting(score["dial"], score["setting"], score["dials"], about)
         for score in part.drop_duplicates("at").to_dict("records")
     }
-    return View(
-        scenario=scenario, n=int(n), estimand=estimand,
-        horizon=None if horizon == float("-inf") else int(horizon),
-        level=float(level), parameters=labels.parse(parameters), about=about,
-        title=title[0], apart=title[1], slug=labels.slug(f"{scenario} {title[0]}"),
-        settings=labels.in_order(places.values(), about),
-        methods=tuple(dict.fromkeys(part["method"])),
-        scores={(s["method"], s["at"]): s for s in part.to_dict("records")}, rows=rows,
-        doses=doses, pairs=pairs,
-    )  # fmt: skip
+    return {
+        "scenario": scenario, "n": int(n), "estimand": estimand,
+        "horizon": None if horizon == float("-inf") else int(horizon), "level": float(level),
+        "parameters": labels.parse(parameters), "about": about,
+        "settings": labels.in_order(places.values(), about),
+        "methods": tuple(dict.fromkeys(part["method"])),
+    }  # fmt: skip
 
 
 Lines = Mapping[tuple[str, str, str], Line]
@@ -181,10 +207,7 @@ Lines = Mapping[tuple[str, str, str], Line]
 
 
 def lines_of(
-    pairs: pd.DataFrame | None,
-    scores: pd.DataFrame,
-    keys: Sequence[str],
-    catalogue: Mapping[str, Any],
+    pairs: pd.DataFrame, scores: pd.DataFrame, keys: Sequence[str], catalogue: Mapping[str, Any]
 ) -> dict[tuple[Any, ...], Lines]:
     """Sort the comparisons by the views of the report, each in both directions.
 
@@ -192,8 +215,6 @@ def lines_of(
     """
     known = catalogue.get("estimators") or {}
     oracles = {name for name, said in known.items() if said.get("oracle")}
-    if pairs is None or pairs.empty:
-        return {}
     named = scores[["estimator", "options", "method"]].drop_duplicates()
     methods = {(estimator, options): method for estimator, options, method in named.values}
     found: dict[tuple[Any, ...], dict[tuple[str, str, str], Line]] = {}

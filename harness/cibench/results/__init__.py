@@ -9,12 +9,14 @@ from cibench.utils.lazy import offered
 if TYPE_CHECKING:
     from cibench.results.api import load, run
     from cibench.results.run_folder import Run
+    from cibench.results.tables import TABLES, RunTables
 
-__all__ = ["Run", "load", "run"]
+__all__ = ["TABLES", "Run", "RunTables", "load", "run"]
 
 _HOMES = {
     "cibench.results.api": ("load", "run"),
     "cibench.results.run_folder": ("Run",),
+    "cibench.results.tables": ("TABLES", "RunTables"),
 }  # fmt: skip
 
 __getattr__ = offered(__name__, _HOMES)

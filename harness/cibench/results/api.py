@@ -1,19 +1,24 @@
-"""What Python calls: run a suite, load a run."""
+"""What Python and the command line call: run a suite, load a run."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cibench.results.run_folder import Run
 from cibench.storage import manifest
-from cibench.utils.errors import BadInput
+from cibench.utils.addresses import is_url
+from cibench.utils.errors import BadInput, RunInterrupted
 
 if TYPE_CHECKING:
+    from cibench.execution.progress import Progress
+    from cibench.execution.settings import RunSettings
     from cibench.suite.suite import Suite
 
 
@@ -25,6 +30,7 @@ def run(
     update: bool = False,
     repair: bool = False,
     executor: str | None = None,
+    settings: RunSettings | None = None,
 ) -> Run:
     """Run a suite, or what is missing of it in a run folder, and return the run.
 
@@ -33,44 +39,70 @@ def run(
     temporary one that goes with the returned object.
     One worker is this process, without isolation; more are child processes that survive crashes
     and keep to the suite's `timeout` and `memory`; with an `executor` such as "dask://host:8786"
-    they are those of a cluster. Raises BadInput for a faulty suite, a folder that is neither a run
-    nor empty, rows that today would be others (`update` sets them aside) and damaged shards
-    (`repair` runs again what they held).
+    they are those of a cluster. All of that, and more, can be said as `settings` instead. Raises
+    BadInput for a faulty suite, a folder that is neither a run nor empty, rows that today would be
+    others (`update` sets them aside) and damaged shards (`repair` runs again what they held);
+    RunInterrupted, a KeyboardInterrupt, with all rows until then stored, where Ctrl-C ends it.
     """
-    if workers < 1:
-        raise BadInput(f"workers: {workers} is not a number of 1 or more")
     from cibench.execution.runner import execute
+    from cibench.execution.settings import IN_PROCESS, RunSettings
+
+    words = RunSettings(workers, executor=executor, update=update, repair=repair)
+    if settings is not None and words != IN_PROCESS:
+        raise BadInput("settings: they hold workers, executor, update and repair; name these there")
+    suite, place = _suite(suite), "" if out is None else str(out)
+    if place and not is_url(place):
+        result = Run(Path(place))
+    else:
+        result = _temporary(f"cibench-{suite.name}-", place)
+    try:
+        with _mirrored(result, settings or words) as looked_after:
+            execute(suite, result.folder, looked_after)
+    except KeyboardInterrupt as stop:
+        raise RunInterrupted(*_rows(result.folder)) from stop
+    return result
+
+
+def _suite(suite: str | Path | Mapping[str, Any] | Suite) -> Suite:
     from cibench.suite.parse import find_suite, parse_suite
     from cibench.suite.suite import Suite
 
-    if isinstance(suite, Mapping):
-        suite = parse_suite(suite)
-    elif not isinstance(suite, Suite):
-        suite = find_suite(suite)
+    if isinstance(suite, Suite):
+        return suite
+    return parse_suite(suite) if isinstance(suite, Mapping) else find_suite(suite)
+
+
+@contextmanager
+def _mirrored(run: Run, settings: RunSettings) -> Iterator[RunSettings]:
+    """Copy a run at a URL there as it goes on; yield settings under which it ends if that fails."""
+    if not run.url:
+        yield settings
+        return
     from cibench.storage.object_store import mirrored
 
-    made = None if out else _temporary(f"cibench-{suite.name}-")
-    with mirrored(made.folder if made else str(out)) as (folder, copying):
-        execute(
-            suite, folder, workers, isolate=workers > 1, update=update, repair=repair,
-            executor=executor, listen=lambda _: copying.check() if copying else None,
-        )  # fmt: skip
-        if copying:
-            return _copied(folder, str(out))
-    return made or Run(folder)
+    tuning = settings.tuning
+    with mirrored(run.url, run.folder, tuning.copy_seconds, tuning.lease_seconds) as copying:
+
+        def listen(progress: Progress) -> None:
+            settings.listen(progress)
+            copying.check()
+
+        yield replace(settings, listen=listen)
+
+
+def _rows(folder: Path) -> tuple[int, int]:
+    """Return how many rows are stored in a folder and how many the run will have, 0 if unknown."""
+    if not manifest.holds_run(folder):
+        return 0, 0
+    content = manifest.read_manifest(folder)
+    return content["stored_rows"], content["expected_rows"]
 
 
 def _temporary(prefix: str = "cibench-", url: str = "") -> Run:
     """Return a run in a temporary folder that goes with it."""
-    made = Run(Path(tempfile.mkdtemp(prefix=prefix)), url)
-    weakref.finalize(made, shutil.rmtree, made.folder, ignore_errors=True)
-    return made
-
-
-def _copied(folder: Path, url: str) -> Run:
-    made = _temporary(url=url)
-    shutil.copytree(folder, made.folder, dirs_exist_ok=True)
-    return made
+    run = Run(Path(tempfile.mkdtemp(prefix=prefix)), url)
+    weakref.finalize(run, shutil.rmtree, run.folder, ignore_errors=True)
+    return run
 
 
 def load(path: str | Path) -> Run:
@@ -78,13 +110,14 @@ def load(path: str | Path) -> Run:
 
     A run at a URL is copied, to a temporary folder that goes with the returned object.
     """
-    from cibench.storage.object_store import fetched
-    from cibench.utils.addresses import is_url
-
-    if is_url(str(path)):
-        with fetched(path) as here:
-            run = _copied(here, str(path))
-    else:
+    if not is_url(str(path)):
         run = Run(Path(path))
-    manifest.read_manifest(run.folder)
+        manifest.read_manifest(run.folder)
+        return run
+    from cibench.storage.object_store import fetch, naming
+
+    run = _temporary(url=str(path))
+    with naming(run.url, run.folder):
+        fetch(run.url, run.folder)
+        manifest.read_manifest(run.folder)
     return run

@@ -10,17 +10,15 @@ import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cibench.storage.lock import LOCK
-from cibench.storage.schema import IDENTITY, TYPES
+from cibench.storage.schema import IDENTITY
 from cibench.storage.shards import REPLICATES
 from cibench.suite.suite import Suite
 from cibench.utils.errors import BadInput
-from cibench.utils.files import toml, write_atomically, write_json
-
-if TYPE_CHECKING:
-    import pandas as pd
+from cibench.utils.files import write_bytes, write_json, write_text
+from cibench.utils.toml import to_toml
 
 FORMAT = 2
 SUITE, MANIFEST, CATALOGUE, PUBLISHED = (
@@ -97,10 +95,9 @@ def _machine(manifest: Mapping[str, Any]) -> dict[str, Any]:
 def _write_suite(folder: Path, suite: Suite) -> None:
     text = suite.as_toml()
     if suite.published:
-        figures = suite.published.read_bytes()
-        write_atomically(folder / PUBLISHED, lambda p: p.write_bytes(figures))
-        text = toml({**suite.spec, "published": PUBLISHED})
-    write_atomically(folder / SUITE, lambda p: p.write_text(text, encoding="utf-8"))
+        write_bytes(folder / PUBLISHED, suite.published.read_bytes())
+        text = to_toml({**suite.spec, "published": PUBLISHED})
+    write_text(folder / SUITE, text)
 
 
 def cells(suite: Suite, stopped: Mapping[int, str] | None = None) -> list[dict[str, Any]]:
@@ -156,16 +153,6 @@ def read_suite(folder: Path) -> dict[str, Any]:
 def read_catalogue(folder: Path) -> dict[str, Any]:
     """Return the catalogue as it was when the suite ran."""
     return _read_json(folder, CATALOGUE)
-
-
-def read_rows(folder: Path) -> pd.DataFrame:
-    """Return all replicate rows, cell by cell in replicate order."""
-    import pandas as pd
-
-    try:
-        return pd.read_parquet(folder / REPLICATES)[list(TYPES)]
-    except (OSError, KeyError, ValueError) as error:
-        raise BadInput(f"{folder / REPLICATES}: not readable: {error}") from error
 
 
 def _read_json(folder: Path, name: str) -> dict[str, Any]:

@@ -11,12 +11,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import uuid4
@@ -24,12 +23,6 @@ from uuid import uuid4
 from cibench.storage.lock import LOCK
 from cibench.utils.addresses import is_url
 from cibench.utils.errors import BadInput, one_line
-
-EVERY = 5.0
-"""Seconds between two copies; with what rows wait before they reach a shard it stays near ten."""
-
-LEASE = 60.0
-"""Seconds for which a lock holds that nobody renews."""
 
 Mark = tuple[int, int]
 """What tells that a file changed: time of its last change, and size."""
@@ -42,7 +35,7 @@ class Mirror:
         self.url, self.folder = url.rstrip("/"), folder
         self._token = uuid4().hex
         self._known: dict[str, Mark] = {}
-        with _told(self.url):
+        with _in_one_line(self.url):
             try:
                 import fsspec
 
@@ -52,12 +45,13 @@ class Mirror:
                 raise BadInput(f"{self.url}: {one_line(error)}{extra}") from error
         self._root = str(root).rstrip("/")
 
-    def fetch(self) -> None:
-        """Copy all that the URL holds into the folder."""
-        with _told(self.url):
+    def fetch(self, only: Collection[str] | None = None) -> None:
+        """Copy all that the URL holds into the folder, or of that the files of some names."""
+        with _in_one_line(self.url):
             there = [str(path) for path in self._fs.find(self._root)]
             names = [path[len(self._root) :].lstrip("/") for path in there]
             pairs = [(p, n) for p, n in zip(there, names, strict=True) if n and n != LOCK]
+            pairs = [(p, n) for p, n in pairs if only is None or n in only]
             for _, name in pairs:
                 (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             if pairs:
@@ -65,9 +59,13 @@ class Mirror:
                 self._fs.get([path for path, _ in pairs], targets)
             self._known = {name: _mark(self.folder / name) for _, name in pairs}
 
+    def take_for_equal(self) -> None:
+        """Take it that the URL holds what the folder holds now."""
+        self._known = self._here()
+
     def push(self) -> None:
         """Copy what has changed in the folder to the URL, and remove there what is gone."""
-        with _told(self.url):
+        with _in_one_line(self.url):
             here = self._here()
             gone = [name for name in self._known if name not in here]
             for name in gone:
@@ -99,18 +97,21 @@ class Mirror:
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}"
 
-    def lock(self) -> None:
-        """Take the URL, or keep it; raises BadInput where another run has it."""
+    def lock(self, lease: float) -> None:
+        """Take the URL, or keep it, from whoever has not renewed its lock for `lease` seconds.
+
+        Raises BadInput where another run has it.
+        """
         holder = self._holder()
         if holder.get("token") not in (None, self._token):
             age = time.time() - float(holder["updated"])
-            if age < LEASE:
+            if age < lease:
                 raise BadInput(
                     f"{self.url} is in use by process {holder['process']} on {holder['host']}, or "
-                    f"was {age:.0f} s ago; a run that was killed holds it for {LEASE:g} s"
+                    f"was {age:.0f} s ago; a run that was killed holds it for {lease:g} s"
                 )
         said = {"token": self._token, "process": os.getpid(), "host": socket.gethostname()}
-        with _told(self.url):
+        with _in_one_line(self.url):
             if not self._fs.async_impl:
                 self._fs.makedirs(self._root, exist_ok=True)
             self._fs.pipe_file(
@@ -120,11 +121,11 @@ class Mirror:
     def unlock(self) -> None:
         """Let the URL go, where it is ours."""
         if self._holder().get("token") == self._token:
-            with _told(self.url):
+            with _in_one_line(self.url):
                 self._fs.rm_file(self._at(LOCK))
 
     def _holder(self) -> dict[str, Any]:
-        with _told(self.url):
+        with _in_one_line(self.url):
             try:
                 said: dict[str, Any] = json.loads(self._fs.cat_file(self._at(LOCK)))
             except (FileNotFoundError, ValueError):
@@ -133,7 +134,7 @@ class Mirror:
 
 
 @contextlib.contextmanager
-def _told(url: str) -> Iterator[None]:
+def _in_one_line(url: str) -> Iterator[None]:
     """Say in one line what a store complains of, whatever its library raises."""
     try:
         yield
@@ -153,18 +154,19 @@ def _rank(name: str) -> tuple[bool, str]:
 
 
 class Copying(threading.Thread):
-    """Copy a folder to its URL now and then; `check` raises what went wrong."""
+    """Copy a folder to its URL every few seconds; `check` raises what went wrong."""
 
-    def __init__(self, mirror: Mirror) -> None:
+    def __init__(self, mirror: Mirror, every: float, lease: float) -> None:
         super().__init__(daemon=True)
-        self._mirror, self._over = mirror, threading.Event()
+        self._mirror, self._every, self._lease = mirror, every, lease
+        self._over = threading.Event()
         self._error: BadInput | None = None
 
     def run(self) -> None:
         """Copy until told to stop."""
-        while not self._over.wait(EVERY) and self._error is None:
+        while not self._over.wait(self._every) and self._error is None:
             try:
-                self._mirror.lock()
+                self._mirror.lock(self._lease)
                 self._mirror.push()
             except BadInput as error:
                 self._error = error
@@ -181,54 +183,58 @@ class Copying(threading.Thread):
             self.join()
 
 
-@contextlib.contextmanager
-def fetched(place: str | Path, back: bool = False) -> Iterator[Path]:
-    """Yield a run's folder: the path itself or, of a URL, a temporary copy.
+def fetch(url: str, folder: Path, only: Collection[str] | None = None) -> None:
+    """Copy a run at a URL into a folder, or of it the files of some names.
 
-    With `back` what was changed in the copy is put at the URL at the end. Raises BadInput where the
-    URL holds nothing or cannot be read or written.
+    Raises BadInput where the URL holds nothing or cannot be read.
+    """
+    Mirror(url, folder).fetch(only)
+    if not any(folder.iterdir()):
+        raise BadInput(f"{url} is not a run folder: there is nothing")
+
+
+@contextlib.contextmanager
+def fetched(place: str | Path, only: Collection[str] | None = None) -> Iterator[Path]:
+    """Yield a run's folder: the path itself or, of a URL, a copy for as long, as `fetch` makes it.
+
+    What is complained of the copy is said of the URL.
     """
     if not is_url(str(place)):
         yield Path(place)
         return
-    with _staging(str(place)) as folder:
-        mirror = Mirror(str(place), folder)
-        mirror.fetch()
-        if not any(folder.iterdir()):
-            raise BadInput(f"{place} is not a run folder: there is nothing")
-        yield folder
-        if back:
-            mirror.push()
+    with tempfile.TemporaryDirectory(prefix="cibench-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        with naming(str(place), folder):
+            fetch(str(place), folder, only)
+            yield folder
 
 
 @contextlib.contextmanager
-def _staging(url: str) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="cibench-"))
+def naming(url: str, folder: Path) -> Iterator[None]:
+    """Name a URL where a complaint names the folder that is its copy."""
     try:
-        yield folder
+        yield
     except BadInput as error:
-        raise BadInput(str(error).replace(str(folder), url.rstrip("/"))) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        lines = (str(line).replace(str(folder), url.rstrip("/")) for line in error.args)
+        raise BadInput(*lines) from error
 
 
 @contextlib.contextmanager
-def mirrored(place: str | Path) -> Iterator[tuple[Path, Copying | None]]:
-    """Yield the folder in which a run at a place works and, of a URL, what copies it there.
+def mirrored(url: str, folder: Path, every: float, lease: float) -> Iterator[Copying]:
+    """Fetch a run into a folder and copy that to the URL while the run goes on in it.
 
-    Raises BadInput where another run has the URL, or it cannot be read or written.
+    A copy is made after so many seconds and at the end; a lock that was not renewed for `lease`
+    seconds holds no more. Raises BadInput where another run has the URL, or it cannot be read or
+    written.
     """
-    if not is_url(str(place)):
-        yield Path(place), None
-        return
-    with _staging(str(place)) as folder:
-        mirror = Mirror(str(place), folder)
-        mirror.lock()
-        copying = Copying(mirror)
+    mirror = Mirror(url, folder)
+    with naming(url, folder):
+        mirror.lock(lease)
+        copying = Copying(mirror, every, lease)
         try:
             mirror.fetch()
             copying.start()
-            yield folder, copying
+            yield copying
         finally:
             try:
                 copying.stop()
@@ -236,3 +242,16 @@ def mirrored(place: str | Path) -> Iterator[tuple[Path, Copying | None]]:
                 mirror.push()
             finally:
                 mirror.unlock()
+
+
+@contextlib.contextmanager
+def copied_back(url: str, folder: Path) -> Iterator[None]:
+    """Copy to a URL what is changed meanwhile in its copy; without a URL there is nothing to do."""
+    if not url:
+        yield
+        return
+    mirror = Mirror(url, folder)
+    mirror.take_for_equal()
+    with naming(url, folder):
+        yield
+        mirror.push()

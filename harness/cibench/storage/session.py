@@ -14,8 +14,7 @@ from cibench.storage.inventory import Inventory, Redo, take, tidy
 from cibench.storage.lock import locked
 from cibench.storage.schema import IDENTITY
 from cibench.storage.shards import REPLICATES
-from cibench.storage.writer import Writer
-from cibench.suite.precision import first, most
+from cibench.suite.precision import FIRST_LOOK, first, most
 from cibench.suite.suite import NO_REFITS, Refits, Suite
 from cibench.utils.errors import BadInput
 
@@ -25,12 +24,15 @@ WORDS = 6
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """Hold a run folder that is ours: what it holds, and what it said of itself before."""
+    """Hold a run folder that is ours: what it holds, and what it said of itself before.
+
+    What is entered into `locks` is let go when the session ends.
+    """
 
     run: Path
     inventory: Inventory
     before: Mapping[str, Any] | None
-    held: ExitStack
+    locks: ExitStack
 
     @property
     def suite(self) -> Suite:
@@ -47,10 +49,10 @@ class Session:
 
     @property
     def _settled(self) -> bool:
-        asked, before = self.suite.precision, self.before or {}
-        if asked is None:
+        precision, before = self.suite.precision, self.before or {}
+        if precision is None:
             return True
-        return bool(before.get("precision") == asked.spec and manifest.is_settled(before))
+        return bool(before.get("precision") == precision.spec and manifest.is_settled(before))
 
     def lengthen(self, lengths: Sequence[int], stopped: Mapping[int, str]) -> None:
         """Let cells have that many replicates, none fewer than until now."""
@@ -58,15 +60,15 @@ class Session:
         manifest.note_cells(self.run, suite, stopped)
         self.inventory.grow(suite)
 
-    def begin(self) -> Writer:
-        """Lay the folder out, or bring it to where the suite can go on, and return its writer.
+    def begin(self) -> None:
+        """Lay the folder out, or bring it to where the suite can go on.
 
         Raises BadInput where it cannot be written or another run has just begun in it.
         """
         try:
             if self.before is None:
                 (self.run / REPLICATES).mkdir(parents=True, exist_ok=True)
-                self.held.enter_context(locked(self.run))
+                self.locks.enter_context(locked(self.run))
                 if manifest.holds_run(self.run):
                     raise BadInput(f"{self.run} is in use: another run was begun in it just now")
             else:
@@ -74,37 +76,40 @@ class Session:
             manifest.write_notes(self.run, self.suite, self.before, sum(self.inventory.stored))
         except OSError as error:
             raise BadInput(f"{self.run} cannot be written: {error.strerror or error}") from error
-        return Writer(self.run, self.suite, self.inventory.shards)
 
 
 @contextmanager
-def opened(run: Path, suite: Suite, update: bool, repair: bool) -> Iterator[Session]:
+def opened(
+    run: Path, suite: Suite, *,
+    update: bool = False, repair: bool = False, first_look: int = FIRST_LOOK,
+) -> Iterator[Session]:  # fmt: skip
     """Open a run folder, with nothing written yet.
 
-    Raises BadInput where it is in use, holds something else than a run, rows that the suite would
-    not give today (unless they are to be set aside: `update`) or damaged shards (unless what they
-    held is to be run again: `repair`).
+    A sequential suite's cells have `first_look` replicates or more. Raises BadInput where the
+    folder is in use, holds something else than a run, rows that the suite would not give today
+    (unless they are to be set aside: `update`) or damaged shards (unless what they held is to be
+    run again: `repair`).
     """
-    with ExitStack() as held:
+    with ExitStack() as locks:
         if not manifest.holds_run(run):
             manifest.check_free(run)
-            suite = _begun(suite, {})
-            yield Session(run, Inventory.empty(suite), None, held)
+            suite = _as_far_as_known(suite, {}, first_look)
+            yield Session(run, Inventory.empty(suite), None, locks)
             return
         before = manifest.read_manifest(run)
-        suite = _begun(suite, before)
-        held.enter_context(locked(run))
-        found = take(run, suite, changes(before, suite), _redo(before, suite))
-        if found.damaged and not repair:
-            first, *others = found.damaged.values()
+        suite = _as_far_as_known(suite, before, first_look)
+        locks.enter_context(locked(run))
+        inventory = take(run, suite, changes(before, suite), _redo(before, suite))
+        if inventory.damaged and not repair:
+            damage, *others = inventory.damaged.values()
             more = f", and {len(others)} more shards" if others else ""
-            raise BadInput(f"{first}{more}; --repair runs again what is missing then")
-        if found.changed and not update:
-            raise BadInput(f"{run} holds rows that today would be others: {_words(found)}")
-        yield Session(run, found, before, held)
+            raise BadInput(f"{damage}{more}; --repair runs again what is missing then")
+        if inventory.changed and not update:
+            raise BadInput(f"{run} holds rows that today would be others: {_words(inventory)}")
+        yield Session(run, inventory, before, locks)
 
 
-def _begun(suite: Suite, before: Mapping[str, Any]) -> Suite:
+def _as_far_as_known(suite: Suite, before: Mapping[str, Any], first_look: int) -> Suite:
     """Return a suite that states precision with the replicates that its cells have already.
 
     What a run had decided on when it stopped is what it goes on with; a cell never shrinks but to
@@ -112,7 +117,7 @@ def _begun(suite: Suite, before: Mapping[str, Any]) -> Suite:
     """
     if suite.precision is None:
         return suite
-    least, end = first(suite.precision), most(suite.precision)
+    least, end = first(suite.precision, first_look), most(suite.precision)
     known = {tuple(c[name] for name in IDENTITY): c["replicates"] for c in before.get("cells", ())}
     every = 0 if known else int(before.get("replicates") or 0)
     keys = [tuple(cell.key[name] for name in IDENTITY) for cell in suite.cells]
@@ -127,10 +132,10 @@ def _redo(before: Mapping[str, Any], suite: Suite) -> Redo:
     return Redo(frozenset(moved), anew)
 
 
-def _words(found: Inventory) -> str:
-    said = [f"{text} ({count:,} rows)" for text, count in found.changed.items()]
-    more = [f"and {len(said) - WORDS} more"] if len(said) > WORDS else []
+def _words(inventory: Inventory) -> str:
+    texts = [f"{text} ({count:,} rows)" for text, count in inventory.changed.items()]
+    more = [f"and {len(texts) - WORDS} more"] if len(texts) > WORDS else []
     return (
-        f"{'; '.join([*said[:WORDS], *more])}. --update sets them aside and runs what is missing, "
+        f"{'; '.join([*texts[:WORDS], *more])}. --update sets them aside and runs what is missing, "
         "--out names another folder"
     )

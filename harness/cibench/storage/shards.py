@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 REPLICATES = "replicates"
-SHARD_ROWS = 2**16
-"""When a shard is full: 5 to 10 MB, which are written again every few seconds until then."""
 
 
 def place(run: Path, cell: int, part: int) -> Path:
@@ -96,3 +94,22 @@ def coded(table: pa.Table, name: str) -> tuple[list[Any], Array]:
     encoded = table[name].combine_chunks().dictionary_encode()
     own = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     return encoded.dictionary.to_pylist(), own.astype(np.int64)
+
+
+def combinations(table: pa.Table, names: Sequence[str]) -> tuple[Array, Array]:
+    """Give the combinations of columns' values numbers in order of first appearance.
+
+    Returns each row's number, and the row where each combination appears first.
+    """
+    import pandas as pd
+
+    codes = np.zeros(table.num_rows, dtype=np.int64)
+    for name in names:
+        values, own = coded(table, name)
+        if own.size and (own != own[0]).any():
+            codes = pd.factorize(codes * (len(values) + 1) + own + 1)[0]
+    if not codes.size:
+        return codes, codes
+    # Numbers grow as combinations appear: each begins where the highest so far is passed.
+    firsts = np.flatnonzero(np.diff(np.maximum.accumulate(codes), prepend=-1))
+    return codes, firsts

@@ -17,18 +17,21 @@ from cibench.suite.suite import Suite
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FLUSH_SECONDS = 5.0
-"""How long rows wait in memory; with a block's second and a write it stays below ten."""
-
-MOST_WAITING = 2 * shards.SHARD_ROWS
-"""Rows that wait in memory at the most, however fast they come; 371 bytes each."""
-
 
 class Writer:
-    """Collect blocks' rows by cell and write each cell's to its last shard."""
+    """Collect blocks' rows by cell and write each cell's to its last shard.
 
-    def __init__(self, run: Path, suite: Suite, stored: Sequence[Shard] = ()) -> None:
+    `stored` are the shards that there are. Rows wait for `flush_seconds`, or until `waiting_rows`
+    wait; a shard with `shard_rows` is full.
+    """
+
+    def __init__(
+        self, run: Path, suite: Suite, stored: Sequence[Shard] = (), *,
+        flush_seconds: float, waiting_rows: int, shard_rows: int,
+    ) -> None:  # fmt: skip
         self._run, self._suite = run, suite
+        self._flush_seconds = flush_seconds
+        self._waiting_rows, self._shard_rows = waiting_rows, shard_rows
         self._waiting: dict[int, list[pa.Table]] = {}
         self._since: dict[int, float] = {}
         self._rows: Counter[int] = Counter()
@@ -43,14 +46,14 @@ class Writer:
         self._waiting.setdefault(cell, []).append(table)
         self._since.setdefault(cell, time.monotonic())
         self._rows[cell] += table.num_rows
-        if self._rows[cell] >= shards.SHARD_ROWS:
+        if self._rows[cell] >= self._shard_rows:
             self._write(cell)
-        elif self._rows.total() >= MOST_WAITING:
+        elif self._rows.total() >= self._waiting_rows:
             self._write(self._rows.most_common(1)[0][0])
 
     def flush(self, everything: bool = False) -> None:
         """Write the cells whose rows have waited long enough, or all."""
-        due = time.monotonic() - FLUSH_SECONDS
+        due = time.monotonic() - self._flush_seconds
         for cell in [c for c, since in self._since.items() if everything or since <= due]:
             self._write(cell)
 
@@ -58,7 +61,7 @@ class Writer:
         import pyarrow as pa
 
         part, rows = self._last.get(cell, (0, 0))
-        if rows >= shards.SHARD_ROWS:
+        if rows >= self._shard_rows:
             part, rows = part + 1, 0
         path = shards.place(self._run, cell, part)
         before = [shards.read(path)] if rows else []

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cibench.model import registry
-from cibench.model.design import Scenario, configure, dials, find_scenario, parameters
+from cibench.model.design import Scenario, dials, find_scenario, parameters, try_configure
 from cibench.model.method import find_estimator
 from cibench.suite.suite import Cell, Entrant, Refusal
 from cibench.utils.errors import BadInput, unknown
@@ -20,80 +20,132 @@ VARY = ("one-at-a-time", "crossed")
 
 
 def expand(table: Table, cells: list[Cell], refusals: list[Refusal]) -> None:
-    """Add the cells of one [[cells]] table, and what its globs brought in that declines."""
+    """Add the cells of one [[cells]] table, and what its globs brought in that declines.
+
+    What is wrong is noted; the cells are then those of what is right.
+    """
     table.check_keys(KEYS)
-    sizes = table.content.get("n", ...)
-    sizes = sizes if isinstance(sizes, list) and sizes else [sizes]
-    if sizes == [...]:
-        raise table.bad("n", "is missing; it takes a number of units or a list of them")
-    for n in sizes:
-        if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-            raise table.bad("n", f"{n!r} is not a number of units")
-    classes = _scenarios(table)
+    sizes, classes, matched = _sizes(table), _scenarios(table), _matched(table)
+    vary = table.take("vary", str, VARY[0], VARY.__contains__, f"one of {', '.join(VARY)}")
+    options = table.table("options")
+    _check_estimators(options)
+    without: list[str] = []
     for cls in classes:
-        settings = list(_settings(table, cls, classes))
-        entrants = _entrants(table, settings[0], refusals)
+        settings = _settings(table, cls, classes, vary)
+        names = _accepting(table, settings[0], matched, refusals)
+        without += [] if names else [cls.name]
+        entrants = tuple(Entrant(name, _options(options, name)) for name in names)
         cells += [Cell(scenario, n, entrants) for n in sizes for scenario in settings]
+    if without and not table.faulty("estimators"):
+        table.fault("estimators", f"none of them accepts {', '.join(without)}")
+    if not classes:
+        for name in dict.fromkeys(name for _, _, names in matched for name in names):
+            _options(options, name)
+
+
+def _sizes(table: Table) -> list[int]:
+    sizes = table.content.get("n", ...)
+    if sizes is ...:
+        table.fault("n", "is missing; it takes a number of units or a list of them")
+        return [1]
+    right = []
+    for number, n in enumerate(sizes if isinstance(sizes, list) and sizes else [sizes]):
+        if isinstance(n, int) and not isinstance(n, bool) and n > 0:
+            right.append(n)
+        else:
+            table.fault("n", f"{n!r} is not a number of units", number)
+    return right or [1]
 
 
 def _scenarios(table: Table) -> list[type[Scenario]]:
     names: dict[str, None] = {}
-    for pattern in table.strings("scenario", ...):
-        try:
-            names.update(dict.fromkeys(registry.matching("scenario", pattern)))
-        except BadInput as error:
-            raise table.bad("scenario", error) from error
+    for number, pattern in enumerate(table.strings("scenario", ...)):
+        if not pattern.startswith(TWIN):  # one that is a twin's still was complained of
+            names.update(dict.fromkeys(_named(table, "scenario", "scenario", number, pattern)))
     return [find_scenario(name) for name in names]
 
 
+def _matched(table: Table) -> list[tuple[int, str, list[str]]]:
+    """Return where each name or glob of estimators stands, and whom it stands for."""
+    return [
+        (number, pattern, _named(table, "estimators", "estimator", number, pattern))
+        for number, pattern in enumerate(table.strings("estimators", ...))
+    ]
+
+
+def _named(table: Table, key: str, kind: registry.Kind, number: int, pattern: str) -> list[str]:
+    """Return what a name or glob stands for; what is unknown may be a broken plug-in's."""
+    try:
+        return registry.matching(kind, pattern)
+    except BadInput as error:
+        table.fault(key, "" if table.source.faulty(("plugins",)) else error, number)
+        return []
+
+
 def _settings(
-    table: Table, cls: type[Scenario], classes: list[type[Scenario]]
-) -> Iterator[Scenario]:
-    """Yield the scenario at every combination of parameters and every setting of its dials."""
-    vary = table.take("vary", str, VARY[0], VARY.__contains__, f"one of {', '.join(VARY)}")
-    fixed = _values(table.table("parameters"), parameters(cls), [parameters(c) for c in classes])
+    table: Table, cls: type[Scenario], classes: list[type[Scenario]], vary: str
+) -> list[Scenario]:
+    """Return the scenario at every combination of parameters and every setting of its dials."""
+    fixed = _values(table, "parameters", cls, classes)
     if table.content.get("dials") == "grid":
         moved: dict[str, list[Any]] = {name: ["grid"] for name in dials(cls)}
     else:
-        moved = _values(table.table("dials"), dials(cls), [dials(c) for c in classes])
+        moved = _values(table, "dials", cls, classes)
     for name, spec in dials(cls).items():
         if moved.get(name) == ["grid"]:
             moved[name] = [spec.default, *spec.grid]
+    settings = []
     for base in _product(fixed):
         if vary == "crossed":
             combinations = list(_product(moved))
         else:
             combinations = [{}, *({name: s} for name, values in moved.items() for s in values)]
-        for chosen in combinations:
-            try:
-                yield configure(cls, {**base, **chosen})
-            except BadInput as error:
-                raise table.bad("dials" if chosen else "parameters", error) from error
+        settings += [_configured(table, cls, base, chosen) for chosen in combinations]
+    return settings
+
+
+def _configured(
+    table: Table, cls: type[Scenario], base: Mapping[str, Any], chosen: Mapping[str, Any]
+) -> Scenario:
+    """Return the scenario with these parameters and dials, as far as it can have them."""
+    values = {**base, **chosen}
+    scenario, problems = try_configure(cls, values)
+    for name, problem in problems.items():
+        key = "dials" if name in chosen or (chosen and not name) else "parameters"
+        if name:
+            table.fault(key, problem, name, *_index(table, key, name, values[name]))
+        else:
+            table.fault(key, problem)
+    return scenario
+
+
+def _index(table: Table, key: str, name: str, value: Any) -> list[int]:
+    """Return where a value stands in a list of them, nothing where it stands alone."""
+    values = table.content[key][name]
+    values = values if isinstance(values, list) else []
+    return [number for number, other in enumerate(values) if other is value][:1]
 
 
 def _values(
-    table: Table, own: Mapping[str, Any], all_known: list[Mapping[str, Any]]
+    table: Table, key: str, cls: type[Scenario], classes: list[type[Scenario]]
 ) -> dict[str, list[Any]]:
-    """Return lists of values for the fields this scenario has.
+    """Return lists of values for the dials or the parameters that this scenario has.
 
     With several scenarios in one table a field belongs to at least one of them.
     """
-    known = sorted({name for names in all_known for name in names})
-    for name, value in table.content.items():
+    of: Callable[[type[Scenario]], Mapping[str, Any]] = dials if key == "dials" else parameters
+    part, own = table.table(key), of(cls)
+    known = sorted({name for other in classes for name in of(other)})
+    found = {}
+    for name, value in part.content.items():
         if name not in known:
-            what = table.path.rstrip(".").rsplit(".", 1)[-1].removesuffix("s")
-            raise table.bad(name, unknown(what, name, known))
-        if (
-            value == []
-            or isinstance(value, dict)
-            or (value == "grid" and "dials" not in table.path)
-        ):
-            raise table.bad(name, f"{value!r} is neither a value nor a list of values")
-    return {
-        name: value if isinstance(value, list) else [value]
-        for name, value in table.content.items()
-        if name in own
-    }
+            if not table.faulty("scenario"):
+                part.fault(name, unknown(key.removesuffix("s"), name, known))
+        elif value == [] or isinstance(value, dict) or (value == "grid" and key != "dials"):
+            part.fault(name, f"{value!r} is neither a value nor a list of values")
+        elif name in own:
+            found[name] = value if isinstance(value, list) else [value]
+    return found
 
 
 def _product(values: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
@@ -101,45 +153,45 @@ def _product(values: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
         yield dict(zip(values, combination, strict=True))
 
 
-def _entrants(table: Table, scenario: Scenario, refusals: list[Refusal]) -> tuple[Entrant, ...]:
+def _accepting(
+    table: Table, scenario: Scenario, matched: Sequence[tuple[int, str, list[str]]],
+    refusals: list[Refusal],
+) -> dict[str, None]:  # fmt: skip
     """Return who faces the scenario: by name a must, by glob whoever does not decline."""
-    options = table.table("options")
-    names: dict[str, None] = {}
-    for pattern in table.strings("estimators", ...):
-        try:
-            matched = registry.matching("estimator", pattern)
-        except BadInput as error:
-            raise table.bad("estimators", error) from error
-        for name in matched:
+    accepting: dict[str, None] = {}
+    for number, pattern, names in matched:
+        for name in names:
             reason = find_estimator(name).declines(scenario)
             if reason is None:
-                names[name] = None
+                accepting[name] = None
             elif registry.is_pattern(pattern):
                 refusals.append(Refusal(scenario.name, name, reason))
             else:
-                raise table.bad("estimators", f"'{name}' {reason}")
-    if not names:
-        raise table.bad("estimators", f"none of them accepts {scenario.name}")
+                table.fault("estimators", f"'{name}' {reason}", number)
+    return accepting
+
+
+def _check_estimators(options: Table) -> None:
+    known = registry.entries("estimator")
     for name in options.content:
-        if name not in registry.entries("estimator"):
-            raise options.bad(name, unknown("estimator", name, registry.entries("estimator")))
-    return tuple(Entrant(name, _options(options, name)) for name in names)
+        if name not in known and not options.source.faulty(("plugins",)):
+            options.fault(name, unknown("estimator", name, known))
 
 
-def _options(table: Table, name: str) -> str:
+def _options(options: Table, name: str) -> str:
     """Return the estimator's options, defaults included, as canonical JSON."""
-    known = find_estimator(name).options
-    given = table.table(name).content
-    for option, value in given.items():
-        where = f"{name}.{option}"
+    known, given = find_estimator(name).options, options.table(name)
+    right = {}
+    for option, value in given.content.items():
+        kind = type(known.get(option))
+        kinds = (float, int) if kind is float else kind
         if option not in known:
-            raise table.bad(where, unknown("option", option, known))
-        kind = float if isinstance(known[option], float) else type(known[option])
-        if known[option] is not None and not isinstance(
-            value, (kind, int if kind is float else kind)
-        ):
-            raise table.bad(where, f"{value!r} is not of type {kind.__name__}")
-    return canonical({**known, **given})
+            given.fault(option, unknown("option", option, known))
+        elif known[option] is not None and not isinstance(value, kinds):
+            given.fault(option, f"{value!r} is not of type {kind.__name__}")
+        else:
+            right[option] = value
+    return canonical({**known, **right})
 
 
 TWIN = "twin:"
@@ -151,30 +203,29 @@ def with_twins(table: Table, folder: Path) -> tuple[Table, list[str]]:
 
     The name holds the twin's digest: wherever the file lies, its data have one address.
     """
-    cells, files = table.content.get("cells"), []
-    if not isinstance(cells, list) or not all(isinstance(c, dict) for c in cells):
-        return table, []
-    renamed = []
-    for number, cell in enumerate(cells, 1):
-        entry = Table(cell, table.where, f"cells[{number}].")
-        given = entry.content.get("scenario")
-        names = entry.strings("scenario", []) if given else []
+    files: list[str] = []
+    if not isinstance(table.content.get("cells"), list):
+        return table, files
+    entries = list(table.content["cells"])
+    for entry in table.tables("cells", ...):
+        names = entry.strings("scenario", []) if entry.content.get("scenario") else []
         if any(name.startswith(TWIN) for name in names):
-            named = [_twin(entry, name, folder) for name in names]
-            files += [file for _, file in named if file]
-            cell = {**cell, "scenario": [name for name, _ in named]}  # noqa: PLW2901
-        renamed.append(cell)
-    return Table({**table.content, "cells": renamed}, table.where), files
+            renamed = [_twin(entry, i, name, folder, files) for i, name in enumerate(names)]
+            entries[int(entry.place[-1])] = {**entry.content, "scenario": renamed}
+    return Table({**table.content, "cells": entries}, table.source), files
 
 
-def _twin(table: Table, name: str, folder: Path) -> tuple[str, str]:
-    """Return a scenario's name and, if it is a twin, its file."""
+def _twin(table: Table, number: int, name: str, folder: Path, files: list[str]) -> str:
+    """Return a scenario's name; if it is a twin's file, add that to the files."""
     if not name.startswith(TWIN):
-        return name, ""
+        return name
     from cibench.twins.scenario import register_twin
 
     path = str((folder / name.removeprefix(TWIN)).resolve())
     try:
-        return register_twin(path).name, path
+        scenario = register_twin(path).name
     except BadInput as error:
-        raise table.bad("scenario", error) from error
+        table.fault("scenario", error, number)
+        return name
+    files.append(path)
+    return scenario

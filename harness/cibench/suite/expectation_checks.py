@@ -1,22 +1,28 @@
-"""What may be wrong in a suite's `expect`, told in one line with file, key and near miss."""
+"""What may be wrong in a suite's `expect`, noted with its key and the near miss."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cibench.model.catalogue import alternatives
 from cibench.suite.expectations import (
     AT_DEFAULT,
     Entry,
+    Said,
     broken_assumptions,
-    entries,
+    contradictions,
     fits,
+    joined,
     listed,
     relies,
+    said_by,
 )
 from cibench.utils.errors import unknown
-from cibench.utils.toml import Table
+
+if TYPE_CHECKING:
+    from cibench.suite.suite import Cell
+    from cibench.utils.toml import Table
 
 KEYS = ("floor", "fails", "violates", "why")
 
@@ -32,27 +38,49 @@ class _Cells(NamedTuple):
         return {*(scenario.get("violates") or ()), *self.violates}
 
 
-def check(spec: Mapping[str, Any], catalogue: Mapping[str, Any], where: str, level: float) -> None:
-    """Raise BadInput for what is wrong in an `expect`.
+def check(entry: Table, catalogue: Mapping[str, Any], level: float | None) -> None:
+    """Note what is wrong in the `expect` of one [[cells]] table.
 
     That is an unknown key, estimator, dial or assumption, a floor that is not between 0 and the
     level, a setting out of range, and a failure where the method relies on nothing that is broken.
+    Without a level floors are not checked, and names only where the table's own are right.
     """
-    for entry in entries(spec):
-        table = Table(entry.content, where, f"cells[{entry.number}].").table("expect")
-        table.check_keys(KEYS)
-        table.take("why", str, "", bool, "a reason in words")
-        cells = _cells(entry, catalogue, tuple(table.strings("violates", [])))
-        _check_violates(table, cells)
+    table = entry.table("expect")
+    table.check_keys(KEYS)
+    table.take("why", str, "", bool, "a reason in words")
+    violates, fails = table.strings("violates", []), table.table("fails")
+    if entry.faulty("scenario", "estimators"):
+        return
+    cells = _cells(entry.content, catalogue, tuple(violates))
+    _check_violates(table, cells)
+    if level is not None:
         _check_floors(table, cells, level)
-        fails = table.table("fails")
-        for pattern in fails.content:
-            _check_fails(fails, pattern, cells)
+    for pattern in fails.content:
+        _check_fails(fails, pattern, cells, sure=not table.faulty("violates"))
 
 
-def _cells(entry: Entry, catalogue: Mapping[str, Any], violates: tuple[str, ...]) -> _Cells:
+def check_agreement(
+    tables: Iterable[Table], cells: Iterable[Cell], catalogue: Mapping[str, Any]
+) -> None:
+    """Note where a table, of those that are right, contradicts one before it about a row."""
+    right = [(Entry(int(t.place[-1]) + 1, t.content), t) for t in tables if not t.faulty()]
+    for cell in cells:
+        about = catalogue["scenarios"][cell.scenario.name]
+        for entrant in cell.entrants:
+            names, so_far = {**cell.key, "estimator": entrant.estimator}, Said()
+            for entry, table in right:
+                if entry.expect and entry.holds(names, about):
+                    other = said_by(entry, entrant.estimator)
+                    for key, problem in contradictions(so_far, other):
+                        table.table("expect").fault(key, problem)
+                    so_far = joined(so_far, other)
+
+
+def _cells(
+    content: Mapping[str, Any], catalogue: Mapping[str, Any], violates: tuple[str, ...]
+) -> _Cells:
     scenarios, estimators = (
-        {n: about for n, about in catalogue[part].items() if fits(n, listed(entry.content[key]))}
+        {n: about for n, about in catalogue[part].items() if fits(n, listed(content[key]))}
         for part, key in (("scenarios", "scenario"), ("estimators", "estimators"))
     )
     return _Cells(scenarios, estimators, violates)
@@ -63,21 +91,18 @@ def _check_violates(table: Table, cells: _Cells) -> None:
         name for method in cells.estimators.values()
         for a in method.get("assumes") or () for name in alternatives(a)
     }  # fmt: skip
-    for name in cells.violates:
+    for number, name in enumerate(cells.violates):
         if name not in assumed:
-            raise table.bad("violates", unknown("assumption", name, assumed))
+            table.fault("violates", unknown("assumption", name, assumed), number)
 
 
 def _check_floors(table: Table, cells: _Cells, level: float) -> None:
+    keys = ["floor"]
     if isinstance(table.content.get("floor"), Mapping):
         table = table.table("floor")
-        floors = tuple(table.content)
-        for pattern in floors:
-            _matched(table, pattern, cells)
-    else:
-        floors = ("floor",)
+        keys = [pattern for pattern in table.content if _matched(table, pattern, cells)]
     wanted = f"a coverage above 0 and below the level {level:g}"
-    for key in floors:
+    for key in keys:
         table.take(key, (int, float), 0.5, lambda v: 0 < v < level, wanted)
 
 
@@ -85,49 +110,68 @@ def _matched(table: Table, pattern: str, cells: _Cells) -> Mapping[str, Any]:
     """Return the estimators that a name or glob stands for; some must be of these cells."""
     matched = {n: about for n, about in cells.estimators.items() if fits(n, [pattern])}
     if not matched:
-        raise table.bad(pattern, unknown("estimator of these cells", pattern, cells.estimators))
+        table.fault(pattern, unknown("estimator of these cells", pattern, cells.estimators))
     return matched
 
 
-def _check_fails(fails: Table, pattern: str, cells: _Cells) -> None:
-    """Check what is said of one estimator or glob of them: some must rely on what is broken."""
+def _check_fails(fails: Table, pattern: str, cells: _Cells, *, sure: bool) -> None:
+    """Check what is said of one estimator or glob of them: some must rely on what is broken.
+
+    Whether they do is asked where one is `sure` of what the cells violate.
+    """
     methods = _matched(fails, pattern, cells).values()
+    if not methods:
+        return
     if fails.content[pattern] == AT_DEFAULT:
-        if not _fails_by_design(methods, cells):
-            raise fails.bad(pattern, _relies_not(methods, "anything that the design breaks"))
+        if sure and not _fails_by_design(methods, cells):
+            fails.fault(pattern, _relies_not(methods, "anything that the design breaks"))
         return
     if not isinstance(fails.content[pattern], Mapping):
         wanted = f'"{AT_DEFAULT}" or a table of dials and settings'
-        raise fails.bad(pattern, f"{fails.content[pattern]!r} is not {wanted}")
+        fails.fault(pattern, f"{fails.content[pattern]!r} is not {wanted}")
+        return
     table = fails.table(pattern)
     known = {name for about in cells.scenarios.values() for name in about["dials"]}
     for dial in table.content:
         if dial not in known:
-            raise table.bad(dial, unknown("dial", dial, known))
-        _check_settings(table, dial, methods, cells)
+            table.fault(dial, unknown("dial", dial, known))
+            continue
+        _check_settings(table, dial, cells)
+        if sure and not table.faulty(dial):
+            _check_reliance(table, dial, methods, cells)
 
 
-def _check_settings(
-    table: Table, dial: str, methods: Iterable[Mapping[str, Any]], cells: _Cells
-) -> None:
+def _check_settings(table: Table, dial: str, cells: _Cells) -> None:
     """Check the settings of one dial from which on methods are to fail."""
-    having = [about for about in cells.scenarios.values() if dial in about["dials"]]
+    spec = _having(dial, cells)[0]["dials"][dial]
     settings = listed(table.content[dial])
-    spec = having[0]["dials"][dial]
-    for setting in settings:
-        if not isinstance(setting, int | float) or isinstance(setting, bool):
-            raise table.bad(dial, f"{setting!r} is not a setting")
+    for number, setting in enumerate(settings):
         low, high = spec["within"]
-        if not low <= setting <= high:
-            raise table.bad(dial, f"{setting:g} lies outside {low:g} to {high:g}")
-    sides = {setting > spec["default"] for setting in settings}
-    if not settings or len(sides) < len(settings):
-        raise table.bad(dial, "takes one setting, or one on either side of the default")
+        if not isinstance(setting, int | float) or isinstance(setting, bool):
+            table.fault(dial, f"{setting!r} is not a setting", number)
+        elif not low <= setting <= high:
+            table.fault(dial, f"{setting:g} lies outside {low:g} to {high:g}", number)
+    if not table.faulty(dial):
+        sides = {setting > spec["default"] for setting in settings}
+        if not settings or len(sides) < len(settings):
+            table.fault(dial, "takes one setting, or one on either side of the default")
+
+
+def _check_reliance(
+    table: Table, dial: str, methods: Collection[Mapping[str, Any]], cells: _Cells
+) -> None:
+    """Check that methods rely on what a dial breaks; at its default, on what the design breaks."""
+    having = _having(dial, cells)
+    spec = having[0]["dials"][dial]
     pairs = [(m, about, about["dials"][dial]["breaks"]) for m in methods for about in having]
     if not any(relies(m, breaks, cells.by_design(about)) for m, about, breaks in pairs):
-        raise table.bad(dial, _relies_not(methods, f"“{spec['breaks']}”, which it breaks"))
-    if spec["default"] in settings and not _fails_by_design(methods, cells):
-        raise table.bad(dial, _relies_not(methods, "anything that the design breaks"))
+        table.fault(dial, _relies_not(methods, f"“{spec['breaks']}”, which it breaks"))
+    elif spec["default"] in listed(table.content[dial]) and not _fails_by_design(methods, cells):
+        table.fault(dial, _relies_not(methods, "anything that the design breaks"))
+
+
+def _having(dial: str, cells: _Cells) -> list[Mapping[str, Any]]:
+    return [about for about in cells.scenarios.values() if dial in about["dials"]]
 
 
 def _fails_by_design(methods: Iterable[Mapping[str, Any]], cells: _Cells) -> bool:

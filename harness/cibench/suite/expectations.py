@@ -14,7 +14,7 @@ size or parameters, beyond what the scenario breaks by design, and `why` gives a
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -123,11 +123,14 @@ def said(tables: Sequence[Entry], names: Names, about: Mapping[str, Any]) -> Sai
     found = Said()
     for entry in tables:
         if entry.expect and entry.holds(names, about):
-            found = _joined(found, _of(entry, str(names["estimator"])), entry)
+            other = said_by(entry, str(names["estimator"]))
+            for key, problem in contradictions(found, other):
+                raise BadInput(f"cells[{entry.number}].expect.{key}: {problem}")
+            found = joined(found, other)
     return found
 
 
-def _of(entry: Entry, estimator: str) -> Said:
+def said_by(entry: Entry, estimator: str) -> Said:
     """Return what one table says of an estimator: of several patterns the closest has the word."""
     expect = entry.expect
     floors = expect.get("floor")
@@ -142,16 +145,21 @@ def _of(entry: Entry, estimator: str) -> Said:
     )  # fmt: skip
 
 
-def _joined(one: Said, other: Said, entry: Entry) -> Said:
-    where = f"cells[{entry.number}].expect"
+def contradictions(one: Said, other: Said) -> Iterator[tuple[str, str]]:
+    """Yield where the other says what cannot stand beside the one: the key, and the problem."""
     if None not in (one.floor, other.floor) and one.floor != other.floor:
-        raise BadInput(f"{where}.floor: {other.floor:g}, but another table says {one.floor:g}")
+        yield "floor", f"{other.floor:g}, but another table says {one.floor:g}"
     mine, theirs = one.fails or {}, other.fails or {}
     for dial in mine.keys() & theirs.keys():
         if mine[dial] != theirs[dial]:
-            raise BadInput(f"{where}.fails: another table gives {dial} another setting")
+            yield "fails", f"another table gives {dial} another setting"
+
+
+def joined(one: Said, other: Said) -> Said:
+    """Return what two tables say of a row; where they contradict each other the one's floor."""
     return Said(
-        other.floor if one.floor is None else one.floor, {**mine, **theirs},
+        other.floor if one.floor is None else one.floor,
+        {**(one.fails or {}), **(other.fails or {})},
         one.at_default or other.at_default, one.violates | other.violates,
         "; ".join(dict.fromkeys(filter(None, (one.why, other.why)))),
     )  # fmt: skip

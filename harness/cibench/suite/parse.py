@@ -1,10 +1,9 @@
-"""Reading the content of a suite file, with one clear line for whatever is wrong in it."""
+"""Reading the content of a suite file, with one clear line for each thing that is wrong in it."""
 
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from cibench.suite.precision import SCORING_KEYS, read_precision
 from cibench.suite.ranking import check_scoring
 from cibench.suite.suite import NO_REFITS, Cell, Refits, Refusal, Suite, merge
 from cibench.utils.errors import BadInput, unknown
-from cibench.utils.toml import Table
+from cibench.utils.toml import Source, Table, open_table, refuse
 
 SUITE_KEYS = (
     "name", "seed", "replicates", "level", "plugins", "timeout", "memory", "published", "refits",
@@ -30,63 +29,73 @@ def parse_suite(
 ) -> Suite:
     """Build a suite from the content of a suite file; plug-in paths are relative to `folder`.
 
-    Raises BadInput naming the file, the key and the near miss.
+    Raises BadInput with a line for each mistake: `where`, the key and the near miss.
     """
-    folder = Path(folder)
-    table = Table(spec, where)
-    table.check_keys(SUITE_KEYS)
-    table, twins = with_twins(table, folder)
-    plugins = [_absolute(p, folder) for p in table.strings("plugins", [])]
-    plugins = list(dict.fromkeys([*plugins, *twins]))
-    for plugin in plugins:
-        try:
-            registry.load_plugin(plugin)
-        except BadInput as error:
-            raise table.bad("plugins", error) from error
-    entries = table.take("cells", list, ..., bool, "one or more [[cells]] tables")
-    cells: list[Cell] = []
-    refusals: list[Refusal] = []
-    for number, entry in enumerate(entries, 1):
-        if not isinstance(entry, dict):
-            raise table.bad("cells", f"{entry!r} is not a table")
-        expand(Table(entry, where, f"cells[{number}]."), cells, refusals)
-    published = _published(table, folder)
-    check_scoring(table, cells)
-    precision = read_precision(table)
-    paths = {"plugins": plugins, "published": str(published.resolve()) if published else ""}
-    paths = {key: value for key, value in paths.items() if value}
-    real = (int, float)
-    suite = Suite(
-        name=table.take("name", str, ..., _is_name, "a name of letters, digits, - and _"),
-        seed=table.take("seed", int, ..., lambda v: v >= 0, "a whole number of 0 or more"),
-        replicates=table.take(
-            "replicates", int, 0 if precision else ..., lambda v: v > 0, "a whole number above 0"
-        ),
-        precision=precision,
-        level=float(table.take("level", real, 0.95, lambda v: 0 < v < 1, "between 0 and 1")),
-        timeout=table.take("timeout", real, None, lambda v: v > 0, "seconds above 0"),
-        memory=_memory(table),
-        plugins=tuple(plugins),
-        published=published,
-        cells=merge(cells),
-        refusals=tuple(dict.fromkeys(refusals)),
-        refits=_refits(table),
-        spec={**table.content, **paths},
-    )
-    _check_expectations(suite, where)
-    return suite
+    return _parse(Table(spec, Source(where)), Path(folder))
 
 
 def read_suite(path: str | Path) -> Suite:
-    """Read a suite file; raises BadInput naming the file, the key and the near miss."""
+    """Read a suite file; raises BadInput with a line for each mistake: file, line, key, problem."""
     path = Path(path)
-    try:
-        spec = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: not a TOML file: {error}") from error
-    return parse_suite(spec, where=str(path), folder=path.parent)
+    return _parse(open_table(path), path.parent)
+
+
+def _parse(table: Table, folder: Path) -> Suite:
+    """Check everything first: what is wrong anywhere is told in one go."""
+    table.check_keys(SUITE_KEYS)
+    table, twins = with_twins(table, folder)
+    plugins = _plugins(table, folder, twins)
+    entries = table.tables("cells", ...)
+    cells: list[Cell] = []
+    refusals: list[Refusal] = []
+    for entry in entries:
+        expand(entry, cells, refusals)
+    named = all(not entry.faulty("scenario", "estimators") for entry in entries)
+    complete = bool(cells) and named and not table.faulty("plugins")
+    check_scoring(table, cells, complete=complete)
+    settings = _settings(table, folder)
+    merged = merge(cells)
+    _check_expectations(table, entries, merged, settings["level"])
+    refuse(table)
+    published = settings["published"]
+    paths = {"plugins": plugins, "published": str(published.resolve()) if published else ""}
+    return Suite(
+        **settings, plugins=tuple(plugins), cells=merged, refusals=tuple(dict.fromkeys(refusals)),
+        spec={**table.content, **{key: value for key, value in paths.items() if value}},
+    )  # fmt: skip
+
+
+def _plugins(table: Table, folder: Path, twins: Sequence[str]) -> list[str]:
+    """Load the plug-ins and return them with absolute paths, the data twins among them."""
+    found = []
+    for number, name in enumerate(table.strings("plugins", [])):
+        plugin = _absolute(name, folder)
+        try:
+            registry.load_plugin(plugin)
+        except BadInput as error:
+            table.fault("plugins", error, number)
+        found.append(plugin)
+    return list(dict.fromkeys([*found, *twins]))
+
+
+def _settings(table: Table, folder: Path) -> dict[str, Any]:
+    """Return what a suite says beside its cells, by the names that `Suite` has for it."""
+    precision = read_precision(table)
+    counted = 0 if precision or table.faulty("precision") else ...
+    real = (int, float)
+    return {
+        "name": table.take("name", str, ..., _is_name, "a name of letters, digits, - and _"),
+        "seed": table.take("seed", int, ..., lambda v: v >= 0, "a whole number of 0 or more"),
+        "replicates": table.take(
+            "replicates", int, counted, lambda v: v > 0, "a whole number above 0"
+        ),
+        "precision": precision,
+        "level": float(table.take("level", real, 0.95, lambda v: 0 < v < 1, "between 0 and 1")),
+        "timeout": table.take("timeout", real, None, lambda v: v > 0, "seconds above 0"),
+        "memory": _memory(table),
+        "published": _published(table, folder),
+        "refits": _refits(table),
+    }
 
 
 def find_suite(name: str | Path) -> Suite:
@@ -123,24 +132,21 @@ def _refits(table: Table) -> Refits:
     return Refits(*(given.take(key, int, ..., lambda v: v > 0, wanted) for key in Refits._fields))
 
 
-def _check_expectations(suite: Suite, where: str) -> None:
-    """Raise BadInput where an `expect` is wrong or two tables contradict each other."""
+def _check_expectations(
+    table: Table, entries: Sequence[Table], cells: Sequence[Cell], level: float
+) -> None:
+    """Note where an `expect` is wrong, and where tables that are right contradict each other."""
     from cibench.model.descriptions import describe
-    from cibench.suite.expectation_checks import check
-    from cibench.suite.expectations import entries, said
+    from cibench.suite.expectation_checks import check, check_agreement
 
-    tables = entries(suite.spec)
-    if not any("expect" in table.content for table in tables):
+    if not any("expect" in entry.content for entry in entries):
         return
-    catalogue = describe(suite.scenarios, suite.estimators)
-    check(suite.spec, catalogue, where, suite.level)
-    for cell in suite.cells:
-        for entrant in cell.entrants:
-            names = {**cell.key, "estimator": entrant.estimator}
-            try:
-                said(tables, names, catalogue["scenarios"][cell.scenario.name])
-            except BadInput as error:
-                raise BadInput(f"{where}: {error}") from error
+    scenarios = {cell.scenario.name for cell in cells}
+    estimators = {entrant.estimator for cell in cells for entrant in cell.entrants}
+    catalogue = describe(sorted(scenarios), sorted(estimators))
+    for entry in entries:
+        check(entry, catalogue, None if table.faulty("level") else level)
+    check_agreement(entries, cells, catalogue)
 
 
 def _memory(table: Table) -> float | None:
@@ -148,7 +154,8 @@ def _memory(table: Table) -> float | None:
     text = table.take("memory", str, "", bool, wanted)
     found = MEMORY.fullmatch(text.strip())
     if text and not (found and float(found[1])):
-        raise table.bad("memory", f"{text!r} is not {wanted}")
+        table.fault("memory", f"{text!r} is not {wanted}")
+        return None
     return float(found[1]) * BYTES[found[2].upper()] if found else None
 
 
@@ -161,7 +168,7 @@ def _published(table: Table, folder: Path) -> Path | None:
     try:
         read_published(folder / name)
     except BadInput as error:
-        raise table.bad("published", error) from error
+        table.fault("published", error)
     return folder / str(name)
 
 

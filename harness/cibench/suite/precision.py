@@ -16,9 +16,8 @@ COUNTS = ("min_replicates", "max_replicates", "pilot")
 SCORING_KEYS = ("compare", "ranking", "precision", *COUNTS)
 
 
-FLOOR = 1000
+FIRST_LOOK = 1000
 """Replicates before the first look of a sequential run."""
-
 
 MOST = 100_000
 """Replicates at which a cell ends where the suite does not say."""
@@ -31,6 +30,10 @@ class Precision:
     `targets` are errors by measure, in the units of `cibench.metrics.sample_size`. With a `pilot`
     of so many replicates it says how many a cell is run for, without one the cell's own rows do, as
     they come.
+
+    >>> from cibench.suite import Precision
+    >>> Precision({"coverage": 0.005}, pilot=200).spec["targets"]
+    {'coverage': 0.005}
     """
 
     targets: Mapping[str, float] = field(default_factory=dict)
@@ -47,31 +50,32 @@ class Precision:
 
 def read_precision(table: Table) -> Precision | None:
     """Return the suite's precision targets, None where it states a count of replicates."""
-    given = table.table("precision")
-    for key in COUNTS:
-        if key in table.content and not given.content:
-            raise table.bad(key, "belongs to a suite that states precision and no replicates")
-    if not given.content:
+    targets = table.table("precision")
+    if not targets.content:
+        for key in COUNTS:
+            if key in table.content and not table.faulty("precision"):
+                table.fault(key, "belongs to a suite that states precision and no replicates")
         return None
+    for name in targets.content:
+        value = targets.take(name, (int, float), ..., lambda _: True, "a Monte Carlo error above 0")
+        if value is not None:
+            try:
+                check_target(name, value)
+            except BadInput as error:
+                targets.fault(name, error)
     if "replicates" in table.content:
-        raise table.bad("precision", "stands beside replicates; state one of the two")
-    for name in given.content:
-        value = given.take(name, (int, float), ..., lambda _: True, "a Monte Carlo error above 0")
-        try:
-            check_target(name, value)
-        except BadInput as error:
-            raise given.bad(name, error) from error
+        table.fault("precision", "stands beside replicates; state one of the two")
     least = table.take("min_replicates", int, 2, lambda v: v > 1, "a whole number of 2 or more")
     most = table.take(
         "max_replicates", int, None, lambda v: v >= least, f"a whole number of {least} or more"
     )
     pilot = table.take("pilot", int, None, lambda v: v > 1, "a whole number of 2 or more")
-    return Precision(dict(given.content), least, most, pilot)
+    return Precision(dict(targets.content), least, most, pilot)
 
 
-def first(precision: Precision) -> int:
+def first(precision: Precision, first_look: int = FIRST_LOOK) -> int:
     """Return the replicates before a sequential run's first look, or the least of two stages."""
-    least = precision.least if precision.pilot else max(FLOOR, precision.least)
+    least = precision.least if precision.pilot else max(first_look, precision.least)
     return min(least, most(precision))
 
 

@@ -12,7 +12,7 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from cibench.metrics.registry import MEASURES
+from cibench.metrics.registry import listed
 from cibench.utils.errors import BadInput, unknown
 
 NEEDED = ("measure", "value", "source")
@@ -35,8 +35,8 @@ def read_published(path: Path) -> list[dict[str, str]]:
         for name in NEEDED:
             if not line.get(name):
                 raise BadInput(f"{path}: line {number}: '{name}' is missing")
-        if line["measure"] not in MEASURES:
-            problem = unknown("measure", line["measure"], MEASURES)
+        if line["measure"] not in (scored := [metric.name for metric in listed("scores")]):
+            problem = unknown("measure", line["measure"], scored)
             raise BadInput(f"{path}: line {number}: {problem}")
         _check_numbers(path, number, line)
     return lines

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from cibench.metrics import METRICS
 from cibench.utils.errors import unknown
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ ALL = "all"
 """Every pair of estimators, and not each with one reference."""
 
 
-MEASURES = ("interval_score", "rmse")
 SETTINGS = ("all", "default")
 KEYS = ("measure", "worst", "settings", "reference", "weights", "baselines")
 
@@ -54,8 +54,8 @@ class Ranking:
 
     @property
     def power(self) -> int:
-        """Return to which power a loss is the measure: errors are squared for the RMSE."""
-        return 2 if self.measure == "rmse" else 1
+        """Return to which power the measure is a mean of losses: the RMSE's square is one."""
+        return METRICS[self.measure].power
 
     def weight(self, scenario: str) -> float:
         """Return the weight of a scenario: that of the first name or glob that matches it."""
@@ -75,29 +75,34 @@ CELL_KEYS = ("scenario", "dials", "n", "parameters", "horizon")
 """What tells the cells of a board apart."""
 
 
-def check_scoring(table: Table, cells: Iterable[Cell]) -> None:
-    """Raise BadInput for what is wrong with `compare` and `ranking`."""
+def check_scoring(table: Table, cells: Iterable[Cell], *, complete: bool) -> None:
+    """Note what is wrong with `compare` and `ranking`.
+
+    Names are those of the cells, and not looked up where the cells are not `complete`.
+    """
     cells = tuple(cells)
     estimators = sorted({e.estimator for cell in cells for e in cell.entrants})
     scenarios = sorted({cell.scenario.name for cell in cells})
     wanted = f"'{ALL}' or an estimator of the suite"
     against = table.take("compare", str, ALL, bool, wanted)
-    if against != ALL and against not in estimators:
-        raise table.bad("compare", unknown("estimator of the suite", against, estimators))
+    if complete and against != ALL and against not in estimators:
+        table.fault("compare", unknown("estimator of the suite", against, estimators))
     ranking = table.table("ranking")
     ranking.check_keys(KEYS)
-    for key, known in (("measure", MEASURES), ("settings", SETTINGS)):
-        ranking.take(key, str, known[0], known.__contains__, f"one of {', '.join(known)}")
+    measures = sorted(metric.name for metric in METRICS.values() if metric.power)
+    for key, known in (("measure", measures), ("settings", SETTINGS)):
+        default = getattr(Ranking, key)
+        ranking.take(key, str, default, known.__contains__, f"one of {', '.join(known)}")
     ranking.take("worst", (int, float), 100.0, lambda v: v > 1, "a number above 1")
     reference = ranking.take("reference", str, "", bool, "an estimator of the suite")
-    if reference and reference not in estimators:
-        raise ranking.bad("reference", unknown("estimator of the suite", reference, estimators))
+    if complete and reference and reference not in estimators:
+        ranking.fault("reference", unknown("estimator of the suite", reference, estimators))
     ranking.strings("baselines", [])
     weights = ranking.table("weights")
     for name in weights.content:
         weights.take(name, (int, float), ..., lambda v: v >= 0, "a weight of 0 or more")
-        if not any(fnmatchcase(scenario, name) for scenario in scenarios):
-            raise weights.bad(name, unknown("scenario of the suite", name, scenarios))
+        if complete and not any(fnmatchcase(scenario, name) for scenario in scenarios):
+            weights.fault(name, unknown("scenario of the suite", name, scenarios))
 
 
 def comparison(spec: Mapping[str, Any]) -> str:

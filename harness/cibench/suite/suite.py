@@ -12,14 +12,20 @@ from cibench.model.design import Dial, Parameter, Scenario, dials, parameters, v
 from cibench.model.method import find_estimator
 from cibench.model.types import Target
 from cibench.utils.errors import BadInput
-from cibench.utils.files import canonical, toml
+from cibench.utils.files import canonical
+from cibench.utils.toml import to_toml
 
 if TYPE_CHECKING:
     from cibench.suite.precision import Precision
 
 
 class Entrant(NamedTuple):
-    """Name one estimator with all its options, as the canonical JSON that rows carry."""
+    """Name one estimator with all its options, as the canonical JSON that rows carry.
+
+    >>> from cibench.suite import Entrant
+    >>> Entrant("panel/twfe", "{}").estimator
+    'panel/twfe'
+    """
 
     estimator: str
     options: str
@@ -45,7 +51,13 @@ NO_REFITS = Refits(0, 0)
 
 @dataclass(frozen=True)
 class Cell:
-    """Hold a scenario at one setting, a number of units and the estimators that face it."""
+    """Hold a scenario at one setting, a number of units and the estimators that face it.
+
+    >>> from cibench.suite import find_suite
+    >>> cell = find_suite("quickstart").cells[0]
+    >>> str(cell), cell.moved, len(cell.entrants)
+    ('rd/cct-1 n=500', (None, None), 4)
+    """
 
     scenario: Scenario
     n: int
@@ -101,6 +113,12 @@ class Suite:
     `precision` targets instead of a count, `replicates` is 0 and `lengths` holds how many each cell
     is to have as far as that is known. `cibench.suite` has `read_suite` for a file,
     `parse_suite` for a mapping of the same form and `find_suite` for what a user names.
+
+    >>> from cibench.suite import parse_suite
+    >>> cell = {"scenario": "did/two-group", "n": [20, 50], "estimators": "panel/twfe"}
+    >>> suite = parse_suite({"name": "small", "seed": 1, "replicates": 10, "cells": [cell]})
+    >>> len(suite.cells), suite.expected_rows, suite.with_replicates(3).expected_rows
+    (2, 20, 6)
     """
 
     name: str
@@ -161,7 +179,7 @@ class Suite:
 
     def as_toml(self) -> str:
         """Return the text of a suite file that reads back as this suite."""
-        return toml(self.spec)
+        return to_toml(self.spec)
 
 
 def _short(value: Any) -> str:

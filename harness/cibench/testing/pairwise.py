@@ -18,6 +18,11 @@ def pairwise_rows(factors: Mapping[str, Sequence[Any]]) -> list[Row]:
     other factor, in the order given, takes the value that closes most of the pairs left. The first
     row holds every factor's first value, which is its default. Raises ValueError for a factor
     without values. In the manner of Cohen, Dalal, Fredman and Patton (1997), IEEE TSE 23.
+
+    >>> from cibench.testing import pairwise_rows
+    >>> rows = pairwise_rows({"a": [0, 1], "b": [0, 1], "c": [0, 1]})
+    >>> len(rows), rows[0]
+    (4, {'a': 0, 'b': 0, 'c': 0})
     """
     sizes = _sizes(factors)
     if len(sizes) == 1:

@@ -11,7 +11,7 @@ from typing import Any
 
 from cibench.analysis.expectations import SURPRISES
 from cibench.gate import baseline
-from cibench.gate.check import Place, check_suite
+from cibench.gate.check import check_suite
 from cibench.gate.comparison import Comparison
 from cibench.gate.expectations import check_expectations
 from cibench.gate.output import cell_views
@@ -24,6 +24,7 @@ from cibench.model.design import find_scenario
 from cibench.model.method import Estimator, find_estimator
 from cibench.model.types import Estimand
 from cibench.render.labels import slug
+from cibench.results.api import run
 from cibench.suite.parse import parse_suite
 from cibench.suite.suite import Suite
 from cibench.testing.adapters import adapted, name_of
@@ -110,10 +111,8 @@ def chosen(scenarios: Sequence[str]) -> list[str]:
 
 def save(bench: Bench, trial: Trial) -> Path:
     """Run a trial and save it as its baseline; return the baseline's folder."""
-    from cibench.results.api import run
-
-    made = run(trial.suite, workers=1)
-    return baseline.save(made, trial.baseline, bench.baselines, replace=True).folder
+    result = run(trial.suite)
+    return baseline.save(result, trial.baseline, bench.baselines, replace=True).folder
 
 
 def compare(bench: Bench, trial: Trial, rules: Rules) -> tuple[Comparison, str]:
@@ -123,8 +122,7 @@ def compare(bench: Bench, trial: Trial, rules: Rules) -> tuple[Comparison, str]:
     shutil.rmtree(out, ignore_errors=True)
     wanted = min(trial.suite.replicates, found.about["replicates"])
     replicates = wanted if bench.replicates else None
-    place = Place(out, isolate=False)
-    compared = check_suite(trial.suite, found, rules, place, replicates=replicates)
+    compared = check_suite(trial.suite, found, rules, out, replicates=replicates)
     told = tell(compared, found.about["catalogue"])
     if not compared.exit_code:
         return compared, ""
@@ -136,8 +134,7 @@ def promised(bench: Bench, trial: Trial, power: float) -> str:
     """Run a trial and judge what was declared of it; return the message where it fails."""
     out = bench.runs / slug(f"expected {trial.baseline}")
     shutil.rmtree(out, ignore_errors=True)
-    place = Place(out, isolate=False)
-    found = check_expectations(trial.suite, place, replicates=bench.replicates, power=power)
+    found = check_expectations(trial.suite, out, replicates=bench.replicates, power=power)
     if not found.exit_code:
         return ""
     lines = [f"cibench, as declared: {found.headline}"]

@@ -11,7 +11,7 @@ import numpy as np
 
 from cibench.model.method import installed
 from cibench.utils.errors import BadInput, unknown
-from cibench.utils.files import write_atomically
+from cibench.utils.files import write_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,8 +92,5 @@ def write_example(name: str, out: Path) -> str:
     if example.library and not installed(example.library):
         raise BadInput(f"example '{name}' is a table of {example.library}: pip install causaldata")
     table: Any = example.table()
-    try:
-        write_atomically(out, lambda p: table.to_csv(p, index=False))
-    except OSError as error:
-        raise BadInput(f"{out}: {error.strerror}") from error
+    write_csv(out, table)
     return example.options

@@ -98,7 +98,10 @@ def sealed(twin: Twin) -> Twin:
 
 
 def save_twin(twin: Twin, path: Path) -> None:
-    """Write a twin in one step; raises BadInput where the place cannot be written."""
+    """Write a twin in one step; raises BadInput where the place cannot be written.
+
+    See `fit_twin` for the whole way.
+    """
     text, arrays, _ = packed(state_of(twin))
 
     def write(to: Path) -> None:
@@ -122,7 +125,10 @@ def _add(parts: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 
 def open_twin(path: Path) -> Twin:
-    """Read a twin; raises BadInput naming the file and what is wrong with it."""
+    """Read a twin; raises BadInput naming the file and what is wrong with it.
+
+    See `fit_twin` for the whole way.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -15,11 +15,14 @@ from cibench.twins.panel import rebuild_panel
 from cibench.twins.scenario import check_effect, default_effect, truths_of
 from cibench.twins.twin import Effect, Twin
 from cibench.utils.errors import BadInput
-from cibench.utils.files import write_atomically
+from cibench.utils.files import write_csv
 
 
 def draw_rows(twin: Twin, rows: int, effect: Effect, seed: int) -> Rows:
-    """Draw at least so many rows (whole units of a panel) from an address of the twin's content."""
+    """Draw at least so many rows (whole units of a panel) from an address of the twin's content.
+
+    See `fit_twin` for the whole way.
+    """
     return drawn_from(twin, rows, effect, stream("twin-sample", twin.digest, rows, seed))
 
 
@@ -33,7 +36,10 @@ def drawn_from(twin: Twin, rows: int, effect: Effect, rng: np.random.Generator) 
 def write_sample(
     twin: Twin, rows: int, effect: Effect | None, seed: int, out: Path
 ) -> Iterator[str]:
-    """Write rows as CSV and yield what was planted; raises BadInput for an effect or a place."""
+    """Write rows as CSV and yield what was planted; raises BadInput for an effect or a place.
+
+    See `fit_twin` for the whole way.
+    """
     import pandas as pd
 
     chosen = default_effect(twin) if effect is None else effect
@@ -43,10 +49,7 @@ def write_sample(
         raise BadInput(f"--{error}") from error
     drawn = draw_rows(twin, rows, chosen, seed)
     frame = pd.DataFrame(shown_columns(twin, drawn))
-    try:
-        write_atomically(out, lambda p: frame.to_csv(p, index=False))
-    except OSError as error:
-        raise BadInput(f"{out}: {error.strerror}") from error
+    write_csv(out, frame)
     for target, truth in truths_of(twin, chosen).items():
         said = f" (Monte Carlo error {truth.mcse:.2g})" if truth.mcse else ""
         if target.horizon is None:

@@ -294,7 +294,10 @@ def default_effect(twin: Twin) -> Effect:
 
 
 def register_twin(path: str | Path) -> type[TwinScenario]:
-    """Open a twin's file and put its scenario on the shelf under its digest; raises BadInput."""
+    """Open a twin's file and put its scenario on the shelf under its digest; raises BadInput.
+
+    See `fit_twin` for the whole way.
+    """
     made = _scenario_of(open_twin(Path(path)))
     registry.register("scenario", made.name, made, made.__module__, made.__qualname__)
     return made

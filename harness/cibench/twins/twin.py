@@ -89,6 +89,8 @@ class Twin:
 
     `seed` says how many rows the information comes from and what the firm's own estimate is;
     `summaries` are what the audit compares with. `digest` names the content.
+
+    See `fit_twin`, which makes one.
     """
 
     design: Design

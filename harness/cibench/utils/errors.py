@@ -9,15 +9,40 @@ REASON_LENGTH = 300
 
 
 class BadInput(Exception):  # noqa: N818 - what the user gave, not what went wrong in here
-    """Carry one clear line about something the user gave; the command line exits with 2."""
+    """Carry one clear line about something the user gave, or one for each mistake in a file.
+
+    `args` are the lines; the command line prints each and exits with 2. Raised by everything that
+    reads what a user gives: files, names, numbers out of range.
+
+    >>> from cibench import BadInput, find_scenario
+    >>> try:
+    ...     find_scenario("rd/cct-11")
+    ... except BadInput as error:
+    ...     print(error)
+    no scenario named 'rd/cct-11'; did you mean 'rd/cct-1'?
+    """
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.args))
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """Say that Ctrl-C ended a run, and how many of its rows are stored; both 0 before it began."""
+
+    def __init__(self, stored: int, expected: int) -> None:
+        super().__init__(f"{stored:,} of {expected:,} rows are stored" if expected else "")
+
+
+class Unwritable(BadInput):
+    """Carry the line that says which file could not be written, and why."""
 
 
 class Interrupted(Exception):  # noqa: N818 - the user's wish, not an error
-    """Carry the line that says what an interrupted run leaves."""
+    """Carry the line with which the command line ends an interrupted run."""
 
 
-def near_miss(name: str, known: Iterable[str]) -> str:
-    """Return "; did you mean 'x'?" for the closest known name, "" where none is close.
+def closest(name: str, known: Iterable[str]) -> str:
+    """Return the known name that is closest, "" where none is close.
 
     An id of the form family/name is also compared by its last part, since people mistype there.
     """
@@ -26,7 +51,13 @@ def near_miss(name: str, known: Iterable[str]) -> str:
     if not close:
         tails = {k.rsplit("/", 1)[-1]: k for k in known}
         close = [tails[t] for t in get_close_matches(name.rsplit("/", 1)[-1], tails, n=1)]
-    return f"; did you mean '{close[0]}'?" if close else ""
+    return close[0] if close else ""
+
+
+def near_miss(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean 'x'?" for the closest known name, "" where none is close."""
+    meant = closest(name, known)
+    return f"; did you mean '{meant}'?" if meant else ""
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:

@@ -1,15 +1,26 @@
-"""Text on disk: canonical JSON, TOML of what a suite file holds, and writing without halves."""
+"""Files on disk: the one writer, of whole files in UTF-8, and the texts that go into them."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cibench.utils.errors import BadInput
+from cibench.utils.errors import BadInput, Unwritable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PUBLIC, PRIVATE = 0o666, 0o600
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+CSV: dict[str, Any] = {"index": False, "lineterminator": "\n"}
 
 
 def canonical(value: object) -> str:
@@ -17,31 +28,30 @@ def canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def toml(spec: Mapping[str, Any]) -> str:
-    """Return the TOML text of a mapping whose "cells" are an array of tables."""
-    lines = [f"{_key(k)} = {_value(v)}" for k, v in spec.items() if k != "cells"]
-    for cell in spec.get("cells", ()):
-        lines += ["", "[[cells]]", *(f"{_key(k)} = {_value(v)}" for k, v in cell.items())]
-    return "\n".join(lines) + "\n"
+def json_text(value: object) -> str:
+    """Return indented JSON as files hold it."""
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
 
-def _key(key: str) -> str:
-    return key if key.replace("-", "").replace("_", "").isalnum() else json.dumps(key)
+def csv_text(table: pd.DataFrame | Iterable[Iterable[object]]) -> str:
+    """Return the text of a CSV file: of a table without its index, or of rows with a heading."""
+    text = io.StringIO()
+    if hasattr(table, "to_csv"):
+        table.to_csv(text, **CSV)
+    else:
+        csv.writer(text, lineterminator="\n").writerows(table)
+    return text.getvalue()
 
 
-def _value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_value, value)) + "]"
-    if isinstance(value, float):
-        return repr(value)  # TOML spells inf and nan as Python does
-    return json.dumps(value, ensure_ascii=False)
+def asset(package: str, name: str) -> str:
+    """Return a text file that comes with a package: a style, a script, a template, words."""
+    return files(package).joinpath(name).read_text(encoding="utf-8")
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a hidden neighbour of `path` and put it in place in one step."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)  # of a killed process that had the same number
     try:
         write(temporary)
         temporary.replace(path)
@@ -49,13 +59,88 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file and the folders above it, whole or not at all; raises BadInput."""
+def write_text(path: Path, text: str, *, private: bool = False) -> None:
+    """Write text in UTF-8, its line ends as they are, whole or not at all; raises Unwritable.
+
+    A private file is for its owner alone.
+    """
+    with _telling(path):
+        content = text.encode()
+        write_atomically(path, lambda to: _create(to, content, private=private))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all; raises Unwritable."""
+    with _telling(path):
+        write_atomically(path, lambda to: _create(to, content))
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write indented JSON whole or not at all; raises Unwritable."""
+    write_text(path, json_text(value))
+
+
+def write_csv(path: Path, table: pd.DataFrame, blank: str = "") -> None:
+    """Write a table as CSV without its index, whole or not at all; raises Unwritable."""
+    with _telling(path):
+        write_atomically(path, lambda to: table.to_csv(to, na_rep=blank, **CSV))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a new text file that only its owner may read, never over another one.
+
+    Raises Unwritable where there is one already; one that could not be finished is removed.
+    """
+    with _telling(path):
+        _create(path, text.encode(), private=True)
+
+
+def write_folder(folder: Path, files: Mapping[str, str], private: tuple[str, ...] = ()) -> None:
+    """Write texts into a hidden neighbour of the folder and put it in place in one step.
+
+    Private files are for their owner alone. Raises Unwritable.
+    """
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))
+        with _telling(folder):
+            for name, text in files.items():
+                path = temporary / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _create(path, text.encode(), private=name in private)
+            if folder.exists():
+                folder.rmdir()
+            temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are not there yet; raises Unwritable."""
+    with _telling(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Turn what keeps a place from being written into one line that names it."""
+    try:
+        yield
     except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from error
+        raise Unwritable(f"{path}: {error.strerror or error}") from error
+    except UnicodeEncodeError as error:
+        raise Unwritable(f"{path}: its text holds what is no character: {error}") from error
+
+
+def _create(path: Path, content: bytes, *, private: bool = False) -> None:
+    """Write a new file, with nothing left of one that could not be finished."""
+    descriptor = os.open(path, NEW, PRIVATE if private else PUBLIC)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def check_new(folder: Path) -> None:
@@ -73,43 +158,6 @@ def check_folders(*places: Path | None) -> None:
     for place in places:
         if place and not place.absolute().parent.is_dir():
             raise BadInput(f"{place}: there is no such folder")
-
-
-def write_folder(folder: Path, files: Mapping[str, str], private: tuple[str, ...] = ()) -> None:
-    """Write texts into a hidden neighbour of the folder and put it in place in one step.
-
-    Private files are for their owner alone. Raises BadInput where the place cannot be written.
-    """
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    try:
-        for name, text in files.items():
-            path = temporary / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        for name in private:
-            (temporary / name).chmod(0o600)
-        if folder.exists():
-            folder.rmdir()
-        temporary.replace(folder)
-    except OSError as error:
-        raise BadInput(f"{folder}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a new text file that only its owner may read, never over another one.
-
-    Raises FileExistsError where there is one already.
-    """
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write indented JSON atomically."""
-    text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
-    write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))
 
 
 def size(count: float) -> str:

@@ -1,127 +1,187 @@
-"""TOML that a person wrote, read key by key, with one line that says what is wrong and where."""
+"""TOML that people write: read key by key, every mistake told with its line; and written."""
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
-from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cibench.utils.errors import BadInput, unknown
+from cibench.utils.errors import BadInput, closest, unknown
+from cibench.utils.toml_lines import Place, key_lines
+
+BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass
+class Source:
+    """Hold what a file or a mapping is called, and what is wrong in it by place.
+
+    A place has one complaint, its first: what else is found there follows from it or repeats it. An
+    empty complaint is not told; it marks what cannot be right because of another one.
+    """
+
+    name: str
+    text: str | None = None
+    faults: dict[Place, str] = field(default_factory=dict)
+
+    @cached_property
+    def _lines(self) -> Mapping[Place, int]:
+        return key_lines(self.text) if self.text is not None else {}
+
+    def line(self, place: Place) -> int:
+        """Return the line of a place, or of what it lies in; 0 where there is no text."""
+        if self.text is None:
+            return 0
+        while place and place not in self._lines:
+            place = place[:-1]
+        return self._lines.get(place, 1)
+
+    def faulty(self, place: Place) -> bool:
+        """Say whether something is wrong at a place or within it."""
+        return any(wrong[: len(place)] == place for wrong in self.faults)
+
+    def complaints(self) -> list[str]:
+        """Return what is wrong, a line for each mistake, in the order of the file."""
+        found = [(self.line(place), text) for place, text in self.faults.items() if text]
+        found.sort(key=lambda fault: fault[0])
+        return [f"{self.name}:{n}: {text}" if n else f"{self.name}: {text}" for n, text in found]
 
 
 @dataclass(frozen=True)
 class Table:
-    """Hold one table of the file and where it stands, to read it key by key."""
+    """Hold one table of a source and its place in it, to read it key by key.
+
+    What is wrong is noted; `refuse` ends the reading. Until then a wrong value is its default.
+    """
 
     content: Mapping[str, Any]
-    where: str
-    path: str = ""
+    source: Source
+    place: Place = ()
 
-    def bad(self, key: str, problem: object) -> BadInput:
-        """Return the error for one key: file, key, problem."""
-        return BadInput(f"{self.where}: {self.path}{key}: {problem}")
+    def fault(self, key: str, problem: object, *within: str | int) -> None:
+        """Note what is wrong with a key; `within` leads from there to the element that is meant.
 
-    def check_keys(self, known: tuple[str, ...]) -> None:
-        """Refuse the first key that is not known."""
+        In a table that is wrong itself nothing more is.
+        """
+        if any(self.place[:depth] in self.source.faults for depth in range(1, len(self.place) + 1)):
+            return
+        place = (*self.place, key)
+        text = f"{_path(place)}: {problem}" if str(problem) else ""
+        self.source.faults.setdefault((*place, *within), text)
+
+    def faulty(self, *keys: str) -> bool:
+        """Say whether something is wrong with one of the keys; without any, with the table."""
+        places = [(*self.place, key) for key in keys] or [self.place]
+        return any(map(self.source.faulty, places))
+
+    def check_keys(self, known: Sequence[str]) -> None:
+        """Note the keys that are not known; one that a misspelt key stands for is not missed."""
         for key in self.content:
             if key not in known:
-                raise self.bad(key, unknown("key", key, known))
+                self.fault(key, unknown("key", key, known))
+                if (meant := closest(key, known)) and meant not in self.content:
+                    self.fault(meant, "")
 
     def take(
         self, key: str, kind: type | tuple[type, ...], default: Any, valid: Callable[[Any], bool],
         wanted: str,
     ) -> Any:  # fmt: skip
-        """Return a value of the wanted kind; a default of `...` makes the key a must."""
+        """Return a value of the wanted kind; a default of `...` makes the key a must.
+
+        Where it is wrong or missing that is noted and the default returned, None for a must.
+        """
+        fallback = None if default is ... else default
         if key not in self.content:
             if default is ...:
-                raise self.bad(key, f"is missing; it takes {wanted}")
-            return default
+                self.fault(key, f"is missing; it takes {wanted}")
+            return fallback
         value = self.content[key]
         if not isinstance(value, kind) or isinstance(value, bool) or not valid(value):
-            raise self.bad(key, f"{value!r} is not {wanted}")
+            self.fault(key, f"{value!r} is not {wanted}")
+            return fallback
         return value
 
     def table(self, key: str) -> Table:
         """Return the sub-table of that key, empty where it is not given."""
         content = self.take(key, dict, {}, lambda _: True, "a table")
-        return Table(content, self.where, f"{self.path}{key}.")
+        return Table(content, self.source, (*self.place, key))
+
+    def tables(self, key: str, default: Any) -> list[Table]:
+        """Return the array of tables of that key, without elements that are none."""
+        entries = self.take(key, list, default, bool, f"one or more [[{key}]] tables")
+        for number, entry in enumerate(entries or ()):
+            if not isinstance(entry, dict):
+                self.fault(key, f"{entry!r} is not a table", number)
+        return [
+            Table(entry, self.source, (*self.place, key, number))
+            for number, entry in enumerate(entries or ()) if isinstance(entry, dict)
+        ]  # fmt: skip
 
     def strings(self, key: str, default: Any) -> list[str]:
         """Return a string or a list of strings as a list."""
         wanted = "a string or a list of strings"
-        value = self.take(key, (str, list), default, bool, wanted)
-        value = [value] if isinstance(value, str) else value
-        if not all(isinstance(v, str) for v in value):
-            raise self.bad(key, f"{value!r} is not {wanted}")
-        return list(value)
+        optional = default is not ...
+        value = self.take(
+            key, (str, list), default, lambda v: bool(v) or (optional and v == []), wanted
+        )
+        values = [value] if isinstance(value, str) else value or []
+        if not all(isinstance(v, str) for v in values):
+            self.fault(key, f"{value!r} is not {wanted}")
+            return []
+        return list(values)
 
 
-HEADER = re.compile(r"\s*(\[+)\s*([^\[\]]+?)\s*\]+\s*(#.*)?$")
-KEY = re.compile(r"""\s*["']?([\w./-]+)["']?\s*=""")
+def _path(place: Place) -> str:
+    """Return a place as people read it: cells[2].dials.sorting."""
+    parts = (f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in place)
+    return "".join(parts).removeprefix(".")
 
 
-@dataclass(frozen=True)
-class Lines(Table):
-    """A table of a file that knows the file's text, to name the line of what is wrong."""
-
-    text: str = ""
-
-    def bad(self, key: str, problem: object) -> BadInput:
-        """Return the error for one key: file, line, key, problem."""
-        line = line_of(self.text, f"{self.path}{key}", str(problem))
-        return BadInput(f"{self.where}:{line}: {self.path}{key}: {problem}")
-
-    def table(self, key: str) -> Lines:
-        """Return the sub-table of that key, empty where it is not given."""
-        found = super().table(key)
-        return Lines(found.content, found.where, found.path, self.text)
-
-
-def open_lines(path: Path) -> Lines:
+def open_table(path: Path) -> Table:
     """Read a TOML file; raises BadInput where it cannot be read."""
     try:
         text = path.read_text(encoding="utf-8")
-        return Lines(tomllib.loads(text), str(path), text=text)
+        return Table(tomllib.loads(text), Source(str(path), text))
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         line = re.search(r"at line (\d+)", str(error))
         where = f"{path}:{line[1]}" if line else str(path)
         raise BadInput(f"{where}: not a TOML file: {error}") from error
+    except RecursionError as error:
+        raise BadInput(f"{path}: not a TOML file: it is nested too deeply") from error
 
 
-def line_of(text: str, path: str, problem: str = "") -> int:
-    """Return the line on which a key stands, or below it what the problem quotes of its value."""
-    starts: dict[str, int] = {}
-    for name, line in _keys(text):
-        starts.setdefault(name, line)
-    while path and path not in starts:
-        path = path.rpartition(".")[0]
-    first, lines = starts.get(path, 1), text.splitlines()
-    after = [line for name, line in starts.items() if line > first and not name.startswith(path)]
-    for quoted in re.findall(r"'([^']+)'", problem):
-        for number in range(first, min(after, default=len(lines) + 1)):
-            if re.search(rf"(?<![\w/-]){re.escape(quoted)}(?![\w/-])", lines[number - 1]):
-                return number
-    return first
+def refuse(*tables: Table) -> None:
+    """Raise BadInput with all that is wrong in the sources of these tables, if anything is."""
+    if lines := [line for table in tables for line in table.source.complaints()]:
+        raise BadInput(*lines)
 
 
-def _keys(text: str) -> list[tuple[str, int]]:
-    """Return the path of every key that starts a line and of every table, with their lines."""
-    found: list[tuple[str, int]] = []
-    section, inside, times = "", False, Counter[str]()
-    for number, line in enumerate(text.splitlines(), 1):
-        if not inside and (header := HEADER.match(line)):
-            name = header[2].replace('"', "").replace("'", "")
-            times[name] += 1
-            name = f"{name}[{times[name]}]" if header[1] == "[[" else name
-            section = f"{name}."
-            found.append((name, number))
-        elif not inside and (key := KEY.match(line)):
-            found.append((f"{section}{key[1]}", number))
-        inside ^= len(re.findall(r'"""|\'\'\'', line)) % 2 == 1
-    return found
+def to_toml(content: Mapping[str, Any]) -> str:
+    """Return the TOML text of a mapping; its "cells" become an array of tables."""
+    lines = [f"{_key(k)} = {_value(v)}" for k, v in content.items() if k != "cells"]
+    for cell in content.get("cells", ()):
+        lines += ["", "[[cells]]", *(f"{_key(k)} = {_value(v)}" for k, v in cell.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _key(key: str) -> str:
+    return key if BARE.fullmatch(key) else _value(key)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    if isinstance(value, float):
+        return float.__repr__(value)  # TOML spells inf and nan as Python does
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat())
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -23,14 +23,11 @@ from uuid import uuid4
 from cibench.utils.addresses import parse
 from cibench.utils.errors import BadInput, one_line
 from cibench.workers.block import Block, Result
-from cibench.workers.executors import Workplace
 from cibench.workers.supervisor import Child, Limits
+from cibench.workers.workplace import Workplace
 
 if TYPE_CHECKING:
     from cibench.suite.suite import Suite
-
-IDLE = 600.0
-"""Seconds after which the idle children of another run, whose driver may be dead, are ended."""
 
 
 class Source(NamedTuple):
@@ -44,7 +41,8 @@ class Source(NamedTuple):
 class Terms(NamedTuple):
     """Hold what all blocks of a run share: names and numbers, so that any worker can keep to them.
 
-    A worker whose versions or sources are others would give other rows, and refuses.
+    A worker whose versions or sources are others would give other rows, and refuses. It ends
+    children that another run has left idle for `idle` seconds, since that run's driver may be dead.
     """
 
     run: str
@@ -52,9 +50,10 @@ class Terms(NamedTuple):
     limits: Limits
     versions: tuple[tuple[str, str], ...]
     sources: tuple[Source, ...]
+    idle: float
 
     @classmethod
-    def of(cls, suite: Suite, modules: Sequence[str], limits: Limits) -> Terms:
+    def of(cls, suite: Suite, modules: Sequence[str], limits: Limits, idle: float) -> Terms:
         """Return the terms of a suite's run from here."""
         from cibench.model import registry
         from cibench.storage import provenance
@@ -66,7 +65,9 @@ class Terms(NamedTuple):
             given = str(entry.path) in suite.plugins
             sources.append(Source(what, str(entry.path) if given else entry.module, digest))
         versions = {"Python": _python(), **provenance.versions(suite.libraries)}
-        return cls(uuid4().hex, tuple(modules), limits, tuple(versions.items()), tuple(sources))
+        return cls(
+            uuid4().hex, tuple(modules), limits, tuple(versions.items()), tuple(sources), idle
+        )
 
 
 class _Crew:
@@ -110,7 +111,8 @@ def _take(terms: Terms) -> Child:
     if new:
         _check(terms)
     with _lock:
-        old = [run for run, crew in _crews.items() if _abandoned(crew) and run != terms.run]
+        others = [(run, crew) for run, crew in _crews.items() if run != terms.run]
+        old = [run for run, crew in others if _abandoned(crew, terms.idle)]
         crew = _crews.setdefault(terms.run, _Crew())
         crew.used = time.monotonic()
         if not crew.free:
@@ -122,8 +124,8 @@ def _take(terms: Terms) -> Child:
     return child
 
 
-def _abandoned(crew: _Crew) -> bool:
-    return len(crew.free) == len(crew.all) and time.monotonic() - crew.used > IDLE
+def _abandoned(crew: _Crew, idle: float) -> bool:
+    return len(crew.free) == len(crew.all) and time.monotonic() - crew.used > idle
 
 
 def _give_back(run: str, child: Child) -> None:
@@ -203,9 +205,6 @@ def _host() -> str:
 REACH = 3.0
 """Seconds in which the scheduler's port answers, or nothing is there."""
 
-GREET = 15.0
-"""Seconds in which a scheduler that is there, and may be busy, lets a client in."""
-
 PART = 1.5
 """Seconds for the farewell: an interrupted run stops within two."""
 
@@ -214,10 +213,11 @@ COUNTED = 2.0
 
 
 @contextlib.contextmanager
-def on_dask(executor: str, terms: Terms) -> Iterator[Workplace]:
+def on_dask(executor: str, terms: Terms, greet: float) -> Iterator[Workplace]:
     """Run blocks on the workers of a scheduler, whichever there are while the run goes on.
 
-    Raises BadInput where no scheduler answers or `distributed` is not installed.
+    A scheduler that is there, and may be busy, has `greet` seconds to let a client in. Raises
+    BadInput where none answers or `distributed` is not installed.
     """
     protocol, host, port = parse(executor)
     try:
@@ -227,7 +227,7 @@ def on_dask(executor: str, terms: Terms) -> Iterator[Workplace]:
     from distributed.utils import silence_logging_cmgr
 
     with silence_logging_cmgr(logging.CRITICAL):  # what it would say of a lost cluster, we say
-        client = _reach(executor, f"{protocol}://{host}:{port}", host, port)
+        client = _reach(executor, f"{protocol}://{host}:{port}", host, port, greet)
         pool = client.get_executor(pure=False)
         try:
             lost = (distributed.scheduler.KilledWorker,)
@@ -236,7 +236,7 @@ def on_dask(executor: str, terms: Terms) -> Iterator[Workplace]:
             _leave(client, pool, terms.run)
 
 
-def _reach(executor: str, url: str, host: str, port: int) -> Any:
+def _reach(executor: str, url: str, host: str, port: int, seconds: float) -> Any:
     """Return a client of the scheduler; raises BadInput where none answers in time."""
     import distributed
 
@@ -245,7 +245,7 @@ def _reach(executor: str, url: str, host: str, port: int) -> Any:
     def greet() -> None:
         try:
             client: Any = distributed.Client
-            greeted.set_result(client(url, timeout=GREET, set_as_default=False))
+            greeted.set_result(client(url, timeout=seconds, set_as_default=False))
         except Exception as error:
             greeted.set_exception(error)
 
@@ -253,7 +253,7 @@ def _reach(executor: str, url: str, host: str, port: int) -> Any:
         socket.create_connection((host, port), timeout=REACH).close()
         # a client waits for ever on a port that takes connections and never says a word
         threading.Thread(target=greet, daemon=True).start()
-        return greeted.result(GREET)
+        return greeted.result(seconds)
     except (OSError, ValueError, distributed.TimeoutError) as error:
         said = one_line(error) if str(error) else "no answer in time"
         raise BadInput(f"--executor {executor}: no scheduler answers there: {said}") from error

@@ -4,16 +4,18 @@ The child leads its own process group and notes in shared memory which fit it is
 Where it dies, or a fit takes too long or too much memory, the supervisor kills the group and lets
 a fresh child try that one fit alone: what ran before it, or a signal from outside, is not its
 fault. Where that ends badly, too, the fit gets a verdict. What the child had computed of the
-block besides is computed again, bit for bit.
+block besides is computed again, bit for bit. Of several children each is supervised by a thread of
+its own, so that what carries a block and what guards a fit stay two things.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import CancelledError
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
 from multiprocessing import connection
 from typing import Any, NamedTuple
@@ -23,6 +25,7 @@ from cibench.utils.files import size
 from cibench.workers.block import Block, FitOutcome, Result
 from cibench.workers.child import READY, Broken, Note, Place, serve
 from cibench.workers.processes import Memory, cause, context, end_group, from_outside, spawn
+from cibench.workers.workplace import Workplace
 
 MEMORY_POLL = 0.05
 """Seconds between two looks at a child's memory, in which it may take some 100 MB."""
@@ -228,3 +231,28 @@ def _halves(part: Block) -> list[Block]:
         return [replace(part, entrants=part.entrants[len(entrants) :]),
                 replace(part, entrants=entrants)]  # fmt: skip
     return []
+
+
+@contextlib.contextmanager
+def local_processes(
+    workers: int, modules: Sequence[str], limits: Limits | None = None
+) -> Iterator[Workplace]:
+    """Run blocks in `workers` child processes that are started, with imports done, on entry."""
+    children = [Child(modules, limits) for _ in range(workers)]
+    free = list(children)
+    mine = threading.local()
+
+    def work(block: Block) -> Result:
+        if not hasattr(mine, "child"):
+            mine.child = free.pop()
+        result: Result = mine.child.run(block)
+        return result
+
+    threads = ThreadPoolExecutor(workers)
+    try:
+        list(threads.map(Child.start, children))
+        yield Workplace(threads, work, lambda: workers)
+    finally:
+        for child in children:
+            child.stop()
+        threads.shutdown(cancel_futures=True)

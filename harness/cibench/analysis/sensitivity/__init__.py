@@ -6,13 +6,17 @@ of each curve its breakdown point and the slope of its bias, and the dose-respon
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from cibench.analysis.sensitivity.dose_response import KEYS, Curve, gather, sides
+from cibench.analysis.one_pass import from_rows
+from cibench.analysis.sensitivity.dose_response import KEYS, Curve, Key, gather, put_aside, sides
 from cibench.analysis.sensitivity.resampling import resample
 from cibench.analysis.sensitivity.tables import LINE, line, lines
 from cibench.model.streams import stream
+from cibench.storage import CellRows
+from cibench.storage.spool import SpooledGroup
 from cibench.suite.expectations import SHORTFALL
 from cibench.utils.missing import missing
 
@@ -20,7 +24,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-__all__ = ["CURVES", "SENSITIVITY", "Study", "curves", "sensitivity", "study"]
+__all__ = [
+    "CURVES", "SENSITIVITY", "Study", "StudyCollector", "curves", "measure_sensitivity", "study",
+]  # fmt: skip
 
 
 _NAMES = (
@@ -45,35 +51,58 @@ def study(
     rows: pd.DataFrame, scores: pd.DataFrame, catalogue: Mapping[str, Any],
     shortfall: float = SHORTFALL,
 ) -> Study:  # fmt: skip
-    """Return both tables of a run (see `sensitivity` and `curves`)."""
-    import pandas as pd
-
-    broken, doses = [], []
-    for curve in gather(rows, scores, catalogue):
-        named = {**curve.key, "assumption": curve.assumption}
-        found = resample(curve, _stream(curve))
-        bound = round(float(curve.key["level"]) - shortfall, 12)
-        broken += [named | line(curve, side, found, bound) for side in sides(curve)]
-        doses += [named | dose for dose in lines(curve, found)]
-    return Study(
-        pd.DataFrame(broken, columns=list(SENSITIVITY)), pd.DataFrame(doses, columns=list(CURVES))
-    )
+    """Return both tables of a run (see `measure_sensitivity` and `curves`)."""
+    return from_rows(rows, StudyCollector(lambda: scores, catalogue, shortfall))
 
 
-def sensitivity(
+@dataclass(eq=False)
+class StudyCollector:
+    """Put aside the answers along every dial; `scores` gives the score table in the end.
+
+    The replicates of a curve are resampled jointly over its settings, which are cells of their own.
+    """
+
+    scores: Callable[[], pd.DataFrame]
+    catalogue: Mapping[str, Any]
+    shortfall: float = SHORTFALL
+    reads: ClassVar[tuple[str, ...]] = ()
+    _cells: dict[Key, SpooledGroup] = field(default_factory=dict, init=False)
+
+    def add(self, cell: CellRows) -> None:
+        """Put aside what a cell adds to the curves."""
+        self._cells.update(put_aside(cell, self.catalogue))
+
+    def table(self) -> Study:
+        """Return both tables, with one curve in memory at a time."""
+        import pandas as pd
+
+        broken, doses = [], []
+        for curve in gather(self._cells, self.scores(), self.catalogue):
+            named = {**curve.key, "assumption": curve.assumption}
+            found = resample(curve, _stream(curve))
+            bound = round(float(curve.key["level"]) - self.shortfall, 12)
+            broken += [named | line(curve, side, found, bound) for side in sides(curve)]
+            doses += [named | dose for dose in lines(curve, found)]
+        return Study(
+            pd.DataFrame(broken, columns=list(SENSITIVITY)),
+            pd.DataFrame(doses, columns=list(CURVES)),
+        )
+
+
+def measure_sensitivity(
     rows: pd.DataFrame, scores: pd.DataFrame, catalogue: Mapping[str, Any],
     shortfall: float = SHORTFALL,
 ) -> pd.DataFrame:  # fmt: skip
     """Return one row per curve, two where a dial goes both ways: where and how it breaks.
 
     The breakdown point is the smallest violation |setting - default| at which coverage, failures
-    counted as misses, is below the `bound` (the level less `shortfall`). It and all that belongs
-    to it is given as a setting, in the dial's unit; `_low` is always the end nearer the default.
-    `breakdown` is interpolated between settings, `breakdown_low` and `breakdown_high` are 95 %
-    limits from resampling replicates jointly over the settings, `bracket_low` the harshest setting
-    confidently above the bound, `bracket_high` the mildest confidently below. `slope` is that of
-    bias per unit of violation, `bias_half_se` where the absolute bias passes half an empirical
-    standard error. `note` says what a reader must know. See
+    counted as misses and declined data sets left out, is below the `bound` (the level less
+    `shortfall`). It and all that belongs to it is given as a setting, in the dial's unit; `_low` is
+    always the end nearer the default. `breakdown` is interpolated between settings, `breakdown_low`
+    and `breakdown_high` are 95 % limits from resampling replicates jointly over the settings,
+    `bracket_low` the harshest setting confidently above the bound, `bracket_high` the mildest
+    confidently below. `slope` is that of bias per unit of violation, `bias_half_se` where the
+    absolute bias passes half an empirical standard error. `note` says what a reader must know. See
     `cibench.analysis.sensitivity.resampling`, `.breakdown` and `.slope` for the derivations. Raises
     BadInput if columns are missing or the two tables do not belong together.
     """
@@ -86,8 +115,8 @@ def curves(
     """Return the dose-response: a row for each curve, setting and measure, with both bands.
 
     `low` and `high` are pointwise 95 % limits, `band_low` and `band_high` simultaneous ones over
-    the settings of the curve (see `cibench.analysis.sensitivity.tables`). Raises what `sensitivity`
-    raises.
+    the settings of the curve (see `cibench.analysis.sensitivity.tables`). Raises what
+    `measure_sensitivity` raises.
     """
     return study(rows, scores, catalogue).curves
 

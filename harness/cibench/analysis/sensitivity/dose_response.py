@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cibench.metrics import covers
 from cibench.metrics.groups import Group
+from cibench.metrics.intervals import covers
 from cibench.model.catalogue import at_default, dials_of
 from cibench.model.types import Array
-from cibench.storage.groups import arrow, check, cut
+from cibench.storage import CellRows
 from cibench.storage.schema import SCORED
+from cibench.storage.spool import SpooledGroup
 from cibench.utils.errors import BadInput
 from cibench.utils.missing import missing
 
@@ -34,10 +35,11 @@ class Curve:
     """Hold what one estimator answered at every setting of one dial.
 
     `settings` ascend and `scores` are the score table's lines at them. Each matrix has a line for
-    a setting and a column for a replicate. `there` marks the replicates that were run, `covered`
-    those whose set holds the truth: a failure, or an answer without limits, holds nothing. `error`
-    and the limits `low` and `high` are relative to the truth, NaN where there is none; `ordinary`
-    marks sets that are intervals of finite length.
+    a setting and a column for a replicate. `there` marks the tries, replicates that were run and
+    not declined, `covered` those whose set holds the truth: a failure, or an answer without limits,
+    holds nothing. `error` and the limits `low` and `high` are relative to the truth, NaN where
+    there is none; `rays` marks sets that are all outside their limits, `ordinary` those that are
+    intervals of finite length.
     """
 
     key: Line
@@ -50,6 +52,7 @@ class Curve:
     there: Array
     ok: Array
     covered: Array
+    rays: Array
     ordinary: Array
     error: Array
     low: Array
@@ -95,52 +98,59 @@ def sides(curve: Curve) -> list[Side]:
 
 
 _NUMBERS = ("estimate", "truth", "ci_low", "ci_high")
+_ROWS = ("replicate", "ok", "declined", *_NUMBERS, "outside")
 _SCORES = (
-    *SCORED, "moments", "truth_mcse", "bias", "bias_mcse", "mse", "mse_mcse", "rmse", "rmse_mcse",
-    "coverage", "coverage_mcse", "coverage_with_failures", "coverage_with_failures_mcse",
-    "rejection", "rejection_mcse", "ci_length", "ci_length_mcse",
+    *SCORED, "replicates", "declined", "moments", "truth_mcse", "bias", "bias_mcse", "mse",
+    "mse_mcse", "rmse", "rmse_mcse", "coverage", "coverage_mcse", "coverage_with_failures",
+    "coverage_with_failures_mcse", "rejection", "rejection_mcse", "ci_length", "ci_length_mcse",
 )  # fmt: skip
 
 Key = tuple[Any, ...]
 
 
-def gather(rows: pd.DataFrame, scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> list[Curve]:
-    """Return every curve of a run, in the order of the score table.
+Cells = Mapping[Key, SpooledGroup]
+"""The answers of one estimator in one cell, by their `SCORED` keys."""
+
+
+def put_aside(cell: CellRows, catalogue: Mapping[str, Any]) -> Iterator[tuple[Key, SpooledGroup]]:
+    """Put aside the answers in a cell that is on a curve: where one dial was moved, or none."""
+    known = catalogue.get("scenarios") or {}
+    for place, names in enumerate(cell.part.names):
+        if names["kind"] == "estimate" and (
+            names["dial"] is not None
+            or at_default(names["dials"], dials_of(known, names["scenario"]))
+        ):
+            yield _key(names, SCORED), cell.put_aside(place, _ROWS)
+
+
+def gather(cells: Cells, scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> Iterator[Curve]:
+    """Yield every curve of a run, in the order of the score table.
 
     A curve holds the settings of one dial that was moved alone, and the default cell where it was
-    run. Diagnostics and fits repeated on one data set are left out. Raises BadInput if columns
+    run, as far as anything was tried there: a setting at which every data set was declined has
+    none. Diagnostics and fits repeated on one data set are left out. Raises BadInput if columns
     are missing or the two tables do not belong together.
     """
     if lacking := [column for column in _SCORES if column not in scores.columns]:
         raise BadInput(f"the score table lacks columns: {', '.join(lacking)}")
-    cells = _cells(rows)
     starts: dict[Key, Line] = {}
     moved: dict[Key, list[Line]] = {}
     known = catalogue.get("scenarios") or {}
     for line in scores[scores["kind"] == "estimate"].to_dict("records"):
         named: Line = {str(k): v for k, v in line.items()}
+        if named["declined"] == named["replicates"]:
+            continue
         if not missing(named["dial"]):
             moved.setdefault(_key(named, KEYS), []).append(named)
         elif at_default(named["dials"], dials_of(known, named["scenario"])):
             starts[_key({**named, "dial": None}, KEYS)] = named
-    return [
-        _curve(lines, starts.get(_key({**lines[0], "dial": None}, KEYS)), cells,
-               dials_of(known, lines[0]["scenario"]).get(lines[0]["dial"]) or {})
-        for lines in moved.values()
-    ]  # fmt: skip
+    for lines in moved.values():
+        start = starts.get(_key({**lines[0], "dial": None}, KEYS))
+        about = dials_of(known, lines[0]["scenario"]).get(lines[0]["dial"]) or {}
+        yield _curve(lines, start, cells, about)
 
 
-def _cells(rows: pd.DataFrame) -> dict[Key, Group]:
-    """Cut the rows of estimators into cells, each as columns in replicate order."""
-    check(rows.columns)
-    part = cut(arrow(rows), (*_NUMBERS, "outside"))
-    pairs = zip(part.names, part.groups, strict=True)
-    return {_key(names, SCORED): group for names, group in pairs if names["kind"] == "estimate"}
-
-
-def _curve(
-    lines: list[Line], start: Line | None, cells: Mapping[Key, Group], about: Mapping[str, Any]
-) -> Curve:
+def _curve(lines: list[Line], start: Line | None, cells: Cells, about: Mapping[str, Any]) -> Curve:
     """Align the answers at all settings by their replicate."""
     default = float(about.get("default", 0.0))
     first = lines[0]
@@ -159,12 +169,12 @@ def _curve(
     )  # fmt: skip
 
 
-def _found(cells: Mapping[Key, Group], line: Line) -> Group:
+def _found(cells: Cells, line: Line) -> Group:
     cell = cells.get(_key(line, SCORED))
     if cell is None:
         where = f"{line['scenario']} {line['dials']} n={line['n']} {line['estimator']}"
         raise BadInput(f"the score table holds {where}, the replicate table has no row of it")
-    return cell
+    return cell.read()
 
 
 def _aligned(cell: Group, replicates: Array) -> dict[str, Array]:
@@ -175,8 +185,8 @@ def _aligned(cell: Group, replicates: Array) -> dict[str, Array]:
     with np.errstate(invalid="ignore"):
         ordinary = np.isfinite(low) & np.isfinite(high) & (low <= high) & ~rays & ~np.isnan(truth)
         columns = {
-            "there": np.ones(place.size, dtype=bool), "ok": cell["ok"],
-            "covered": covers(low, high, truth, rays) & ~np.isnan(truth), "ordinary": ordinary,
+            "there": ~cell["declined"], "ok": cell["ok"],
+            "covered": covers(low, high, truth, rays), "rays": rays, "ordinary": ordinary,
             "error": t - truth, "low": low - truth, "high": high - truth,
         }  # fmt: skip
     spread = {}

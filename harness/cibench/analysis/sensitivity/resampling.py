@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cibench.analysis.sensitivity.dose_response import Curve
+from cibench.metrics.intervals import covers
 from cibench.model.types import Array
 
 DRAWS = 999
@@ -139,7 +140,7 @@ def _piece_columns(curve: Curve) -> Array:
     high = (1 - share) * curve.high[:-1] + share * curve.high[1:]
     line = (1 - share) * curve.covered[:-1] + share * curve.covered[1:]
     smooth = curve.ordinary[:-1] & curve.ordinary[1:]
-    more = np.where(smooth, ((low <= 0) & (high >= 0)) - line, 0.0)
+    more = np.where(smooth, covers(low, high, 0.0) - line, 0.0)
     both = (curve.there[:-1] & curve.there[1:]).astype(float)
     return np.concatenate([more, both[None]])
 
@@ -172,6 +173,6 @@ def _truth_mcse(curve: Curve) -> Array:
 def _slack(curve: Curve) -> Array:
     """Return what one standard error of the truth does to the coverage at each setting."""
     by = _truth_mcse(curve)[:, None]
-    up, down = ((curve.low <= d) & (curve.high >= d) for d in (by, -by))
-    change = np.where(curve.ordinary, (up * 1.0 - down) / 2, 0).sum(axis=1)
+    up, down = (covers(curve.low, curve.high, d, curve.rays).sum(axis=1) for d in (by, -by))
+    change = (up - down) / 2
     return np.asarray(change / curve.there.sum(axis=1))

@@ -20,6 +20,7 @@ from cibench.analysis.sensitivity.breakdown import (
 )
 from cibench.analysis.sensitivity.dose_response import Curve, Side
 from cibench.analysis.sensitivity.resampling import Resampled
+from cibench.metrics import METRICS
 from cibench.metrics.core import Z95
 from cibench.model.types import Array
 
@@ -41,10 +42,10 @@ def lines(curve: Curve, found: Resampled) -> Iterator[dict[str, Any]]:
     for measure in MEASURES:
         value, error = curve.score(measure), curve.score(f"{measure}_mcse")
         n = counts[measure]
-        if measure in ("bias", "rmse"):
-            limits = _of_means(curve, measure, found)
-        else:
+        if METRICS[measure].share:
             limits = [end for z in (Z95, _sidak(n)) for end in wilson(value, n, z)]
+        else:
+            limits = _of_means(curve, measure, found)
         for j, setting in enumerate(curve.settings):
             low, high, band_low, band_high = (float(end[j]) for end in limits)
             yield {

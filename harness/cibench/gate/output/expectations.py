@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from cibench.gate.rules import ChangeVerdict
 from cibench.render.numbers import percent
 from cibench.report.summary import told
 from cibench.storage.schema import SCORED
-from cibench.utils.files import write_atomically, write_json
+from cibench.utils.files import make_folder, write_json, write_text
 from cibench.utils.missing import missing
 
 MOST = 30
@@ -46,7 +45,7 @@ def print_expectations(out: Console, found: Expectations) -> None:
 
 def write_expectations(folder: Path, found: Expectations) -> None:
     """Write the files into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     failing = [str(v) for v in found.failing]
     content = {
         "format": FORMAT, "verdict": found.headline.partition(":")[0],
@@ -58,7 +57,7 @@ def write_expectations(folder: Path, found: Expectations) -> None:
     cases = [_case(row, failing) for row in found.rows]
     texts = {JUNIT: cases_as_xml("cibench check --expect", cases), SUMMARY: markdown(found)}
     for name, text in texts.items():
-        write_atomically(folder / name, partial(_write, text))
+        write_text(folder / name, text)
 
 
 def markdown(found: Expectations) -> str:
@@ -109,7 +108,3 @@ def _plain(value: Any) -> Any:
     if missing(value):
         return None
     return value.item() if hasattr(value, "item") else value
-
-
-def _write(text: str, path: Path) -> None:
-    path.write_text(text, encoding="utf-8")

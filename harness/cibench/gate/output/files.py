@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -17,7 +16,7 @@ from cibench.gate.judge import Judged
 from cibench.gate.output import cell_views
 from cibench.gate.output.cell_views import Told, changed_most
 from cibench.gate.rules import FAILING, MEASURES, ChangeVerdict
-from cibench.utils.files import write_atomically, write_json
+from cibench.utils.files import make_folder, write_json, write_text
 
 MOST_LINES = 20
 MARKS = {
@@ -135,15 +134,11 @@ def write_files(folder: Path, found: Comparison, told: Sequence[Told]) -> None:
     """Write all four files into a folder."""
     from cibench.gate.output.page import page
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     write_json(folder / VERDICT, as_json(found, told))
     texts = {JUNIT: junit(found, told), SUMMARY: markdown(found, told), PAGE: page(found, told)}
     for name, text in texts.items():
-        write_atomically(folder / name, partial(_write, text))
-
-
-def _write(text: str, path: Path) -> None:
-    path.write_text(text, encoding="utf-8")
+        write_text(folder / name, text)
 
 
 def as_json(found: Comparison, told: Sequence[Told]) -> dict[str, Any]:

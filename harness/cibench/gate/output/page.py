@@ -119,7 +119,7 @@ def page(found: Comparison, told: Sequence[Told]) -> str:
     name = str(found.provenance.get("baseline", "baseline"))
     suite = str(found.provenance.get("suite", ""))
     loud = [one for one in told if one.cell.verdict in LOUD]
-    links = [h("a", "ChangeVerdict", href="#verdict")]
+    links = [h("a", "Verdict", href="#verdict")]
     links += [h("a", "What changed", href="#changed")] if loud else []
     links += [h("a", part, href=f"#{part.lower()}") for part in ("Cells", "Rules", "Provenance")]
     said = f"{suite} against baseline {name}" if suite else f"against baseline {name}"

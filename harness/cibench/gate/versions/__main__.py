@@ -8,18 +8,19 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from cibench.execution.runner import execute
+from cibench.execution.settings import RunSettings
+from cibench.results.api import run
 from cibench.suite.parse import read_suite
 from cibench.utils.errors import BadInput
 
 
 def main(suite: str, folder: str, replicates: str, workers: str) -> None:
-    """Run the suite into the folder; bad input ends it with one line and code 2."""
+    """Run the suite into the folder; bad input ends it with a line for each and code 2."""
     try:
-        found = read_suite(Path(suite)).with_replicates(int(replicates))
-        execute(found, Path(folder), int(workers), isolate=True)
+        settings = RunSettings(int(workers), isolate=True)
+        run(read_suite(Path(suite)).with_replicates(int(replicates)), folder, settings=settings)
     except BadInput as error:
-        sys.stderr.write(f"cibench: {error}\n")
+        sys.stderr.writelines(f"cibench: {line}\n" for line in error.args)
         raise SystemExit(2) from error
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from cibench.gate.versions.requirements import Wanted, canonical_name
 from cibench.utils.errors import BadInput
-from cibench.utils.files import canonical, write_json
+from cibench.utils.files import canonical, write_json, write_text
 
 MARK = "environment.json"
 LONG = 300
@@ -70,7 +70,7 @@ def build(wanted: Wanted, cache: Path, pins: Mapping[str, str]) -> Environment |
     shutil.rmtree(folder, ignore_errors=True)
     python = _layer(folder)
     constraints = folder / "constraints.txt"
-    constraints.write_text("".join(f"{n}=={v}\n" for n, v in sorted(held.items())), "utf-8")
+    write_text(constraints, "".join(f"{n}=={v}\n" for n, v in sorted(held.items())))
     if why := _install(python, wanted, constraints, folder / "report.json"):
         shutil.rmtree(folder)
         return Unavailable(wanted.asked, why)
@@ -88,7 +88,7 @@ def _layer(folder: Path) -> Path:
         asked, check=True, capture_output=True, encoding="utf-8"
     ).stdout.splitlines()
     lines = [f"import site; site.addsitedir({path!r})" for path in _seen_here()]
-    Path(place, "running.pth").write_text("\n".join(lines) + "\n", "utf-8")
+    write_text(Path(place, "running.pth"), "\n".join(lines) + "\n")
     return python
 
 

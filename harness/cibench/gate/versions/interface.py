@@ -10,6 +10,7 @@ from cibench.gate.comparison import CellResult, Comparison
 from cibench.gate.rules import ChangeVerdict
 from cibench.gate.versions.requirements import canonical_name
 from cibench.storage.provenance import packages
+from cibench.storage.reader import read_table
 
 if TYPE_CHECKING:
     from cibench.results.run_folder import Run
@@ -27,10 +28,8 @@ def strangers(run: Run, package: str) -> dict[str, str]:
 
     An estimator that does not say that it uses the package is none of them.
     """
-    import pyarrow.parquet as pq
-
     names = ["estimator", "status", "reason"]
-    rows = pq.read_table(run.folder / "replicates", columns=names)
+    rows = read_table(run.folder, names)
     reasons: dict[str, list[str]] = {}
     for row in rows.group_by(names).aggregate([([], "count_all")]).to_pylist():
         if row["status"] != "declined":

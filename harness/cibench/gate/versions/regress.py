@@ -21,7 +21,8 @@ from cibench.results.api import load
 from cibench.results.run_folder import Run
 from cibench.suite.suite import Suite
 from cibench.utils.errors import BadInput
-from cibench.utils.files import toml
+from cibench.utils.files import make_folder, write_text
+from cibench.utils.toml import to_toml
 
 MARK = "regress.json"
 
@@ -94,8 +95,8 @@ def _clear(out: Path) -> None:
         if not (out / MARK).is_file():
             raise BadInput(f"{out} is not empty and no regress wrote it; name another with --out")
         shutil.rmtree(out)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / MARK).write_text("{}\n", "utf-8")
+    make_folder(out)
+    write_text(out / MARK, "{}\n")
 
 
 def _run(one: Wanted, made: Environment, plan: Plan) -> Side | Unavailable:
@@ -118,7 +119,7 @@ def _run(one: Wanted, made: Environment, plan: Plan) -> Side | Unavailable:
 def _call(made: Environment, plan: Plan, folder: Path, replicates: int) -> str:
     """Run the suite; return the last line of what was complained of."""
     source = plan.out / f"{folder.name}.toml"
-    source.write_text(_text(plan.suite), "utf-8")
+    write_text(source, _text(plan.suite))
     command = [made.python, "-P", "-m", "cibench.gate.versions", str(source), str(folder)]
     command += [str(replicates), str(plan.workers)]
     # a checkout in the working directory would otherwise stand in front of the version asked for
@@ -133,7 +134,7 @@ def _call(made: Environment, plan: Plan, folder: Path, replicates: int) -> str:
 
 def _text(suite: Suite) -> str:
     left_out = ("precision", "published")
-    return toml({key: value for key, value in suite.spec.items() if key not in left_out})
+    return to_toml({key: value for key, value in suite.spec.items() if key not in left_out})
 
 
 def _compared(before: Side, after: Side, plan: Plan) -> Step:
@@ -155,7 +156,7 @@ def _random(side: Side, moved: set[tuple[str, str]], plan: Plan) -> frozenset[tu
     _call(side.environment, plan, again, min(check.TWICE, side.run.manifest["replicates"]))
     if not (again / "manifest.json").is_file():
         return frozenset()
-    tables = [read_rows(folder / "replicates") for folder in (side.run.folder, again)]
+    tables = [read_rows(folder) for folder in (side.run.folder, again)]
     found = check.restless(tables, moved)
     shutil.rmtree(again)
     return found

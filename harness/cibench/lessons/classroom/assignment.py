@@ -6,9 +6,6 @@ secret 256-bit salt. Students get the commitment, the teacher keeps truth, salt 
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,8 +20,8 @@ from cibench.model.types import Draw, Target
 from cibench.render.labels import slug
 from cibench.utils.answers_csv import read_csv
 from cibench.utils.errors import BadInput
-from cibench.utils.files import check_new, write_folder
-from cibench.utils.sealing import commitment, nonce
+from cibench.utils.files import check_new, csv_text, json_text, write_folder
+from cibench.utils.sealing import Seal, nonce
 
 EFFECTS = ("effect", "beta")
 KEY, COMMITMENTS, ANSWERS = "teacher/key.json", "commitments.csv", "answers.csv"
@@ -53,11 +50,11 @@ def write_assignment(
     entries = {name: entry for name, (entry, _) in made.items()}
     key = {"lesson": str(lesson.path), "title": lesson.words["en"].title, "secret": secret,
            "students": entries}  # fmt: skip
-    files[KEY] = json.dumps(key, indent=1, ensure_ascii=False) + "\n"
-    files[COMMITMENTS] = _csv(["student", "sha256"],
-                              [[n, e["commitment"]] for n, e in entries.items()])  # fmt: skip
-    files[ANSWERS] = _csv(["student", "estimate", "low", "high", "decision"],
-                          [[n, "", "", "", ""] for n in names])  # fmt: skip
+    seals = [[name, entry["commitment"]] for name, entry in entries.items()]
+    blank = [[name, "", "", "", ""] for name in names]
+    files[KEY] = json_text(key)
+    files[COMMITMENTS] = csv_text([["student", "sha256"], *seals])
+    files[ANSWERS] = csv_text([["student", "estimate", "low", "high", "decision"], *blank])
     write_folder(folder, files, private=(KEY,))
     return len(names)
 
@@ -81,9 +78,9 @@ def read_students(path: Path) -> list[str]:
     return names
 
 
-def seal(student: str, truth: float, salt: str) -> str:
-    """Return the commitment to a student's truth."""
-    return commitment({"student": student, "truth": truth, "salt": salt})
+def sealed(student: str, truth: float, salt: str) -> dict[str, Any]:
+    """Return what is sealed of a student's data set."""
+    return {"student": student, "truth": float(truth), "salt": salt}
 
 
 def _assign(
@@ -101,10 +98,11 @@ def _assign(
     scenario = configure(type(first), fields)
     seed = int.from_bytes(digest("assignment", secret, student)[:6], "big")
     drawn = draw(lesson.scenario, fields, lesson.size(at), seed, 0)
-    truth, salt = _truth(scenario, lesson, drawn), nonce()
+    seal = Seal.of(sealed(student, _truth(scenario, lesson, drawn), nonce()))
     entry = {
-        "setting": at, "fields": fields, "n": lesson.size(at), "seed": seed, "truth": truth,
-        "salt": salt, "commitment": seal(student, truth, salt),
+        "setting": at, "fields": fields, "n": lesson.size(at), "seed": seed,
+        "truth": seal.content["truth"], "salt": seal.content["salt"],
+        "commitment": seal.commitment,
     }  # fmt: skip
     return entry, drawn
 
@@ -131,7 +129,7 @@ def _truth(scenario: Scenario, lesson: Lesson, drawn: Draw) -> float:
 def _data(lesson: Lesson, entry: Mapping[str, Any], drawn: Draw) -> str:
     roles = configure(type(lesson.scenario_at(entry["setting"])), entry["fields"]).assigned_roles()
     columns = [drawn.columns[name].tolist() for name in roles.columns]
-    return _csv(list(roles.columns), [list(row) for row in zip(*columns, strict=True)])
+    return csv_text([roles.columns, *zip(*columns, strict=True)])
 
 
 MEANT = {
@@ -184,9 +182,3 @@ def _task(lesson: Lesson, student: str, entry: Mapping[str, Any]) -> str:
         estimand=lesson.estimand, meant=MEANT[lesson.estimand], cutoff=cutoff, decisions=decisions,
         commitment=entry["commitment"],
     )  # fmt: skip
-
-
-def _csv(heading: list[str], rows: list[list[Any]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([heading, *rows])
-    return text.getvalue()

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cibench.lessons.classroom.assignment import DECISIONS, KEY, seal
+from cibench.lessons.classroom.assignment import DECISIONS, KEY, sealed
 from cibench.metrics.core import Score, mean_score, proportion
+from cibench.metrics.intervals import covers
 from cibench.utils.answers_csv import interval_in, read_csv
 from cibench.utils.errors import BadInput, unknown
+from cibench.utils.sealing import Seal, check_seals
 
 NUMBERS = ("estimate", "low", "high")
 
@@ -38,7 +40,7 @@ class Answer:
     @property
     def covers(self) -> bool:
         """Say whether the interval holds the truth."""
-        return self.low <= self.truth <= self.high
+        return bool(covers(self.low, self.high, self.truth))
 
     @property
     def right(self) -> bool | None:
@@ -105,10 +107,15 @@ def _key(folder: Path) -> dict[str, Any]:
         raise BadInput(f"{folder} is not an assignment: it has no {KEY}") from error
     except (OSError, ValueError) as error:
         raise BadInput(f"{folder / KEY}: not readable: {error}") from error
-    for name, entry in key["students"].items():
-        if seal(name, entry["truth"], entry["salt"]) != entry["commitment"]:
-            raise BadInput(f"{folder / KEY}: the truth of '{name}' is not the one that was sealed")
+    seals = {name: _seal(name, entry) for name, entry in key["students"].items()}
+    check_seals(folder / KEY, seals)
+    for name, seal in seals.items():  # as it was sealed, to the sign of a zero
+        key["students"][name]["truth"] = json.loads(seal.text)["truth"]
     return key
+
+
+def _seal(name: str, entry: Mapping[str, Any]) -> Seal:
+    return Seal(sealed(name, entry["truth"], entry["salt"]), entry["commitment"])
 
 
 def _answer(name: str, entry: Mapping[str, Any], row: Mapping[str, str], where: str) -> Answer:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
 from pathlib import Path
 
 from cibench.lessons.classroom.grading import Answer, Class
-from cibench.lessons.page import asset
+from cibench.lessons.page import STYLE
 from cibench.lessons.translations import Interface
-from cibench.render.html import Html, h, join
+from cibench.render.html import Html, document, h
 from cibench.render.numbers import number, plain
-from cibench.utils.files import write_text
+from cibench.utils.files import csv_text, make_folder, write_text
 
 WIDTH, STEP, MISS, HIT, INK = 420.0, 14.0, "#b34700", "#0072B2", "#1f2933"
 
@@ -28,17 +25,13 @@ def write_report(found: Class, folder: Path, language: str = "en") -> Path:
     heading = ["student", "truth", "setting", "estimate", "low", "high", "decision", "error",
                "covers", "right"]  # fmt: skip
     revealed = [[a.student, a.truth, a.salt, a.commitment] for a in found.answers]
-    write_text(folder / "grades.csv", _csv([heading, *grades]))
-    write_text(folder / "revealed.csv", _csv([["student", "truth", "salt", "sha256"], *revealed]))
+    make_folder(folder)
+    write_text(folder / "grades.csv", csv_text([heading, *grades]))
+    sealed = ["student", "truth", "salt", "sha256"]
+    write_text(folder / "revealed.csv", csv_text([sealed, *revealed]))
     path = folder / "report.html"
     write_text(path, report(found, ui))
     return path
-
-
-def _csv(rows: Sequence[Sequence[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
 
 
 def summary(found: Class, ui: Interface) -> list[str]:
@@ -66,8 +59,8 @@ def report(found: Class, ui: Interface) -> str:
     title = f"{ui.say('class')}: {found.title}"
     names = ("student", "truth", "setting", "estimate", "interval", "error", "holds", "decision")
     head = [h("th", ui.words[name].format(level=95), scope="col") for name in names]
-    body = h(
-        "body", h("header", h("h1", title)),
+    return document(
+        title, h("header", h("h1", title)),
         h("main",
           h("section", [h("p", line) for line in summary(found, ui)], _picture(found, ui),
             h("p", ui.say("class_picture"), cls="note")),
@@ -76,13 +69,8 @@ def report(found: Class, ui: Interface) -> str:
                                   cls="people"),
                          cls="scroll", tabindex=0, role="group", aria_label=title),
             h("p", ui.say("sealed"), cls="note"))),
+        style=STYLE, scripts=(), language=ui.language,
     )  # fmt: skip
-    top = h(
-        "head", h("meta", charset="utf-8"),
-        h("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        h("title", title), h("style", Html(asset("lesson.css"))),
-    )  # fmt: skip
-    return join(Html("<!doctype html>\n"), h("html", top, body, lang=ui.language), "\n")
 
 
 def _row(a: Answer, ui: Interface) -> Html:

@@ -41,7 +41,9 @@ def distribution(view: View, look: Mapping[str, Look]) -> Plot | None:
     values = _values(view, fixed)
     if not values:
         return None
-    truth = float(view.default_rows["truth"].iloc[0]) if fixed else 0.0
+    truth = 0.0
+    if fixed:
+        truth = float(view.truths[0]) if view.truths.size else np.nan
     lowest, highest = _window(list(values.values()), truth)
     what = "the truth" if fixed else "zero, since each replicate has a truth of its own"
     return draw(
@@ -56,13 +58,13 @@ def distribution(view: View, look: Mapping[str, Look]) -> Plot | None:
 
 
 def _values(view: View, fixed: bool) -> dict[str, Array]:
-    rows = view.default_rows
-    shown = rows["estimate"] if fixed else rows["estimate"] - rows["truth"]
-    parts = {
-        method: shown[rows["method"] == method].dropna().to_numpy(dtype=float)
-        for method in view.methods
-    }
-    return {method: part for method, part in parts.items() if part.size}
+    found = {}
+    for method in (m for m in view.methods if m in view.answers):
+        rows = view.answered(method)
+        shown = rows["estimate"] if fixed else rows["estimate"] - rows["truth"]
+        if not np.isnan(shown).all():
+            found[method] = shown[~np.isnan(shown)]
+    return found
 
 
 def _window(parts: list[Array], truth: float) -> tuple[float, float]:

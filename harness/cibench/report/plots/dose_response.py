@@ -13,6 +13,7 @@ from cibench.model.types import Array
 from cibench.render.figures import INK, Look, Plot, canvas, draw
 from cibench.render.labels import DEFAULT, Setting
 from cibench.render.numbers import number, percent, plain
+from cibench.report.coverage_verdicts import coverage_of
 from cibench.report.plots.forest import mark_nominal
 from cibench.report.views import Line, View
 from cibench.utils.missing import missing
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Points = Sequence[tuple[float, Setting]]
+
+COVERAGE = "coverage_with_failures"
 
 LANE = 0.07
 """Inches above the coverage panel for one method's breakdown point."""
@@ -43,7 +46,8 @@ def curve(view: View, dial: str, look: Mapping[str, Look]) -> Plot:
     return draw(
         f"{view.slug}-dial-{dial}",
         f"Breaking “{broken}”: {dial}",
-        f"Each curve starts from the same default cell, the ringed point at {dial} = "
+        "Coverage counts failures as misses. Each curve starts from the same default cell, the "
+        f"ringed point at {dial} = "
         f"{plain(view.dial(dial).get('default', 0))}. Bars are 95 % Monte Carlo limits. In the "
         f"legend, each method's empirical SE at the default, the yardstick for its bias.{truth}"
         + (_MARKS if _broken(view, dial) else ""),
@@ -65,8 +69,8 @@ def _paint(view: View, dial: str, points: Points, look: Mapping[str, Look]) -> F
     nudge = (max(values) - min(values)) * 0.016 or 0.01
     for i, method in enumerate(view.methods):
         aside = nudge * (i - (len(view.methods) - 1) / 2)
-        for axes, measure, times in ((coverage, "coverage", 100), (bias, "bias", 1)):
-            _bands(axes, view, (method, dial, measure), look[method], aside, times)
+        for axes, measure, times in ((coverage, COVERAGE, 100), (bias, "bias", 1)):
+            draw_bands(axes, view, (method, dial, measure), look[method], aside, times)
         _line(coverage, _coverage(view, method, points), look[method], aside)
         _line(bias, _bias(view, method, points), look[method], aside)
         coverage.plot([], [], color=look[method].colour, marker=look[method].marker,
@@ -93,10 +97,14 @@ def _line(axes: Axes, data: Array, look: Look, aside: float) -> None:
     axes.plot(x[at] + aside, value[at], "o", mfc="none", mec=look.colour, ms=10, mew=0.8)
 
 
-def _bands(
+def draw_bands(
     axes: Axes, view: View, curve: tuple[str, str, str], look: Look, aside: float, times: float
 ) -> None:
-    """Draw the simultaneous limits as thin lines behind the bars."""
+    """Draw simultaneous limits as thin lines behind the bars, none of moments that are hidden."""
+    if curve[2] != COVERAGE and not all(
+        s["moments"] for (method, _), s in view.scores.items() if method == curve[0]
+    ):
+        return
     for (method, dial, setting, measure), (low, high) in view.doses.bands.items():
         if (method, dial, measure) == curve and math.isfinite(low + high):
             axes.plot([setting + aside] * 2, [times * low, times * high], color=look.colour,
@@ -131,8 +139,8 @@ def _coverage(view: View, method: str, points: Points) -> Array:
     rows = []
     for x, setting in points:
         score = view.scores.get((method, setting.label))
-        if score and not missing(score["coverage"]):
-            here, low, high = (100 * score[f"coverage{end}"] for end in ("", "_low", "_high"))
+        if score and not missing(score[COVERAGE]):
+            here, low, high = (100 * end for end in coverage_of(score))
             below, above = max(here - low, 0.0), max(high - here, 0.0)
             rows.append((x, here, below, above, setting.label == DEFAULT))
     return np.array(rows, dtype=float).reshape(-1, 5).T
@@ -159,7 +167,7 @@ def _alt(view: View, dial: str, points: Points) -> str:
     said = []
     for method in view.methods:
         scores = [view.scores.get((method, setting.label)) for _, setting in points]
-        shares = [percent(s["coverage"]) if s else "–" for s in scores]
+        shares = [percent(s[COVERAGE]) if s else "–" for s in scores]
         said.append(f"{method}: {', '.join(shares)}")
     places = ", ".join(plain(x) for x, _ in points)
     head = f"{view.scenario}, {view.title}. Coverage in % at {dial} = {places}. "

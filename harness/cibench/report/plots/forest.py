@@ -17,8 +17,9 @@ from cibench.render.figures import (
     pitch,
 )
 from cibench.render.numbers import limits, percent, signed
-from cibench.report.coverage_verdicts import FLOOR
+from cibench.report.coverage_verdicts import coverage_of
 from cibench.report.views import View
+from cibench.suite.expectations import SHORTFALL
 from cibench.utils.missing import missing
 
 PATCH = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"}
@@ -36,9 +37,10 @@ def forest(view: View, look: Mapping[str, Look]) -> Plot | None:
     return draw(
         f"{view.slug}-forest",
         "Bias and coverage with every dial at its default",
-        "Bars are 95 % Monte Carlo limits: 1.96 standard errors for bias, Wilson's for coverage. "
-        "The dashed lines mark no bias and nominal coverage; below the shaded band, five points "
-        "under nominal, a method counts as broken.",
+        "Bars are 95 % Monte Carlo limits: 1.96 standard errors for bias, Wilson's for coverage, "
+        "which counts failures as misses. The dashed lines mark no bias and nominal coverage; the "
+        "shaded band ends five points under nominal, where a method that states no other floor "
+        "counts as broken.",
         _alt(view, methods),
         lambda: _paint(view, methods, look),
     )
@@ -70,7 +72,7 @@ def _paint(view: View, methods: list[str], look: Mapping[str, Look]) -> Figure:
 def mark_nominal(axes: Axes, level: float, *, upright: bool) -> None:
     """Mark the nominal level and the five points below it that a sound method may lose."""
     band, line = (axes.axvspan, axes.axvline) if upright else (axes.axhspan, axes.axhline)
-    band(100 * (level - FLOOR), 100 * level, color="#eef2f6", lw=0)
+    band(100 * (level - SHORTFALL), 100 * level, color="#eef2f6", lw=0)
     line(100 * level, color=INK, lw=1, ls="--")
 
 
@@ -86,10 +88,10 @@ def _bias(axes: Axes, at: int, view: View, method: str, look: Look) -> None:
 
 def _coverage(axes: Axes, at: int, view: View, method: str, look: Look) -> None:
     score = view.at_default(method) or {}
-    if missing(score["coverage"]):
+    if missing(score["coverage_with_failures"]) or not score["answered"]:
         note(axes, at, "no answer" if not score["answered"] else "gives no limits")
         return
-    here, low, high = (100 * score[f"coverage{end}"] for end in ("", "_low", "_high"))
+    here, low, high = (100 * end for end in coverage_of(score))
     axes.errorbar(here, at, xerr=[[max(here - low, 0)], [max(high - here, 0)]],
                   color=look.colour, fmt=look.marker, ms=6, capsize=3, lw=1.6)  # fmt: skip
 
@@ -105,6 +107,6 @@ def _alt(view: View, methods: list[str]) -> str:
     for method in methods:
         score = view.at_default(method) or {}
         bias = f"bias {signed(score['bias'], score['bias_mcse'])}, " if score["moments"] else ""
-        span = limits(score["coverage_low"], score["coverage_high"])
-        said.append(f"{method}: {bias}coverage {percent(score['coverage'])} % ({span})")
+        share, low, high = coverage_of(score)
+        said.append(f"{method}: {bias}coverage {percent(share)} % ({limits(low, high)})")
     return f"{view.scenario}, {view.title}, default. " + "; ".join(said)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cibench.metrics.groups import Group
 from cibench.metrics.intervals import covers
 from cibench.model.types import Array
 from cibench.render.figures import HIT, INK, MISS, Plot, canvas, draw
@@ -43,11 +44,12 @@ class Zip:
 
 def zip_plot(view: View) -> Plot | None:
     """Draw the intervals of the default cell, one panel per method, None where there are none."""
-    zips = {m: z for m in view.methods if (z := _sorted(view, m)).low.size}
+    drawn = (m for m in view.methods if m in view.answers)
+    zips = {m: z for m in drawn if (z := _sorted(view.answered(m))).low.size}
     if not zips:
         return None
-    drawn = max(z.low.size for z in zips.values())
-    spared = f" {DRAWN:,} of {drawn:,} are drawn, evenly in rank." if drawn > DRAWN else ""
+    most = max(z.low.size for z in zips.values())
+    spared = f" {DRAWN:,} of {most:,} are drawn, evenly in rank." if most > DRAWN else ""
     return draw(
         f"{view.slug}-zip",
         "Every interval, sorted by its distance from the truth",
@@ -60,12 +62,11 @@ def zip_plot(view: View) -> Plot | None:
     )
 
 
-def _sorted(view: View, method: str) -> Zip:
-    rows = view.default_rows
-    rows = rows[(rows["method"] == method) & rows["ci_low"].notna() & rows["ci_high"].notna()]
+def _sorted(rows: Group) -> Zip:
+    given = ~np.isnan(rows["ci_low"]) & ~np.isnan(rows["ci_high"])
     names = ("ci_low", "ci_high", "truth", "estimate", "std_error")
-    low, high, truth, t, se = (rows[name].to_numpy(dtype=float, na_value=np.nan) for name in names)
-    outside = rows["outside"].to_numpy(dtype=float, na_value=np.nan) == 1
+    low, high, truth, t, se = (rows[name][given] for name in names)
+    outside = rows["outside"][given] == 1
     # Without an estimate or its error the interval itself says how far off it is.
     with np.errstate(all="ignore"):
         z = np.abs(t - truth) / se

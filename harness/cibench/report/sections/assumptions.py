@@ -11,13 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cibench.analysis.coverage_verdicts import UNJUDGED, CoverageVerdict
 from cibench.model.catalogue import alternatives, fails
 from cibench.render.html import Html, h, join
 from cibench.render.labels import DEFAULT
 from cibench.render.numbers import digits, error_of, limits, number, percent, plain
-from cibench.report.coverage_verdicts import CoverageVerdict, judge
+from cibench.report.coverage_verdicts import coverage_of, verdict_of
 from cibench.report.views import Score, View
 
+TOLD = (CoverageVerdict.BROKEN, CoverageVerdict.LOW, CoverageVerdict.SOUND)
 SAID = 12
 """Conclusions of a view that are written out; with more methods the table says it better."""
 
@@ -129,11 +131,7 @@ def _conditionals(found: Worlds) -> Iterator[Html]:
     view = found.view
     for method in view.methods:
         score, assumed = view.at_default(method), _assumes(found, method)
-        if score is None or judge(score) in (
-            CoverageVerdict.SILENT,
-            CoverageVerdict.DECLINED,
-            CoverageVerdict.NO_LIMITS,
-        ):
+        if score is None or verdict_of(score) in (CoverageVerdict.SILENT, *UNJUDGED):
             continue
         broken = [name for name in assumed if fails(name, view.about.get("violates") or ())]
         held = ", ".join(f"“{name}”" for name in assumed if name not in broken)
@@ -152,20 +150,16 @@ def _otherwise(view: View, method: str) -> Iterator[str]:
             key=lambda s: abs((s.value or 0.0) - default),
         )
         score = view.scores.get((method, place.label))
-        if score is not None and judge(score) in (
-            CoverageVerdict.BROKEN,
-            CoverageVerdict.LOW,
-            CoverageVerdict.SOUND,
-        ):
-            low, high = score["coverage_low"], score["coverage_high"]
-            share = f"{percent(score['coverage'], digits(low, high))} % ({limits(low, high)})"
+        if score is not None and verdict_of(score) in TOLD:
+            held, low, high = coverage_of(score)
+            share = f"{percent(held, digits(low, high))} % ({limits(low, high)})"
             broken = view.dial(dial).get("breaks") or dial
             yield f"; if “{broken}” fails by {place.label}, in {share}"
 
 
 def _worth(score: Score) -> str:
-    low, high = score["coverage_low"], score["coverage_high"]
-    share = f"{percent(score['coverage'], digits(low, high))} % ({limits(low, high)})"
+    held, low, high = coverage_of(score)
+    share = f"{percent(held, digits(low, high))} % ({limits(low, high)})"
     covers = f"covers the truth in {share} of the data sets"
     if not score["moments"]:
         return covers

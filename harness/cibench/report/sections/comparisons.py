@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from cibench.analysis.comparisons import SHOWN
+from cibench.metrics import METRICS, Metric
+from cibench.metrics.registry import listed
 from cibench.render.html import Html, breakable, h, join
 from cibench.render.numbers import BLANK, number, signed
 from cibench.report.sections.score_tables import HIDDEN
 from cibench.report.views import Line, Score, View
 from cibench.utils.missing import missing
 
-if TYPE_CHECKING:
-    pass
-
-
 BY = ("interval_score", "rmse", "mad")
 """What methods are sorted by: the first that two of them have."""
 
-MOMENTS = ("rmse", "absolute_bias")
+ORDER = (*BY, "absolute_bias", "coverage", "ci_length")
+"""The columns that the table begins with."""
+
 TIE, SMALLER, LARGER = "≈", "▼", "▲"
 
 
@@ -33,26 +31,29 @@ def comparison(view: View) -> Html | None:
     ordered += [m for m in view.methods if m not in values and _compared(view, m)]
     best = _reference(view, by, ordered)
     smallest = best == next((m for m in ordered if not _is_oracle(view, m)), ordered[0])
-    why = f", which has the smallest {SHOWN[by]} of all but oracles" if smallest else ""
-    measures = [m for m in SHOWN if any((m, x, best) in view.pairs for x in ordered)]
-    moments = all(view.pairs[m, x, best]["moments"] for m in MOMENTS for x in ordered
-                  if (m, x, best) in view.pairs)  # fmt: skip
-    measures = [m for m in measures if m != ("mad" if moments else "rmse")]
+    why = f", which has the smallest {METRICS[by].label} of all but oracles" if smallest else ""
+    shown = listed("differences", ORDER)
+    moments = all(view.pairs[m.name, x, best]["moments"] for m in shown for x in ordered
+                  if m.moments != "any" and (m.name, x, best) in view.pairs)  # fmt: skip
+    other = "mad" if moments else "rmse"
+    shown = [m for m in shown if m.name != other
+             and any((m.name, x, best) in view.pairs for x in ordered)]  # fmt: skip
     head = h("thead", h("tr", h("th", "method", scope="col"),
-                        [h("th", SHOWN[m], scope="col") for m in measures]))  # fmt: skip
+                        [h("th", _heading(m), scope="col") for m in shown]))  # fmt: skip
     body = [
         h("tr", h("th", breakable(method), scope="row"), [_cell(view, m, method, best)
-          for m in measures], cls="at-default" if method == best else None)
+          for m in shown], cls="at-default" if method == best else None)
         for method in ordered
     ]  # fmt: skip
+    more_is_better = [m.label for m in listed("differences") if not m.less_is_better]
     return h(
         "details", h("summary", "Differences on the same data sets, every dial at its default"),
         h("p", f"Each method less {best}{why}, on the replicates that both answered; in brackets "
           "95 % limits that hold for all pairs of methods at once. "
           f"{TIE} marks a tie: noise alone can produce the difference. {LARGER} larger, {SMALLER} "
-          "smaller beyond doubt; smaller is better, but of coverage. An error of the truth that "
-          "both share has cancelled where it can. pairs.parquet holds every pair, measure and "
-          "setting.", cls="note"),
+          f"smaller beyond doubt; smaller is better, but of {' and '.join(more_is_better)}. An "
+          "error of the truth that both share has cancelled where it can. pairs.parquet holds "
+          "every pair, measure and setting.", cls="note"),
         h("div", h("table", head, h("tbody", body), cls="pairs"), cls="scroll"),
         _matrix(view, by, ordered), cls="compared",
     )  # fmt: skip
@@ -86,17 +87,20 @@ def _is_oracle(view: View, method: str) -> bool:
     return any(line["oracle"] for (_, _, other), line in view.pairs.items() if other == method)
 
 
-def _cell(view: View, measure: str, method: str, best: str) -> Html:
-    line = view.pairs.get((measure, method, best))
+def _heading(metric: Metric) -> str:
+    return f"{metric.label}, points" if metric.share else metric.label
+
+
+def _cell(view: View, metric: Metric, method: str, best: str) -> Html:
+    line = view.pairs.get((metric.name, method, best))
     if line is None:
         return h("td", "reference" if method == best else BLANK, cls="mc")
-    if measure in MOMENTS and not line["moments"]:
+    if metric.moments != "any" and not line["moments"]:
         return h("td", BLANK, title=HIDDEN)
     if missing(line["low"]):
         return h("td", BLANK, title=str(line["note"]))
-    points = measure == "coverage"
-    scale, error = (100, 100 * line["mcse"]) if points else (1, line["mcse"])
-    error = max(error, 0.1) if points else error
+    scale, error = (100, 100 * line["mcse"]) if metric.share else (1, line["mcse"])
+    error = max(error, 0.1) if metric.share else error
     low, high = (signed(scale * line[end], error) for end in ("low", "high"))
     said = join(_mark(line), " ", signed(scale * line["difference"], error))
     return h(
@@ -116,7 +120,7 @@ def _matrix(view: View, by: str, ordered: Sequence[str]) -> Html | None:
     """Show all pairs by one measure: who is smaller, larger, or tied with whom."""
     if len(ordered) < 3 or sum(key[0] == by for key in view.pairs) < len(ordered) ** 2 / 2:
         return None
-    head = h("thead", h("tr", h("th", SHOWN[by]), [
+    head = h("thead", h("tr", h("th", METRICS[by].label), [
         h("th", str(i), title=m, scope="col") for i, m in enumerate(ordered, 1)
     ]))  # fmt: skip
     body = [
@@ -125,8 +129,8 @@ def _matrix(view: View, by: str, ordered: Sequence[str]) -> Html | None:
         for i, own in enumerate(ordered, 1)
     ]  # fmt: skip
     return join(
-        h("p", f"All pairs by {SHOWN[by]}: the method of the row is {SMALLER} smaller (better) "
-          f"or {LARGER} larger (worse) than that of the column, or tied with it ({TIE}).",
+        h("p", f"All pairs by {METRICS[by].label}: the method of the row is {SMALLER} smaller "
+          f"(better) or {LARGER} larger (worse) than that of the column, or tied with it ({TIE}).",
           cls="note"),
         h("div", h("table", head, h("tbody", body), cls="matrix"), cls="scroll"),
     )  # fmt: skip

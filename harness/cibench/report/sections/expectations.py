@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from cibench.analysis.expectation_verdicts import MEANING, SURPRISES, ExpectationVerdict
+from cibench.analysis.expectations import MEANING, SURPRISES, ExpectationVerdict
 from cibench.render.html import Html, breakable, h, join, place, raw, sortable
 from cibench.render.labels import DEFAULT, label, view_titles
 from cibench.render.numbers import BLANK, count, digits, limits, percent

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cibench.render.figures import Plot, canvas, draw
 from cibench.render.html import Html, h, join
-from cibench.render.labels import slug
+from cibench.render.labels import setting, slug
 from cibench.render.numbers import count, percent, plain
 
 if TYPE_CHECKING:
@@ -23,12 +23,31 @@ BARS = 30
 REASONS = 60
 
 
-def failure_plot(scenario: str, rows: pd.DataFrame) -> Plot | None:
-    """Draw the statuses of a scenario's cells with fits that gave no answer, None without any."""
-    several = rows["n"].nunique() > 1
-    shares = _shares(rows, ["method", "at", *(["n"] if several else [])])
-    if shares.empty:
+def labelled(
+    lost: pd.DataFrame, scores: pd.DataFrame, catalogue: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Return fits without an answer with `at` and `method` beside them, as labelled scores have."""
+    known, names = catalogue.get("scenarios") or {}, scores[["estimator", "options", "method"]]
+    methods = {(estimator, options): method for estimator, options, method in names.values}
+    lines = lost.to_dict("records")
+    at = [
+        setting(x["dial"], x["setting"], x["dials"], known.get(x["scenario"]) or {}).label
+        for x in lines
+    ]
+    return lost.assign(at=at, method=[methods[x["estimator"], x["options"]] for x in lines])
+
+
+def failure_plot(scenario: str, lost: pd.DataFrame, scores: pd.DataFrame) -> Plot | None:
+    """Draw the statuses of a scenario's cells with fits that gave no answer, None without any.
+
+    `lost` counts estimators' rows without an answer, `scores` are those of all; both are labelled.
+    """
+    lost = lost[lost["scenario"] == scenario]
+    if lost.empty:
         return None
+    scores = scores[(scores["kind"] == "estimate") & (scores["scenario"] == scenario)]
+    several = scores["n"].nunique() > 1
+    shares = _shares(lost, scores, ["method", "at", *(["n"] if several else [])])
     more = f" The {BARS} worst of {len(shares)} are shown." if len(shares) > BARS else ""
     worst = shares.loc[shares.sum(axis=1).sort_values(ascending=False, kind="stable").index[:BARS]]
     said = "; ".join(
@@ -44,12 +63,13 @@ def failure_plot(scenario: str, rows: pd.DataFrame) -> Plot | None:
     )
 
 
-def _shares(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+def _shares(lost: pd.DataFrame, scores: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Return the share of each status but ok in the cells where there is any."""
-    counts = rows.groupby([*keys, "status"], sort=False).size().unstack(fill_value=0)
-    shares = counts.div(counts.sum(axis=1), axis=0)
-    shares = shares[[status for status in COLOURS if status in shares]]
-    return shares[shares.sum(axis=1) > 0]
+    every = scores.groupby(keys, sort=False)["replicates"].sum()
+    counts = lost.groupby([*keys, "status"])["rows"].sum().unstack(fill_value=0)
+    shares = counts.reindex(every.index[every.index.isin(counts.index)])
+    shares = shares.div(every.loc[shares.index], axis=0)
+    return shares[[status for status in COLOURS if status in shares]]
 
 
 def _paint(shares: pd.DataFrame) -> Figure:
@@ -77,26 +97,24 @@ def fits(scores: pd.DataFrame) -> int:
     return int(scores.drop_duplicates([*FIT, "kind"])["replicates"].sum())
 
 
-def lost_fits(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return one row for each fit that gave no answer to one of its targets or to all."""
-    lost = rows[rows["status"] != "ok"]
-    return lost.drop_duplicates([*FIT, "replicate", "status", "reason"])
+def reasons(failures: pd.DataFrame, command: Callable[[Mapping[Any, Any]], str]) -> Html:
+    """Tally why fits gave no answer, the most frequent first, with a `command` to replay one.
 
-
-def reasons(lost: pd.DataFrame, command: Callable[[Mapping[Any, Any]], str]) -> Html:
-    """Tally why fits gave no answer, the most frequent first, with a `command` to replay one."""
-    lost = lost.fillna({"reason": "no reason given"})
+    `failures` are labelled; they stand cell by cell and are put together over the cells of a size.
+    """
     keys = ["scenario", "n", "method", "status", "reason"]
-    grouped = lost.groupby(keys, sort=False)["at"].agg(["size", "unique"])
-    tally = grouped.sort_values("size", ascending=False, kind="stable")
+    cell = failures.groupby(["scenario", "dials", "n", "parameters"], sort=False).ngroup()
+    lost = failures.assign(cell=cell).sort_values(["cell", "first"], kind="stable")
+    grouped = lost.groupby(keys, sort=False).agg(fits=("fits", "sum"), at=("at", "unique"))
+    tally = grouped.sort_values("fits", ascending=False, kind="stable")
     first = lost.drop_duplicates(keys).set_index(keys, drop=False)
-    replays = [command(row) for row in first.loc[tally.index[:REASONS]].to_dict("records")]
+    first = first.assign(replicate=first["first"]).loc[tally.index[:REASONS]]
     body = [
         h("tr", *(h("td", str(k)) for k in (key[2], key[0], key[1])), h("td", key[3]),
           h("td", f"{size:,}", cls="num"), h("td", _few(list(places))),
-          h("td", key[4], cls="reason"), h("td", h("code", replay)))
-        for (key, size, places), replay in zip(
-            tally.head(REASONS).itertuples(), replays, strict=True
+          h("td", key[4], cls="reason"), h("td", h("code", command(row))))
+        for (key, size, places), row in zip(
+            tally.head(REASONS).itertuples(), first.to_dict("records"), strict=True
         )
     ]  # fmt: skip
     names = ("method", "scenario", "n", "status", "fits", "where", "reason", "replay one")

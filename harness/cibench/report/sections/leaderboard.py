@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cibench.metrics import METRICS
 from cibench.render.html import Html, breakable, h, join
 from cibench.render.numbers import BLANK, count, error_of, number, percent, plain
 from cibench.suite.ranking import Ranking
@@ -13,17 +14,16 @@ from cibench.utils.missing import missing
 if TYPE_CHECKING:
     import pandas as pd
 
-MEASURES = {"interval_score": "interval score", "rmse": "RMSE"}
 BOARD = ["design", "estimand", "horizon", "level"]
 
 Line = Mapping[str, Any]
 
 
 def ranks_section(
-    ranks: pd.DataFrame | None, scores: pd.DataFrame, spec: Mapping[str, Any]
+    ranks: pd.DataFrame, scores: pd.DataFrame, spec: Mapping[str, Any]
 ) -> Html | None:
     """Write the leaderboards, each design's own open; `scores` are labelled."""
-    if ranks is None or ranks.empty:
+    if ranks.empty:
         return None
     named = scores[["estimator", "options", "method"]].drop_duplicates()
     methods = {(estimator, options): method for estimator, options, method in named.values}
@@ -35,7 +35,7 @@ def ranks_section(
     whole = [board for board in boards if any(line["without"] == "" for line in board)]
     families = [board for board in whole if "/" not in board[0]["design"]]
     single = [board for board in boards if "/" in board[0]["design"]]
-    measure = MEASURES[str(boards[0][0]["measure"])]
+    measure = METRICS[str(boards[0][0]["measure"])].label
     return h(
         "section", h("h2", "Leaderboard"),
         h("p", f"Methods by the mean log ratio of their {measure} to the reference’s, over the "

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 WHERE = ("scenario", "n", "dial", "setting", "estimator", "horizon", "parameters", "options")
 
 
-def published_section(comparison: pd.DataFrame) -> Html:
-    """Write the section with one line for each published figure."""
+def published_section(comparison: pd.DataFrame) -> Html | None:
+    """Write the section with one line for each published figure; none without any."""
+    if comparison.empty:
+        return None
     lines = [{str(k): v for k, v in line.items()} for line in comparison.to_dict("records")]
     where = [name for name in WHERE if name in comparison and comparison[name].notna().any()]
     agree = sum(bool(line["agrees"]) for line in lines)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cibench.metrics.registry import listed
 from cibench.render.figures import Plot, figure
 from cibench.render.html import Html, facts, h, join, prose
 from cibench.render.labels import DEFAULT, dials_of, slug
 from cibench.render.numbers import BLANK, exact, percent, plain
 from cibench.report.sections.comparisons import comparison
-from cibench.report.sections.score_tables import COLUMNS, score_table, shortfalls
+from cibench.report.sections.score_tables import ORDER, score_table, shortfalls
 from cibench.report.views import View
 from cibench.utils.missing import missing
 
@@ -25,7 +26,7 @@ SOURCE = "Morris, White and Crowther (2019), Statistics in Medicine 38"
 
 
 def ademp_section(
-    views: Sequence[View], rows: pd.DataFrame, catalogue: Mapping[str, Any],
+    views: Sequence[View], scores: pd.DataFrame, catalogue: Mapping[str, Any],
     manifest: Mapping[str, Any],
 ) -> Html:  # fmt: skip
     """Write the block: aims, mechanisms, estimands, methods, performance measures."""
@@ -33,7 +34,7 @@ def ademp_section(
         ("Aims", _aims(views)),
         ("Data-generating mechanisms", h("ul", [_mechanism(part) for part in _by_scenario(views)])),
         ("Estimands", _estimands(views)),
-        ("Methods", _methods(rows, catalogue)),
+        ("Methods", _methods(scores, catalogue)),
         ("Performance measures", _measures(views, manifest)),
     )
     body = [join(h("dt", name), h("dd", said)) for name, said in parts]
@@ -97,10 +98,10 @@ def _estimands(views: Sequence[View]) -> Html:
     return h("ul", lines)
 
 
-def _methods(rows: pd.DataFrame, catalogue: Mapping[str, Any]) -> Html:
+def _methods(scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> Html:
     known = catalogue.get("estimators") or {}
     lines = []
-    for name in dict.fromkeys(rows["estimator"]):
+    for name in dict.fromkeys(scores["estimator"]):
         said = str((known.get(name) or {}).get("doc") or "").split("\n")[0]
         lines.append(h("li", h("b", name, cls="method"), f": {said}" if said else ""))
     return h("ul", lines)
@@ -115,7 +116,7 @@ def _measures(views: Sequence[View], manifest: Mapping[str, Any]) -> Html:
         f"nominal level {levels} %" if levels else "",
         f"seed {manifest['seed']}" if manifest.get("seed") is not None else "",
     ]
-    named = ", ".join(f"{c.name} ({c.meaning})" for c in COLUMNS if c.name)
+    named = ", ".join(f"{m.heading} ({m.meaning})" for m in listed("report", ORDER))
     return join(
         h("p", f"{', '.join(part for part in said if part)}. All methods and all settings of a "
           "dial face the same noise."),

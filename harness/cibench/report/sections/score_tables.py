@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
+from cibench.analysis.coverage_verdicts import CoverageVerdict
+from cibench.metrics import Metric
+from cibench.metrics.registry import listed
 from cibench.render.html import Html, h, header, join, raw
 from cibench.render.labels import DEFAULT
 from cibench.render.numbers import BLANK, digits, error_of, limits, number, percent
-from cibench.report.coverage_verdicts import CoverageVerdict, judge
+from cibench.report.coverage_verdicts import verdict_of
 from cibench.report.views import Score, View
 from cibench.utils.missing import missing
 
@@ -37,7 +39,7 @@ def shortfalls(view: View) -> Html | None:
     lines = [
         h("li", h("b", method), f", {at}: {said}.")
         for (method, at), score in view.scores.items()
-        if judge(score) is CoverageVerdict.BROKEN and (said := sentence(score))
+        if verdict_of(score) is CoverageVerdict.BROKEN and (said := sentence(score))
     ]
     if not lines:
         return None
@@ -65,41 +67,12 @@ def _points(score: Score, part: str, unit: str = "") -> str:
     return f"{number(value, digits)}{unit} ({number(error, digits)})"
 
 
-@dataclass(frozen=True)
-class Column:
-    """Describe a column: its measure, what it means, and how it is written.
-
-    `moment` measures are hidden for methods whose estimates have no finite moments.
-    """
-
-    key: str
-    name: str
-    meaning: str
-    proportion: bool = False
-    moment: bool = False
-
-
-COLUMNS = (
-    Column("coverage", "coverage %", "share of intervals that hold the truth", proportion=True),
-    Column("coverage_with_failures", "with failures %",
-           "coverage with failures counted as misses", proportion=True),
-    Column("bias", "bias", "mean of estimate minus truth", moment=True),
-    Column("relative_bias", "relative bias", "bias over the truth", moment=True),
-    Column("rmse", "RMSE", "root mean squared error", moment=True),
-    Column("empirical_se", "empirical SE", "standard deviation of the estimates", moment=True),
-    Column("median_bias", "median bias", "median of estimate minus truth"),
-    Column("mad", "MAD", "median absolute error"),
-    Column("model_se", "model SE", "root mean square of the standard errors reported"),
-    Column("se_ratio", "SE ratio", "model SE over empirical SE; 1 is honest", moment=True),
-    Column("bias_eliminated_coverage", "bias-eliminated %",
-           "coverage of the mean estimate: what is lost to bias is given back",
-           proportion=True, moment=True),
-    Column("ci_length", "length", "mean length of the intervals"),
-    Column("interval_score", "interval score", "length plus 2/alpha times what the truth is missed "
-           "by; smaller is better"),
-    Column("rejection", "", "share of intervals that do not hold zero", proportion=True),
-    Column("failure_rate", "failures %", "share of fits that gave no answer", proportion=True),
+ORDER = (
+    "coverage", "coverage_with_failures", "bias", "relative_bias", "rmse", "empirical_se",
+    "median_bias", "mad", "model_se", "se_ratio", "bias_eliminated_coverage", "ci_length",
+    "interval_score", "rejection", "failure_rate",
 )  # fmt: skip
+"""The columns that the table begins with."""
 
 HIDDEN = "hidden: the estimates have no finite moments"
 
@@ -111,12 +84,12 @@ def score_table(view: View) -> Html:
         for s in view.settings for m in view.methods if (m, s.label) in view.scores
     ]  # fmt: skip
     failing = any(score["failures"] for _, _, score in scores)
-    columns = [c for c in COLUMNS if failing or c.key != "coverage_with_failures"]
+    columns = [m for m in listed("report", ORDER) if failing or m.name != "coverage_with_failures"]
     moving = len({score["truth"] for _, _, score in scores if not missing(score["truth"])}) > 1
     rejection = _rejection_name([score["truth"] for _, _, score in scores])
     head = [header("method"), header("setting"), header("answered", "answered of all fits")]
     head += [header("truth", "the true value, mean over replicates")] if moving else []
-    head += [header(c.name or rejection, c.meaning) for c in columns]
+    head += [header(rejection if m.name == "rejection" else m.heading, m.meaning) for m in columns]
     head.append(header("seconds", "mean time of a fit"))
     body = [_row(at, i, m, s, columns, moving) for i, (at, m, s) in enumerate(scores)]
     table = h("table", h("thead", h("tr", head)), h("tbody", body), cls="sortable scores")
@@ -133,16 +106,18 @@ def hidden_note(view: View) -> Html | None:
             without.setdefault(method, f"{method} ({seen})")
     if not without:
         return None
+    *hidden, last = (m.label for m in listed("report", ORDER) if m.moments != "any")
     return h(
-        "p", h("b", "Moment measures are hidden"), f" for {', '.join(without.values())}: bias, "
-        "RMSE, empirical SE and SE ratio are averages, and these estimates have no finite moments, "
-        "so that an average over replicates settles on nothing. Medians, coverage, lengths and "
-        "interval scores speak instead; scores.csv keeps the hidden numbers, flagged.", cls="note",
+        "p", h("b", "Moment measures are hidden"), f" for {', '.join(without.values())}: "
+        f"{', '.join(hidden)} and {last} rest on averages, and these estimates have no finite "
+        "moments, so that an average over replicates settles on nothing. Medians, coverage, "
+        "lengths and interval scores speak instead; scores.csv keeps the hidden numbers, "
+        "flagged.", cls="note",
     )  # fmt: skip
 
 
 def _row(
-    at: str, place: int, method: str, score: Score, columns: Sequence[Column], moving: bool
+    at: str, place: int, method: str, score: Score, columns: Sequence[Metric], moving: bool
 ) -> Html:
     answered = f"{score['answered']:,}"
     if score["answered"] != score["replicates"]:
@@ -152,17 +127,16 @@ def _row(
         h("th", method, scope="row"), h("td", at, data_v=place, cls="at"),
         h("td", answered, cls="num", data_v=int(score["answered"])),
         _measure(score, "truth") if moving else None,
-        [_column(score, c) for c in columns],
+        [_column(score, metric) for metric in columns],
         h("td", number(score["seconds"]), cls="num", data_v=raw(score["seconds"])),
         cls="at-default" if at == DEFAULT else None,
     )  # fmt: skip
 
 
-def _column(score: Score, column: Column) -> Html:
-    if column.moment and not score["moments"]:
+def _column(score: Score, metric: Metric) -> Html:
+    if metric.moments != "any" and not score["moments"]:
         return h("td", BLANK, cls="num", title=HIDDEN)
-    write: Callable[[Score, str], Html] = _proportion if column.proportion else _measure
-    return write(score, column.key)
+    return _proportion(score, metric.name) if metric.share else _measure(score, metric.name)
 
 
 def _measure(score: Score, key: str) -> Html:

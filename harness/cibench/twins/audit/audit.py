@@ -92,7 +92,10 @@ class Audit:
 
 
 def audit_twin(twin: Twin, data: Path | None = None) -> Audit:
-    """Audit 20,000 rows of a twin, or the rows of a CSV file with the same columns."""
+    """Audit 20,000 rows of a twin, or the rows of a CSV file with the same columns.
+
+    Raises BadInput where the file lacks columns. See `fit_twin` for the whole way.
+    """
     if data is not None:
         return _of_file(twin, data)
     effect = default_effect(twin)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cibench.metrics.intervals import covers
 from cibench.model.streams import stream
 from cibench.model.types import Array
 from cibench.twins.cross_section import Rows, reconstruct, rule
@@ -59,8 +60,8 @@ def worth(twin: Twin, replicates: int = REPLICATES, rows: int = ROWS) -> Worth |
     for _ in range(replicates):
         found, _ = estimated(twin, _draw(twin, size, true, rng))
         value, se = estimated(twin, _draw(twin, _units(twin, rows), found, rng))
-        planted.append(abs(value - found) <= Z * se)
-        population.append(abs(value - true) <= Z * se)
+        planted.append(covers(value - Z * se, value + Z * se, found))
+        population.append(covers(value - Z * se, value + Z * se, true))
     reach = Z * float(twin.seed["se"])
     return Worth(
         float(np.mean(planted)), float(np.mean(population)), replicates, rows, true - reach,

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cibench.model.types import Array
+from cibench.render.html import PLAIN, Html, document, h, join, picture
 from cibench.twins.audit.audit import Audit, Check
 from cibench.twins.audit.interval_worth import Worth
 from cibench.twins.audit.summary_definitions import Definition
 from cibench.twins.twin import Twin
-from cibench.utils.errors import BadInput
-from cibench.utils.files import write_atomically
+from cibench.utils.files import write_text
 
-STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.2rem .6rem;
-border-bottom:1px solid #ccc}td.n{text-align:right;font-variant-numeric:tabular-nums}
-.bad{color:#a40000;font-weight:600}img{max-width:100%}"""
 KINDS = {
     "effect": "The planted effect, as an estimator finds it that knows everything else",
     "take-up": "Take-up at the cutoff",
@@ -45,110 +40,107 @@ def score(found: Audit, kind: str) -> float:
 
 def write_report(twin: Twin, found: Audit, path: Path, told: Worth | None = None) -> None:
     """Write the report; raises BadInput where the place cannot be written."""
-    parts = [_head(twin, found), _worth(twin, told), _rules(found), _scores(found)]
-    for kind, title in KINDS.items():
-        checks = [c for c in found.checks if c.kind == kind]
-        if checks:
-            parts.append(_table(title, checks))
-    pictures = [_margins(twin, found), _dependence(twin, found)]
-    parts[3:3] = [f"<p><img alt='{alt}' src='{src}'></p>" for alt, src in pictures]
-    body = "\n".join(parts)
-    page = (
-        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>Audit of {twin.name}</title>"
-        f"<style>{STYLE}</style><main>{body}</main></html>"
-    )
-    try:
-        write_atomically(path, lambda p: p.write_text(page, encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from error
+    checks = {kind: [c for c in found.checks if c.kind == kind] for kind in KINDS}
+    body = h(
+        "main", _head(twin, found), _worth(twin, told), _rules(found),
+        h("p", _margins(twin, found)), h("p", _dependence(twin, found)), _scores(found),
+        [_table(title, checks[kind]) for kind, title in KINDS.items() if checks[kind]],
+    )  # fmt: skip
+    page = document(f"Audit of {twin.name}", body, style=PLAIN, scripts=())
+    write_text(path, page)
 
 
-def _head(twin: Twin, found: Audit) -> str:
-    told, say = twin.seed, html.escape
-    verdict = "passed" if found.passed else "<span class='bad'>failed</span>"
-    lines = "".join(f"<li>{say(line)}</li>" for line in found.lines)
+def _head(twin: Twin, found: Audit) -> Html:
+    told = twin.seed
     f = "is given" if twin.structure.known else (
         f"was estimated from {told['rows']} rows: what is drawn knows no more of it than they do"
     )  # fmt: skip
-    return (
-        f"<h1>Audit: {verdict}</h1><p>{say(found.what)}; {twin.design.kind}; structure "
-        f"{say(twin.structure.name)}; planted effect {say(str(found.effect))}; seed "
-        f"{say(told['where'])}, {told['rows']} rows.</p><p>The outcome function {f}. Twins are "
-        f"test benches, not evidence.</p><ul>{lines}</ul>"
-    )
+    return join(
+        h("h1", "Audit: ", "passed" if found.passed else h("span", "failed", cls="bad")),
+        h("p", f"{found.what}; {twin.design.kind}; structure {twin.structure.name}; planted effect "
+          f"{found.effect}; seed {told['where']}, {told['rows']} rows."),
+        h("p", f"The outcome function {f}. Twins are test benches, not evidence."),
+        h("ul", [h("li", line) for line in found.lines]),
+    )  # fmt: skip
 
 
-def _worth(twin: Twin, told: Worth | None) -> str:
+def _worth(twin: Twin, told: Worth | None) -> Html | None:
     """Say what intervals from enlarged data are worth, where the outcome function is estimated."""
     if told is None:
-        return ""
-    lines = "".join(f"<p>{html.escape(line)}.</p>" for line in told.lines)
-    return (
-        f"<h2>What enlarged data say of the world: what {twin.seed['rows']} rows say</h2>{lines}"
-        "<p>Each trial draws a seed of the real size from the twin, estimates the effect, plants "
-        "the estimate into enlarged data and forms the interval there.</p>"
-    )
+        return None
+    return join(
+        h("h2", f"What enlarged data say of the world: what {twin.seed['rows']} rows say"),
+        [h("p", f"{line}.") for line in told.lines],
+        h("p", "Each trial draws a seed of the real size from the twin, estimates the effect, "
+          "plants the estimate into enlarged data and forms the interval there."),
+    )  # fmt: skip
 
 
-def _rules(found: Audit) -> str:
-    rows = "".join(
-        f"<tr><td>{html.escape(r.name)}</td><td class='n{' bad' if r.violations else ''}'>"
-        f"{r.violations}</td></tr>"
+def _rules(found: Audit) -> Html:
+    rows = [
+        h("tr", h("td", r.name), h("td", str(r.violations), cls=_numeric(good=not r.violations)))
         for r in found.rules
-    )
-    return (
-        f"<h2>Rules that hold in every row</h2><table><tr><th>rule<th>broken in rows{rows}</table>"
-    )
+    ]
+    head = h("tr", h("th", "rule"), h("th", "broken in rows"))
+    return join(h("h2", "Rules that hold in every row"), h("table", head, rows))
 
 
-def _scores(found: Audit) -> str:
+def _numeric(*, good: bool) -> str:
+    return "n" if good else "n bad"
+
+
+def _scores(found: Audit) -> Html:
     shapes, pairs = score(found, "margin"), score(found, "dependence")
-    return (
-        f"<h2>Likeness</h2><p>Quality scores as others give them: columns {100 * shapes:.1f} %, "
-        f"pairs {100 * pairs:.1f} %. They do not see a jump, a rule or a trend; the gate does not "
-        "use them.</p>"
-    )
+    return join(
+        h("h2", "Likeness"),
+        h("p", f"Quality scores as others give them: columns {100 * shapes:.1f} %, pairs "
+          f"{100 * pairs:.1f} %. They do not see a jump, a rule or a trend; the gate does not use "
+          "them."),
+    )  # fmt: skip
 
 
-def _table(title: str, checks: list[Check]) -> str:
+CHECKED = (
+    "check", "off by", "margin", "standard error", "beyond the margin, in errors", "critical",
+)  # fmt: skip
+
+
+def _table(title: str, checks: Sequence[Check]) -> Html:
     worst = sorted(checks, key=lambda c: -c.size)[:25]
-    rows = "".join(
-        f"<tr><td>{html.escape(c.name)}</td><td class='n'>{c.discrepancy:.4g}</td>"
-        f"<td class='n'>{c.margin:.3g}</td><td class='n'>{c.se:.3g}</td>"
-        f"<td class='n{'' if c.passed else ' bad'}'>{c.size:.2f}</td>"
-        f"<td class='n'>{c.critical:.2f}</td></tr>"
+    rows = [
+        h("tr", h("td", c.name), h("td", f"{c.discrepancy:.4g}", cls="n"),
+          h("td", f"{c.margin:.3g}", cls="n"), h("td", f"{c.se:.3g}", cls="n"),
+          h("td", f"{c.size:.2f}", cls=_numeric(good=c.passed)),
+          h("td", f"{c.critical:.2f}", cls="n"))
         for c in worst
-    )
+    ]  # fmt: skip
     more = f" (the worst {len(worst)} of {len(checks)})" if len(worst) < len(checks) else ""
-    return (
-        f"<h2>{html.escape(title)}{more}</h2><table><tr><th>check<th>off by<th>margin<th>standard "
-        f"error<th>beyond the margin, in errors<th>critical{rows}</table>"
-    )
+    head = h("tr", [h("th", name) for name in CHECKED])
+    return join(h("h2", f"{title}{more}"), h("table", head, rows))
 
 
-def _margins(twin: Twin, found: Audit) -> tuple[str, str]:
+def _margins(twin: Twin, found: Audit) -> Html:
     """Draw the seed's shares against those of the audited rows."""
     definition, told = Definition.load(twin.summaries["definition"]), twin.summaries
     count = len(definition.shares)
     gaps = np.array([c.discrepancy for c in found.checks if c.kind == "margin"])
     seed = np.asarray(told["value"])[:count]
-    return "shares of the seed and of the audited rows", _against(
-        seed, seed + gaps, "share in the seed", "share in the audited rows", (0, 1)
-    )
+    drawn = _against(seed, seed + gaps, "share in the seed", "share in the audited rows", (0, 1))
+    return picture(drawn, "shares of the seed and of the audited rows")
 
 
-def _dependence(twin: Twin, found: Audit) -> tuple[str, str]:
+def _dependence(twin: Twin, found: Audit) -> Html:
     """Draw the seed's rank correlations against those of the audited rows."""
     definition, told = Definition.load(twin.summaries["definition"]), twin.summaries
     first = len(definition.shares)
     seed = np.asarray(told["value"])[first : first + len(definition.pairs)]
     gaps = np.array([c.discrepancy for c in found.checks if c.kind == "dependence"])
-    return "rank correlations of the seed and of the audited rows", _against(
+    drawn = _against(
         seed, seed + gaps, "rank correlation in the seed", "in the audited rows", (-1, 1)
     )
+    return picture(drawn, "rank correlations of the seed and of the audited rows")
 
 
-def _against(x: Array, y: Array, xlabel: str, ylabel: str, limits: tuple[int, int]) -> str:
+def _against(x: Array, y: Array, xlabel: str, ylabel: str, limits: tuple[int, int]) -> bytes:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 4), layout="constrained")
@@ -158,4 +150,4 @@ def _against(x: Array, y: Array, xlabel: str, ylabel: str, limits: tuple[int, in
     axes.set(xlabel=xlabel, ylabel=ylabel, xlim=limits, ylim=limits)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return buffer.getvalue()

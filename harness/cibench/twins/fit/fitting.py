@@ -23,6 +23,38 @@ def fit_twin(
     """Fit a twin to seed data; `number` seeds folds, ties and the generator's own search.
 
     Without a structure it is estimated. Raises BadInput for what the design cannot do with.
+
+    `seed` is what `read_seed` gives, `generator` the family that draws covariates and residuals,
+    `structure` what the user states as formulas. A twin is saved with `save_twin`, opened with
+    `open_twin`, audited with `audit_twin`; `draw_rows` and `write_sample` draw rows with a planted
+    effect, in the outcome's unit, and `register_twin` makes a scenario of its file.
+
+    >>> import numpy as np, pandas as pd
+    >>> from pathlib import Path
+    >>> from cibench.twins import fit_twin, read_seed
+    >>> from cibench.twins.design import Design
+    >>> rng = np.random.default_rng(1)
+    >>> x, age = rng.normal(size=400), rng.normal(40, 9, 400)
+    >>> y = 1 + x + 0.1 * age + rng.normal(size=400)
+    >>> table = pd.DataFrame({"x": x, "d": (x >= 0).astype(int), "age": age, "y": y})
+    >>> table.to_csv("seed.csv", index=False)
+    >>> design = Design("rd", "y", treatment="d", running="x", cutoff=0.0)
+    >>> seed = read_seed(Path("seed.csv"), design)
+    >>> twin = fit_twin(seed, "gaussian")
+    >>> from cibench.twins import audit_twin, draw_rows, open_twin, register_twin, save_twin
+    >>> from cibench.twins import write_sample
+    >>> save_twin(twin, Path("own.twin"))
+    >>> open_twin(Path("own.twin")).digest == twin.digest
+    True
+    >>> len(draw_rows(twin, 1000, 0.5, seed=7).columns["y"])
+    1000
+    >>> list(write_sample(twin, 1000, 0.5, 7, Path("big.csv")))
+    ['planted ATE_AT_CUTOFF: 0.5']
+    >>> audit_twin(twin).passed
+    True
+    >>> (truth,) = register_twin("own.twin")(effect=0.5).truth().values()
+    >>> truth.value
+    0.5
     """
     from cibench.twins.audit.summaries import summarise
 

@@ -69,7 +69,10 @@ def read_frame(path: Path) -> pd.DataFrame:
 
 
 def read_seed(path: Path, design: Design) -> Seed:
-    """Read seed data for a design; raises BadInput as `read_frame` and `seed_of` do."""
+    """Read seed data for a design; raises BadInput as `read_frame` and `seed_of` do.
+
+    See `fit_twin` for the whole way.
+    """
     design.check()
     return seed_of(read_frame(path), design, str(path))
 

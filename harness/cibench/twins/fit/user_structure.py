@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cibench.twins.formula import Formula
 from cibench.utils.errors import BadInput
-from cibench.utils.toml import Table
+from cibench.utils.toml import Table, open_table, refuse
 
 KEYS = ("outcome", "effect", "treatment", "instrument", "bounds", "derived")
 
@@ -27,22 +26,27 @@ class Given:
 
     @classmethod
     def read(cls, path: Path) -> Given:
-        """Read a structure file; raises BadInput naming the file and the key."""
-        try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise BadInput(f"{path}: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise BadInput(f"{path}: not a TOML file: {error}") from error
-        table = Table(content, str(path))
+        """Read a structure file; raises BadInput with a line for each mistake: file, line, key."""
+        table = open_table(path)
         table.check_keys(KEYS)
-        texts = {k: table.take(k, str, "", bool, "a formula") for k in KEYS[:4]}
-        bounds = table.take("bounds", list, None, lambda v: len(v) == 2, "a list of two numbers")
-        derived = table.table("derived").content
-        try:
-            for text in (*texts.values(), *derived.values()):
-                _ = Formula(text).names if text else ()
-        except BadInput as error:
-            raise BadInput(f"{path}: {error}") from error
+        derived = table.table("derived")
+        texts = {key: _formula(table, key) for key in KEYS[:4]}
+        identities = {key: _formula(derived, key) for key in derived.content}
+        bounds = table.take("bounds", list, None, _are_two_numbers, "a list of two numbers")
+        refuse(table)
         pair = (float(bounds[0]), float(bounds[1])) if bounds else None
-        return cls(**texts, bounds=pair, derived=derived)
+        return cls(**texts, bounds=pair, derived=identities)
+
+
+def _formula(table: Table, key: str) -> str:
+    """Return a formula that can be read, "" where none is given."""
+    text = str(table.take(key, str, "", bool, "a formula"))
+    try:
+        _ = Formula(text).names if text else ()
+    except BadInput as error:
+        table.fault(key, error)
+    return text
+
+
+def _are_two_numbers(values: list[object]) -> bool:
+    return len(values) == 2 and all(isinstance(value, int | float) for value in values)

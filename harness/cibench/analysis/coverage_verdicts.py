@@ -1,0 +1,239 @@
+"""The one verdict on a coverage: by exact limits that hold for all verdicts of a run at once.
+
+Say m rows of a run have a coverage to be judged. Each gets Clopper and Pearson's limits at the
+level 1 - ALPHA / m, so that each holds the true coverage but for a chance of ALPHA / m at most, and
+by Bonferroni's inequality all m of them hold theirs at once in 95 of 100 runs, however the rows
+depend on each other (they share their data). Every verdict is a statement about the true coverage
+that is true wherever the limits hold it: that it lies below the floor, above it, below nominal, or
+above what a nominal level can explain. Hence a run holds a false verdict of any kind with
+probability ALPHA at most. The verdict on an expectation, the marks of tables and heat maps, and the
+findings that open a report are all read off these limits, so that none can contradict another.
+
+A coverage is a share of tries: a failure is a try that missed, who declines has not tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from math import nan, sqrt
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from cibench.metrics.moments import noiseless
+from cibench.model.types import Array
+from cibench.utils.missing import missing
+
+ALPHA = 0.05
+"""The chance that a run holds a false verdict at all."""
+
+POWER = 0.9
+"""The chance of a verdict at the number of replicates that is said to decide."""
+
+MOST = 10_000_000
+"""Beyond that many replicates nothing is going to decide."""
+
+_GROWTH = 1.01
+_SIZES = np.array_split(
+    np.unique(np.ceil(_GROWTH ** np.arange(np.log(MOST) / np.log(_GROWTH)))), 16
+)
+_ROUNDING = 1e-9
+
+
+class CoverageVerdict(StrEnum):
+    """Say what the coverage of one method in one cell shows."""
+
+    BROKEN = "broken"
+    LOW = "low"
+    SOUND = "sound"
+    CONSERVATIVE = "conservative"
+    UNCLEAR = "unclear"
+    SILENT = "silent"
+    DECLINED = "declined"
+    NO_LIMITS = "no limits"
+    NO_LEVEL = "no level"
+    NOISELESS = "no noise"
+    DIAGNOSTIC = "diagnostic"
+
+
+MEANING = {
+    CoverageVerdict.BROKEN: "coverage is below the floor, beyond Monte Carlo doubt",
+    CoverageVerdict.LOW: "coverage is below nominal, but not clearly below the floor",
+    CoverageVerdict.SOUND: "coverage is above the floor, beyond Monte Carlo doubt",
+    CoverageVerdict.CONSERVATIVE: "intervals miss less than half as often as they may",
+    CoverageVerdict.UNCLEAR: "too few replicates to tell on which side of the floor coverage lies",
+    CoverageVerdict.SILENT: "every fit failed",
+    CoverageVerdict.DECLINED: "the method declined every data set",
+    CoverageVerdict.NO_LIMITS: "the method gives no limits, so coverage is undefined",
+    CoverageVerdict.NO_LEVEL: "there is no level between 0 and 1",
+    CoverageVerdict.NOISELESS: "the estimates do not vary, so coverage says nothing",
+    CoverageVerdict.DIAGNOSTIC: "a diagnostic has no coverage",
+}
+
+UNJUDGED = (
+    CoverageVerdict.DECLINED, CoverageVerdict.NO_LIMITS, CoverageVerdict.NO_LEVEL,
+    CoverageVerdict.NOISELESS, CoverageVerdict.DIAGNOSTIC,
+)  # fmt: skip
+"""The verdicts of rows whose coverage is not judged."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Hold one coverage with its limits, the floor that it is held to and the nominal level.
+
+    `covered` of `tries` sets held the truth; `low` and `high` hold the true coverage together with
+    those of all other rows of the run. `truth_error` is what an error in the truth adds to the
+    coverage's. `unjudged` is the reason why there is none to judge.
+    """
+
+    covered: int
+    tries: int
+    floor: float
+    level: float
+    low: float = nan
+    high: float = nan
+    alpha: float = nan
+    truth_error: float = 0.0
+    unjudged: CoverageVerdict | None = None
+    answered: bool = True
+
+    @property
+    def share(self) -> float:
+        """Return the share of tries that covered, NaN where nobody tried."""
+        return self.covered / self.tries if self.tries else nan
+
+    @property
+    def below(self) -> bool:
+        """Say whether the true coverage is below the floor, beyond doubt."""
+        return self.high < self.floor
+
+    @property
+    def above(self) -> bool:
+        """Say whether the true coverage is above the floor, beyond doubt."""
+        return self.low > self.floor
+
+    @property
+    def conservative(self) -> bool:
+        """Say whether intervals miss less than half as often as they may: at 95 %, above 97.5."""
+        return self.low > (1 + self.level) / 2
+
+    @property
+    def verdict(self) -> CoverageVerdict:
+        """Return the verdict."""
+        if self.unjudged is not None:
+            return self.unjudged
+        if not self.answered:
+            return CoverageVerdict.SILENT
+        if self.below:
+            return CoverageVerdict.BROKEN
+        if self.conservative:
+            return CoverageVerdict.CONSERVATIVE
+        if self.above:
+            return CoverageVerdict.SOUND
+        return CoverageVerdict.LOW if self.high < self.level else CoverageVerdict.UNCLEAR
+
+    @property
+    def needed(self) -> float:
+        """Return how many replicates would take the limits off the floor nine times in ten."""
+        count = replicates_needed(self.covered, self.tries, self.floor, self.alpha)
+        return max(count, self.tries + 1.0)
+
+
+def judge_coverages(scores: Sequence[Mapping[str, Any]], floors: Sequence[float]) -> list[Coverage]:
+    """Return the coverage of every row of a score table, judged together.
+
+    `floors` has a floor for each row. An error in the truth widens a row's limits by as many of its
+    standard errors as their level has.
+    """
+    found = [_tally(score, floor) for score, floor in zip(scores, floors, strict=True)]
+    judged = sum(one.unjudged is None for one in found)
+    return [one if one.unjudged else _limited(one, ALPHA / judged) for one in found]
+
+
+def _tally(score: Mapping[str, Any], floor: float) -> Coverage:
+    """Count the tries and those that covered."""
+    level, unjudged = float(score["level"]), _unjudged(score)
+    if unjudged is not None:
+        return Coverage(0, 0, floor, level, unjudged=unjudged)
+    tries = int(score["replicates"]) - int(score["declined"])
+    share = float(score["coverage_with_failures"])
+    error = float(score["coverage_with_failures_mcse"])
+    of_chance = share * (1 - share) / tries
+    return Coverage(
+        round(share * tries), tries, floor, level, answered=bool(score["answered"]),
+        truth_error=sqrt(max(0.0, error**2 - of_chance)),
+    )  # fmt: skip
+
+
+def _unjudged(score: Mapping[str, Any]) -> CoverageVerdict | None:
+    """Return why a coverage cannot be judged, None where it can."""
+    if score["kind"] == "diagnostic":
+        return CoverageVerdict.DIAGNOSTIC
+    if score["declined"] == score["replicates"]:
+        return CoverageVerdict.DECLINED
+    if not 0 < float(score["level"]) < 1:
+        return CoverageVerdict.NO_LEVEL
+    if missing(score["coverage_with_failures"]):
+        return CoverageVerdict.NO_LIMITS
+    return CoverageVerdict.NOISELESS if noiseless(score) else None
+
+
+def _limited(one: Coverage, alpha: float) -> Coverage:
+    """Return the coverage with its limits at a level of 1 - alpha."""
+    low, high = exact(one.covered, one.tries, alpha)
+    slack = 0.0
+    if one.truth_error > _ROUNDING:
+        slack = NormalDist().inv_cdf(1 - alpha / 2) * one.truth_error
+    return Coverage(
+        one.covered, one.tries, one.floor, one.level, max(0.0, low - slack),
+        min(1.0, high + slack), alpha, one.truth_error, answered=one.answered,
+    )  # fmt: skip
+
+
+def exact(covered: int, tries: int, alpha: float) -> tuple[float, float]:
+    """Return Clopper and Pearson's limits, each of which errs with probability alpha / 2 at most.
+
+    Source: Clopper and Pearson (1934), Biometrika 26.
+    """
+    from scipy.special import betaincinv
+
+    low = betaincinv(covered, tries - covered + 1, alpha / 2) if covered else 0.0
+    high = betaincinv(covered + 1, tries - covered, 1 - alpha / 2) if covered < tries else 1.0
+    return float(low), float(high)
+
+
+@lru_cache(maxsize=4096)
+def replicates_needed(covered: int, tries: int, floor: float, alpha: float) -> float:
+    """Return how many replicates would take the limits off the floor nine times in ten.
+
+    The coverage p is taken to be (covered + 1/2) / (tries + 1), the mean under Jeffreys' prior,
+    which is never 0 or 1. With R replicates of which K cover, the lower limit is above the floor
+    if and only if K >= c, the least c with P(Bin(R, floor) >= c) < alpha / 2; the answer is the
+    least R with P(Bin(R, p) >= c) >= 0.9, and likewise below the floor. R goes up by 1 % a step,
+    because that probability moves in teeth and the last digits of R mean nothing. Infinity where
+    p is so near the floor that 10^7 do not decide.
+    """
+    return sizes_for((covered + 0.5) / (tries + 1), floor, alpha, POWER)
+
+
+def sizes_for(p: float, floor: float, alpha: float, power: float) -> float:
+    """Return how many replicates show with that power on which side of the floor coverage p is."""
+    if p < floor:
+        p, floor = 1 - p, 1 - floor
+    for sizes in _SIZES:
+        enough = np.flatnonzero(_power(sizes, p, floor, alpha) >= power)
+        if enough.size:
+            return float(sizes[enough[0]])
+    return np.inf
+
+
+def _power(size: Array, p: float, floor: float, alpha: float) -> Array:
+    """Return the probability that the lower limit of so many replicates is above the floor."""
+    from scipy.stats import binom
+
+    most = binom.isf(alpha / 2, size, floor)  # P(Bin(size, floor) > most) <= alpha / 2
+    return np.asarray(binom.sf(most, size, p))

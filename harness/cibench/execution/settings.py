@@ -1,0 +1,94 @@
+"""How a suite is run: by whom, into which state of its folder, and at which pace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cibench.execution.progress import Listener
+from cibench.suite.precision import FIRST_LOOK
+from cibench.utils.addresses import parse
+from cibench.utils.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Hold the paces and sizes of the machinery, which no row depends on.
+
+    They suit every run; tests shorten here what would take them long.
+    """
+
+    block_seconds: float = 1.0
+    """How long a block should take: long against its transport, short against a lost one."""
+
+    tick_seconds: float = 1.0
+    """After which the run looks at its clock though no block has ended."""
+
+    most_losses: int = 3
+    """How often a block is sent again that a cluster gave up as worker after worker had died."""
+
+    flush_seconds: float = 5.0
+    """How long rows wait in memory; with a block's second and a write it stays below ten."""
+
+    waiting_rows: int = 2**17
+    """How many rows wait in memory at the most, however fast they come; 371 bytes each."""
+
+    shard_rows: int = 2**16
+    """When a shard is full: 5 to 10 MB, which are written again every few seconds until then."""
+
+    first_look: int = FIRST_LOOK
+    """Replicates before the first look of a sequential run: the one number that moves counts."""
+
+    copy_seconds: float = 5.0
+    """Between two copies to an object store; with what rows wait it stays near ten."""
+
+    lease_seconds: float = 60.0
+    """For which a lock on an object store's run holds that nobody renews."""
+
+    greet_seconds: float = 15.0
+    """In which a scheduler that is there, and may be busy, lets a client in."""
+
+    idle_seconds: float = 600.0
+    """After which a cluster's worker ends another run's idle children: its driver may be dead."""
+
+    slack_seconds: float = 20.0
+    """What the script of a replay gets beyond the run's time-out, since it imports within it."""
+
+
+TUNING = Tuning()
+"""What suits every run."""
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Say how a suite is run; its rows are the same whatever is said here.
+
+    `workers` are processes of this machine that survive crashes and keep to the suite's `timeout`
+    and `memory`; one worker is this process, unless `isolate`. With an `executor`, a dask scheduler
+    such as "dask://host:8786", they are those of a cluster. `update` sets rows aside that today
+    would be others, `repair` runs again what damaged shards held. `listen` is told the progress
+    after every block, in the thread that called. Raises BadInput for less than one worker and for
+    an address that is none.
+    """
+
+    workers: int = 1
+    isolate: bool = False
+    executor: str | None = None
+    update: bool = False
+    repair: bool = False
+    listen: Listener = lambda _: None
+    tuning: Tuning = TUNING
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise BadInput(f"workers: {self.workers} is not a number of 1 or more")
+        if self.executor is not None:
+            parse(self.executor)
+
+    @property
+    def isolated(self) -> bool:
+        """Say whether fits run in processes of their own, which import what they use anew."""
+        return self.isolate or self.workers > 1 or self.executor is not None
+
+
+IN_PROCESS = RunSettings()
+"""One worker, which is this process: how Python runs a suite where nothing else is said."""

@@ -1,0 +1,111 @@
+"""The one verdict on a coverage: exact limits for all rows at once, failures as misses."""
+
+from math import inf, isnan
+
+import numpy as np
+import pytest
+from scipy.stats import binom, binomtest
+
+from cibench.analysis.coverage_verdicts import (
+    ALPHA,
+    MEANING,
+    Coverage,
+    CoverageVerdict,
+    exact,
+    judge_coverages,
+    replicates_needed,
+)
+from cibench.metrics.core import proportion
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 10), (10, 10), (95, 100), (1, 3), (450, 1000)])
+@pytest.mark.parametrize("alpha", [0.05, 0.0007])
+def test_limits_are_clopper_and_pearsons(k, n, alpha):
+    interval = binomtest(k, n).proportion_ci(1 - alpha, "exact")
+    assert exact(k, n, alpha) == pytest.approx((interval.low, interval.high), abs=1e-12)
+
+
+def chance(size, p, floor, alpha, above):
+    """Return, count by count, the chance that the limits come to lie off the floor."""
+    limits = [exact(k, size, alpha) for k in range(size + 1)]
+    sure = np.array([low > floor if above else high < floor for low, high in limits])
+    return float(binom.pmf(np.arange(size + 1), size, p)[sure].sum())
+
+
+@pytest.mark.parametrize(
+    ("covered", "tries", "above"),
+    [(97, 100, True), (19, 20, True), (85, 100, False), (0, 5, False)],
+)
+def test_that_many_replicates_decide_nine_times_in_ten(covered, tries, above):
+    floor, alpha = 0.9, 0.05 / 40
+    p = (covered + 0.5) / (tries + 1)
+    needed = int(replicates_needed(covered, tries, floor, alpha))
+    assert chance(needed, p, floor, alpha, above) >= 0.9
+    # it moves in teeth, so that a few fewer may do too; but not a tenth less
+    fewer = max(1, int(0.9 * needed) - 1)
+    assert chance(fewer, p, floor, alpha, above) < 0.9
+
+
+def test_at_the_floor_nothing_decides():
+    assert replicates_needed(899_999, 999_999, 0.9, 0.001) == inf
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.70, 0.899, CoverageVerdict.BROKEN), (0.85, 0.94, CoverageVerdict.LOW),
+        (0.91, 0.97, CoverageVerdict.SOUND), (0.91, 0.94, CoverageVerdict.SOUND),
+        (0.85, 0.96, CoverageVerdict.UNCLEAR), (0.98, 1.0, CoverageVerdict.CONSERVATIVE),
+    ],
+)  # fmt: skip
+def test_a_verdict_waits_for_the_doubt_to_end(low, high, verdict):
+    assert Coverage(90, 100, 0.9, 0.95, low, high).verdict is verdict
+
+
+def row(covered, replicates=100, failures=0, declined=0, **changes):
+    """Return a line of a score table; `covered` of the tries cover, failures among the misses."""
+    tries = replicates - declined
+    held = proportion(covered, tries)
+    return {
+        "kind": "estimate", "level": 0.95, "replicates": replicates, "failures": failures,
+        "declined": declined, "answered": tries - failures, "truth": 1.0, "bias": 0.0,
+        "empirical_se": 1.0, "coverage_with_failures": held.value,
+        "coverage_with_failures_mcse": held.mcse,
+    } | changes  # fmt: skip
+
+
+def one(line, floor=0.9):
+    (coverage,) = judge_coverages([line], [floor])
+    return coverage
+
+
+def test_who_declines_has_not_tried_and_who_fails_has_missed():
+    declining = one(row(231, 300, declined=60))
+    assert (declining.covered, declining.tries) == (231, 240)
+    assert declining.verdict is CoverageVerdict.SOUND
+    failing = one(row(231, 300, failures=60))
+    assert (failing.covered, failing.tries) == (231, 300)
+    assert failing.verdict is CoverageVerdict.BROKEN
+
+
+@pytest.mark.parametrize(
+    ("line", "verdict"),
+    [
+        (row(0, declined=100), CoverageVerdict.DECLINED),
+        (row(0, failures=100), CoverageVerdict.SILENT),
+        (row(95, coverage_with_failures=np.nan), CoverageVerdict.NO_LIMITS),
+        (row(95, level=np.nan), CoverageVerdict.NO_LEVEL),
+        (row(95, empirical_se=1e-18), CoverageVerdict.NOISELESS),
+        (row(95, kind="diagnostic"), CoverageVerdict.DIAGNOSTIC),
+    ],
+)
+def test_what_is_not_judged_says_why_and_costs_the_others_nothing(line, verdict):
+    judged = judge_coverages([line, row(95)], [0.9, 0.9])
+    assert judged[0].verdict is verdict and MEANING[verdict]
+    beside = 2 if verdict is CoverageVerdict.SILENT else 1
+    assert (judged[1].low, judged[1].high) == exact(95, 100, ALPHA / beside)
+    assert isnan(judged[0].low) is (verdict is not CoverageVerdict.SILENT)
+
+
+def test_every_verdict_is_explained():
+    assert set(MEANING) == set(CoverageVerdict)

@@ -1,0 +1,56 @@
+"""The one skeleton of HTML documents: what is put into it stays text, and nothing is loaded."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import cibench
+from cibench.render.html import PLAIN, document, h, picture
+from cibench.utils.files import asset
+
+ENGINE = Path(cibench.__file__).parent
+
+
+def test_title_body_and_language_are_escaped_and_in_place():
+    page = document("<a & b>", h("main", "x < y"), language='tr"', style=PLAIN, scripts=())
+    assert page.startswith('<!doctype html>\n<html lang="tr&quot;"><head><meta charset="utf-8">')
+    assert "<title>&lt;a &amp; b&gt;</title>" in page
+    assert "<body><main>x &lt; y</main></body></html>\n" in page
+    assert asset(*PLAIN) in page and "<script" not in page
+
+
+def test_data_are_json_that_no_text_in_them_can_end():
+    data = {"model": {"words": "</script><script>alert(1)</script>", "é": [1, None, 0.5]}}
+    page = document("t", data=data)
+    found = re.findall(r'<script id="(\w+)" type="application/json">(.*?)</script>', page)
+    assert [(name, json.loads(text)) for name, text in found] == list(data.items())
+    assert page.index("application/json") < page.index("<script>")  # there before code looks for it
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        document("t", data={"model": float("nan")})
+
+
+def test_a_page_asks_nothing_of_a_network():
+    page = document("t", h("p", picture(b"png", 'a "plot"')), data={"x": 1})
+    assert not re.search(r"""<link|@import|url\(|(?:src|href)=["'](?!data:)""", page)
+    assert '<img alt="a &quot;plot&quot;" src="data:image/png;base64,cG5n">' in page
+
+
+def test_documents_are_put_together_here_and_nowhere_else():
+    for path in sorted(ENGINE.rglob("*.py")):
+        if path.name != "html.py":
+            text = path.read_text(encoding="utf-8").lower()
+            assert "doctype" not in text and 'h("head"' not in text, path
+
+
+def test_styles_and_scripts_are_packed_with_the_package_that_they_lie_in():
+    project = tomllib.loads((ENGINE.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    packed = {
+        path for pattern in project["tool"]["setuptools"]["package-data"]["cibench"]
+        for path in ENGINE.glob(pattern)
+    }  # fmt: skip
+    assets = [p for ending in ("css", "js", "txt", "toml") for p in ENGINE.rglob(f"*.{ending}")]
+    assert {"page.css", "lesson.js", "words.toml"} <= {path.name for path in assets}
+    assert set(assets) <= packed
