@@ -1,14 +1,16 @@
-"""Sessions: `nox -l` lists them, `nox` runs tests, lint, types and wheel."""
+"""Sessions: `nox -l` lists them, `nox` runs tests, lint, types, typed and wheel."""
 
 import json
+import os
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import nox
 from nox.virtualenv import PassthroughEnv
 
-nox.options.sessions = ["tests", "lint", "types", "wheel"]
+nox.options.sessions = ["tests", "lint", "types", "typed", "wheel"]
 nox.options.reuse_existing_virtualenvs = True
 
 CONSTRAINTS = ("-c", "constraints.txt")
@@ -65,23 +67,80 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def typed(session: nox.Session) -> None:
+    """Check that mypy and pyright see every name after the README's own install."""
+    session.install("-e", ".", "mypy", "pyright[nodejs]", "pytest", *CONSTRAINTS)
+    cache = str(Path(session.virtualenv.location).resolve() / "pyright")
+    env = {"PYTHONPATH": None, "MYPYPATH": None, "PYRIGHT_PYTHON_CACHE_DIR": cache}
+    session.run("python", "tests/house/test_typed.py", env=env)
+
+
+BUILT_FROM = ("harness", "scenarios", "estimators", "pyproject.toml", "README.md", "LICENSE")
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
-    """Build the wheel, install it elsewhere and compare what it lists with the checkout."""
+    """Build sdist and wheels, compare them with the checkout, and what an installed one lists."""
     session.install("build", *CONSTRAINTS)
-    dist = Path(session.create_tmp()).resolve() / "dist"
-    session.run("python", "-m", "build", "--wheel", "--outdir", str(dist), ".")
-    (built,) = dist.glob("*.whl")
+    place = Path(session.create_tmp()).resolve()
+    shutil.rmtree(place)
+    source = copied(place / "source")  # the build leaves folders beside what it builds
+    for folder, options in (("from-sdist", ()), ("from-checkout", ("--wheel",))):
+        session.run("python", "-m", "build", *options, "--outdir", str(place / folder), str(source))
+    (built,) = place.glob("from-checkout/*.whl")
+    (again,) = place.glob("from-sdist/*.whl")
+    check_files(session, files_of(built), files_of(again), packaged(source / "harness"))
     session.install(str(built), *CONSTRAINTS)
     session.install(str(built), "--force-reinstall", "--no-deps")
-    with session.chdir(dist):
-        listed = session.run("cibench", "list", "--json", silent=True)
-        session.run("cibench", "run", "--replicates", "2", "--out", str(dist / "run"))
-    here = "import json; from cibench.cli.catalogue import listing; print(json.dumps(listing()))"
-    checkout = session.run(sys.executable, "-c", here, silent=True, external=True)
-    if json.loads(str(listed)) != json.loads(str(checkout)):
+    env = {"XDG_CACHE_HOME": str(place / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
+    with session.chdir(place):
+        lists = [session.run("cibench", "list", "--json", silent=True, env=env) for _ in range(2)]
+        session.run("cibench", "run", "--replicates", "2", "--out", str(place / "run"))
+    here = "import json; from cibench.cli.listing import listing; print(json.dumps(listing()))"
+    checkout = session.run(sys.executable, "-c", here, silent=True, external=True, env=env)
+    if any(json.loads(str(one)) != json.loads(str(checkout)) for one in lists):
         session.error("the wheel does not list what the checkout lists")
-    built.unlink()
-    shutil.rmtree(dist / "run")
+    shutil.rmtree(place)
+
+
+def copied(place: Path) -> Path:
+    """Copy what a build reads, with its links, and return the copy's folder."""
+    place.mkdir(parents=True)
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for name in BUILT_FROM:
+        if Path(name).is_dir():
+            shutil.copytree(name, place / name, symlinks=True, ignore=ignored)
+        else:
+            shutil.copy(name, place)
+    return place
+
+
+def files_of(built: Path) -> dict[str, bytes]:
+    """Return the files of a wheel by name."""
+    with zipfile.ZipFile(built) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def packaged(harness: Path) -> dict[str, bytes]:
+    """Return the files of the package as it lies there, those behind its links too."""
+    folders = os.walk(harness / "cibench", followlinks=True)
+    paths = [Path(folder, name) for folder, _, names in folders for name in names]
+    return {path.relative_to(harness).as_posix(): path.read_bytes() for path in paths}
+
+
+def check_files(
+    session: nox.Session, built: dict[str, bytes], again: dict[str, bytes], there: dict[str, bytes]
+) -> None:
+    """End the session where the wheel, the one made of the sdist and the package differ."""
+    package = {name: built[name] for name in built if name.startswith("cibench/")}
+    for other, pair in (
+        ("the wheel of the sdist", (built, again)),
+        ("the package", (package, there)),
+    ):
+        one, two = pair
+        differ = [name for name in sorted({*one, *two}) if one.get(name) != two.get(name)]
+        if differ:
+            session.error(f"the wheel and {other} differ in {', '.join(differ)}")
 
 
 @nox.session

@@ -1,114 +1,142 @@
-"""The command line: what all commands share, and `cibench list`, `show`, `new`, `doctor`."""
+"""The command line: its commands, whose modules are imported when they are called."""
 
 from __future__ import annotations
 
-import json
 import sys
-from enum import StrEnum
-from pathlib import Path
-from typing import Annotated
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from cibench.cli import baseline, check, lessons, regress, results, run, twins
 from cibench.utils.errors import BadInput, Interrupted
 
-app = typer.Typer(
-    help="Benchmark causal estimators on data whose true effect is known.",
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)  # fmt: skip
+HELP = "Benchmark causal estimators on data whose true effect is known."
+
+COMMANDS = {
+    "run": (
+        "cibench.cli.run:run",
+        "Run a suite, or what is missing of it in its folder; score it and write its report.",
+    ),
+    "plan": (
+        "cibench.cli.run:plan",
+        "Say how many replicates each cell needs, and how long that takes, from a short pilot.",
+    ),
+    "status": (
+        "cibench.cli.results:status",
+        "Show how far a run is, in all and cell by cell; from any terminal, "
+        "while it runs or after.",
+    ),
+    "replay": (
+        "cibench.cli.results:replay",
+        "Make one stored fit again and bundle it: data, a script, its output.",
+    ),
+    "score": (
+        "cibench.cli.results:score",
+        "Score a run again from its replicate rows and print the table.",
+    ),
+    "report": (
+        "cibench.cli.results:report",
+        "Write a run's report and plots again from its replicate rows.",
+    ),
+    "list": (
+        "cibench.cli.catalogue:list_",
+        "List scenarios, estimators, suites and lessons.",
+    ),
+    "show": (
+        "cibench.cli.catalogue:show",
+        "Show equations, estimand, dials with units and assumptions, reference.",
+    ),
+    "new": (
+        "cibench.cli.new:new",
+        "Write a file to start from: plug-ins have three lines to fill in, a lesson runs as it is.",
+    ),
+    "check": (
+        "cibench.cli.check:check",
+        "Run a suite again at a baseline's addresses, or take a run, and compare it in pairs.",
+    ),
+    "regress": (
+        "cibench.cli.regress:regress",
+        "Run a suite with several versions of a package, all else the same, and compare in pairs.",
+    ),
+    "lesson": (
+        "cibench.cli.lessons:lesson",
+        "Write a lesson as one page that opens by double click; of several an index too.",
+    ),
+    "assignment": (
+        "cibench.cli.lessons:assignment",
+        "Give every student an own data set whose truth is sealed until the answers are in.",
+    ),
+    "grade": (
+        "cibench.cli.lessons:grade",
+        "Score the answers to an assignment and write the report on the class.",
+    ),
+    "doctor": (
+        "cibench.cli.doctor:doctor",
+        "Show versions, optional libraries, broken plug-ins and threads.",
+    ),
+    "baseline": (
+        "cibench.cli.baseline:baselines",
+        "Save, list and show baselines.",
+    ),
+    "twin": (
+        "cibench.cli.twins:twins",
+        "Scale a small real data set; the effect in it is planted, so known.",
+    ),
+}
+"""Where each command lies and its line of help, the first of its docstring, in their order."""
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
-for command in (
-    run.run, run.plan, results.status, results.replay,
-    results.score, results.report,
-):  # fmt: skip
-    app.command()(command)
+
+class Commands(TyperGroup):
+    """Hold a line of help for each command, and import the one that is called."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return the flag --help; with a default, since typer imports pydantic to read none."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.default = False
+        return option
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Return the command that the arguments name, imported, and what is left of them."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, load(name) if name and command else None, rest
 
 
-class Shelf(StrEnum):
-    """Name what can be listed."""
+class Command(TyperCommand):
+    """Take the defaults where no argument is given: typer imports pydantic to read them."""
 
-    SCENARIOS = "scenarios"
-    ESTIMATORS = "estimators"
-    SUITES = "suites"
-    LESSONS = "lessons"
-
-
-class Template(StrEnum):
-    """Name what a new file can be of."""
-
-    SCENARIO = "scenario"
-    ESTIMATOR = "estimator"
-    LESSON = "lesson"
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments into the context and return what is left of them."""
+        plain = (
+            not p.required and p.nargs == 1 and p.default in (None, False) for p in self.params
+        )
+        if args or not all(plain):
+            return super().parse_args(ctx, args)
+        ctx.params.update({p.name: p.default for p in self.params})
+        return args
 
 
-@app.command("list")
-def list_(
-    shelf: Annotated[Shelf | None, typer.Argument(help="What to list; all if omitted.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """List scenarios, estimators, suites and lessons."""
-    from cibench.cli.catalogue import listing, print_listing
-
-    found = listing(shelf)
-    if as_json:
-        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+def load(name: str) -> Any:
+    """Import a command, or a group of them, and return what parses its arguments."""
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    target = getattr(import_module(module), attribute)
+    alone = typer.Typer(add_completion=False)
+    if isinstance(target, typer.Typer):
+        alone.add_typer(target, name=name)
     else:
-        print_listing(found)
-
-
-@app.command()
-def show(
-    name: Annotated[str, typer.Argument(help="A scenario, an estimator or a suite.")],
-) -> None:
-    """Show equations, estimand, dials with units and assumptions, reference."""
-    from cibench.cli.catalogue import print_one
-
-    print_one(name)
-
-
-@app.command()
-def new(
-    what: Annotated[Template, typer.Argument(help="What to write.")],
-    name: Annotated[str, typer.Argument(help="Its id, family/name; a lesson: name.")],
-    out: Annotated[Path | None, typer.Option(help="The file [NAME in this folder].")] = None,
-) -> None:
-    """Write a file to start from: plug-ins have three lines to fill in, a lesson runs as it is."""
-    from cibench.cli.catalogue import write_new, write_new_lesson
-
-    if what is Template.LESSON:
-        path = write_new_lesson(name, out)
-        typer.echo(f"wrote {path}: a page already; change it and run")
-        typer.echo(f"  cibench lesson {path}")
-        return
-    path = write_new(what.value, name, out)
-    typer.echo(f"wrote {path}: fill in the three marked lines, then run")
-    typer.echo(f"  python -m cibench.contracts {path}")
-
-
-for other in (
-    check.check, regress.regress, lessons.lesson, lessons.assignment,
-    lessons.grade,
-):  # fmt: skip
-    app.command()(other)
-app.add_typer(baseline.baselines, name="baseline")
-app.add_typer(twins.twins, name="twin")
-
-
-@app.command()
-def doctor() -> None:
-    """Show versions, optional libraries, broken plug-ins and threads."""
-    from cibench.cli.catalogue import print_doctor
-
-    print_doctor()
+        alone.command(name, cls=Command)(target)
+    return typer.main.get_group(alone).commands[name]
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; bad input ends it with a line on standard error for each and code 2."""
-    command = typer.main.get_command(app)
+    command = Commands(
+        commands={name: TyperCommand(name, help=line) for name, (_, line) in COMMANDS.items()},
+        help=HELP, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]},
+    )  # fmt: skip
     try:
         code = command.main(arguments, prog_name="cibench", standalone_mode=False)
         if code == INTERRUPTED:  # typer turns Ctrl-C into this exit code, without a word

@@ -125,11 +125,12 @@ def sample(
 @twins.command()
 def show(twin: File) -> None:
     """Show what a twin is made of, and its dials as a scenario."""
-    from cibench.cli.catalogue import print_one
+    from cibench.cli.catalogue import print_page
+    from cibench.cli.listing import page
     from cibench.twins.scenario import register_twin
 
     made = register_twin(twin)
-    print_one(made.name)
+    print_page(page(made.name))
     _show(made.twin)
 
 

@@ -1,0 +1,86 @@
+"""The command `cibench new`: files to start from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cibench.model import registry
+from cibench.utils.errors import BadInput
+from cibench.utils.files import asset, write_text
+
+
+class Template(StrEnum):
+    """Name what a new file can be of."""
+
+    SCENARIO = "scenario"
+    ESTIMATOR = "estimator"
+    LESSON = "lesson"
+
+
+def new(
+    what: Annotated[Template, typer.Argument(help="What to write.")],
+    name: Annotated[str, typer.Argument(help="Its id, family/name; a lesson: name.")],
+    out: Annotated[Path | None, typer.Option(help="The file [NAME in this folder].")] = None,
+) -> None:
+    """Write a file to start from: plug-ins have three lines to fill in, a lesson runs as it is."""
+    if what is Template.LESSON:
+        path = write_new_lesson(name, out)
+        typer.echo(f"wrote {path}: a page already; change it and run")
+        typer.echo(f"  cibench lesson {path}")
+        return
+    path = write_new(what.value, name, out)
+    typer.echo(f"wrote {path}: fill in the three marked lines, then run")
+    typer.echo(f"  python -m cibench.contracts {path}")
+
+
+def write_new(what: str, name: str, out: Path | None = None) -> Path:
+    """Write the template of a scenario or estimator for an id and return the file's path.
+
+    Raises BadInput where the id is malformed or taken, or the file exists.
+    """
+    if not registry.NAME.fullmatch(name):
+        raise BadInput(f"'{name}' is not of the form family/name in lower case and hyphens")
+    known = registry.entries("scenario" if what == "scenario" else "estimator")
+    if name in known:
+        raise BadInput(f"{what} '{name}' exists already, in {known[name].module}")
+    words = name.rsplit("/", 1)[-1].split("-")
+    function = "_".join(words)
+    if not function.isidentifier():
+        function = f"_{function}"
+    cls = "".join(w.capitalize() for w in words)
+    cls = cls if cls.isidentifier() else f"Design{cls}"
+    path = out or Path(f"{'_'.join(words)}.py")
+    filled = {"@NAME@": name, "@CLASS@": cls, "@FUNCTION@": function}
+    return _fill(f"{what}.py.txt", filled, path)
+
+
+def write_new_lesson(name: str, out: Path | None = None) -> Path:
+    """Write a lesson's file and return its path: a page of its own, to be changed.
+
+    Raises BadInput where the name is malformed or taken, or the file exists.
+    """
+    from cibench.lessons.parse import built_in_lessons
+
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise BadInput(f"'{name}' is not a name in lower case and hyphens")
+    if name in built_in_lessons():
+        raise BadInput(f"lesson '{name}' comes with cibench; take another name")
+    title = name.replace("-", " ").capitalize()
+    return _fill("lesson.toml.txt", {"@TITLE@": title}, out or Path(f"{name}.toml"))
+
+
+def _fill(template: str, filled: Mapping[str, str], path: Path) -> Path:
+    """Write a template with its marks filled in, refusing a file that exists."""
+    if path.exists():
+        raise BadInput(f"{path} exists already; name another file with --out")
+    text = asset("cibench", f"templates/{template}")
+    for mark, value in filled.items():
+        text = text.replace(mark, value)
+    write_text(path, text)
+    return path
