@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import sys
 import zipfile
 from pathlib import Path
 
@@ -97,7 +96,8 @@ def wheel(session: nox.Session) -> None:
         lists = [session.run("cibench", "list", "--json", silent=True, env=env) for _ in range(2)]
         session.run("cibench", "run", "--replicates", "2", "--out", str(place / "run"))
     here = "import json; from cibench.cli.listing import listing; print(json.dumps(listing()))"
-    checkout = session.run(sys.executable, "-c", here, silent=True, external=True, env=env)
+    there = {**env, "PYTHONPATH": str(source / "harness")}
+    checkout = session.run("python", "-c", here, silent=True, env=there)
     if any(json.loads(str(one)) != json.loads(str(checkout)) for one in lists):
         session.error("the wheel does not list what the checkout lists")
     shutil.rmtree(place)
