@@ -106,10 +106,14 @@ def test_failures_raise_the_count_so_that_enough_answers_are_left() -> None:
     rate = need("failure_rate", 0.02, broken, 0.95)
     assert rate.replicates == for_share(0.2, 0.02)
     assert need("coverage_with_failures", 0.02, broken, 0.95).replicates > 1
+    refusing = {**broken, "failed": np.zeros(100, dtype=bool), "declined": lost}
+    assert need("decline_rate", 0.02, refusing, 0.95).replicates == for_share(0.2, 0.02)
 
 
-MEASURED = [m.name for m in listed("plan") if "failed" not in m.flags and m.name != "type_s"
-            and not {"crps", "pit"} & set(m.needs)]  # fmt: skip
+MEASURED = [
+    m.name for m in listed("plan")
+    if not {"failed", "declined", "crps", "pit"} & {*m.flags, *m.needs} and m.name != "type_s"
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("measure", MEASURED)

@@ -65,19 +65,22 @@ def test_a_new_metric_is_scored_compared_ranked_and_reported(tmp_path: Path) -> 
     assert 0 <= line["short_low"] <= line["short"] <= line["short_high"] <= 1
 
     pairs = pd.read_parquet(tmp_path / "run" / "pairs.parquet").query("dial.isna()")
-    pair = pairs[pairs["other"] == "panel/twfe"].set_index("measure").loc["root_error"]
+    pair = pairs[(pairs["other"] == "panel/twfe") & (pairs["measure"] == "root_error")].iloc[0]
     assert pair["other_value"] == pytest.approx(line["root_error"]) and pair["mcse"] > 0
     assert (pairs["measure"] == "short").any()
     assert set(found.ranks["measure"]) == {"root_error"} and len(found.ranks)
 
     page = found.write_report().read_text(encoding="utf-8")
-    heads = re.findall(r"<th[^>]*>(.*?)</th>", page)
+    heads = [re.sub("<[^>]*>", "", head) for head in re.findall(r"<th\b[^>]*>(.*?)</th>", page)]
     assert {"root error", "short %", "short, points"} <= set(heads)
     assert "mean root of the absolute error" in page  # what the heading means
     assert "mean log ratio of their root error" in page  # the leaderboard
+    assert "smaller is better, but of coverage, and of short neither." in page
     paper = (tmp_path / "run" / "tables" / "scores.md").read_text(encoding="utf-8")
     assert "| root error | short % |" in paper
-    assert {"root error", "short %"} <= set(summary(found.scores, found.catalogue))
+    assert {"root error", "short %"} <= set(
+        summary(found.scores, found.expectations, found.catalogue)
+    )
 
 
 @pytest.mark.usefixtures("thrown_away")
@@ -85,7 +88,7 @@ def test_a_new_metric_is_planned_for_and_published_figures_may_be_of_it(tmp_path
     spec = {k: v for k, v in SUITE.items() if k != "replicates"}
     suite = parse_suite(spec | {"precision": {"root_error": 0.05, "short": 0.1}})
     assert suite.precision is not None
-    made = plan(suite, suite.precision.targets, pilot=20, isolate=False)
+    made = plan(suite, suite.precision.targets, pilot=20)
     assert all(cell.measure in ("root_error", "short") for cell in made.cells)
     figures = tmp_path / "published.csv"
     figures.write_text("measure,value,source\nroot_error,0.5,somebody\n", encoding="utf-8")

@@ -438,7 +438,6 @@ def test_a_run_killed_while_it_lays_out_its_folder_can_begin_again(
         real(path, fill)
 
     monkeypatch.setattr(on_disk, "write_atomically", write)
-    monkeypatch.setattr(store, "write_atomically", write)
     with pytest.raises(SystemExit):
         execute(suite_of(plugins), tmp_path / "r")
     monkeypatch.undo()

@@ -186,18 +186,18 @@ def compare(
     """Return first member less second for every pair; None where no member has the measure.
 
     Pairs of which neither has it are left out. The Monte Carlo error is S / sqrt n of the
-    differences of the two members' influences on the measure (`metrics.influence`) over the n
-    replicates that have what it needs of both. An error of the truth moves both: the difference
-    is taken at the truth plus and minus it, and half of what that changes, nothing for the bias,
-    is added in quadrature.
+    differences of the two members' influences on the measure (`cibench.metrics.influence`) over the
+    n replicates that have what it needs of both. An error of the truth moves both: the difference
+    is taken at the truth plus and minus it, and half of what that changes, nothing for the bias, is
+    added in quadrature.
 
     The limits are simultaneous over all pairs of the family at 95 %: difference plus and minus t
-    errors, with the max-|t| critical value of `simultaneous.critical`. Differences of shares get
-    the interval of Bonett and Price (2012, Journal of Educational and Behavioral Statistics 37)
-    at that critical value: with f and g replicates in which only one of the two holds, p =
-    (f + 1)/(n + 2), q = (g + 1)/(n + 2), it is p - q plus and minus c sqrt((p + q - (p - q)^2) /
-    (n + 2)); it has a length where no replicate tells the two apart, and an error of zero would
-    say too much.
+    errors, with the max-|t| critical value of `cibench.metrics.simultaneous.critical`. Differences
+    of shares get the interval of Bonett and Price (2012, Journal of Educational and Behavioral
+    Statistics 37) at that critical value: with f and g replicates in which only one of the two
+    holds, p = (f + 1)/(n + 2), q = (g + 1)/(n + 2), it is p - q plus and minus c sqrt((p + q - (p -
+    q)^2) / (n + 2)); it has a length where no replicate tells the two apart, and an error of zero
+    would say too much.
 
     Simulated with four correlated estimators, 2,000 trials, the limits of eleven measures hold all
     six differences in 93.5 of 100 trials or more from 100 replicates on. The interval score hangs

@@ -2,7 +2,7 @@
 
 Where the effects are constant, the truth is their value. Else it is compared with the average over
 many independent draws, whose standard error comes from the variation between the draws (units
-within a draw may share shocks), or at a cutoff with the limits in `contracts.limits`.
+within a draw may share shocks), or at a cutoff with the limits in `cibench.contracts.pooled_truth`.
 """
 
 from __future__ import annotations

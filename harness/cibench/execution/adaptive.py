@@ -1,7 +1,7 @@
 """When a cell has enough replicates, and rounds of them: stopping that biases nothing reported.
 
-A suite's `precision` asks for Monte Carlo errors t (`cibench.plan` has the units and, for each
-measure, the count R(t) at which its error is t). Two ways lead to a cell's count N.
+A suite's `precision` asks for Monte Carlo errors t (`cibench.metrics.sample_size` has the units
+and, for each measure, the count R(t) at which its error is t). Two ways lead to a cell's count N.
 
 *Two stages* (`pilot = 200` in the suite). A pilot at addresses of its own, whose rows are never
 scored, says how many replicates suffice at most (`Need.at_most`); the cell is then run for that
@@ -17,9 +17,10 @@ For a share p with N close to p (1 - p) / t^2, Wald's identity E[S_N - p N] = 0 
 0.1 of the target at p = 0.95 and t = 0.005, and less where t is larger (Chow and Robbins 1965, Ann.
 Math. Stat. 36; Glynn and Whitt 1992, Ann. Appl. Probab. 2; Frey 2010, Am. Stat. 64). Two things
 keep this from failing near 0 and 1, where chance may show no miss at all: the error is half of
-Wilson's interval, which is never zero (`plan.for_share`), and the first look comes after
-`FIRST_LOOK` replicates or more. The bias has R = 1 / t^2 whatever the rows say and is not touched
-by stopping; measures relative to their value follow the same theory with their own influences.
+Wilson's interval, which is never zero (`cibench.metrics.sample_size.for_share`), and the first look
+comes after `FIRST_LOOK` replicates or more. The bias has R = 1 / t^2 whatever the rows say and is
+not touched by stopping; measures relative to their value follow the same theory with their own
+influences.
 
 Either way a spread of zero is no evidence and never ends a cell, all estimators of a cell end
 together, and the rows are those of a fixed run of the same length. What no count can reach (a

@@ -32,9 +32,9 @@ def execute(suite: Suite, folder: Path, settings: RunSettings = IN_PROCESS) -> N
     """Run the suite into a run folder; where it holds rows of the suite, run what is missing.
 
     Raises BadInput, with nothing changed, where the folder holds anything else (see
-    `storage.session.opened`), a plug-in cannot be imported by worker processes or workers cannot be
-    reached or started; and, with all rows until then stored, where the disk is full or the cluster
-    is lost.
+    `cibench.storage.session.opened`), a plug-in cannot be imported by worker processes or workers
+    cannot be reached or started; and, with all rows until then stored, where the disk is full or
+    the cluster is lost.
     """
     plugins = suite.plugins
     if settings.isolated:

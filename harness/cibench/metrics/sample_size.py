@@ -1,7 +1,7 @@
 """How many replicates a cell needs: pure arithmetic from targets and a pilot, with derivations.
 
 A target is a Monte Carlo standard error t. A measure of R replicates errs by s / sqrt R, with s
-the standard deviation of the replicates' influences on it (`metrics.influence`), so that
+the standard deviation of the replicates' influences on it (`cibench.metrics.influence`), so that
 
     R = s^2 / t^2.
 

@@ -83,6 +83,6 @@ def _lost(cell: CellRows) -> pd.DataFrame:
 
 
 def _key(names: Mapping[Any, Any]) -> Key:
-    """Return the keys of a score, which `labels.label` may have written in its way."""
+    """Return a score's keys, which `cibench.render.labels.label` may have written in its way."""
     values = (names[name] for name in SCORED)
     return tuple(None if missing(v) or v in ("", -inf) else v for v in values)

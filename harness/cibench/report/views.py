@@ -65,7 +65,7 @@ def _lines(
 
 
 def _plain(name: str, value: Any) -> Any:
-    """Write a key as `labels.label` does."""
+    """Write a key as `cibench.render.labels.label` does."""
     if name == "horizon":
         return float("-inf") if missing(value) else float(value)
     return "" if missing(value) else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cibench.metrics import METRICS, Metric
-from cibench.metrics.registry import listed
+from cibench.metrics.registry import Loss, listed
 from cibench.render.html import Html, breakable, h, join
 from cibench.render.numbers import BLANK, number, signed
 from cibench.report.sections.score_tables import HIDDEN
@@ -45,13 +45,15 @@ def comparison(view: View) -> Html | None:
           for m in shown], cls="at-default" if method == best else None)
         for method in ordered
     ]  # fmt: skip
-    more_is_better = [m.label for m in listed("differences") if not m.less_is_better]
+    more = [m.label for m in listed("differences") if m.loss is Loss.SHORTFALL]
+    neither = [m.label for m in listed("differences") if m.loss in (Loss.NONE, Loss.SIZE)]
+    open_ones = f", and of {' and '.join(neither)} neither" if neither else ""
     return h(
         "details", h("summary", "Differences on the same data sets, every dial at its default"),
         h("p", f"Each method less {best}{why}, on the replicates that both answered; in brackets "
           "95 % limits that hold for all pairs of methods at once. "
           f"{TIE} marks a tie: noise alone can produce the difference. {LARGER} larger, {SMALLER} "
-          f"smaller beyond doubt; smaller is better, but of {' and '.join(more_is_better)}. An "
+          f"smaller beyond doubt; smaller is better, but of {' and '.join(more)}{open_ones}. An "
           "error of the truth that both share has cancelled where it can. pairs.parquet holds "
           "every pair, measure and setting.", cls="note"),
         h("div", h("table", head, h("tbody", body), cls="pairs"), cls="scroll"),
