@@ -23,10 +23,10 @@ def compare_published(scores: pd.DataFrame, published: list[dict[str, str]]) -> 
 
     `published` are the lines of a suite's table of figures, all of them texts: `measure`, `value`
     and `source`, what tells the score that is meant, and where they are known `replicates` and
-    `error`. A figure without an error gets our replicate variance at its number of replicates, and
-    every figure the standard deviation of its rounding (half a unit of its last digit over root 3).
-    Ours `agrees` within three combined errors; a figure that fits no score has none. Raises
-    BadInput where one fits several.
+    `error`; `cibench.suite.published` reads and checks them. A figure without an error gets our
+    replicate variance at its number of replicates, and every figure the standard deviation of its
+    rounding (half a unit of its last digit over root 3). Ours `agrees` within three combined
+    errors; a figure that fits no score has none. Raises BadInput where one fits several.
 
     >>> import cibench
     >>> from cibench.analysis import compare_published

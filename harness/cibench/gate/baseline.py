@@ -77,8 +77,8 @@ KEPT = (
 class Baseline:
     """Hold a baseline's folder; its tables are read on first access.
 
-    `cibench.gate.baseline` has `save` for a run, and `load` for a name. Raises BadInput, on access,
-    where what the folder holds is not readable.
+    `cibench.gate.baseline` has `save` for a run, and `load` for a name, which checks the digest.
+    `about` and `rows` raise BadInput where their files are not readable.
 
     >>> import cibench
     >>> from cibench.gate import Rules, check_run

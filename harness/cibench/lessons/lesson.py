@@ -77,7 +77,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Lesson:
-    """Hold a lesson as its file declares it; `lesson_file.read` builds and checks one."""
+    """Hold a lesson as its file declares it; `cibench.lessons.parse.read` builds and checks one."""
 
     name: str
     path: Path
