@@ -86,7 +86,7 @@ class Baseline:
     >>> cell = {"scenario": "did/two-group", "n": 30, "estimators": "did/collapsed"}
     >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 20, "cells": [cell]})
     >>> baseline = save(run, "small")
-    >>> baseline.name, str(baseline.folder), baseline.rows.num_rows, baseline.about["seed"]
+    >>> baseline.name, baseline.folder.as_posix(), baseline.rows.num_rows, baseline.about["seed"]
     ('small', 'baselines/small', 20, 1)
     >>> str(check_run(run, baseline, Rules()).verdict)
     'identical'
