@@ -53,7 +53,25 @@ def measure_instability(rows: pd.DataFrame) -> pd.DataFrame:
     bootstrap moves even where the estimate stands still. `flagged` says that one of them exceeds
     0.1. `mean` averages over the seeds, `best` takes on each data set the seed that picking would
     have taken: the nearest to the truth, one that covers it, one that finds an effect. Errors are
-    over data sets, which are independent. Seeds that gave no answer are counted as `lost`.
+    over data sets, which are independent. `fits` are those of one data set at the most; seeds that
+    gave no answer are counted as `lost`. Raises BadInput if columns are missing.
+
+    >>> import cibench
+    >>> from cibench.analysis import measure_instability
+    >>> @cibench.estimator("examples/half", targets=(cibench.Estimand.ATT,), uses=())
+    ... def half(problem, rng):
+    ...     "Compare means in a random half of the rows."
+    ...     y, d = problem.outcome, problem.treatment == 1
+    ...     kept = rng.random(y.size) < 0.5
+    ...     value = y[kept & d].mean() - y[kept & ~d].mean()
+    ...     return cibench.Estimate.wald(value, 0.2, problem.level)
+    >>> cell = {"scenario": "did/two-group", "n": 30, "estimators": "examples/half"}
+    >>> suite = {"name": "small", "seed": 1, "replicates": 20, "cells": [cell]}
+    >>> run = cibench.run({**suite, "refits": {"replicates": 10, "times": 4}})
+    >>> table = measure_instability(run.replicates)
+    >>> table[["data_sets", "fits", "instability", "flagged"]].round(1)
+       data_sets  fits  instability  flagged
+    0         10     5          1.6     True
     """
     return from_rows(rows, InstabilityCollector())
 

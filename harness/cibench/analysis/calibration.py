@@ -41,12 +41,23 @@ CALIBRATION = (
 def judge_calibration(rows: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFrame:
     """Return a row for each cell that draws its parameters from an estimator's own prior.
 
-    `distance` is Kolmogorov's: the most by which the empirical distribution of the transforms
-    differs from the uniform one; `p_value` is its exact probability under calibration, `limit`
-    what it stays below with probability 1 - 0.05 / m, m the rows of the table: all stay below
-    theirs together in at least 95 of 100 calibrated tables (Bonferroni). Replicates are
-    independent; a fit without an answer is left out and told in `note`, since failures that hang on
-    the data can make any posterior look wrong. A transform from L draws has steps of 1 / L.
+    `rows` and `catalogue` are those of a run. `distance` is Kolmogorov's: the most by which the
+    empirical distribution of the transforms differs from the uniform one; `p_value` is its exact
+    probability under calibration, `limit` what it stays below with probability 1 - 0.05 / m, m the
+    rows of the table: all stay below theirs together in at least 95 of 100 calibrated tables
+    (Bonferroni). Replicates are independent; a fit without an answer is left out and told in
+    `note`, since failures that hang on the data can make any posterior look wrong. A transform from
+    L draws has steps of 1 / L. Source: Talts, Betancourt, Simpson, Vehtari and Gelman (2018),
+    arXiv:1804.06788. Raises BadInput if columns are missing or a replicate is there twice.
+
+    >>> import cibench
+    >>> from cibench.analysis import judge_calibration
+    >>> cell = {"scenario": "bayes/experiment", "n": 50, "estimators": "bayes/experiment"}
+    >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 40, "cells": [cell]})
+    >>> table = judge_calibration(run.replicates, run.catalogue)
+    >>> table[["answered", "distance", "limit", "calibrated"]].round(2)
+       answered  distance  limit  calibrated
+    0        40      0.14   0.21        True
     """
     return from_rows(rows, CalibrationCollector(catalogue))
 

@@ -55,12 +55,22 @@ def pairs(
     have what it needs of both, `mcse` its paired Monte Carlo standard error, `low` and `high` are
     95 % limits that hold for all pairs of the cell and measure at once; `tie` says that they
     hold zero. `against` names an estimator to compare the others with, by default all pairs are
-    compared; `measures` are those wanted, by default all. `moments` is false where the averages of
-    one of them cannot be believed; `note` says why something is blank. Measures that neither of a
-    pair has are left out, as are those that compare by themselves (`precision_gain`,
-    `coverage_common`) and the size-adjusted power, which rests on two cells. See
+    compared; a cell without it has no rows. `measures` are those wanted, by default all. `moments`
+    is false where the averages of one of them cannot be believed; `note` says why something is
+    blank. Measures that neither of a pair has are left out, as are those that compare by themselves
+    (`precision_gain`, `coverage_common`) and the size-adjusted power, which rests on two cells. See
     `cibench.analysis.paired_differences` for the statistics. Raises BadInput if columns are
     missing, a replicate is there twice or a measure is not compared.
+
+    >>> import cibench
+    >>> methods = ["did/collapsed", "naive/difference-in-means"]
+    >>> cell = {"scenario": "did/two-group", "n": 30, "estimators": methods}
+    >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 20, "cells": [cell]})
+    >>> table = cibench.pairs(run.replicates, run.catalogue, measures=["rmse", "coverage"])
+    >>> table[["other", "measure", "difference", "mcse", "tie"]].round(2)
+                           other   measure  difference  mcse    tie
+    0  naive/difference-in-means      rmse        -0.7  0.14  False
+    1  naive/difference-in-means  coverage         0.7  0.11  False
     """
     known = [metric.name for metric in listed("pairs")]
     for name in measures or ():

@@ -63,7 +63,21 @@ def score_diagnostics(rows: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.Da
     the assumptions that the diagnostic tests. In the rows of an estimator stand its bias and the
     coverage of its answers on all data sets, and on those that passed; `_change` is the latter
     less the former, with a paired error. `moments` is the score table's. A data set on which the
-    diagnostic gave no answer has not passed. Raises BadInput if columns are missing.
+    diagnostic gave no answer has not passed. Conditioning on a test: Roth (2022), American Economic
+    Review: Insights 4. Raises BadInput if columns are missing.
+
+    >>> import cibench
+    >>> from cibench.analysis import score_diagnostics
+    >>> cell = {"scenario": "did/two-group", "n": 30, "dials": {"trend": 0.4}}
+    >>> cell["estimators"] = ["did/collapsed", "did/pre-slopes"]
+    >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 40, "cells": [cell]})
+    >>> table = score_diagnostics(run.replicates, run.catalogue)
+    >>> table[["setting", "alarm", "alarms", "estimator", "bias", "bias_passed"]].round(2)
+       setting  alarm  alarms      estimator  bias  bias_passed
+    0      NaN  false    0.08            NaN   NaN          NaN
+    1      NaN  false    0.08  did/collapsed -0.02        -0.01
+    2      0.4  right    0.65            NaN   NaN          NaN
+    3      0.4  right    0.65  did/collapsed  1.58         1.55
     """
     return from_rows(rows, DiagnosticCollector(catalogue))
 

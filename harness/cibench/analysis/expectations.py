@@ -102,6 +102,17 @@ def judge_expectations(
     one how many replicates would decide it, `note` why there is none to judge, or what the suite
     gives as a reason for its floor. Raises BadInput where two [[cells]] tables contradict each
     other.
+
+    >>> import cibench
+    >>> from cibench.analysis import judge_expectations
+    >>> cell = {"scenario": "did/two-group", "n": 30, "dials": {"trend": 0.5}}
+    >>> cell |= {"estimators": "did/collapsed", "expect": {"fails": {"did/*": {"trend": 0.5}}}}
+    >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 40, "cells": [cell]})
+    >>> table = judge_expectations(run.scores, run.catalogue, run.suite)
+    >>> table[["setting", "expected", "coverage", "low", "high", "verdict"]].round(2)
+       setting expected  coverage  low  high            verdict
+    0      NaN    valid       1.0  0.9   1.0       inconclusive
+    1      0.5    fails       0.0  0.0   0.1  fails as declared
     """
     import pandas as pd
 

@@ -31,6 +31,15 @@ def tally_failures(rows: pd.DataFrame) -> pd.DataFrame:
     targets with one reason counts once; repeated fits of a data set (`refit` above zero) are left
     out; who declines has not failed, but has its reasons here too. Raises BadInput if columns are
     missing.
+
+    >>> import cibench
+    >>> from cibench.analysis import tally_failures
+    >>> methods = ["did/collapsed", "naive/difference-in-means"]
+    >>> cell = {"scenario": "did/two-group", "n": 3, "estimators": methods}
+    >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 20, "cells": [cell]})
+    >>> tally_failures(run.replicates)[["estimator", "status", "fits", "of", "first"]]
+           estimator    status  fits  of  first
+    0  did/collapsed  declined    20  20      0
     """
     return from_rows(rows, FailureCollector())
 

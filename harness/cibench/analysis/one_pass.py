@@ -20,7 +20,25 @@ Cells = Callable[[Collection[str]], Iterable[CellRows]]
 
 
 class Collector(Protocol[T_co]):
-    """Take what one table needs of each cell; `reads` are columns beside those of scoring."""
+    """Take what one table needs of each cell; `reads` are columns beside those of scoring.
+
+    >>> from functools import partial
+    >>> import cibench
+    >>> from cibench.analysis import collect
+    >>> from cibench.storage import cells
+    >>> class Longest:
+    ...     reads, seconds = (), 0.0
+    ...     def add(self, cell):
+    ...         self.seconds = max(self.seconds, *cell.table["seconds"].to_pylist())
+    ...     def table(self):
+    ...         return self.seconds
+    >>> cell = {"scenario": "did/two-group", "n": [20, 30], "estimators": "did/collapsed"}
+    >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 20, "cells": [cell]})
+    >>> longest = Longest()
+    >>> collect(partial(cells, run.folder), [longest])
+    >>> longest.table() == max(run.replicates["seconds"])
+    True
+    """
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -34,7 +52,14 @@ class Collector(Protocol[T_co]):
 
 
 def collect(cells: Cells, collectors: Sequence[Collector[Any]]) -> None:
-    """Show every cell to every collector, reading the rows once."""
+    """Show every cell to every collector, reading the rows once.
+
+    `cells` returns a run's cells with the columns that it is given, beside those of scoring; the
+    tables are then the collectors'. Raises what `cells` raises: BadInput where a shard is not
+    readable or lacks columns.
+
+    See `Collector`, whose example shows a run to one.
+    """
     also = dict.fromkeys(name for collector in collectors for name in collector.reads)
     for cell in cells(tuple(also)):
         for collector in collectors:

@@ -21,8 +21,22 @@ AGREES = 3.0
 def compare_published(scores: pd.DataFrame, published: list[dict[str, str]]) -> pd.DataFrame:
     """Return each published figure with ours, both errors and the difference in combined errors.
 
-    A figure without an error gets our replicate variance at its number of replicates, and every
-    figure the standard deviation of its rounding (half a unit of its last digit over root 3).
+    `published` are the lines of a suite's table of figures, all of them texts: `measure`, `value`
+    and `source`, what tells the score that is meant, and where they are known `replicates` and
+    `error`; `cibench.suite.published` reads and checks them. A figure without an error gets our
+    replicate variance at its number of replicates, and every figure the standard deviation of its
+    rounding (half a unit of its last digit over root 3). Ours `agrees` within three combined
+    errors; a figure that fits no score has none. Raises BadInput where one fits several.
+
+    >>> import cibench
+    >>> from cibench.analysis import compare_published
+    >>> cell = {"scenario": "did/two-group", "n": 30, "estimators": "did/collapsed"}
+    >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 20, "cells": [cell]})
+    >>> figure = {"measure": "rmse", "value": "0.25", "replicates": "1000", "source": "Table 1"}
+    >>> found = compare_published(run.scores, [figure])
+    >>> found[["published", "published_error", "ours", "ours_mcse", "agrees"]].round(3)
+       published  published_error   ours  ours_mcse  agrees
+    0       0.25            0.005  0.263      0.029    True
     """
     import pandas as pd
 

@@ -192,14 +192,24 @@ _NOTES = ("moments_note", "reference", "note")
 def score(rows: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFrame:
     """Score a replicate table: one row per distinct `SCORED` key, in order of first appearance.
 
-    Each measure stands beside its Monte Carlo standard error `_mcse`, a proportion also beside
-    its Wilson limits `_low` and `_high`. It rests on the answered replicates that have what it
-    needs and is NaN where none has; `note` says why. Repeated fits of a data set (`refit` above
-    zero) are left out. `moments` is false where the estimates have none, declared by the
-    catalogue's "estimators" and "scenarios" or shown by the rows; `moments_note` says which.
-    `reference` is the estimator whose precision `precision_gain` compares with: the first of the
-    catalogue whose errors vary in that cell.
+    `rows` and `catalogue` are those of a run. Each measure stands beside its Monte Carlo standard
+    error `_mcse`, a proportion also beside its Wilson limits `_low` and `_high`. It rests on the
+    answered replicates that have what it needs and is NaN where none has; `note` says why. Repeated
+    fits of a data set (`refit` above zero) are left out. `moments` is false where the estimates
+    have none, declared by the catalogue's "estimators" and "scenarios" or shown by the rows;
+    `moments_note` says which. `reference` is the estimator whose precision `precision_gain`
+    compares with: the first of the catalogue whose errors vary in that cell.
     Raises BadInput if columns are missing or a replicate is there twice.
+
+    >>> import cibench
+    >>> methods = ["did/collapsed", "naive/difference-in-means"]
+    >>> cell = {"scenario": "did/two-group", "n": 30, "estimators": methods}
+    >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 20, "cells": [cell]})
+    >>> table = cibench.score(run.replicates, run.catalogue)
+    >>> table[["estimator", "answered", "bias", "bias_mcse", "coverage"]].round(2)
+                       estimator  answered  bias  bias_mcse  coverage
+    0              did/collapsed        20  0.00       0.06       1.0
+    1  naive/difference-in-means        20  0.77       0.14       0.3
     """
     return from_rows(rows, ScoreCollector(catalogue))
 

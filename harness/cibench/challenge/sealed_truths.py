@@ -57,8 +57,9 @@ class Sealed:
 class Owner:
     """Hold what stays with the owner of a bundle.
 
-    `told` holds the twin, its digest, rows, the secret, limits and labels; `loss` the cost of a
-    roll-out and which outcomes are better; `bundle` the folder, relative to the owner's file.
+    `bundle` is the bundle's name, `datasets` are the sealed data sets; `cost` is that of a roll-out
+    a unit, in the outcome's unit, `better` the outcomes that are better, "higher" or "lower";
+    `told` holds the twin's digest and family, rows, the secret, limits, labels and notes.
 
     See `write_bundle`, which writes one.
     """
@@ -115,9 +116,10 @@ def write_reveal(owner: Owner, path: Path) -> None:
 
 
 def verify(bundle: Path, revealed: Path) -> Iterator[Checked]:
-    """Compare each revealed line, and each data set's file, with the bundle's commitments.
+    """Yield of each data set whether its revealed line and its file keep the bundle's commitment.
 
-    Raises BadInput where bundle or what is revealed are none.
+    Raises BadInput, as the first is asked for, where bundle or what is revealed are none, and where
+    a line is of no data set of the bundle.
 
     See `write_bundle`, whose commitments it holds the truths to.
     """

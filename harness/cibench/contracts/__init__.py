@@ -81,7 +81,7 @@ def check_scenario(scenario: Scenario) -> None:
     """Run every scenario check on an instance; raises ContractError with the first complaint.
 
     The checks hold the draws to the declared roles, to `y = baseline + effects * treatment`, and
-    the stated truth to the mean of the drawn effects.
+    the stated truth to the mean of the drawn effects. A check that lacks a library is passed over.
 
     >>> from cibench import find_scenario
     >>> from cibench.contracts import check_scenario
@@ -94,7 +94,8 @@ def check_estimator(estimator: Estimator) -> None:
     """Run every estimator check; raises ContractError with the first complaint.
 
     The checks look at the declaration and at a few small fits: form, near misses of assumption
-    names, repeatability, no global state moved, limits that follow the level.
+    names, repeatability, no global state moved, limits that follow the level. A check that lacks a
+    library is passed over.
 
     >>> from cibench import find_estimator
     >>> from cibench.contracts import check_estimator

@@ -125,9 +125,20 @@ def plan(
 ) -> Plan:  # fmt: skip
     """Run the pilot and return what every cell needs to reach the targets.
 
-    The count of a cell is the largest over its estimators, targets and measures. Where the suite
-    states precision it lies within what its run does: from `min_replicates`, 1,000 at least unless
-    the suite has a pilot of its own, to `max_replicates`. BadInput for a pilot of fewer than two.
+    `targets` are Monte Carlo errors by measure, in the units of `cibench.metrics.sample_size`,
+    `pilot` the replicates of the pilot. The count of a cell is the largest over its estimators,
+    targets and measures. Where the suite states precision it lies within what its run does: from
+    `min_replicates`, 1,000 at least unless the suite has a pilot of its own, to `max_replicates`.
+    Measures are taken as they are given: `cibench.execution.plans.targets_of` checks them. Raises
+    BadInput for a pilot of fewer than two, for an executor, and as `execute` does.
+
+    >>> from cibench.execution import plan
+    >>> from cibench.suite import parse_suite
+    >>> cell = {"scenario": "did/two-group", "n": 30, "estimators": "did/collapsed"}
+    >>> suite = parse_suite({"name": "small", "seed": 1, "replicates": 20, "cells": [cell]})
+    >>> found = plan(suite, {"bias": 0.05})
+    >>> found.replicates, found.cells[0].measure, found.seconds > 0
+    (400, 'bias', True)
     """
     if pilot < 2:
         raise BadInput(f"--pilot: {pilot} is not a number of 2 or more")

@@ -89,7 +89,16 @@ def read_options(text: str | None) -> dict[str, Any]:
 def replay(run: Path, wanted: Wanted) -> Replayed:
     """Draw the data set and fit again, in a process of its own under the run's limits.
 
-    Raises BadInput where no stored fit is meant, or several.
+    Raises BadInput where the folder is no run and where no stored fit is meant, or several.
+
+    >>> import cibench
+    >>> from cibench.execution import replay
+    >>> from cibench.execution.replays import Wanted
+    >>> cell = {"scenario": "bayes/experiment", "n": 30, "estimators": "bayes/experiment"}
+    >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 20, "cells": [cell]})
+    >>> again = replay(run.folder, Wanted("bayes/experiment", "bayes/experiment", replicate=7))
+    >>> again.differences, len(again.stored)
+    ([], 1)
     """
     manifest, content = read_manifest(run), read_suite(run)
     for plugin in content.get("plugins", []):

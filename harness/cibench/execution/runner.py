@@ -35,6 +35,17 @@ def execute(suite: Suite, folder: Path, settings: RunSettings = IN_PROCESS) -> N
     `cibench.storage.session.opened`), a plug-in cannot be imported by worker processes or workers
     cannot be reached or started; and, with all rows until then stored, where the disk is full or
     the cluster is lost.
+
+    >>> from pathlib import Path
+    >>> from cibench import load
+    >>> from cibench.execution import execute
+    >>> from cibench.suite import parse_suite
+    >>> cell = {"scenario": "did/two-group", "n": 30, "estimators": "did/collapsed"}
+    >>> suite = parse_suite({"name": "small", "seed": 1, "replicates": 20, "cells": [cell]})
+    >>> execute(suite.with_replicates(5), Path("small"))
+    >>> execute(suite, Path("small"))  # the 15 that are missing
+    >>> len(load("small").replicates)
+    20
     """
     plugins = suite.plugins
     if settings.isolated:

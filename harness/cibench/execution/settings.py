@@ -14,7 +14,10 @@ from cibench.utils.errors import BadInput
 class Tuning:
     """Hold the paces and sizes of the machinery, which no row depends on.
 
-    They suit every run; tests shorten here what would take them long.
+    They suit every run; tests shorten here what would take them long. `first_look` alone moves how
+    many replicates a sequential run has.
+
+    See `RunSettings`, which holds one.
     """
 
     block_seconds: float = 1.0
@@ -68,6 +71,12 @@ class RunSettings:
     would be others, `repair` runs again what damaged shards held. `listen` is told the progress
     after every block, in the thread that called. Raises BadInput for less than one worker and for
     an address that is none.
+
+    >>> from cibench.execution import RunSettings, Tuning
+    >>> RunSettings().isolated, RunSettings(workers=2).isolated
+    (False, True)
+    >>> RunSettings(tuning=Tuning(block_seconds=0.2)).tuning.flush_seconds
+    5.0
     """
 
     workers: int = 1

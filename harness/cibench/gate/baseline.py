@@ -75,7 +75,22 @@ KEPT = (
 
 @dataclass(frozen=True)
 class Baseline:
-    """Hold a baseline's folder; its tables are read on first access."""
+    """Hold a baseline's folder; its tables are read on first access.
+
+    `cibench.gate.baseline` has `save` for a run, and `load` for a name, which checks the digest.
+    `about` and `rows` raise BadInput where their files are not readable.
+
+    >>> import cibench
+    >>> from cibench.gate import Rules, check_run
+    >>> from cibench.gate.baseline import save
+    >>> cell = {"scenario": "did/two-group", "n": 30, "estimators": "did/collapsed"}
+    >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 20, "cells": [cell]})
+    >>> baseline = save(run, "small")
+    >>> baseline.name, baseline.folder.as_posix(), baseline.rows.num_rows, baseline.about["seed"]
+    ('small', 'baselines/small', 20, 1)
+    >>> str(check_run(run, baseline, Rules()).verdict)
+    'identical'
+    """
 
     folder: Path
 

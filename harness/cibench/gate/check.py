@@ -36,8 +36,21 @@ def check_suite(
     """Run the suite at the baseline's addresses into the folder `run` of `out` and compare.
 
     `replicates` may ask for fewer than the baseline has. Without `paired` the suite is run at
-    other addresses: at its own seed where that is another, at the next one where it is not.
-    Raises BadInput where baseline and suite do not belong together, before anything runs.
+    other addresses: at its own seed where that is another, at the next one where it is not. What an
+    earlier check left in `out` is removed. Raises BadInput where baseline and suite do not belong
+    together and where `out` holds what no check wrote, before anything runs, and as `execute` does.
+
+    >>> from pathlib import Path
+    >>> import cibench
+    >>> from cibench.gate import Rules, check_suite
+    >>> from cibench.gate.baseline import save
+    >>> from cibench.suite import parse_suite
+    >>> cell = {"scenario": "did/two-group", "n": 30, "estimators": "did/collapsed"}
+    >>> suite = parse_suite({"name": "small", "seed": 1, "replicates": 20, "cells": [cell]})
+    >>> baseline = save(cibench.run(suite), "small")
+    >>> found = check_suite(suite, baseline, Rules(), Path("check"))
+    >>> str(found.verdict), found.exit_code
+    ('identical', 0)
     """
     wanted = baseline.about["replicates"]
     if paired and (replicates or 0) > wanted:
@@ -64,7 +77,11 @@ def check_run(
     """Compare a run with a baseline.
 
     With settings the estimators that changed are fitted twice on a few replicates, with the code as
-    it is now, to see whether they are deterministic.
+    it is now, to see whether they are deterministic. Without `paired` the two are of different data
+    sets. Raises BadInput where name, level or, of paired ones, seed are not the baseline's, and for
+    unpaired rows of equal data.
+
+    See `Baseline`, whose example checks a run against one.
     """
     compatibility.refuse_strangers(baseline, run.manifest, paired=paired)
     comparison = compare_run(run, baseline, rules, paired=paired)

@@ -65,7 +65,12 @@ class CellResult:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Hold the results of all cells, the rules they were judged by and the number of intervals."""
+    """Hold the results of all cells, the rules they were judged by and the number of intervals.
+
+    `provenance` says what else differs between the two sides, where they are a baseline and a run.
+
+    See `compare`, which returns one.
+    """
 
     cells: tuple[CellResult, ...]
     rules: Rules
@@ -98,10 +103,25 @@ def compare(
 ) -> Comparison:
     """Compare two replicate tables.
 
-    With `paired` the replicates of equal numbers saw the same data, which is verified; without it
-    the two tables are independent. `without_moments` names estimators and scenarios whose
-    estimates have none, `random` the estimators, with their options, that give another answer
-    when asked again at the same address. Raises BadInput where columns are missing.
+    `before` and `after` hold rows as a run folder does; `cibench.gate.pairing` reads and checks
+    them. With `paired` the replicates of equal numbers saw the same data, which is
+    verified: a cell of other data is not comparable. Without it the two tables are independent.
+    `without_moments` names estimators and scenarios whose estimates have none, `random` the
+    estimators, with their options, that give another answer when asked again at the same address.
+    Raises BadInput where a replicate is there twice.
+
+    >>> import pyarrow as pa
+    >>> import cibench
+    >>> from cibench.gate import compare
+    >>> cell = {"scenario": "did/two-group", "n": 30, "estimators": "did/collapsed"}
+    >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 40, "cells": [cell]})
+    >>> before = pa.Table.from_pandas(run.replicates)
+    >>> after = pa.Table.from_pandas(run.replicates.eval("std_error = 2.3 * std_error"))
+    >>> found = compare(before, after)
+    >>> str(found.verdict), found.exit_code
+    ('worse', 1)
+    >>> [judged.name for judged in found.cells[0].measures if judged.verdict != "identical"]
+    ['std_error', 'se_ratio']
     """
     rules = rules or Rules()
     found = pairs(before, after, paired=paired)

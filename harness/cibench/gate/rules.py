@@ -14,7 +14,14 @@ from cibench.utils.errors import BadInput, unknown
 
 
 class ChangeVerdict(StrEnum):
-    """Say what became of a measure, a cell or a whole suite, worst first."""
+    """Say what became of a measure, a cell or a whole suite, worst first.
+
+    >>> from cibench.gate import ChangeVerdict, Rules
+    >>> [verdict.value for verdict in Rules().failing]
+    ['worse', 'statistically changed']
+    >>> ChangeVerdict("better").name
+    'BETTER'
+    """
 
     WORSE = "worse"
     STATISTICALLY = "statistically changed"
@@ -124,7 +131,13 @@ class Rules:
     `margins` by measure: no change within one fails the gate. `alpha` is the chance that a gate
     over a whole suite shows a change beyond a margin where there is none. `tolerance`, in
     standard errors, is what two numbers may differ by and still be the same. `failing` are the
-    verdicts that fail.
+    verdicts that fail. Raises BadInput for an `alpha` outside of (0, 1) and for a `tolerance` below
+    0 or without end.
+
+    >>> from cibench.gate import Rules
+    >>> rules = Rules(alpha=0.01).with_margins(["coverage=0.05"]).failing_on(["worse"])
+    >>> rules.margins["coverage"], rules.margins["bias"], len(rules.failing)
+    (0.05, 0.05, 1)
     """
 
     margins: Mapping[str, float] = field(

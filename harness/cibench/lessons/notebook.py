@@ -160,6 +160,17 @@ class NotebookLesson(Lesson):
 
 
 def find(name: str | Path) -> NotebookLesson:
-    """Read a lesson by path or by the name of a built-in one; BadInput with the near miss."""
+    """Read a lesson by path or by the name of a built-in one.
+
+    Its `frame` runs a setting of the slider anew. Raises BadInput with the near miss, and a line
+    for each mistake in a file.
+
+    >>> from cibench.lessons import built_in_lessons, find
+    >>> "parallel-trends" in built_in_lessons()
+    True
+    >>> lesson = find("parallel-trends")
+    >>> lesson.words["en"].title, lesson.scenario, lesson.slider.name
+    ('Parallel trends', 'did/two-group', 'trend')
+    """
     found = parse.find(name)
     return NotebookLesson(**{f.name: getattr(found, f.name) for f in dataclasses.fields(found)})

@@ -240,7 +240,10 @@ KEYS = (
 
 
 def built_in_lessons() -> dict[str, Path]:
-    """Return the lesson files that come with cibench, by name."""
+    """Return the lesson files that come with cibench, by name.
+
+    See `find`, which reads one by its name.
+    """
     package = import_module(registry.BUILT_IN["scenario"])
     folder = Path(package.__path__[0]) / "lessons"
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}

@@ -29,7 +29,16 @@ Picture = dict[str, Any]
 
 
 def draw(scenario: str, fields: Mapping[str, Any], n: int, seed: int, replicate: int) -> Draw:
-    """Draw the data set at an address, the same that a run with this seed puts to its methods."""
+    """Draw the data set at an address, the same that a run with this seed puts to its methods.
+
+    `fields` are parameters and dials of the scenario, `n` its units. Raises BadInput for an unknown
+    scenario or field and for a bad value.
+
+    >>> from cibench.lessons import draw
+    >>> drawn = draw("did/two-group", {"trend": 0.1}, n=30, seed=1, replicate=0)
+    >>> sorted(drawn.columns), len(drawn.columns["y"])
+    (['cohort', 'd', 'time', 'unit', 'y'], 240)
+    """
     made = configure(find_scenario(scenario), fields)
     return made.draw(n, stream(*data_address(seed, made.name, n, replicate)))
 

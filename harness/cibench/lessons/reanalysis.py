@@ -29,19 +29,61 @@ CELL = ["scenario", "dials", "parameters", "n", "replicate"]
 
 
 def passed(run: Run, diagnostic: str) -> pd.DataFrame:
-    """Score the estimates of those data sets alone in which a diagnostic raised no alarm."""
+    """Score the estimates of those data sets alone in which a diagnostic raised no alarm.
+
+    Estimates per horizon are left out. Raises BadInput where the run has no such diagnostic.
+
+    >>> import cibench
+    >>> from cibench.lessons import passed
+    >>> cell = {"scenario": "did/two-group", "n": 30, "dials": {"trend": 0.4}}
+    >>> cell["estimators"] = ["did/collapsed", "did/pre-slopes"]
+    >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 40, "cells": [cell]})
+    >>> passed(run, "did/pre-slopes")[["setting", "replicates", "bias"]].round(2)
+       setting  replicates  bias
+    0      NaN          37 -0.01
+    1      0.4          14  1.55
+    """
     return score(only_passed(run.replicates, diagnostic), run.catalogue)
 
 
 def best_of(run: Run, k: int) -> pd.DataFrame:
-    """Score what is reported when, of every k data sets, the smallest p-value is shown."""
+    """Score what is reported when, of every k data sets, the smallest p-value is shown.
+
+    A method without p-values is picked by its estimate over its standard error; estimates per
+    horizon are left out, and so are replicates that do not fill a turn of k.
+
+    >>> import cibench
+    >>> from cibench.lessons import best_of
+    >>> cell = {"scenario": "did/two-group", "n": 30, "estimators": "did/collapsed"}
+    >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 40, "cells": [cell]})
+    >>> run.scores[["replicates", "bias"]].round(2)
+       replicates  bias
+    0          40 -0.02
+    >>> best_of(run, 5)[["replicates", "bias"]].round(2)
+       replicates  bias
+    0           8  0.22
+    """
     return score(picked(run.replicates, k), run.catalogue)
 
 
 def asked(run: Run, question: str, distance: float = 0.0) -> pd.DataFrame:
     """Score the estimates as answers to another question: everybody, treated or distance.
 
-    The truths are averages of the effects over other data sets, with their errors.
+    "everybody" and "treated" ask for the mean effect on these, "distance" for the effect so far
+    beyond the cutoff, in the running variable's unit. The truths are averages of the effects over
+    other data sets, with their errors; `estimand` stays that of the estimates.
+
+    >>> import cibench
+    >>> from cibench.lessons import asked
+    >>> cell = {"scenario": "observables/heterogeneous-att", "n": 100}
+    >>> cell["estimators"] = "naive/difference-in-means"
+    >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 20, "cells": [cell]})
+    >>> run.scores[["truth", "bias"]].round(2)
+       truth  bias
+    0   1.56  1.37
+    >>> asked(run, "everybody")[["truth", "bias"]].round(2)
+       truth  bias
+    0    1.0  1.93
     """
     rows = run.replicates
     parts = []

@@ -20,6 +20,12 @@ class Score:
 
     The limits are at 95 %. NaN stands for what is not known, from one replicate for instance;
     `why` says why the value is blank where the reason is not merely that there are no numbers.
+
+    >>> import numpy as np
+    >>> from cibench.metrics import METRICS
+    >>> score = METRICS["rmse"](np.array([0.4, 0.7, 0.6]), np.array([0.5, 0.5, 0.5]))
+    >>> round(score.value, 3), round(score.mcse, 3), score.low
+    (0.141, 0.035, nan)
     """
 
     value: float

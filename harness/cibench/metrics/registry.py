@@ -92,24 +92,36 @@ REPORTED: tuple[Table, ...] = (*EVERYWHERE, "report")
 
 @dataclass(frozen=True, eq=False)
 class Metric:
-    """Hold a metric's function and what there is to know of it. Called with arrays it scores them.
+    """Hold a metric's function and what there is to know of it; called with arrays, score them.
 
     `function` takes the columns `needs` of the answered replicates that have them all, and `level`
-    where it has such a parameter. With `flags` (ok, failed) it takes every replicate, and those
-    columns too. Numbers may be too large for it: what is then infinite or NaN is told as such.
-    Metrics of other scopes take groups: see `cibench.metrics.families`.
+    where it has such a parameter (`by_level`). With `flags` (ok, failed, declined) it takes those
+    columns too, of every replicate; of who declined only with that flag, since he has not tried.
+    Numbers may be too large for it: what is then infinite or NaN is told as such. Metrics of
+    another `scope` take groups: see `cibench.metrics.families`.
 
-    `label` names it in a heading, `meaning` says in a clause what it is. `moments` says what
-    becomes of it where the estimates have no finite moments: it stays, reports hide it, or it is
-    blank. With `truth_cancels` an error that all truths share does not move it. `exact` says that
-    its influences have standard deviation 1 in the unit of its targets, whatever the rows.
-    Leaderboards can rank by a metric with a `power`: to that power it is the mean of what each
-    replicate lost. `silent` is said of two estimators between which it differs by an error of zero,
-    where that would say too much. `diagnostic` makes of the verdicts of a diagnostic, 1 where it
-    passed, what the metric is for it. `terms` names the column whose share the metric is, where one
-    of several groups is comparable. `part` is its key among the results of a function that returns
-    several, which add up to the metric `part_of` and are blank where they rest on fewer rows than
-    that. Tables have their metrics in the order of `place`.
+    `label` names it in a heading, `meaning` says in a clause what it is, `kind` in what it, its
+    error and a target for that are written, `loss` what of it is better when smaller; `tables` are
+    those that it stands in. `moments` says what becomes of it where the estimates have no finite
+    moments: it stays, reports hide it, or it is blank. With `truth_cancels` an error that all
+    truths share does not move it. `exact` says that its influences have standard deviation 1 in the
+    unit of its targets, whatever the rows. Leaderboards can rank by a metric with a `power`: to
+    that power it is the mean of what each replicate lost. `silent` is said of two estimators
+    between which it differs by an error of zero, where that would say too much. `diagnostic` makes
+    of the verdicts of a diagnostic, 1 where it passed, what the metric is for it. `terms` names the
+    column whose share the metric is, where one of several groups is comparable. `part` is its key
+    among the results of a function that returns several, which add up to the metric `part_of` and
+    are blank where they rest on fewer rows than that. Tables have their metrics in the order of
+    `place`.
+
+    >>> import numpy as np
+    >>> from cibench.metrics import METRICS
+    >>> coverage = METRICS["coverage"]
+    >>> coverage.needs
+    ('ci_low', 'ci_high', 'truth', 'outside')
+    >>> low, high, truth = np.array([0.1, 0.2]), np.array([0.9, 0.4]), np.array([0.5, 0.5])
+    >>> coverage(low, high, truth).value
+    0.5
     """
 
     name: str
@@ -257,7 +269,23 @@ METRICS = Registry()
 def metric(
     needs: tuple[str, ...], kind: Kind, *, label: str, meaning: str, name: str = "", **facts: Any
 ) -> Callable[[Callable[..., Any]], Metric]:
-    """Declare a function as the metric of its name; the other facts are the fields of `Metric`."""
+    """Declare a function as the metric of its name; the other facts are the fields of `Metric`.
+
+    The function takes arrays of one value a replicate and returns a statistic that knows its error,
+    such as `Mean` of its terms. Raises ValueError where the name is another metric's.
+
+    >>> import numpy as np
+    >>> from cibench.metrics import METRICS, metric
+    >>> from cibench.metrics.influence import Mean
+    >>> from cibench.metrics.registry import POINTS, Kind
+    >>> with METRICS.lent():  # else it stays, and every table has it
+    ...     @metric(POINTS, Kind.AS_IS, label="cubes", meaning="mean cubed error")
+    ...     def cubed(t, theta):
+    ...         return Mean((t - theta) ** 3)
+    ...     listed = "cubed" in METRICS
+    >>> listed, cubed(np.array([1.0, 2.0]), np.array([0.0, 1.0])).value
+    (True, 1.0)
+    """
 
     def declare(function: Callable[..., Any]) -> Metric:
         by_level = "level" in signature(function).parameters

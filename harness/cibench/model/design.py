@@ -27,7 +27,8 @@ class Dial:
     setting uses the same noise. A dial under which rows feel the treatment of others, or their own
     before it comes, says in `felt` what is felt and by whom.
 
-    Raises ValueError where the grid holds the default or leaves the range.
+    Raises ValueError where the assumption or the unit is not named, where the grid is empty, holds
+    the default or a setting twice, and where default or grid leave the range.
 
     >>> from cibench.model import Dial
     >>> Dial(0.0, (0.1, 0.2), (0.0, 1.0), "no manipulation", "share that sorts").grid
@@ -114,9 +115,10 @@ class Scenario:
     its fields are parameters and dials; `truth()` gives the estimand's value from them alone and
     `draw(n, rng)` a data set of n units. Noise is drawn first and in a fixed order, so that a dial
     changes what is done with the noise and not the noise. `violates` names the assumptions that
-    the design itself breaks, with every dial at its default. `prior_of` names the estimator from
-    whose prior every data set draws all its parameters anew, if there is one; `uses` the import
-    names of libraries that drawing takes.
+    the design itself breaks, with every dial at its default. `moments = False` says that estimates
+    have no finite variance there. `prior_of` names the estimator from whose prior every data set
+    draws all its parameters anew, if there is one; `uses` the import names of libraries that
+    drawing takes.
 
     Raises ValueError where a field lies outside its range or is of another type.
 

@@ -26,10 +26,12 @@ class Estimator:
     """Describe a method: the function, what it targets, needs, assumes and uses.
 
     An assumption may have alternatives, "outcome model correct or propensity model correct": it
-    fails where all of them are broken. `targets` are the estimands it answers, `horizons` those it
-    also answers per horizon. `gives` says which of value, se and limits its answers hold;
-    `moments=False` that its estimates have no finite variance. A diagnostic answers with a
-    `Diagnosis` and `tests` the named assumptions.
+    fails where all of them are broken. `targets` are the estimands it answers, `horizons` those
+    that it answers per horizon. `needs` are names of roles, `uses` import names of libraries,
+    `options` the defaults of what `fit` takes by keyword. `gives` says which of value, se and
+    limits its answers hold; `moments=False` that its estimates have no finite variance,
+    `oracle=True` that it sees the whole draw. A diagnostic answers with a `Diagnosis` and `tests`
+    the named assumptions.
 
     >>> from cibench import find_estimator, find_scenario
     >>> method = find_estimator("rdrobust/robust")

@@ -80,7 +80,8 @@ class Roles:
     """Say which column plays which part; `cutoff` is a number on the running variable's scale.
 
     A part that nobody plays is the empty string. Several roles may share a column (the unit is
-    often the cluster). `weights` are inverse chances of being sampled, known up to a factor;
+    often the cluster). `cohort` is the period from which on a row's unit is treated, 0 for never.
+    `weights` are inverse chances of being sampled, known up to a factor;
     `frequency` says how many units of equal values a row stands for, which may be none. A method
     that knows nothing of them is shown them all the same and answers as if they were not there.
 

@@ -41,8 +41,19 @@ def run(
     and keep to the suite's `timeout` and `memory`; with an `executor` such as "dask://host:8786"
     they are those of a cluster. All of that, and more, can be said as `settings` instead. Raises
     BadInput for a faulty suite, a folder that is neither a run nor empty, rows that today would be
-    others (`update` sets them aside) and damaged shards (`repair` runs again what they held);
-    RunInterrupted, a KeyboardInterrupt, with all rows until then stored, where Ctrl-C ends it.
+    others (`update` sets them aside), damaged shards (`repair` runs again what they held) and what
+    is said beside `settings`; RunInterrupted, a KeyboardInterrupt, with all rows until then stored,
+    where Ctrl-C ends it.
+
+    >>> import cibench
+    >>> cell = {"scenario": "did/two-group", "n": 30, "estimators": "did/collapsed"}
+    >>> suite = {"name": "small", "seed": 1, "replicates": 20, "cells": [cell]}
+    >>> run = cibench.run(suite, out="small")
+    >>> run.scores[["estimator", "truth", "bias", "coverage"]].round(2)
+           estimator  truth  bias  coverage
+    0  did/collapsed    0.5   0.0       1.0
+    >>> cibench.load("small").manifest["stored_rows"]
+    20
     """
     from cibench.execution.runner import execute
     from cibench.execution.settings import IN_PROCESS, RunSettings
@@ -109,6 +120,8 @@ def load(path: str | Path) -> Run:
     """Return the run in a folder or at a URL; raises BadInput where there is none.
 
     A run at a URL is copied, to a temporary folder that goes with the returned object.
+
+    See `run`, whose run is loaded.
     """
     if not is_url(str(path)):
         run = Run(Path(path))

@@ -35,8 +35,17 @@ class Run:
     """Hold a run folder; its tables are read and computed on first access.
 
     Of a run in an object store `folder` is a copy that goes with the object, and `url` its place.
-    In a notebook it shows itself as its score table. The functions of `cibench.analysis` say what
-    the columns of the tables hold.
+    In a notebook it shows itself as its scores, few columns with the errors beside. The functions
+    of `cibench.analysis` say what the columns of the tables hold. Raises BadInput, on access, where
+    the folder is no run or holds damaged files.
+
+    >>> import cibench
+    >>> cell = {"scenario": "did/two-group", "n": 30, "estimators": "did/collapsed"}
+    >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 20, "cells": [cell]})
+    >>> list(run.tables)[:5]
+    ['scores', 'expectations', 'sensitivity', 'curves', 'pairs']
+    >>> len(run.replicates), len(run.scores), run.suite["seed"], run.write_scores().name
+    (20, 1, 1, 'scores.csv')
     """
 
     folder: Path

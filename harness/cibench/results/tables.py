@@ -56,7 +56,17 @@ class RunTables(Mapping[str, "pd.DataFrame"]):
     """Give a run's tables by name, each computed when it is first asked for.
 
     One pass over the rows serves as many tables as are prepared together; what it collected is
-    kept for those that are asked for later.
+    kept for those that are asked for later. `catalogue`, `manifest` and `suite` are those of a
+    run, `published` is a CSV file of figures. Raises BadInput where the rows lack columns.
+
+    >>> import cibench
+    >>> from cibench.results import RunTables
+    >>> cell = {"scenario": "did/two-group", "n": 30, "estimators": "did/collapsed"}
+    >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 20, "cells": [cell]})
+    >>> some = run.replicates[run.replicates["replicate"] < 10]
+    >>> tables = RunTables.of_rows(some, run.catalogue)
+    >>> int(tables["scores"]["answered"].sum()), len(tables["failures"])
+    (10, 0)
     """
 
     def __init__(

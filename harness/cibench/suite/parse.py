@@ -30,12 +30,34 @@ def parse_suite(
     """Build a suite from the content of a suite file; plug-in paths are relative to `folder`.
 
     Raises BadInput with a line for each mistake: `where`, the key and the near miss.
+
+    >>> from cibench import BadInput
+    >>> from cibench.suite import parse_suite
+    >>> cell = {"scenario": "did/two-group", "n": [20, 50], "estimators": "did/collapsed"}
+    >>> suite = parse_suite({"name": "small", "seed": 1, "replicates": 10, "cells": [cell]})
+    >>> [str(cell) for cell in suite.cells]
+    ['did/two-group n=20', 'did/two-group n=50']
+    >>> try:
+    ...     parse_suite({"name": "small", "seed": 1, "replicate": 10, "cells": [cell]})
+    ... except BadInput as error:
+    ...     print(error.args[0])
+    suite: replicate: no key named 'replicate'; did you mean 'replicates'?
     """
     return _parse(Table(spec, Source(where)), Path(folder))
 
 
 def read_suite(path: str | Path) -> Suite:
-    """Read a suite file; raises BadInput with a line for each mistake: file, line, key, problem."""
+    r"""Read a suite file; raises BadInput with a line for each mistake: file, line, key, problem.
+
+    Paths in it are relative to its folder.
+
+    >>> from pathlib import Path
+    >>> from cibench.suite import find_suite, read_suite
+    >>> cell = "[[cells]]\nscenario = 'did/two-group'\nn = 30\nestimators = 'did/collapsed'\n"
+    >>> _ = Path("own.toml").write_text(f"name = 'own'\nseed = 1\nreplicates = 10\n{cell}")
+    >>> read_suite("own.toml").expected_rows, find_suite("own.toml").name
+    (10, 'own')
+    """
     path = Path(path)
     return _parse(open_table(path), path.parent)
 
@@ -101,7 +123,11 @@ def _settings(table: Table, folder: Path) -> dict[str, Any]:
 def find_suite(name: str | Path) -> Suite:
     """Read a suite by path, by the name of a built-in one or as a run folder has it.
 
-    Raises BadInput with the near miss.
+    Raises BadInput with the near miss, and as `read_suite` does.
+
+    >>> from cibench.suite import built_in_suites, find_suite
+    >>> "quickstart" in built_in_suites(), find_suite("quickstart").replicates
+    (True, 100)
     """
     text, path, suites = str(name), Path(name), built_in_suites()
     if text in suites:
@@ -116,7 +142,10 @@ def find_suite(name: str | Path) -> Suite:
 
 
 def built_in_suites() -> dict[str, Path]:
-    """Return the suite files that come with cibench, by name."""
+    """Return the suite files that come with cibench, by name.
+
+    See `find_suite`, which reads one by its name.
+    """
     package = import_module(registry.BUILT_IN["scenario"])
     folder = Path(package.__path__[0]) / "suites"
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}

@@ -27,9 +27,9 @@ MOST = 100_000
 class Precision:
     """Hold the Monte Carlo errors that a suite asks for and the replicates it allows a cell.
 
-    `targets` are errors by measure, in the units of `cibench.metrics.sample_size`. With a `pilot`
-    of so many replicates it says how many a cell is run for, without one the cell's own rows do, as
-    they come.
+    `targets` are errors by measure, in the units of `cibench.metrics.sample_size`; a cell gets
+    `least` replicates or more, and no more than `most` (None: 100,000). A `pilot` of so many
+    replicates says how many a cell is run for; without one the cell's own rows do, as they come.
 
     >>> from cibench.suite import Precision
     >>> Precision({"coverage": 0.005}, pilot=200).spec["targets"]

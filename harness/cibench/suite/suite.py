@@ -109,10 +109,12 @@ class Suite:
     """Hold what a run is to do: its cells, how many replicates of each, and from which seed.
 
     A fit may take `timeout` seconds and `memory` bytes. `spec` is the content of the suite file,
-    with its paths made absolute; `published` a table of figures to put ours beside. With
-    `precision` targets instead of a count, `replicates` is 0 and `lengths` holds how many each cell
-    is to have as far as that is known. `cibench.suite` has `read_suite` for a file,
-    `parse_suite` for a mapping of the same form and `find_suite` for what a user names.
+    with its paths made absolute; `published` a table of figures to put ours beside. `refits` says
+    how many of the first data sets are fitted again and how often, `refusals` why estimators that a
+    glob brought in have no rows. With `precision` targets instead of a count, `replicates` is 0 and
+    `lengths` holds how many each cell is to have as far as that is known. `cibench.suite` has
+    `read_suite` for a file, `parse_suite` for a mapping of the same form and `find_suite` for what
+    a user names.
 
     >>> from cibench.suite import parse_suite
     >>> cell = {"scenario": "did/two-group", "n": [20, 50], "estimators": "panel/twfe"}

@@ -21,6 +21,8 @@ from cibench.utils.files import write_csv
 def draw_rows(twin: Twin, rows: int, effect: Effect, seed: int) -> Rows:
     """Draw at least so many rows (whole units of a panel) from an address of the twin's content.
 
+    `effect` is a number in the outcome's unit or a formula in the columns, and is not checked.
+
     See `fit_twin` for the whole way.
     """
     return drawn_from(twin, rows, effect, stream("twin-sample", twin.digest, rows, seed))
@@ -37,6 +39,8 @@ def write_sample(
     twin: Twin, rows: int, effect: Effect | None, seed: int, out: Path
 ) -> Iterator[str]:
     """Write rows as CSV and yield what was planted; raises BadInput for an effect or a place.
+
+    Nothing is written before the first line is asked for. Without an `effect` it is the seed's.
 
     See `fit_twin` for the whole way.
     """

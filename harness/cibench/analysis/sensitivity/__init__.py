@@ -41,7 +41,10 @@ CURVES = (
 
 
 class Study(NamedTuple):
-    """Hold the two tables, of which the resampling is done once."""
+    """Hold the two tables, of which the resampling is done once.
+
+    See `study`, which returns them.
+    """
 
     sensitivity: pd.DataFrame
     curves: pd.DataFrame
@@ -51,7 +54,28 @@ def study(
     rows: pd.DataFrame, scores: pd.DataFrame, catalogue: Mapping[str, Any],
     shortfall: float = SHORTFALL,
 ) -> Study:  # fmt: skip
-    """Return both tables of a run (see `measure_sensitivity` and `curves`)."""
+    """Return both tables of a run, of `measure_sensitivity` and of `curves`.
+
+    `rows`, `scores` and `catalogue` are those of a run, `shortfall` is a share: the points of
+    coverage below the level at which a method counts as broken. Raises BadInput if columns are
+    missing or the two tables do not belong together.
+
+    >>> import cibench
+    >>> from cibench.analysis import study
+    >>> cell = {"scenario": "did/two-group", "n": 30, "dials": {"trend": [0.1, 0.2]}}
+    >>> cell["estimators"] = ["did/collapsed"]
+    >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 40, "cells": [cell]})
+    >>> found = study(run.replicates, run.scores, run.catalogue)
+    >>> found.sensitivity[["dial", "bound", "breakdown", "slope"]].round(2)
+        dial  bound  breakdown  slope
+    0  trend    0.9       0.05    4.0
+    >>> doses = found.curves[found.curves["measure"] == "coverage"]
+    >>> doses[["setting", "value", "band_low", "band_high"]].round(2)
+       setting  value  band_low  band_high
+    6      0.0   1.00      0.88       1.00
+    7      0.1   0.70      0.51       0.84
+    8      0.2   0.25      0.13       0.44
+    """
     return from_rows(rows, StudyCollector(lambda: scores, catalogue, shortfall))
 
 
@@ -102,9 +126,11 @@ def measure_sensitivity(
     and `breakdown_high` are 95 % limits from resampling replicates jointly over the settings,
     `bracket_low` the harshest setting confidently above the bound, `bracket_high` the mildest
     confidently below. `slope` is that of bias per unit of violation, `bias_half_se` where the
-    absolute bias passes half an empirical standard error. `note` says what a reader must know. See
-    `cibench.analysis.sensitivity.resampling`, `.breakdown` and `.slope` for the derivations. Raises
-    BadInput if columns are missing or the two tables do not belong together.
+    absolute bias passes half an empirical standard error. `note` says what a reader must know. The
+    modules `resampling` and `breakdown` of `cibench.analysis.sensitivity` have the derivations.
+    Raises BadInput if columns are missing or the two tables do not belong together.
+
+    See `study`, which returns this table and that of `curves` for one resampling.
     """
     return study(rows, scores, catalogue, shortfall).sensitivity
 
@@ -115,8 +141,10 @@ def curves(
     """Return the dose-response: a row for each curve, setting and measure, with both bands.
 
     `low` and `high` are pointwise 95 % limits, `band_low` and `band_high` simultaneous ones over
-    the settings of the curve (see `cibench.analysis.sensitivity.tables`). Raises what
-    `measure_sensitivity` raises.
+    the settings of the curve, Sidak's of proportions and of a max-|t| bootstrap else (see
+    `cibench.analysis.sensitivity.tables`). Raises what `measure_sensitivity` raises.
+
+    See `study`, which returns this table and that of `measure_sensitivity` for one resampling.
     """
     return study(rows, scores, catalogue).curves
 

@@ -22,7 +22,8 @@ def fit_twin(
 ) -> Twin:
     """Fit a twin to seed data; `number` seeds folds, ties and the generator's own search.
 
-    Without a structure it is estimated. Raises BadInput for what the design cannot do with.
+    Without a structure it is estimated. Raises BadInput for what the design cannot do with, and for
+    a generator that there is not or whose library is missing.
 
     `seed` is what `read_seed` gives, `generator` the family that draws covariates and residuals,
     `structure` what the user states as formulas. A twin is saved with `save_twin`, opened with

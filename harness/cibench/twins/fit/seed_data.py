@@ -69,7 +69,10 @@ def read_frame(path: Path) -> pd.DataFrame:
 
 
 def read_seed(path: Path, design: Design) -> Seed:
-    """Read seed data for a design; raises BadInput as `read_frame` and `seed_of` do.
+    """Read seed data for a design.
+
+    Raises BadInput for a file that is no CSV of the design's columns, for a design that is at odds
+    with itself or with them, and for too few rows.
 
     See `fit_twin` for the whole way.
     """
