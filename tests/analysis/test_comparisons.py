@@ -332,7 +332,8 @@ def test_all_pairs_stand_in_the_catalogues_order_or_each_against_a_reference() -
     chosen = told(three(), catalogue, against="test/oracle").loc["bias"]
     assert chosen["estimator"].tolist() == ["test/b", "test/a"]
     assert (chosen["other"] == "test/oracle").all()
-    assert told(three(), catalogue, against="test/none").empty
+    with pytest.raises(BadInput, match="no estimator of the rows named 'test/none'"):
+        told(three(), catalogue, against="test/none")
 
 
 def test_fewer_comparisons_have_shorter_limits() -> None:

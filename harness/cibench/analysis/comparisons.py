@@ -60,7 +60,7 @@ def pairs(
     blank. Measures that neither of a pair has are left out, as are those that compare by themselves
     (`precision_gain`, `coverage_common`) and the size-adjusted power, which rests on two cells. See
     `cibench.analysis.paired_differences` for the statistics. Raises BadInput if columns are
-    missing, a replicate is there twice or a measure is not compared.
+    missing, a replicate is there twice, a measure is not compared or nobody has the name `against`.
 
     >>> import cibench
     >>> methods = ["did/collapsed", "naive/difference-in-means"]
@@ -76,7 +76,10 @@ def pairs(
     for name in measures or ():
         if name not in known:
             raise BadInput(unknown("measure", name, known))
-    families = gather(cells_of(rows).part, catalogue)
+    families = list(gather(cells_of(rows).part, catalogue))
+    there = {str(names[0]) for family in families for names in family.names}
+    if there and against not in (ALL, *there):
+        raise BadInput(unknown("estimator of the rows", against, there))
     wanted = known if measures is None else measures
     found = (_table(family, wanted, *_chosen(family, against)) for family in families)
     return _joined([table for table in found if table is not None])

@@ -129,8 +129,8 @@ def plan(
     `pilot` the replicates of the pilot. The count of a cell is the largest over its estimators,
     targets and measures. Where the suite states precision it lies within what its run does: from
     `min_replicates`, 1,000 at least unless the suite has a pilot of its own, to `max_replicates`.
-    Measures are taken as they are given: `cibench.execution.plans.targets_of` checks them. Raises
-    BadInput for a pilot of fewer than two, for an executor, and as `execute` does.
+    Raises BadInput for an unknown measure, a target that is not above zero, a pilot of fewer than
+    two, an executor, and as `execute` does.
 
     >>> from cibench.execution import plan
     >>> from cibench.suite import parse_suite
@@ -140,6 +140,8 @@ def plan(
     >>> found.replicates, found.cells[0].measure, found.seconds > 0
     (400, 'bias', True)
     """
+    for measure, target in targets.items():
+        check_target(measure, target)
     if pilot < 2:
         raise BadInput(f"--pilot: {pilot} is not a number of 2 or more")
     if settings.executor is not None:

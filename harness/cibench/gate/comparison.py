@@ -20,7 +20,7 @@ from cibench.gate.measures import (
     of_repeats,
     of_sets,
 )
-from cibench.gate.pairing import Pair, pairs
+from cibench.gate.pairing import Pair, conforming, pairs
 from cibench.gate.row_changes import Changes, changes
 from cibench.gate.rules import FAMILY, MEASURES, ChangeVerdict, Rules, worst
 
@@ -108,7 +108,7 @@ def compare(
     verified: a cell of other data is not comparable. Without it the two tables are independent.
     `without_moments` names estimators and scenarios whose estimates have none, `random` the
     estimators, with their options, that give another answer when asked again at the same address.
-    Raises BadInput where a replicate is there twice.
+    Raises BadInput where columns are missing or a replicate is there twice.
 
     >>> import pyarrow as pa
     >>> import cibench
@@ -124,6 +124,7 @@ def compare(
     ['std_error', 'se_ratio']
     """
     rules = rules or Rules()
+    before, after = conforming(before, "the rows before"), conforming(after, "the rows after")
     found = pairs(before, after, paired=paired)
     intervals = FAMILY * max(len(found), 1)
     cells = []

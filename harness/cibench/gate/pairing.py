@@ -46,7 +46,7 @@ def read_rows(where: Path) -> pa.Table:
     """
     import pyarrow.compute as pc
 
-    rows = _declared(read_table(where, None), str(where))
+    rows = conforming(read_table(where, None), str(where))
     return rows.filter(pc.equal(rows["refit"], 0))
 
 
@@ -60,10 +60,11 @@ def as_table(rows: pd.DataFrame) -> pa.Table:
         table = pa.Table.from_pandas(rows[there], fields, preserve_index=False)
     except pa.ArrowException as error:
         raise BadInput(f"the replicate table: another schema: {error}") from error
-    return _declared(table, "the replicate table")
+    return conforming(table, "the replicate table")
 
 
-def _declared(table: pa.Table, where: str) -> pa.Table:
+def conforming(table: pa.Table, where: str) -> pa.Table:
+    """Return the columns that a comparison needs, as declared; raises BadInput as `read_rows`."""
     import pyarrow as pa
 
     if missing := [name for name in COLUMNS if name not in table.column_names]:

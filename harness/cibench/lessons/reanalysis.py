@@ -15,7 +15,7 @@ from cibench.analysis.scores import score
 from cibench.model.design import Scenario, configure, find_scenario
 from cibench.model.streams import stream
 from cibench.model.types import Truth
-from cibench.utils.errors import BadInput
+from cibench.utils.errors import BadInput, unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 DRAWS, ROWS = 20, 50_000
 """How many data sets of how many units the truth of another question is averaged over."""
+
+QUESTIONS = ("everybody", "treated", "distance")
+"""What answers can be scored on besides what was estimated."""
 
 CELL = ["scenario", "dials", "parameters", "n", "replicate"]
 
@@ -85,6 +88,8 @@ def asked(run: Run, question: str, distance: float = 0.0) -> pd.DataFrame:
        truth  bias
     0    1.0  1.93
     """
+    if question not in QUESTIONS:
+        raise BadInput(unknown("question", question, QUESTIONS))
     rows = run.replicates
     parts = []
     for _, part in rows[rows["kind"] == "estimate"].groupby(CELL[:4], sort=False):
