@@ -122,7 +122,7 @@ def expected(suite: Suite) -> Iterator[tuple[Expected, float]]:
         for entrant in cell.entrants:
             if told["estimators"][entrant.estimator]["kind"] == "diagnostic":
                 continue
-            for target in cell.asked(entrant.estimator):
+            for target in cell.targets_of(entrant.estimator):
                 names = {
                     **cell.key, "estimator": entrant.estimator, "level": suite.level,
                     "options": entrant.options, "kind": "estimate",

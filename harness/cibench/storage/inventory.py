@@ -98,7 +98,7 @@ class Inventory:
 
 def rows_of(cell: Cell) -> Array:
     """Return how many rows a fit of each entrant has."""
-    return np.array([len(cell.asked(e.estimator)) for e in cell.entrants])
+    return np.array([len(cell.targets_of(e.estimator)) for e in cell.entrants])
 
 
 class Redo(NamedTuple):

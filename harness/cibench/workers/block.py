@@ -188,7 +188,7 @@ def _bench(block: Block, note: Note, threads: Any) -> _Bench:
     entrants = []
     for name, text in block.entrants:
         found = find_estimator(name)
-        entrants.append(Entrant(found, json.loads(text), text, found.asked(scenario)))
+        entrants.append(Entrant(found, json.loads(text), text, found.targets_of(scenario)))
     return _Bench(block, scenario, scenario.assigned_roles(), entrants, note, threads)
 
 
