@@ -89,8 +89,8 @@ class Cell:
 
     def targets_of(self, estimator: str) -> tuple[Target | None, ...]:
         """Return what one estimator answers here; a diagnostic has one answer to no target."""
-        found = find_estimator(estimator)
-        return found.targets_of(self.scenario) if found.kind == "estimate" else (None,)
+        method = find_estimator(estimator)
+        return method.targets_of(self.scenario) if method.kind == "estimate" else (None,)
 
     @property
     def rows(self) -> int:
