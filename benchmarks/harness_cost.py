@@ -53,7 +53,7 @@ def bare_loop(suite: Suite) -> float:
             address = data_address(suite.seed, scenario.name, cell.n, replicate)
             draw = scenario.draw(cell.n, stream(*address))
             for one, options in found:
-                problem = Problem.of(draw, scenario.roles, one.asked(scenario), suite.level)
+                problem = Problem.of(draw, scenario.roles, one.targets_of(scenario), suite.level)
                 rng = stream(*fit_address(1, scenario.name, cell.n, replicate, one.name))
                 one.fit(problem, rng, **options)
     return time.perf_counter() - started

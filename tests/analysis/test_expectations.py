@@ -22,7 +22,7 @@ from cibench.analysis.expectations import (
 from cibench.metrics.core import proportion
 from cibench.storage.schema import SCORED
 from cibench.suite import parse_suite, read_suite
-from cibench.suite.expectations import Expected, Said, entries, expectation, said
+from cibench.suite.expectations import Expected, Statement, entries, expectation, stated
 from cibench.utils.errors import BadInput
 
 OUTCOME, PROPENSITY = "outcome model correct", "propensity model correct"
@@ -69,7 +69,7 @@ def names(estimator, scenario="toy/line", estimand="ATE", horizon=None, n=100, *
 
 
 def expected(row, **words):
-    return expectation(row, CATALOGUE, Said(**words)).expected
+    return expectation(row, CATALOGUE, Statement(**words)).expected
 
 
 @pytest.mark.parametrize(
@@ -123,15 +123,15 @@ def test_a_setting_equal_to_the_default_says_that_it_fails_everywhere():
 
 def test_the_reason_is_in_words():
     found = expectation(
-        names("toy/robust", sorting=0.4), CATALOGUE, Said(fails={"sorting": (0.2,)})
+        names("toy/robust", sorting=0.4), CATALOGUE, Statement(fails={"sorting": (0.2,)})
     )
     assert found.because == (
         "“no manipulation” is broken by sorting = 0.4, declared to fail from 0.2 on"
     )
     assert found.broken == ("no manipulation",)
-    both = expectation(names("toy/both", misfit=0.4, tilt=0.4), CATALOGUE, Said())
+    both = expectation(names("toy/both", misfit=0.4, tilt=0.4), CATALOGUE, Statement())
     assert both.because.endswith("is broken by several dials, which may cancel")
-    other = expectation(names("toy/robust", estimand="LATE"), CATALOGUE, Said())
+    other = expectation(names("toy/robust", estimand="LATE"), CATALOGUE, Statement())
     assert other.because == "it answers ATE, not LATE"
 
 
@@ -142,7 +142,7 @@ TABLE = {"scenario": "toy/*", "n": [100, 200], "estimators": ["toy/*"]}
 
 def words(row, *tables):
     about = CATALOGUE["scenarios"][row["scenario"]]
-    return said(entries({"cells": list(tables)}), row, about)
+    return stated(entries({"cells": list(tables)}), row, about)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from cibench.report import write_report
 from cibench.report.contents import Contents
 from cibench.report.plots.dose_response import draw_bands
 from cibench.report.sections.expectations import undecided
-from cibench.report.summary import summary, told
+from cibench.report.summary import summary, surprise_lines
 from cibench.results import RunTables
 
 SCENARIO = "toy/line"
@@ -659,10 +659,10 @@ def test_the_reason_for_a_floor_is_told(tmp_path: Path) -> None:
 
 def test_the_terminal_lists_the_surprises() -> None:
     about = catalogue(SOUND, BROKEN)
-    head, line, *_ = told(judged(planted(), about, {}), about)
+    head, line, *_ = surprise_lines(judged(planted(), about, {}), about)
     assert head.startswith("2 surprises among 6 expectations: 1 method fails unexpectedly")
     assert line.startswith("  toy/careless fails unexpectedly in toy/line at rho = 1 (n = 100):")
-    assert told(judged(planted(), {}, {}), {}) == []
+    assert surprise_lines(judged(planted(), {}, {}), {}) == []
 
 
 def test_how_many_replicates_would_decide_is_told() -> None:

@@ -28,7 +28,7 @@ def problem(name, estimator, **parameters):
     """Draw the same noise in the form that is asked for."""
     scenario = find_scenario(name)(**parameters)
     draw = scenario.draw(SIZES[name], np.random.default_rng(SEED))
-    return Problem.of(draw, scenario.assigned_roles(), estimator.asked(scenario), 0.9)
+    return Problem.of(draw, scenario.assigned_roles(), estimator.targets_of(scenario), 0.9)
 
 
 def fitted(estimator, given):

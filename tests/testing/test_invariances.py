@@ -46,7 +46,7 @@ def problem_of(method):
     scenario = configure(find_scenario(place.scenario), forms)
     draw = scenario.draw(place.n, np.random.default_rng(5))
     options = quirks.first(quirks.VALUES, method.name) or {}
-    given = Problem.of(draw, scenario.assigned_roles(), method.asked(scenario), 0.9)
+    given = Problem.of(draw, scenario.assigned_roles(), method.targets_of(scenario), 0.9)
     return given, {key: values[0] for key, values in options.items()}
 
 

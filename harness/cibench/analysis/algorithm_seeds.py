@@ -146,15 +146,15 @@ def measure(fits: list[Mapping[str, Array]]) -> dict[str, Score]:
     ends = np.array([_variance_of_limits(fit) for fit in fits])
     square = np.array([np.mean(fit["std_error"] ** 2) for fit in fits])
     errors = [np.square(fit["estimate"] - fit["truth"]) for fit in fits]
-    found = {
+    scores = {
         "instability": _relative(variance, square, ""),
         "limits_instability": _relative(ends, square, NO_LIMITS),
         "rmse_mean": root(mean_score(np.array([e.mean() for e in errors]))),
         "rmse_best": root(mean_score(np.array([e.min() for e in errors]))),
     }
     for name, theta in (("coverage", None), ("rejection", 0.0)):
-        found |= _shares(name, fits, theta)
-    return found
+        scores |= _shares(name, fits, theta)
+    return scores
 
 
 def _variance_of_limits(fit: Mapping[str, Array]) -> float:
@@ -179,11 +179,11 @@ def _shares(name: str, fits: list[Mapping[str, Array]], theta: float | None) -> 
     hits = []
     for fit in fits:
         low, high = fit["ci_low"], fit["ci_high"]
-        given = ~np.isnan(low) & ~np.isnan(high)
+        with_limits = ~np.isnan(low) & ~np.isnan(high)
         point = fit["truth"] if theta is None else theta
-        held = covers(low, high, point, fit["outside"])[given]
-        if held.size:
-            hits.append(held if theta is None else ~held)
+        covered = covers(low, high, point, fit["outside"])[with_limits]
+        if covered.size:
+            hits.append(covered if theta is None else ~covered)
     if not hits:
         return dict.fromkeys((f"{name}_mean", f"{name}_best"), blank("no limits"))
     best = proportion(sum(int(hit.any()) for hit in hits), len(hits))

@@ -102,12 +102,12 @@ def _same(options: Any, defaults: Mapping[str, Any]) -> bool:
 
 
 def _line(group: Group, family: int) -> dict[str, Any]:
-    found = group["pit"]
-    pit = found[group["ok"] & ~np.isnan(found)]
-    lost = found.size - pit.size
-    line = {"replicates": found.size, "answered": pit.size, "note": ""}
+    values = group["pit"]
+    pit = values[group["ok"] & ~np.isnan(values)]
+    lost = values.size - pit.size
+    line = {"replicates": values.size, "answered": pit.size, "note": ""}
     if lost:
-        line["note"] = f"{lost} of {found.size} fits without a posterior are left out"
+        line["note"] = f"{lost} of {values.size} fits without a posterior are left out"
     if pit.size < 2:
         line["note"] = "fewer than two posteriors"
     for metric in (pit_mean, pit_dispersion):

@@ -111,12 +111,12 @@ class Comparisons:
         """Return all comparisons as `pairs` does."""
         return self._read()
 
-    def shown(self) -> pd.DataFrame:
+    def reported(self) -> pd.DataFrame:
         """Return those that the report shows: a few measures, every dial at its default."""
-        found = self._read([("measure", "in", _shown())])
-        cells = found[["scenario", "dials"]].to_dict("records")
+        table = self._read([("measure", "in", _reported())])
+        cells = table[["scenario", "dials"]].to_dict("records")
         at = [_starts(self._catalogue, names) for names in cells]
-        return found[at].reset_index(drop=True)
+        return table[at].reset_index(drop=True)
 
     def write(self, path: Path) -> None:
         """Write the Parquet file."""
@@ -152,31 +152,31 @@ class PairCollector:
     against: str = ALL
     only_shown: bool = False
     reads: ClassVar[tuple[str, ...]] = ()
-    _found: Comparisons = field(init=False)
+    _comparisons: Comparisons = field(init=False)
 
     def __post_init__(self) -> None:
-        self._found = Comparisons(self.catalogue)
+        self._comparisons = Comparisons(self.catalogue)
 
     def add(self, cell: CellRows) -> None:
         """Compare the estimators of a cell."""
         part, measures = cell.part, [metric.name for metric in listed("pairs")]
         if self.only_shown:
-            measures = [name for name in measures if name in _shown()]
+            measures = [name for name in measures if name in _reported()]
         if self.only_shown and not any(_starts(self.catalogue, names) for names in part.names):
             return
         for family in gather(part, self.catalogue):
             if not self.only_shown or _starts(self.catalogue, family.key):
                 table = _table(family, measures, *_chosen(family, self.against))
                 if table is not None:
-                    self._found.add(table)
+                    self._comparisons.add(table)
 
     def table(self) -> Comparisons:
         """Return the comparisons."""
-        self._found.close()
-        return self._found
+        self._comparisons.close()
+        return self._comparisons
 
 
-def _shown() -> list[str]:
+def _reported() -> list[str]:
     return [metric.name for metric in listed("differences")]
 
 
@@ -190,11 +190,11 @@ def _chosen(family: Family, against: str) -> tuple[Array, Array]:
     """Return the pairs to compare, as places of their members."""
     places = range(len(family.names))
     if against == ALL:
-        found = list(combinations(places, 2))
+        chosen = list(combinations(places, 2))
     else:
         references = [i for i in places if family.names[i][0] == against]
-        found = [(i, j) for j in references[:1] for i in places if i != j]
-    ends = np.array(found, dtype=int).reshape(-1, 2)
+        chosen = [(i, j) for j in references[:1] for i in places if i != j]
+    ends = np.array(chosen, dtype=int).reshape(-1, 2)
     return ends[:, 0], ends[:, 1]
 
 
@@ -204,22 +204,22 @@ def _table(
     import pandas as pd
 
     address = [_part(family.key[name]) for name in (*TARGET, "horizon")]
-    found = [
+    comparisons = [
         (measure, done) for measure in measures
         if (done := compare(family, measure, first, second, stream("pairs", *address)))
     ]  # fmt: skip
-    if not found:
+    if not comparisons:
         return None
     names = np.array(family.names, dtype=object)
-    lines = [_lines(measure, done) for measure, done in found]
-    places = np.concatenate([done.pairs for _, done in found])
-    one, two = first[places], second[places]
+    lines = [_lines(measure, done) for measure, done in comparisons]
+    places = np.concatenate([done.pairs for _, done in comparisons])
+    left, right = first[places], second[places]
     columns: dict[str, Any] = {name: family.key[name] for name in TARGET[:-1]}
     columns |= {"horizon": family.key["horizon"], "level": family.level}
-    columns |= {"estimator": names[one, 0], "options": names[one, 1]}
-    columns |= {"other": names[two, 0], "other_options": names[two, 1]}
+    columns |= {"estimator": names[left, 0], "options": names[left, 1]}
+    columns |= {"other": names[right, 0], "other_options": names[right, 1]}
     columns |= {name: np.concatenate([line[name] for line in lines]) for name in lines[0]}
-    columns["moments"] = family.moments[one] & family.moments[two]
+    columns["moments"] = family.moments[left] & family.moments[right]
     return _typed(pd.DataFrame(columns, index=range(places.size))[list(COLUMNS)])
 
 

@@ -149,9 +149,9 @@ def judge_coverages(scores: Sequence[Mapping[str, Any]], floors: Sequence[float]
     `floors` has a floor for each row. An error in the truth widens a row's limits by as many of its
     standard errors as their level has.
     """
-    found = [_tally(score, floor) for score, floor in zip(scores, floors, strict=True)]
-    judged = sum(one.unjudged is None for one in found)
-    return [one if one.unjudged else _limited(one, ALPHA / judged) for one in found]
+    coverages = [_tally(score, floor) for score, floor in zip(scores, floors, strict=True)]
+    judged = sum(one.unjudged is None for one in coverages)
+    return [one if one.unjudged else _limited(one, ALPHA / judged) for one in coverages]
 
 
 def _tally(score: Mapping[str, Any], floor: float) -> Coverage:
@@ -182,15 +182,15 @@ def _unjudged(score: Mapping[str, Any]) -> CoverageVerdict | None:
     return CoverageVerdict.NOISELESS if noiseless(score) else None
 
 
-def _limited(one: Coverage, alpha: float) -> Coverage:
+def _limited(coverage: Coverage, alpha: float) -> Coverage:
     """Return the coverage with its limits at a level of 1 - alpha."""
-    low, high = exact(one.covered, one.tries, alpha)
+    low, high = exact(coverage.covered, coverage.tries, alpha)
     slack = 0.0
-    if one.truth_error > _ROUNDING:
-        slack = NormalDist().inv_cdf(1 - alpha / 2) * one.truth_error
+    if coverage.truth_error > _ROUNDING:
+        slack = NormalDist().inv_cdf(1 - alpha / 2) * coverage.truth_error
     return Coverage(
-        one.covered, one.tries, one.floor, one.level, max(0.0, low - slack),
-        min(1.0, high + slack), alpha, one.truth_error, answered=one.answered,
+        coverage.covered, coverage.tries, coverage.floor, coverage.level, max(0.0, low - slack),
+        min(1.0, high + slack), alpha, coverage.truth_error, answered=coverage.answered,
     )  # fmt: skip
 
 

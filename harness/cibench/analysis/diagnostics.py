@@ -151,22 +151,22 @@ def _conditional(group: Group, passed: Array) -> dict[str, Any]:
     (mcse,) = present(answers(group), "truth_mcse")
     doubt = float(mcse.mean()) if mcse.size else 0.0
 
-    def held(shift: Array) -> Array:
+    def coverage(shift: Array) -> Array:
         low, high, theta = (group[name] for name in ("ci_low", "ci_high", "truth"))
-        given = answered & ~np.isnan(low) & ~np.isnan(high)
+        with_limits = answered & ~np.isnan(low) & ~np.isnan(high)
         outside = group["outside"] == 1
-        return np.where(given, covers(low, high, theta + shift, outside), np.nan)
+        return np.where(with_limits, covers(low, high, theta + shift, outside), np.nan)
 
     scores = compare(errors, passed)
     bias = {name: _widened(scores[name], doubt) for name in ("all", "passed")}
-    covered = with_truth_errors(lambda shift: _shares(held(shift), passed), np.zeros(1), doubt)
+    covered = with_truth_errors(lambda shift: _shares(coverage(shift), passed), np.zeros(1), doubt)
     return {
         "answered": int((~np.isnan(errors)).sum()),
         "passed": int((~np.isnan(errors) & passed).sum()),
         **_numbers({
             "bias": bias["all"], "bias_passed": bias["passed"], "bias_change": scores["change"],
             "coverage": covered["all"], "coverage_passed": covered["passed"],
-            "coverage_change": compare(held(np.zeros(1)), passed)["change"],
+            "coverage_change": compare(coverage(np.zeros(1)), passed)["change"],
         }),
     }  # fmt: skip
 
@@ -189,10 +189,10 @@ def compare(x: Array, passed: Array) -> dict[str, Score]:
     return {"all": every, "passed": some, "change": Score(some.value - every.value, error)}
 
 
-def _shares(held: Array, passed: Array) -> dict[str, Score]:
+def _shares(covered: Array, passed: Array) -> dict[str, Score]:
     """Return coverage on all data sets and on those that passed."""
-    given = ~np.isnan(held)
-    chosen = {"all": held[given], "passed": held[given & passed]}
+    known = ~np.isnan(covered)
+    chosen = {"all": covered[known], "passed": covered[known & passed]}
     return {name: proportion(int(x.sum()), x.size) for name, x in chosen.items()}
 
 

@@ -25,7 +25,14 @@ from cibench.analysis.coverage_verdicts import (
     MEANING as UNJUDGED_MEANING,
 )
 from cibench.storage.schema import SCORED
-from cibench.suite.expectations import SHORTFALL, Expectation, Expected, entries, expectation, said
+from cibench.suite.expectations import (
+    SHORTFALL,
+    Expectation,
+    Expected,
+    entries,
+    expectation,
+    stated,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,7 +127,7 @@ def judge_expectations(
     rows: list[Mapping[str, Any]] = [
         {str(key): value for key, value in record.items()} for record in scores.to_dict("records")
     ]
-    words = [said(tables, row, scenarios.get(row["scenario"]) or {}) for row in rows]
+    words = [stated(tables, row, scenarios.get(row["scenario"]) or {}) for row in rows]
     floors = [
         word.floor or round(float(row["level"]) - SHORTFALL, 12)
         for row, word in zip(rows, words, strict=True)

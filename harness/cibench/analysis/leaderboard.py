@@ -17,9 +17,9 @@ import numpy as np
 from cibench.analysis.one_pass import from_rows
 from cibench.analysis.ranking_losses import (
     Compared,
-    Course,
     Entered,
     Key,
+    ScenarioShare,
     compare,
     entered,
     key_of,
@@ -54,9 +54,9 @@ def counting(spec: Ranking, catalogue: Mapping[str, Any]) -> Counted:
     return counted
 
 
-def courses(
+def scenario_shares(
     scores: pd.DataFrame, catalogue: Mapping[str, Any], spec: Ranking, counted: Counted
-) -> dict[Key, Course]:
+) -> dict[Key, ScenarioShare]:
     """Return the scenarios' shares of all boards, empty so far, each with its reference.
 
     The reference answers in every cell: the one that the suite names, else the first oracle of the
@@ -66,16 +66,16 @@ def courses(
     for names in _score_lines(scores):
         if counted(names):
             cell = tuple(str(names[key]) for key in CELL_KEYS)
-            found = cells.setdefault(key_of(names), {}).setdefault(cell, set())
+            entrants = cells.setdefault(key_of(names), {}).setdefault(cell, set())
             if names["answered"]:
-                found.add((str(names["estimator"]), str(names["options"])))
-    made = {}
+                entrants.add((str(names["estimator"]), str(names["options"])))
+    shares = {}
     for key, answering in cells.items():
         everywhere = set.intersection(*answering.values())
         ordered = sorted(everywhere, key=lambda entrant: _rank(entrant, catalogue, spec))
         if ordered and (not spec.reference or ordered[0][0] == spec.reference):
-            made[key] = Course(ordered[0])
-    return made
+            shares[key] = ScenarioShare(ordered[0])
+    return shares
 
 
 def _score_lines(scores: pd.DataFrame) -> Iterator[Names]:
@@ -91,35 +91,35 @@ def _rank(entrant: Entrant, catalogue: Mapping[str, Any], spec: Ranking) -> tupl
     return name != spec.reference, first, place, entrant
 
 
-def by_board(
-    found: Mapping[Key, Course],
-) -> Iterator[tuple[str, Key, dict[str, Course]]]:
+def by_leaderboard(
+    shares: Mapping[Key, ScenarioShare],
+) -> Iterator[tuple[str, Key, dict[str, ScenarioShare]]]:
     """Yield each board: its design, one of its keys, and its scenarios' shares.
 
     A design is a family of scenarios, what stands before the slash; where a family has several
     scenarios, each of them is a board of its own as well.
     """
     families: dict[tuple[Any, ...], list[Key]] = {}
-    for key in found:
+    for key in shares:
         families.setdefault((key[0].partition("/")[0], *map(str, key[1:])), []).append(key)
     for (family, *_), keys in families.items():
-        yield str(family), keys[0], {key[0]: found[key] for key in keys}
+        yield str(family), keys[0], {key[0]: shares[key] for key in keys}
         if len(keys) > 1:
             for key in keys:
-                yield key[0], key, {key[0]: found[key]}
+                yield key[0], key, {key[0]: shares[key]}
 
 
 def declined(
-    found: Mapping[Key, Course], refusals: Sequence[Mapping[str, Any]], worst: float
+    shares: Mapping[Key, ScenarioShare], refusals: Sequence[Mapping[str, Any]], penalty: float
 ) -> None:
     """Give the worst score to whoever declined a scenario and stands on its board elsewhere."""
     refused = {(r.get("scenario"), r.get("estimator")) for r in refusals}
-    for _, _, scenarios in by_board(found):
-        entrants = {e for course in scenarios.values() for e in course.counts}
-        for name, course in scenarios.items():
-            for entrant in entrants - set(course.counts):
+    for _, _, scenarios in by_leaderboard(shares):
+        entrants = {e for share in scenarios.values() for e in share.counts}
+        for name, share in scenarios.items():
+            for entrant in entrants - set(share.counts):
                 if (name, entrant[0]) in refused:
-                    course.refuse(entrant, worst)
+                    share.refuse(entrant, penalty)
 
 
 __all__ = ["COLUMNS", "RankCollector", "Ranking", "ranks"]
@@ -195,29 +195,32 @@ def _ranks(
 
     if missing := [name for name in NEEDED if name not in scores.columns]:
         raise BadInput(f"the score table lacks columns: {', '.join(missing)}")
-    found = courses(scores, catalogue, spec, counting(spec, catalogue))
-    run(cells, found, spec)
-    found = {key: course for key, course in found.items() if course.cells}
-    declined(found, manifest.get("declined") or (), spec.worst)
+    all_shares = scenario_shares(scores, catalogue, spec, counting(spec, catalogue))
+    run(cells, all_shares, spec)
+    all_shares = {key: share for key, share in all_shares.items() if share.cells}
+    declined(all_shares, manifest.get("declined") or (), spec.worst)
     lines = []
-    for design, key, shares in by_board(found):
+    for design, key, shares in by_leaderboard(all_shares):
         _, estimand, per_horizon, level = key
         named = {"design": design, "estimand": estimand, "level": level, "measure": spec.measure,
                  "horizon": "each" if per_horizon else ""}  # fmt: skip
         left_out = ["", *shares] if len(shares) > 1 else [""]
         for without in left_out:
-            kept = {name: course for name, course in shares.items() if name != without}
-            board = _board(kept, catalogue, spec, [str(value) for value in named.values()])
-            lines += [named | {"without": without} | line for line in board]
+            kept = {name: share for name, share in shares.items() if name != without}
+            ranked = _leaderboard(kept, catalogue, spec, [str(value) for value in named.values()])
+            lines += [named | {"without": without} | line for line in ranked]
     table = pd.DataFrame(lines, columns=list(COLUMNS))
     return table.astype({"rank_low": "Int64", "rank_high": "Int64"})
 
 
-def _board(
-    shares: Mapping[str, Course], catalogue: Mapping[str, Any], spec: Ranking, address: list[str]
+def _leaderboard(
+    shares: Mapping[str, ScenarioShare],
+    catalogue: Mapping[str, Any],
+    spec: Ranking,
+    address: list[str],
 ) -> list[dict[str, Any]]:
     """Return the lines of one board, the best first; none with fewer than two to rank."""
-    entrants = list(dict.fromkeys(e for course in shares.values() for e in course.logs))
+    entrants = list(dict.fromkeys(e for share in shares.values() for e in share.logs))
     whole = [e for e in entrants if all(c.counts.get(e, 0) == c.cells for c in shares.values())]
     roles = [spec.role(e[0], catalogue) for e in whole]
     ranked = np.array([i for i, role in enumerate(roles) if role != "oracle"], dtype=int)
@@ -231,11 +234,11 @@ def _board(
         lines[i] |= {"rank": text, "rank_low": int(low), "rank_high": int(high)}
     lines.sort(key=lambda line: line["log_ratio"])
     lines += [_unranked(e, shares, catalogue, spec) for e in entrants if e not in whole]
-    references = dict.fromkeys(course.reference[0] for course in shares.values())
+    references = dict.fromkeys(share.reference[0] for share in shares.values())
     cells, lost = (sum(getattr(c, name) for c in shares.values()) for name in ("cells", "lost"))
     for line in lines:
-        own = sum(course.worst.get(line["entrant"], 0.0) for course in shares.values())
-        ran = sum(course.counts.get(line["entrant"], 0) for course in shares.values())
+        own = sum(share.penalised.get(line["entrant"], 0.0) for share in shares.values())
+        ran = sum(share.counts.get(line["entrant"], 0) for share in shares.values())
         line["worst"], line["scenarios"], line["cells"] = own / max(ran, 1), len(shares), cells
         line["reference"] = ", ".join(references)
         line["estimator"], line["options"] = line.pop("entrant")
@@ -246,30 +249,30 @@ def _board(
 
 
 def _sums(
-    shares: Mapping[str, Course], whole: list[Entrant], spec: Ranking
+    shares: Mapping[str, ScenarioShare], whole: list[Entrant], spec: Ranking
 ) -> tuple[Array, Array, float]:
     """Return scores, their independent terms (columns) and the fewest degrees of freedom."""
     total = sum(spec.weight(name) for name in shares)
     scores, columns, freedom = np.zeros(len(whole)), [], []
-    for name, course in shares.items():
-        share = spec.weight(name) / total / course.cells
-        scores += share * np.array([course.logs[entrant] for entrant in whole])
-        for block in course.blocks.values():
+    for name, share in shares.items():
+        weight = spec.weight(name) / total / share.cells
+        scores += weight * np.array([share.logs[entrant] for entrant in whole])
+        for block in share.blocks.values():
             n = block.replicates.size
             none = np.zeros(n)
             own = np.array([block.terms.get(entrant, none) for entrant in whole])
-            columns.append(share * own * (n / max(n - 1, 1)) ** 0.5)
+            columns.append(weight * own * (n / max(n - 1, 1)) ** 0.5)
             freedom.append(n - 1)
-        for errors in course.truths.values():
-            columns.append(share * np.array([[errors.get(entrant, 0.0)] for entrant in whole]))
+        for errors in share.truths.values():
+            columns.append(weight * np.array([[errors.get(entrant, 0.0)] for entrant in whole]))
     return scores, np.concatenate(columns, axis=1), float(min(freedom))
 
 
 def _limits(
-    shares: Mapping[str, Course], whole: list[Entrant], compared: Compared
+    shares: Mapping[str, ScenarioShare], whole: list[Entrant], compared: Compared
 ) -> list[tuple[float, float]]:
     """Return limits of each score: of its difference from the reference, which has 0 itself."""
-    references = {course.reference for course in shares.values()}
+    references = {share.reference for share in shares.values()}
     if len(references) > 1:
         return [(nan, nan)] * len(whole)
     at = whole.index(references.pop())
@@ -297,7 +300,10 @@ def _lines(
 
 
 def _unranked(
-    entrant: Entrant, shares: Mapping[str, Course], catalogue: Mapping[str, Any], spec: Ranking
+    entrant: Entrant,
+    shares: Mapping[str, ScenarioShare],
+    catalogue: Mapping[str, Any],
+    spec: Ranking,
 ) -> dict[str, Any]:
     missing = [name for name, c in shares.items() if c.counts.get(entrant, 0) < c.cells]
     return {

@@ -80,16 +80,16 @@ def _has(group: Group, metric: Metric) -> Array:
     needed = [group[name] for name in metric.compared_by if name in group]
     if len(needed) < len(metric.compared_by):
         return np.zeros(run.size, dtype=bool)
-    given = np.logical_and.reduce([group["ok"], *(~np.isnan(column) for column in needed)])
+    complete = np.logical_and.reduce([group["ok"], *(~np.isnan(column) for column in needed)])
     if not metric.flags:
-        return np.asarray(given)
+        return np.asarray(complete)
     # Who answers without limits has no coverage; who never answers has covered nothing.
-    return run if given.any() or not group["ok"].any() else given
+    return run if complete.any() or not group["ok"].any() else complete
 
 
 def _with_bands(part: Part) -> dict[int, Group]:
     """Return the groups that have bands, with whether those of all horizons held at once."""
-    found: dict[int, Group] = {}
+    banded: dict[int, Group] = {}
     for members in families(part, (*TARGET, "estimator", "options")):
         groups = aligned([part.groups[i] for i in members])
         known = bands(groups)
@@ -97,7 +97,7 @@ def _with_bands(part: Part) -> dict[int, Group]:
             continue
         chosen, common = known
         errors = [np.nan_to_num(groups[i]["truth_mcse"]) for i in chosen]
-        held = {
+        covered = {
             name: np.logical_and.reduce([
                 covers(groups[i]["band_low"], groups[i]["band_high"],
                        groups[i]["truth"] + sign * error)
@@ -106,11 +106,11 @@ def _with_bands(part: Part) -> dict[int, Group]:
             for name, sign in (("", 0), ("_above", 1), ("_below", -1))
         }  # fmt: skip
         more = {
-            f"bands_held{k}": np.where(common, v.astype(float), np.nan) for k, v in held.items()
+            f"bands_held{k}": np.where(common, v.astype(float), np.nan) for k, v in covered.items()
         }
         for i, group in zip(members, groups, strict=True):
-            found[i] = {**group, **more}
-    return found
+            banded[i] = {**group, **more}
+    return banded
 
 
 APART = "no replicate that both answered"
@@ -160,23 +160,23 @@ class _Terms:
 
     def _measure(self, member: int, at: Array) -> None:
         family, metric = self.family, self.metric
-        found = nothing(APART)
+        influence = nothing(APART)
         if at.any():
-            found = metric.influence(family.rows(member, metric, at), family.level)
+            influence = metric.influence(family.rows(member, metric, at), family.level)
         spread = np.zeros(at.size)
-        if found.each.size:
-            spread[at] = found.each / max(1, found.each.size)
+        if influence.each.size:
+            spread[at] = influence.each / max(1, influence.each.size)
         shift = 0.0
-        if family.shared and found.each.size:
+        if family.shared and influence.each.size:
             ends = [
                 metric.influence(family.rows(member, metric, at, by), family.level).value
                 for by in (family.shared, -family.shared)
             ]
             shift = (ends[0] - ends[1]) / 2
-        self.counts |= found.counts
-        self.values.append(found.value)
+        self.counts |= influence.counts
+        self.values.append(influence.value)
         self.shifts.append(0.0 if isnan(shift) else shift)
-        self.whys.append(found.why)
+        self.whys.append(influence.why)
         self.terms.append(spread)
 
 
@@ -245,29 +245,30 @@ def _limits(
     """Put errors and simultaneous limits around the differences."""
     terms = np.column_stack([np.array(collected.terms), np.array(collected.shifts)])
     values, silent = np.array(collected.values), collected.metric.silent
-    one, two = at
-    value, other = values[one], values[two]
-    squares, own = differences(terms, one, two), np.square(terms).sum(axis=1)
+    first, second = at
+    value, other = values[first], values[second]
+    squares, own = differences(terms, first, second), np.square(terms).sum(axis=1)
     difference = value - other
-    size = np.sqrt(value**2 + other**2 + (own[one] + own[two]) * n)
+    size = np.sqrt(value**2 + other**2 + (own[first] + own[second]) * n)
     same = (np.sqrt(squares * n) <= ROUNDING * size) & (np.abs(difference) <= ROUNDING * size)
     difference, squares = np.where(same, 0.0, difference), np.where(same, 0.0, squares)
     known = ~np.isnan(difference) & (n > 1)
     if silent:
         known &= squares > 0
-    c = critical(terms, one[known], two[known], squares[known], rng)
-    shift = terms[one, -1] - terms[two, -1]
+    c = critical(terms, first[known], second[known], squares[known], rng)
+    shift = terms[first, -1] - terms[second, -1]
     sampled = np.maximum(squares - shift**2, 0.0)
     mcse = np.where(known, np.sqrt(sampled * n / (n - 1) + shift**2), nan)
     centre, half = difference, reach(c, n - 1) * mcse
     if collected.counts:
-        told = np.rint(n**2 * sampled + n * difference**2)  # replicates that tell the two apart
+        # replicates that tell the two apart
+        discordant = np.rint(n**2 * sampled + n * difference**2)
         centre = difference * n / (n + 2)
-        half = c * np.sqrt(((told + 2) / (n + 2) - centre**2) / (n + 2) + shift**2)
+        half = c * np.sqrt(((discordant + 2) / (n + 2) - centre**2) / (n + 2) + shift**2)
     low, high = (np.where(known, centre + sign * half, nan) for sign in (-1, 1))
     why, whys = np.where(n > 1, silent or NO_NUMBER, FEW), collected.whys
     notes = [
         ((whys[a] or whys[b]) if count else APART) or ("" if sure else str(reason))
-        for a, b, count, sure, reason in zip(one, two, n, known, why, strict=True)
+        for a, b, count, sure, reason in zip(first, second, n, known, why, strict=True)
     ]
     return Compared(kept, n, value, other, difference, mcse, low, high, notes)

@@ -43,21 +43,21 @@ def compare_published(scores: pd.DataFrame, published: list[dict[str, str]]) -> 
     records = [{str(k): v for k, v in r.items()} for r in scores.to_dict("records")]
     lines = []
     for line in published:
-        found = [r for r in records if _meant(line, r)]
-        if len(found) > 1:
-            raise BadInput(f"published figure {dict(line)} fits {len(found)} scores")
-        lines.append(_compared(line, found[0] if found else None))
+        matches = [r for r in records if _meant(line, r)]
+        if len(matches) > 1:
+            raise BadInput(f"published figure {dict(line)} fits {len(matches)} scores")
+        lines.append(_compared(line, matches[0] if matches else None))
     return pd.DataFrame(lines)
 
 
 def _meant(line: Mapping[str, str], score: Mapping[str, Any]) -> bool:
     for name in PLAIN:
         if wanted := line.get(name):
-            given = score[name]
-            if isinstance(given, str):
-                same = wanted == given
+            ours = score[name]
+            if isinstance(ours, str):
+                same = wanted == ours
             else:  # a number, or a blank that equals nothing
-                same = _is_number(wanted) and float(wanted) == given
+                same = _is_number(wanted) and float(wanted) == ours
             if not same:
                 return False
     if not line.get("dial") and isinstance(score["dial"], str):

@@ -50,7 +50,7 @@ class LogRatio:
 
     value: float
     terms: Array
-    worst: float
+    penalised: float
 
 
 @np.errstate(all="ignore")
@@ -125,7 +125,7 @@ class Block:
 
 
 @dataclass(eq=False)
-class Course:
+class ScenarioShare:
     """Hold a scenario's share of a board, summed over its cells.
 
     `truths` are the errors of simulated truths, by the truth: cells with the same truth share it.
@@ -136,15 +136,15 @@ class Course:
     cells: int = 0
     lost: int = 0
     logs: dict[Entrant, float] = field(default_factory=dict)
-    worst: dict[Entrant, float] = field(default_factory=dict)
+    penalised: dict[Entrant, float] = field(default_factory=dict)
     counts: dict[Entrant, int] = field(default_factory=dict)
     blocks: dict[int, Block] = field(default_factory=dict)
     truths: dict[float, dict[Entrant, float]] = field(default_factory=dict)
 
-    def refuse(self, entrant: Entrant, worst: float) -> None:
+    def refuse(self, entrant: Entrant, penalty: float) -> None:
         """Give an entrant that declined the scenario by declaration the worst score everywhere."""
-        self.logs[entrant], self.counts[entrant] = self.cells * log(worst), self.cells
-        self.worst[entrant] = float(self.cells)
+        self.logs[entrant], self.counts[entrant] = self.cells * log(penalty), self.cells
+        self.penalised[entrant] = float(self.cells)
 
 
 def key_of(names: Mapping[str, Any]) -> Key:
@@ -182,40 +182,40 @@ def entered(cell: CellRows, spec: Ranking, counted: Any) -> Iterator[Entered]:
             yield Entered(names, entrants, [cell.put_aside(i, columns) for i in members])
 
 
-def run(cells: Iterable[Entered], courses: Mapping[Key, Course], spec: Ranking) -> None:
+def run(cells: Iterable[Entered], shares: Mapping[Key, ScenarioShare], spec: Ranking) -> None:
     """Add every cell that has a course to it."""
     for cell in cells:
         key = key_of(cell.names)
-        if key in courses:
+        if key in shares:
             groups = aligned([rows.read() for rows in cell.rows])
             of_entrant = dict(zip(cell.entrants, groups, strict=True))
-            _add(courses[key], int(cell.names["n"]), of_entrant, spec, key[-1])
+            _add(shares[key], int(cell.names["n"]), of_entrant, spec, key[-1])
 
 
 def _add(
-    course: Course, n: int, groups: Mapping[Entrant, Group], spec: Ranking, level: float
+    share: ScenarioShare, n: int, groups: Mapping[Entrant, Group], spec: Ranking, level: float
 ) -> None:
     """Add one cell and target to its course."""
-    known = groups[course.reference]
-    found = reference(losses(known, spec, level))
-    if found is None:
-        course.lost += 1
+    known = groups[share.reference]
+    unshifted = reference(losses(known, spec, level))
+    if unshifted is None:
+        share.lost += 1
         return
-    course.cells += 1
+    share.cells += 1
     error = mean(present(known, "truth_mcse")[0])
     ends = [e for e in (error, -error) if error > 0]
     bases = [reference(losses(known, spec, level, end)) for end in ends]
     replicates = known["replicate"]
-    block = course.blocks.setdefault(n, Block(replicates))
+    block = share.blocks.setdefault(n, Block(replicates))
     for entrant, group in groups.items():
-        own = log_ratio(losses(group, spec, level), *found, spec)
+        own = log_ratio(losses(group, spec, level), *unshifted, spec)
         if own is None:
             continue
-        if entrant == course.reference and not own.worst:  # itself, but for rounding
+        if entrant == share.reference and not own.penalised:  # itself, but for rounding
             own = LogRatio(0.0, np.zeros(replicates.size), 0.0)
-        course.logs[entrant] = course.logs.get(entrant, 0.0) + own.value
-        course.worst[entrant] = course.worst.get(entrant, 0.0) + own.worst
-        course.counts[entrant] = course.counts.get(entrant, 0) + 1
+        share.logs[entrant] = share.logs.get(entrant, 0.0) + own.value
+        share.penalised[entrant] = share.penalised.get(entrant, 0.0) + own.penalised
+        share.counts[entrant] = share.counts.get(entrant, 0) + 1
         block.add(entrant, replicates, own.terms)
         shifted = [
             log_ratio(losses(group, spec, level, end), *base, spec)
@@ -223,7 +223,7 @@ def _add(
         ]  # fmt: skip
         if len(shifted) == 2 and shifted[0] and shifted[1]:
             truth = mean(present(known, "truth")[0])
-            shares = course.truths.setdefault(truth, {})
+            shares = share.truths.setdefault(truth, {})
             change = (shifted[0].value - shifted[1].value) / 2
             shares[entrant] = shares.get(entrant, 0.0) + change
 
@@ -249,18 +249,18 @@ def compare(scores: Array, terms: Array, freedom: float, rng: np.random.Generato
     """
     p = scores.size
     ends = np.array(list(combinations(range(p), 2)), dtype=int).reshape(-1, 2)
-    one, two = ends[:, 0], ends[:, 1]
-    squares = differences(terms, one, two)
+    first, second = ends[:, 0], ends[:, 1]
+    squares = differences(terms, first, second)
     own = np.square(terms).sum(axis=1)
-    squares = np.where(squares <= ROUNDING**2 * (own[one] + own[two]), 0.0, squares)
-    gap = scores[one] - scores[two]
+    squares = np.where(squares <= ROUNDING**2 * (own[first] + own[second]), 0.0, squares)
+    gap = scores[first] - scores[second]
     gap = np.where((squares == 0) & (np.abs(gap) <= ROUNDING), 0.0, gap)
-    c = reach(critical(terms, one, two, squares, rng), np.array([freedom]))[0]
+    c = reach(critical(terms, first, second, squares, rng), np.array([freedom]))[0]
     half = np.where(freedom > 0, c * np.sqrt(squares), np.inf)
     difference, low, high = (np.zeros((p, p)) for _ in range(3))
-    difference[one, two], difference[two, one] = gap, -gap
-    low[one, two], high[one, two] = gap - half, gap + half
-    low[two, one], high[two, one] = -gap - half, half - gap
+    difference[first, second], difference[second, first] = gap, -gap
+    low[first, second], high[first, second] = gap - half, gap + half
+    low[second, first], high[second, first] = -gap - half, half - gap
     return Compared(difference, low, high)
 
 

@@ -55,17 +55,17 @@ class Line:
 
 def lines(part: Part, catalogue: Mapping[str, Any]) -> list[Line]:
     """Measure every group of a part, alone and beside the others of its cell."""
-    found = [_line(*pair, catalogue) for pair in zip(part.names, part.groups, strict=True)]
+    measured = [_line(*pair, catalogue) for pair in zip(part.names, part.groups, strict=True)]
     for members in families(part, (*TARGET, "horizon")):
         ordered = in_order(members, part, catalogue)
-        first = reference(_compare("cell", ordered, part, found))
+        first = reference(_compare("cell", ordered, part, measured))
         if first is not None:
             name = str(part.names[ordered[first]]["estimator"])
             for i in ordered:
-                found[i] = replace(found[i], reference=name)
+                measured[i] = replace(measured[i], reference=name)
     for members in families(part, (*TARGET, "estimator", "options")):
-        _compare("horizons", members, part, found)
-    return found
+        _compare("horizons", members, part, measured)
+    return measured
 
 
 def note(scores: Mapping[str, Score], measures: Iterable[str]) -> str:
@@ -133,14 +133,14 @@ def in_order(members: list[int], part: Part, catalogue: Mapping[str, Any]) -> li
     return sorted(members, key=rank)
 
 
-def _compare(scope: Scope, members: list[int], part: Part, found: list[Line]) -> list[Group]:
+def _compare(scope: Scope, members: list[int], part: Part, measured: list[Line]) -> list[Group]:
     """Add the metrics that look at several groups; return these, aligned."""
     groups = aligned([part.groups[i] for i in members])
-    errors = [float(np.nan_to_num(found[i].means["truth_mcse"])) for i in members]
+    errors = [float(np.nan_to_num(measured[i].means["truth_mcse"])) for i in members]
     for metric in METRICS.values():
         if metric.scope == scope:
             for i, score in zip(members, metric.function(groups, errors), strict=True):
-                found[i].scores[metric.name] = explained(metric, score, part.groups[i])
+                measured[i].scores[metric.name] = explained(metric, score, part.groups[i])
     return groups
 
 
@@ -159,18 +159,18 @@ def null_rows(table: pd.DataFrame) -> dict[int, int]:
     for row, key in zip(estimates.index, keys.itertuples(index=False, name=None), strict=True):
         families.setdefault(key, []).append(int(row))
     truth, parameters = table["truth"].to_numpy(), table["parameters"].tolist()
-    found = {}
+    null_row = {}
     for rows in families.values():
         nulls = sorted((i for i in rows if truth[i] == 0), key=lambda i: str(parameters[i]))
         for i in rows:
             if nulls and truth[i] != 0:
-                found[i] = min(nulls, key=lambda j: _apart(parameters[i], parameters[j]))
-    return found
+                null_row[i] = min(nulls, key=lambda j: _apart(parameters[i], parameters[j]))
+    return null_row
 
 
-def _apart(one: Any, other: Any) -> int:
+def _apart(first: Any, other: Any) -> int:
     """Count the parameters in which two cells differ."""
-    a, b = _parsed(one), _parsed(other)
+    a, b = _parsed(first), _parsed(other)
     return sum(a.get(name) != b.get(name) for name in a.keys() | b.keys())
 
 
@@ -241,9 +241,9 @@ class ScoreCollector:
         return _table(keys, self._rows, self._put_aside)
 
     def _put_aside(self, row: int) -> Group:
-        found = self._statistics[row]
-        assert found is not None
-        return found.read()
+        spooled = self._statistics[row]
+        assert spooled is not None
+        return spooled.read()
 
 
 def _statistic() -> tuple[str, ...]:
@@ -263,9 +263,9 @@ def _row(line: Line) -> tuple[Any, ...]:
     """Write one row of the table, without its keys."""
     metrics = listed("scores")
     noted = [m.name for m in metrics if line.diagnostic or m.scope != "null cell"]
-    found = [m.kind.numbers(line.scores.get(m.name, BLANK)) for m in metrics]
+    numbers = [m.kind.numbers(line.scores.get(m.name, BLANK)) for m in metrics]
     means = [line.means[name] for name in ("truth", "truth_mcse")]
-    values = np.array([*means, *chain.from_iterable(found), line.means["seconds"]])
+    values = np.array([*means, *chain.from_iterable(numbers), line.means["seconds"]])
     texts = (line.moments_note, line.reference, note(line.scores, noted))
     return line.counts, line.moments, values, texts
 
@@ -302,15 +302,15 @@ def _beside_null() -> list[Metric]:
 def _with_null(table: pd.DataFrame, metric: Metric, fetch: Callable[[int], Group]) -> pd.DataFrame:
     """Fill in a metric where there is a null cell, and say where there is none."""
     nulls = null_rows(table)
-    found: dict[int, Score] = {}
+    scores: dict[int, Score] = {}
     for row, null in sorted(nulls.items()):
         group, level = fetch(row), float(table["level"].iloc[row])
-        found[row] = explained(metric, metric.function(group, fetch(null), level), group)
+        scores[row] = explained(metric, metric.function(group, fetch(null), level), group)
     notes = table["note"].tolist()
     for row in np.flatnonzero(table["kind"].to_numpy() != "diagnostic").tolist():
-        score = found.setdefault(row, blank(ZERO if table["truth"].iloc[row] == 0 else NO_NULL))
+        score = scores.setdefault(row, blank(ZERO if table["truth"].iloc[row] == 0 else NO_NULL))
         said = note({metric.name: score}, [metric.name])
         notes[row] = "; ".join(filter(None, (notes[row], said)))
-    numbers = np.array([metric.kind.numbers(found.get(row, BLANK)) for row in range(len(table))])
+    numbers = np.array([metric.kind.numbers(scores.get(row, BLANK)) for row in range(len(table))])
     columns = zip(metric.columns, numbers.reshape(-1, len(metric.columns)).T, strict=True)
     return table.assign(**dict(columns), note=notes)

@@ -28,10 +28,10 @@ EXAMPLES = 5
 
 def show_scores(run: Run) -> None:
     """Print a run's score table and below it the surprises."""
-    from cibench.report.summary import told
+    from cibench.report.summary import surprise_lines
 
     show_table(run.scores, run.expectations, run.catalogue)
-    for line in told(run.expectations, run.catalogue):
+    for line in surprise_lines(run.expectations, run.catalogue):
         console().print(Text(line))
 
 

@@ -55,7 +55,7 @@ def _check_answer(estimator: Estimator, trial: Fit, where: str) -> None:
     if estimator.kind == "diagnostic":
         _check_diagnosis(trial.answer, where)
         return
-    targets = estimator.asked(trial.scenario)
+    targets = estimator.targets_of(trial.scenario)
     given = _estimates(trial, targets)
     for target in targets:
         kind = type(trial.answer).__name__

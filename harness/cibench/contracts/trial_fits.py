@@ -46,7 +46,7 @@ class Fit:
 def data(estimator: Estimator, scenario: Scenario, replicate: int = 0) -> tuple[Problem, Draw]:
     """Draw the data set that the estimator is asked about, and what lies behind it."""
     draw = small_draw(scenario, UNITS, replicate)
-    problem = Problem.of(draw, scenario.assigned_roles(), estimator.asked(scenario), LEVEL)
+    problem = Problem.of(draw, scenario.assigned_roles(), estimator.targets_of(scenario), LEVEL)
     return (replace(problem, draw=draw) if estimator.oracle else problem), draw
 
 
@@ -109,7 +109,7 @@ def trials(estimator: Estimator) -> tuple[Fit, ...]:
     """
     kinds: dict[object, list[Scenario]] = {}
     for scenario in accepted(estimator):
-        kind = scenario.assigned_roles().given, estimator.asked(scenario)
+        kind = scenario.assigned_roles().filled, estimator.targets_of(scenario)
         kinds.setdefault(kind, []).append(scenario)
     return tuple(_first_answered(estimator, tuple(alike)) for alike in kinds.values())
 

@@ -86,7 +86,7 @@ def _script(folder: Path, replayed: Replayed, patience: float | None) -> str:
         "VERSIONS": ", ".join(f"{package} {version}" for package, version in versions.items()),
         "NEEDS": "these and the files beside it" if adapter else "cibench",
         "ROLES": repr(scenario.assigned_roles()), "LEVEL": repr(block.level),
-        "TARGETS": repr([(str(t.estimand), t.horizon) for t in estimator.asked(scenario)]),
+        "TARGETS": repr([(str(t.estimand), t.horizon) for t in estimator.targets_of(scenario)]),
         "OPTIONS": repr(json.loads(options)), "TIMEOUT": repr(patience or 0.0),
         "STREAM": str(int.from_bytes(digest(*address), "little")),
         "GLOBAL": str(global_seed(address)),

@@ -114,7 +114,7 @@ def replicates_for(suite: Suite, power: float) -> int:
 def expected(suite: Suite) -> Iterator[tuple[Expected, float]]:
     """Yield what is expected of every estimator in every cell, and the floor it is held to."""
     from cibench.model.descriptions import describe
-    from cibench.suite.expectations import SHORTFALL, entries, expectation, said
+    from cibench.suite.expectations import SHORTFALL, entries, expectation, stated
 
     told = describe(suite.scenarios, suite.estimators)
     tables = entries(suite.spec)
@@ -122,14 +122,14 @@ def expected(suite: Suite) -> Iterator[tuple[Expected, float]]:
         for entrant in cell.entrants:
             if told["estimators"][entrant.estimator]["kind"] == "diagnostic":
                 continue
-            for target in cell.asked(entrant.estimator):
+            for target in cell.targets_of(entrant.estimator):
                 names = {
                     **cell.key, "estimator": entrant.estimator, "level": suite.level,
                     "options": entrant.options, "kind": "estimate",
                     "estimand": str(target.estimand) if target else None,
                     "horizon": target.horizon if target else None,
                 }  # fmt: skip
-                words = said(tables, names, told["scenarios"][cell.scenario.name])
+                words = stated(tables, names, told["scenarios"][cell.scenario.name])
                 floor = words.floor or round(suite.level - SHORTFALL, 12)
                 yield expectation(names, told, words).expected, floor
 

@@ -79,7 +79,7 @@ def picture(drawn: Draw, roles: Roles, wishes: Mapping[str, Any]) -> Picture:
     """Return what a data set's picture shows: a panel, a cutoff, an instrument or a scatter."""
     kind = wishes.get("kind")
     if kind is None:
-        kind = next((k for role, k in KINDS.items() if role in roles.given), "scatter")
+        kind = next((k for role, k in KINDS.items() if role in roles.filled), "scatter")
     made = {"panel": _panel, "cutoff": _cutoff, "instrument": _instrument, "scatter": _scatter}
     return {"kind": kind, **made[kind](drawn, roles, wishes)}
 

@@ -47,7 +47,7 @@ def coverage_common(family: Sequence[Group], truth_mcse: Sequence[float]) -> lis
         return [blank("no replicate that all estimators answered") for _ in family]
     scores = []
     for group in family:
-        chosen = common & group["ok"] & _given(group, *SETS)
+        chosen = common & group["ok"] & _present(group, *SETS)
         low, high, theta, outside = (group[name][chosen] for name in SETS)
         held = partial(intervals.coverage, low, high, outside=outside)
         scores.append(with_truth_error(held, theta, truth_mcse[0]))
@@ -87,26 +87,26 @@ def simultaneous_coverage(family: Sequence[Group], truth_mcse: Sequence[float]) 
     The family is aligned. Horizons without any band are left out. The truths' own errors move all
     horizons one way at once, which is the worst they can do.
     """
-    found = bands(family)
-    if isinstance(found, str):
-        return [blank(found) for _ in family]
-    banded, common = found
+    family_bands = bands(family)
+    if isinstance(family_bands, str):
+        return [blank(family_bands) for _ in family]
+    banded, common = family_bands
     low, high, theta = (np.array([family[i][name][common] for i in banded]) for name in BANDS)
     shift = np.array([[truth_mcse[i]] for i in banded])
 
-    def held(by: Array) -> Score:
+    def coverage(by: Array) -> Score:
         return intervals.simultaneous_coverage(low, high, theta + by * shift)
 
-    return [with_truth_error(held, np.zeros(1), float(shift.any()))] * len(family)
+    return [with_truth_error(coverage, np.zeros(1), float(shift.any()))] * len(family)
 
 
 def bands(family: Sequence[Group]) -> tuple[list[int], Array] | str:
     """Return the horizons that have bands and mark the replicates that have all of them."""
-    given = [group["ok"] & _given(group, *BANDS) for group in family]
-    banded = [i for i, there in enumerate(given) if there.any()]
+    with_bands = [group["ok"] & _present(group, *BANDS) for group in family]
+    banded = [i for i, there in enumerate(with_bands) if there.any()]
     if not banded:
         return ""
-    common = np.logical_and.reduce([given[i] for i in banded])
+    common = np.logical_and.reduce([with_bands[i] for i in banded])
     return (banded, common) if common.any() else "no replicate has the bands of all horizons"
 
 
@@ -129,8 +129,8 @@ def _errors(group: Group) -> Array:
 
 
 def _varies(errors: Array) -> bool:
-    given = errors[~np.isnan(errors)]
-    return bool((given != given[:1]).any())
+    known = errors[~np.isnan(errors)]
+    return bool((known != known[:1]).any())
 
 
 def _gain(theirs: Array, own: Array) -> Score:
@@ -145,7 +145,7 @@ def _statistics(group: Group) -> Array:
     return np.where(usable, group["estimate"] / group["std_error"], np.nan)
 
 
-def _given(group: Group, *names: str) -> Array:
+def _present(group: Group, *names: str) -> Array:
     return np.asarray(~np.logical_or.reduce([np.isnan(group[name]) for name in names]))
 
 

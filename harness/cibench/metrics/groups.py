@@ -47,11 +47,11 @@ def explained(metric: Metric, score: Score, group: Group) -> Score:
         return score
     if not group["ok"].any():
         return blank("no replicate was answered")
-    given = answers(group, *metric.needs)
-    lacking = [n for n in metric.needs if np.isnan(given[n]).all()]
+    columns = answers(group, *metric.needs)
+    lacking = [n for n in metric.needs if np.isnan(columns[n]).all()]
     if lacking:
         return blank(f"no {' and no '.join(lacking)}")
-    together = present(given, *metric.needs)[0].size
+    together = present(columns, *metric.needs)[0].size
     return blank("numbers too large" if together else "no row has all that it needs")
 
 
@@ -88,8 +88,8 @@ def measure_estimator(
     metrics that cannot do without them are blank.
     """
     metrics, needed = _own(tuple(METRICS.values()))
-    given = answers(group, "ok", *needed)
-    columns = {needs: present(given, *needs) for needs in {m.needs for m in metrics if m.needs}}
+    complete = answers(group, "ok", *needed)
+    columns = {needs: present(complete, *needs) for needs in {m.needs for m in metrics if m.needs}}
     columns[()] = []
     scores: dict[str, Score] = {}
     shared: dict[Any, Any] = {}
@@ -107,7 +107,7 @@ def measure_estimator(
                 score = blank(APART)
             else:
                 score = _measured(metric, taken, truth_mcse, level, shared)
-            scores[metric.name] = explained(metric, score, given)
+            scores[metric.name] = explained(metric, score, complete)
     return scores
 
 

@@ -222,12 +222,12 @@ class Median(Statistic):
     @property
     def influence(self) -> Influence:
         """Return the sign of each deviation over twice the density that the error implies."""
-        found = self.score
-        if not isfinite(found.value):
+        median = self.score
+        if not isfinite(median.value):
             return nothing(INFINITE)
-        error = found.mcse if isfinite(found.mcse) else 0.0
-        each = sqrt(self.numbers.size) * error * np.sign(self.numbers - found.value)
-        return Influence(found.value, each)
+        error = median.mcse if isfinite(median.mcse) else 0.0
+        each = sqrt(self.numbers.size) * error * np.sign(self.numbers - median.value)
+        return Influence(median.value, each)
 
 
 @dataclass(frozen=True, eq=False)

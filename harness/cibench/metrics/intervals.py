@@ -58,11 +58,11 @@ def coverage_with_failures(
 
     Who answers without limits has no coverage; who never answers has covered nothing.
     """
-    held = ok & covers(low, high, theta, outside)
+    covered = ok & covers(low, high, theta, outside)
     lacking = np.isnan(low) | np.isnan(high) | np.isnan(theta)
     if ok.any() and lacking[ok].all():
         return BLANK
-    return Share(held)
+    return Share(covered)
 
 
 @metric(
@@ -195,10 +195,10 @@ NONE = "nothing is significant"
 )  # fmt: skip
 def type_s(t: Array, theta: Array, low: Array, high: Array, outside: Outside = False) -> Result:
     """Return the share of significant estimates with the wrong sign, blank at a zero truth."""
-    found, why = significant(theta, low, high, outside)
+    chosen, why = significant(theta, low, high, outside)
     if why:
         return blank(why) if t.size else BLANK
-    return Share(np.asarray(np.sign(t) != np.sign(theta)), among=found)
+    return Share(np.asarray(np.sign(t) != np.sign(theta)), among=chosen)
 
 
 @metric(
@@ -212,15 +212,15 @@ def type_m(t: Array, theta: Array, low: Array, high: Array, outside: Outside = F
     Its error is S / sqrt m of the m significant ones, whose number is taken as it is: the mean
     given m has no other.
     """
-    found, why = significant(theta, low, high, outside)
+    chosen, why = significant(theta, low, high, outside)
     if why:
         return blank(why) if t.size else BLANK
-    return MeanAmong(np.abs(t / theta), found)
+    return MeanAmong(np.abs(t / theta), chosen)
 
 
 def significant(theta: Array, low: Array, high: Array, outside: Outside) -> tuple[Array, str]:
     """Mark the sets that do not hold zero, and say why there is nothing to measure, if so."""
-    found = ~covers(low, high, 0.0, outside)
+    excluding_zero = ~covers(low, high, 0.0, outside)
     if (theta == 0).any():
-        return found, ZERO
-    return found, "" if found.any() else NONE
+        return excluding_zero, ZERO
+    return excluding_zero, "" if excluding_zero.any() else NONE

@@ -158,10 +158,10 @@ class Metric:
 
     def of(self, columns: Mapping[str, Array], level: float) -> Result:
         """Return the metric of columns by name."""
-        given = [columns[name] for name in (*self.needs, *self.flags)]
+        arguments = [columns[name] for name in (*self.needs, *self.flags)]
         options = {"level": level} if self.by_level else {}
         with np.errstate(all="ignore"):
-            return self.result(self.function(*given, **options))
+            return self.result(self.function(*arguments, **options))
 
     def influence(self, columns: Mapping[str, Array], level: float) -> Influence:
         """Return how far each replicate moves the metric of columns by name."""

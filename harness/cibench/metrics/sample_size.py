@@ -95,8 +95,8 @@ def need(measure: str, target: float, group: Group, level: float, truth_mcse: fl
     answers than replicates: the count is raised so that enough answers are left, `at_most` by the
     lower 95 % Wilson limit of their share.
     """
-    metric, given = METRICS[measure], answers(group)
-    tried = counted(metric, group) if metric.flags else given
+    metric, answered = METRICS[measure], answers(group)
+    tried = counted(metric, group) if metric.flags else answered
     raised = tried["ok"].size / max(group["ok"].size, 1)
     if raised == 0:
         return Need(nan, nan, "no replicate was answered")
@@ -104,22 +104,22 @@ def need(measure: str, target: float, group: Group, level: float, truth_mcse: fl
     if metric.exact and not truth_mcse:
         count = for_variance(1.0, target) / raised
         return Need(_whole(count), _whole(count / doubt))
-    if any(np.isnan(given[name]).all() for name in metric.needs):
+    if any(np.isnan(answered[name]).all() for name in metric.needs):
         return Need(nan, nan)  # the estimator does not give what this measures
-    rows = tried if metric.flags else _complete(given, metric.needs)
-    found = _influence(metric, rows, level, 0.0)
-    if found.why or not isfinite(found.value) or found.each.size < 2:
-        return Need(nan, nan, found.why or NO_SPREAD)
+    rows = tried if metric.flags else _complete(answered, metric.needs)
+    influence = _influence(metric, rows, level, 0.0)
+    if influence.why or not isfinite(influence.value) or influence.each.size < 2:
+        return Need(nan, nan, influence.why or NO_SPREAD)
     if metric.share:
-        raised *= (among := _counted(metric, rows, level)) / found.each.size
-        ends = _for_share(found.value, among, target)
+        raised *= (among := _counted(metric, rows, level)) / influence.each.size
+        ends = _for_share(influence.value, among, target)
     else:
-        unit = _unit(metric, found, rows)
-        if not (unit > 0 and standard_deviation(found.each) > ROUNDING * abs(found.value)):
+        unit = _unit(metric, influence, rows)
+        if not (unit > 0 and standard_deviation(influence.each) > ROUNDING * abs(influence.value)):
             zero = ALL_EQUAL if metric.kind is Kind.IN_SE else NO_VALUE
             return Need(nan, nan, NO_ERROR if unit > 0 else zero)
         shifted = [_influence(metric, rows, level, d).value for d in (truth_mcse, -truth_mcse)]
-        ends = _for_mean(metric, found, target, unit, abs(shifted[0] - shifted[1]) / 2)
+        ends = _for_mean(metric, influence, target, unit, abs(shifted[0] - shifted[1]) / 2)
     why = "the truth's own error is larger than the target" if ends[0] == inf else ""
     return Need(_whole(ends[0] / raised), _whole(ends[1] / (raised * doubt)), why)
 
@@ -137,21 +137,21 @@ def _for_share(p: float, n: int, target: float) -> tuple[float, float]:
 
 
 def _for_mean(
-    metric: Metric, found: Influence, target: float, unit: float, moved: float
+    metric: Metric, influence: Influence, target: float, unit: float, moved: float
 ) -> tuple[float, float]:
     from scipy.special import chdtri
 
-    n, variance = found.each.size, (standard_deviation(found.each) / unit) ** 2
+    n, variance = influence.each.size, (standard_deviation(influence.each) / unit) ** 2
     doubt = 1.0 if metric.exact else (n - 1) / float(chdtri(n - 1, 0.95))
     likely, most = (for_variance(variance * k, target, moved / unit) for k in (1.0, doubt))
     return likely, most
 
 
-def _unit(metric: Metric, found: Influence, rows: Group) -> float:
+def _unit(metric: Metric, influence: Influence, rows: Group) -> float:
     """Return what one unit of a target is, on the metric's own scale."""
     if metric.kind is Kind.IN_SE:
         return standard_deviation(rows["estimate"] - rows["truth"])
-    return abs(found.value) if metric.kind is Kind.RELATIVE else 1.0
+    return abs(influence.value) if metric.kind is Kind.RELATIVE else 1.0
 
 
 def _influence(metric: Metric, rows: Group, level: float, shift: float) -> Influence:
@@ -160,10 +160,10 @@ def _influence(metric: Metric, rows: Group, level: float, shift: float) -> Influ
     return metric.influence({**rows, "truth": rows["truth"] + shift}, level)
 
 
-def _complete(given: Group, names: tuple[str, ...]) -> Group:
+def _complete(rows: Group, names: tuple[str, ...]) -> Group:
     """Return the answered rows that have all of the columns."""
-    there: Array = ~np.logical_or.reduce([np.isnan(given[name]) for name in names])
-    return {name: column[there] for name, column in given.items()}
+    there: Array = ~np.logical_or.reduce([np.isnan(rows[name]) for name in names])
+    return {name: column[there] for name, column in rows.items()}
 
 
 def _whole(count: float) -> float:

@@ -101,14 +101,14 @@ for place, (part, words) in enumerate(PARTS.items()):
 
 
 @dataclass(frozen=True, eq=False)
-class Lost(Statistic):
+class FailureLoss(Statistic):
     """Hold which tries gave a set and which of these covered.
 
     With p the coverage of the sets and q their share of all n tries the loss is p (1 - q); its
     error by the delta method is sqrt((p (1 - p) (1 - q)^2 / q + p^2 q (1 - q)) / n).
     """
 
-    given: Array
+    answered: Array
     covered: Array
 
     @property
@@ -122,13 +122,13 @@ class Lost(Statistic):
     def influence(self) -> Influence:
         """Return the influences by the delta method."""
         p, q, _ = self._shares
-        each = (1 - q) / q * (self.covered - p * self.given) - p * (self.given - q)
+        each = (1 - q) / q * (self.covered - p * self.answered) - p * (self.answered - q)
         return Influence(p * (1 - q), each)
 
     @property
     def _shares(self) -> tuple[float, float, int]:
-        n, given = self.given.size, int(self.given.sum())
-        return int(self.covered.sum()) / given, given / n, n
+        n, answered = self.answered.size, int(self.answered.sum())
+        return int(self.covered.sum()) / answered, answered / n, n
 
 
 @metric(
@@ -140,10 +140,10 @@ def shortfall_failures(
     low: Array, high: Array, theta: Array, outside: Outside, ok: Array
 ) -> Result:
     """Return the coverage of the sets that were given minus the share of all tries that covered."""
-    given = ok & ~np.isnan(low) & ~np.isnan(high) & ~np.isnan(theta)
-    if not given.any():
+    with_limits = ok & ~np.isnan(low) & ~np.isnan(high) & ~np.isnan(theta)
+    if not with_limits.any():
         return blank("no replicate was answered" if not ok.any() else "")
-    return Lost(given, given & covers(low, high, theta, outside))
+    return FailureLoss(with_limits, with_limits & covers(low, high, theta, outside))
 
 
 @np.errstate(all="ignore")
@@ -192,8 +192,8 @@ def _seen_world(a: _Answers, bias: bool, se: bool) -> tuple[float, Array]:
     step = n ** (-1 / 3)
 
     away, reach = np.abs(a.errors - shift), stretch * a.reach
-    held = away <= reach
-    influence = held.astype(float)
+    covered = away <= reach
+    influence = covered.astype(float)
     if bias:
         aside = step * a.spread
         ends = [np.abs(a.errors - at) <= reach for at in (shift + aside, shift - aside)]
@@ -203,7 +203,7 @@ def _seen_world(a: _Answers, bias: bool, se: bool) -> tuple[float, Array]:
         ends = [away <= stretch * by * a.reach for by in (1 + step, 1 - step)]
         more = np.count_nonzero(ends[0]) - np.count_nonzero(ends[1])
         influence = influence + more / n / (2 * step) * (a.log_spread - a.log_model)
-    return float(held.mean()), influence
+    return float(covered.mean()), influence
 
 
 def _normal_world(a: _Answers, level: float, bias: bool, se: bool) -> tuple[float, Array]:

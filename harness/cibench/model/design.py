@@ -205,9 +205,9 @@ def scenario(name: str) -> Callable[[type[S]], type[S]]:
     """
 
     def declare(cls: type[S]) -> type[S]:
-        said = cls.__doc__
+        doc = cls.__doc__
         frozen = dataclass(frozen=True, kw_only=True)(cls)
-        frozen.__doc__ = said  # where there is none, dataclass would write the signature
+        frozen.__doc__ = doc  # where there is none, dataclass would write the signature
         hints = typing.get_type_hints(frozen)
         own = dataclasses.fields(frozen)
         frozen.name = name
@@ -306,10 +306,10 @@ def truths(scenario: Scenario) -> dict[Target, Truth]:
     population = [t for t in scenario.targets() if not t.estimand.of_sample]
     if not population:
         return {}
-    given = scenario.truth()
-    if not isinstance(given, Mapping) and len(population) > 1:
+    declared = scenario.truth()
+    if not isinstance(declared, Mapping) and len(population) > 1:
         raise BadInput(f"{scenario.name}: truth() gives one value for {len(population)} targets")
-    table = given if isinstance(given, Mapping) else {population[0]: given}
+    table = declared if isinstance(declared, Mapping) else {population[0]: declared}
     return {t: v if isinstance(v, Truth) else Truth(float(v)) for t, v in table.items()}
 
 

@@ -53,7 +53,7 @@ class Estimator:
     kind: Literal["estimate", "diagnostic"] = "estimate"
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def asked(self, scenario: Scenario) -> tuple[Target, ...]:
+    def targets_of(self, scenario: Scenario) -> tuple[Target, ...]:
         """Return the scenario's targets that this estimator is asked for, none of a diagnostic."""
         return tuple(
             t
@@ -66,12 +66,12 @@ class Estimator:
 
         Decided by declaration alone: estimand, roles, installed libraries.
         """
-        if self.kind == "estimate" and not self.asked(scenario):
+        if self.kind == "estimate" and not self.targets_of(scenario):
             own = ", ".join((*self.targets, *(f"{h} per horizon" for h in self.horizons)))
-            asked = ", ".join(dict.fromkeys(t.estimand for t in scenario.targets()))
-            return f"answers {own}, not {asked}"
+            wanted = ", ".join(dict.fromkeys(t.estimand for t in scenario.targets()))
+            return f"answers {own}, not {wanted}"
         roles = scenario.assigned_roles()
-        if lacking := [role for role in self.needs if role not in roles.given]:
+        if lacking := [role for role in self.needs if role not in roles.filled]:
             return f"needs the role {', '.join(lacking)}, which {scenario.name} lacks"
         if missing := [PIP_NAMES.get(u, u) for u in self.uses if not installed(u)]:
             return f"is not installed: pip install {' '.join(missing)}"
@@ -121,11 +121,11 @@ def estimator(
             raise ValueError(f"estimator '{name}' targets no estimand")
         if "se" not in gives and "limits" not in gives and "value" not in gives:
             raise ValueError(f"estimator '{name}' gives neither value, se nor limits")
-        made = Estimator(
+        method = Estimator(
             name, fit, targets, horizons, needs, assumes, uses, gives,
             oracle=oracle, moments=moments, options=_options(name, fit),
         )  # fmt: skip
-        return _register(made)
+        return _register(method)
 
     return declare
 
@@ -152,22 +152,22 @@ def diagnostic(
     """
 
     def declare(fit: Fit) -> Estimator:
-        made = Estimator(
+        method = Estimator(
             name, fit, needs=needs, uses=uses, gives=(), tests=tests,
             kind="diagnostic", options=_options(name, fit),
         )  # fmt: skip
-        return _register(made)
+        return _register(method)
 
     return declare
 
 
-def _register(made: Estimator) -> Estimator:
-    for role in made.needs:
+def _register(method: Estimator) -> Estimator:
+    for role in method.needs:
         if role not in ROLE_NAMES:
-            raise ValueError(f"estimator '{made.name}': {unknown('role', role, ROLE_NAMES)}")
-    fit: Any = made.fit
-    registry.register("estimator", made.name, made, fit.__module__, fit.__qualname__)
-    return made
+            raise ValueError(f"estimator '{method.name}': {unknown('role', role, ROLE_NAMES)}")
+    fit: Any = method.fit
+    registry.register("estimator", method.name, method, fit.__module__, fit.__qualname__)
+    return method
 
 
 def _options(name: str, fit: Fit) -> dict[str, Any]:

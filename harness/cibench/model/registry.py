@@ -87,9 +87,9 @@ def load_built_in() -> None:
         return
     _loaded[""] = ""
     for package in BUILT_IN.values():
-        for found in pkgutil.iter_modules(importlib.import_module(package).__path__):
-            if not found.name.startswith("_") and not found.ispkg:
-                _note_if_broken(f"{package}.{found.name}")
+        for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+            if not module.name.startswith("_") and not module.ispkg:
+                _note_if_broken(f"{package}.{module.name}")
     for point in entry_points(group="cibench"):
         _note_if_broken(point.value.partition(":")[0])
 

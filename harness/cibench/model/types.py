@@ -105,7 +105,7 @@ class Roles:
     frequency: str = ""
 
     @cached_property
-    def given(self) -> frozenset[str]:
+    def filled(self) -> frozenset[str]:
         """Return the names of the roles that are filled."""
         return frozenset(
             f.name for f in fields(self) if getattr(self, f.name) not in (None, "", ())

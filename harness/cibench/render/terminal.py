@@ -20,12 +20,12 @@ def console() -> Console:
 
 def table(rows: list[dict[str, str]], title: str = "") -> Table:
     """Return a table with the rows' keys as its columns."""
-    made = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    grid = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     for name in rows[0] if rows else ():
-        made.add_column(name, overflow="fold")
+        grid.add_column(name, overflow="fold")
     for row in rows:
-        made.add_row(*(Text(v) for v in row.values()))
-    return made
+        grid.add_row(*(Text(v) for v in row.values()))
+    return grid
 
 
 def cell(value: Any) -> str:

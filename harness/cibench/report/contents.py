@@ -12,7 +12,7 @@ from cibench.render.figures import Plot, looks
 from cibench.render.html import Html
 from cibench.render.labels import label, parse
 from cibench.report.answers import Answers
-from cibench.report.plots.diagnostics import pretest_plots
+from cibench.report.plots.diagnostics import dose_plots
 from cibench.report.plots.distribution import distribution
 from cibench.report.plots.dose_response import curve
 from cibench.report.plots.forest import forest
@@ -103,7 +103,7 @@ class Contents:
     @cached_property
     def diagnostic_plots(self) -> Sequence[Plot]:
         """Return a plot for each dial for whose assumption there is a diagnostic."""
-        return pretest_plots(diagnostics.doses(self.diagnostics), self.diagnostics)
+        return dose_plots(diagnostics.doses(self.diagnostics), self.diagnostics)
 
     @property
     def plots(self) -> Iterator[Plot]:

@@ -108,11 +108,11 @@ def in_se(score: Score) -> Html | None:
 
 def off(score: Score) -> Html | None:
     """Say the bias in empirical standard errors, None where moments are not finite."""
-    said = in_se(score)
-    if said is None:
+    bias = in_se(score)
+    if bias is None:
         return None
     exact = f"bias {signed(score['bias'], score['bias_mcse'])} in units of the outcome"
-    return join(", ", h("span", "bias ", said, " SE", title=exact))
+    return join(", ", h("span", "bias ", bias, " SE", title=exact))
 
 
 def onset(worst: Case, broken: Iterable[Case]) -> Html | None:

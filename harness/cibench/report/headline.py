@@ -89,9 +89,9 @@ def _cell(view: View, method: str, setting: Setting) -> Html:
         return h("td", BLANK, cls="none", title="not run")
     verdict = verdict_of(score)
     if verdict in (CoverageVerdict.SILENT, CoverageVerdict.DECLINED):
-        said = f"{MARKS[verdict]} no answer" if verdict is CoverageVerdict.SILENT else "declined"
+        words = f"{MARKS[verdict]} no answer" if verdict is CoverageVerdict.SILENT else "declined"
         kind = "silent" if verdict is CoverageVerdict.SILENT else "none"
-        return h("td", said, cls=kind, title=MEANING[verdict])
+        return h("td", words, cls=kind, title=MEANING[verdict])
     held, low, high = coverage_of(score)
     share = percent(held, digits(low, high))
     return h(
@@ -124,12 +124,12 @@ HELD = (CoverageVerdict.SOUND, CoverageVerdict.LOW, CoverageVerdict.CONSERVATIVE
 
 def headline(views: Sequence[View]) -> Html:
     """Write the findings, what held up, and the heat maps."""
-    found = findings(views)
+    listed = findings(views)
     every = list(cases(views))
     return h(
         "section",
         h("h2", _verdict(every)),
-        _listed(found),
+        _listed(listed),
         _sound(every),
         h("h3", "Coverage of every method at every setting"),
         key(),
@@ -166,20 +166,20 @@ def _verdict(every: Sequence[Case]) -> str:
         return "Too few replicates for a verdict"
     if not broken:
         return "No method broke beyond Monte Carlo doubt"
-    said = f"{len(broken)} of {count(len(methods), 'method')} broke"
+    summary = f"{len(broken)} of {count(len(methods), 'method')} broke"
     if not at_default:
-        return f"{said}, only where an assumption is broken"
+        return f"{summary}, only where an assumption is broken"
     later = len(broken - at_default)
     more = f", {later} only where an assumption is broken" if later else ""
-    return f"{said}: {len(at_default)} with every dial at its default{more}"
+    return f"{summary}: {len(at_default)} with every dial at its default{more}"
 
 
-def _listed(found: Sequence[Finding]) -> Html | None:
-    if not found:
+def _listed(listed: Sequence[Finding]) -> Html | None:
+    if not listed:
         return None
     lines = [
         h("li", h("span", f.badge, cls="badge"), h("span", f.sentence, cls="said"), cls=f.kind)
-        for f in found
+        for f in listed
     ]
     return join(
         h("ol", lines[:SHOWN], cls="findings"),
@@ -195,16 +195,16 @@ def _sound(every: Sequence[Case]) -> Html | None:
     groups: dict[tuple[str, str], list[Case]] = {}
     for case in every:
         groups.setdefault(case.pair, []).append(case)
-    held = {
+    lowest_coverage = {
         key: min(coverage_of(c.score)[0] for c in group)
         for key, group in groups.items()
         if all(c.verdict in HELD and not fails_often(c.score) for c in group)
     }
-    if not held:
+    if not lowest_coverage:
         return None
     lines = [
         h("li", h("b", scenario), ": ", join(*named, between=", "))
-        for scenario, named in _by_scenario(held, groups).items()
+        for scenario, named in _by_scenario(lowest_coverage, groups).items()
     ]
     note = h("li", "coverage, at its lowest over their cells; limits below", cls="mc")
     return h(
@@ -213,15 +213,16 @@ def _sound(every: Sequence[Case]) -> Html | None:
 
 
 def _by_scenario(
-    held: Mapping[tuple[str, str], float], groups: Mapping[tuple[str, str], Sequence[Case]]
+    lowest_coverage: Mapping[tuple[str, str], float],
+    groups: Mapping[tuple[str, str], Sequence[Case]],
 ) -> dict[str, list[str]]:
     """Return in words, scenario by scenario, which methods held and how low their coverage went."""
-    found: dict[str, list[str]] = {}
-    for (scenario, method), lowest in held.items():
+    lines: dict[str, list[str]] = {}
+    for (scenario, method), lowest in lowest_coverage.items():
         cells = len(groups[scenario, method])
         more = f" or more in {cells} cells" if cells > 1 else ""
-        found.setdefault(scenario, []).append(f"{method} {percent(lowest)} %{more}")
-    return found
+        lines.setdefault(scenario, []).append(f"{method} {percent(lowest)} %{more}")
+    return lines
 
 
 def _unclear(every: Sequence[Case]) -> Html | None:
@@ -241,12 +242,12 @@ def _folded(parts: Sequence[Html], summary: str) -> Html | None:
 
 
 def _rule() -> Html:
-    held = percent(1 - ALPHA)
+    confidence = percent(1 - ALPHA)
     return h(
         "p", "A method is called broken only where even the upper limit of its coverage lies below "
         "the floor (the one that the suite states, else five points below nominal), and "
         "conservative where the lower limit says that its intervals miss less than half as often "
-        f"as they may. Verdicts rest on exact limits that hold for all cells at once in {held} of "
-        "100 runs (expectations.csv has them); the limits printed here are cell by cell and "
+        "as they may. Verdicts rest on exact limits that hold for all cells at once in "
+        f"{confidence} of 100 runs (expectations.csv has them); the limits printed here are cell by cell and "
         "narrower.", cls="note",
     )  # fmt: skip

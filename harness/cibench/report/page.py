@@ -15,7 +15,7 @@ from cibench.report.contents import Contents
 from cibench.report.headline import headline
 from cibench.report.sections.algorithm_seeds import seeds_section
 from cibench.report.sections.breakdowns import breakdown_section
-from cibench.report.sections.diagnostics import pretest_section
+from cibench.report.sections.diagnostics import diagnostic_section
 from cibench.report.sections.expectations import expected_section
 from cibench.report.sections.failures import fits, reasons
 from cibench.report.sections.leaderboard import ranks_section
@@ -76,7 +76,7 @@ OF_SCENARIO = ("scores", "curves", "pairs")
 
 CLOSING = (
     Section("Diagnostics", "diagnostics", ("diagnostics",),
-            lambda c: pretest_section(c.diagnostics, list(map(figure, c.diagnostic_plots)))),
+            lambda c: diagnostic_section(c.diagnostics, list(map(figure, c.diagnostic_plots)))),
     Section("Seeds", "seeds", ("instability",),
             lambda c: seeds_section(c.run["instability"], c.run.catalogue)),
     Section("Calibration", "calibration", ("calibration",),
@@ -125,7 +125,7 @@ def _links(written: Sequence[tuple[Section, Html | None]]) -> list[tuple[str, st
 def _header(contents: Contents, links: Sequence[tuple[str, str]]) -> Html:
     scores, manifest = contents.scores, contents.run.manifest
     level = {view.level for view in contents.views}
-    said = [
+    parts = [
         count(fits(scores), "fit"), count(scores["estimator"].nunique(), "method"),
         count(scores["scenario"].nunique(), "scenario"),
         f"nominal level {' or '.join(percent(x) for x in sorted(level))} %" if level else "",
@@ -133,6 +133,6 @@ def _header(contents: Contents, links: Sequence[tuple[str, str]]) -> Html:
     ]  # fmt: skip
     return h(
         "header", h("h1", str(manifest.get("suite") or "A run")),
-        h("p", " · ".join(part for part in said if part)),
+        h("p", " · ".join(part for part in parts if part)),
         h("nav", [h("a", name, href=f"#{anchor}") for name, anchor in links]),
     )  # fmt: skip

@@ -40,7 +40,7 @@ def summary(
     return pd.DataFrame([_line(title, row) for title, row in lines])
 
 
-def told(expectations: pd.DataFrame, catalogue: Mapping[str, Any]) -> list[str]:
+def surprise_lines(expectations: pd.DataFrame, catalogue: Mapping[str, Any]) -> list[str]:
     """Return lines that say what was a surprise, and how much is not decided yet."""
     rows = surprises.lines(expectations, catalogue)
     if not surprises.expected(rows):
@@ -48,11 +48,11 @@ def told(expectations: pd.DataFrame, catalogue: Mapping[str, Any]) -> list[str]:
     counts = surprises.tally(rows)
     kept = [f"{n:,} {verdict}" for verdict, n in counts.items() if verdict in CONFIRMED]
     head = "; ".join(filter(None, (surprises.heading(rows), ", ".join(kept))))
-    found = [
-        f"  {s.method} {s.worst['verdict']} in {s.worst['scenario']} {s.said}"
+    lines = [
+        f"  {s.method} {s.worst['verdict']} in {s.worst['scenario']} {s.sentence}"
         for s in surprises.surprises(rows)
     ]
-    return [head, *found, *filter(None, [surprises.undecided(rows)])]
+    return [head, *lines, *filter(None, [surprises.undecided(rows)])]
 
 
 def _line(title: str, row: Score) -> dict[str, Any]:

@@ -126,12 +126,12 @@ class View:
     @cached_property
     def truths(self) -> Array:
         """Return the different truths of the default cell's answers, two at the most."""
-        found = np.empty(0)
+        distinct = np.empty(0)
         for group in self.answers.values():
             columns = group.read("ok", "truth")
             truths = columns["truth"][columns["ok"]]
-            found = np.union1d(found, truths[~np.isnan(truths)])[:2]
-        return found
+            distinct = np.union1d(distinct, truths[~np.isnan(truths)])[:2]
+        return distinct
 
     @property
     def truth_varies(self) -> bool:
@@ -174,16 +174,16 @@ def cut(
     titles = labels.view_titles([dict(zip(KEYS, key, strict=True)) for key, _ in parts])
     known = catalogue.get("scenarios") or {}
     lone = Counter(key[0] for key, _ in parts)
-    found = []
+    views = []
     for (key, part), title in zip(parts, titles, strict=True):
         lines = {(s["method"], s["at"]): s for s in part.to_dict("records")}
         drawn = {m: a for (m, at), s in lines.items() if at == DEFAULT and (a := answers.of(s))}
-        found.append(View(
+        views.append(View(
             **_named(key, part, known.get(key[0]) or {}), title=title,
             apart="" if lone[key[0]] == 1 else title, slug=labels.slug(f"{key[0]} {title}"),
             scores=lines, doses=doses.get(key, Doses()), pairs=pairs.get(key, {}), answers=drawn,
         ))  # fmt: skip
-    return found
+    return views
 
 
 def _named(key: Any, part: pd.DataFrame, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -217,18 +217,18 @@ def lines_of(
     oracles = {name for name, said in known.items() if said.get("oracle")}
     named = scores[["estimator", "options", "method"]].drop_duplicates()
     methods = {(estimator, options): method for estimator, options, method in named.values}
-    found: dict[tuple[Any, ...], dict[tuple[str, str, str], Line]] = {}
+    views: dict[tuple[Any, ...], dict[tuple[str, str, str], Line]] = {}
     for row in pairs.to_dict("records"):
         line = {str(name): value for name, value in row.items()}
         horizon = float("-inf") if missing(line["horizon"]) else float(line["horizon"])
         place = {**line, "horizon": horizon, "estimand": line["estimand"] or ""}
         own = methods[line["estimator"], line["options"]]
         other = methods[line["other"], line["other_options"]]
-        view = found.setdefault(tuple(place[key] for key in keys), {})
+        view = views.setdefault(tuple(place[key] for key in keys), {})
         view[line["measure"], own, other] = line | {"oracle": line["other"] in oracles}
         back = turned(line) | {"oracle": line["estimator"] in oracles}
         view[line["measure"], other, own] = back
-    return dict(found)
+    return dict(views)
 
 
 def turned(line: Line) -> dict[str, Any]:

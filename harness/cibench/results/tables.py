@@ -110,7 +110,7 @@ class RunTables(Mapping[str, "pd.DataFrame"]):
     @property
     def shown_pairs(self) -> pd.DataFrame:
         """Return the comparisons that the report shows, which take a small part of all of them."""
-        return self.collected(_pairs if self._has_seen(_pairs) else _shown_pairs).shown()
+        return self.collected(_pairs if self._has_seen(_pairs) else _shown_pairs).reported()
 
     @property
     def answers(self) -> Answers:

@@ -26,12 +26,17 @@ def changes(manifest: Mapping[str, Any], suite: Suite) -> list[Change]:
     Seed, level, Python and the libraries under everything concern every row, a scenario's source
     its rows, an estimator's source or library that estimator's.
     """
-    found = [
+    of_settings = [
         Change(f"{name} {manifest.get(name)} → {now}")
         for name, now in (("seed", suite.seed), ("level", suite.level))
         if manifest.get(name) != now
     ]
-    return [*found, *_python(manifest), *_versions(manifest, suite), *_sources(manifest, suite)]
+    return [
+        *of_settings,
+        *_python(manifest),
+        *_versions(manifest, suite),
+        *_sources(manifest, suite),
+    ]
 
 
 def _python(manifest: Mapping[str, Any]) -> list[Change]:
@@ -65,7 +70,7 @@ def _users(text: str, package: str, suite: Suite) -> list[Change]:
 
 
 def _sources(manifest: Mapping[str, Any], suite: Suite) -> list[Change]:
-    before, found = manifest["sources"], []
+    before, source_changes = manifest["sources"], []
     for what, digest in provenance.sources(suite).items():
         if what not in before:
             continue
@@ -77,5 +82,5 @@ def _sources(manifest: Mapping[str, Any], suite: Suite) -> list[Change]:
         else:
             continue
         scenario = name if kind == "scenario" else None
-        found.append(Change(text, scenario, None if scenario else frozenset([name])))
-    return found
+        source_changes.append(Change(text, scenario, None if scenario else frozenset([name])))
+    return source_changes

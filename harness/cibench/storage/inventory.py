@@ -98,7 +98,7 @@ class Inventory:
 
 def rows_of(cell: Cell) -> Array:
     """Return how many rows a fit of each entrant has."""
-    return np.array([len(cell.asked(e.estimator)) for e in cell.entrants])
+    return np.array([len(cell.targets_of(e.estimator)) for e in cell.entrants])
 
 
 class Redo(NamedTuple):
@@ -113,7 +113,7 @@ def take(run: Path, suite: Suite, changes: Sequence[Change], redo: Redo) -> Inve
 
     Rows that `changes` concern or that the suite does not ask for are stale.
     """
-    made = Inventory.empty(suite)
+    inventory = Inventory.empty(suite)
     cells = {_identity(cell.key): index for index, cell in enumerate(suite.cells)}
     for path in shards.paths(run):
         try:
@@ -121,16 +121,16 @@ def take(run: Path, suite: Suite, changes: Sequence[Change], redo: Redo) -> Inve
             index = cells.get(identity := _own_identity(path, table))
             concerned = [c for c in changes if c.scenario in (None, identity[0])]
             if index is None:
-                stale = _mark(made, table, concerned)
-                made.changed[f"{_title(identity)} is not in the suite"] += int((~stale).sum())
+                stale = _mark(inventory, table, concerned)
+                inventory.changed[f"{_title(identity)} is not in the suite"] += int((~stale).sum())
                 everything = np.ones(table.num_rows, bool)
-                made.shards.append(Shard(path, None, table.num_rows, everything, ~everything))
+                inventory.shards.append(Shard(path, None, table.num_rows, everything, ~everything))
             else:
-                _enter(made, path, index, table, concerned, redo)
+                _enter(inventory, path, index, table, concerned, redo)
         except BadInput as error:
-            made.damaged[path] = str(error)
-    made.changed += Counter()  # without what concerns no row
-    return made
+            inventory.damaged[path] = str(error)
+    inventory.changed += Counter()  # without what concerns no row
+    return inventory
 
 
 def _identity(key: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -139,9 +139,9 @@ def _identity(key: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _own_identity(path: Path, table: pa.Table) -> tuple[Any, ...]:
     values = [table[name].unique().to_pylist() for name in IDENTITY]
-    if any(len(found) != 1 for found in values):
+    if any(len(distinct) != 1 for distinct in values):
         raise BadInput(f"{path}: not readable: it does not hold the rows of one cell")
-    return tuple(found[0] for found in values)
+    return tuple(distinct[0] for distinct in values)
 
 
 def _title(identity: tuple[Any, ...]) -> str:
@@ -151,18 +151,21 @@ def _title(identity: tuple[Any, ...]) -> str:
 
 
 def _enter(
-    made: Inventory, path: Path, index: int, table: pa.Table, changes: Sequence[Change], redo: Redo
+    inventory: Inventory, path: Path, index: int, table: pa.Table, changes: Sequence[Change],
+    redo: Redo,
 ) -> None:  # fmt: skip
     """Note which of the cell's fits a shard holds; raises BadInput where one is there twice."""
-    cell, have = made.suite.cells[index], made.have[index]
-    stale = _mark(made, table, changes)
+    cell, have = inventory.suite.cells[index], inventory.have[index]
+    stale = _mark(inventory, table, changes)
     entrant, replicate = shards.places(table, cell.entrants), table["replicate"].to_numpy()
     names = shards.texts(table, "estimator")
     for name in set(names[entrant < 0]):
         foreign = (entrant < 0) & (names == name) & ~stale
-        made.changed[f"{name} with its options is not in the suite for {cell}"] += foreign.sum()
+        inventory.changed[f"{name} with its options is not in the suite for {cell}"] += (
+            foreign.sum()
+        )
     beyond = (replicate >= have.shape[1]) & (entrant >= 0) & ~stale
-    made.changed[f"replicates beyond the suite's {have.shape[1]}"] += int(beyond.sum())
+    inventory.changed[f"replicates beyond the suite's {have.shape[1]}"] += int(beyond.sum())
     stale |= (entrant < 0) | beyond
     fits = np.where(stale, 0, entrant * have.shape[1] + replicate)
     first = ~stale & (table["refit"].to_numpy() == 0)
@@ -177,18 +180,18 @@ def _enter(
     stays = ~stale & ~again
     have.ravel()[fits[stays]] = True
     lost = np.stack([fits, table["refit"].to_numpy()])[:, stays & ~np.isin(status, FINE)]
-    made.failures[index] += np.unique(lost, axis=1).shape[1]
-    made.shards.append(Shard(path, index, table.num_rows, stale, again))
+    inventory.failures[index] += np.unique(lost, axis=1).shape[1]
+    inventory.shards.append(Shard(path, index, table.num_rows, stale, again))
 
 
-def _mark(made: Inventory, table: pa.Table, changes: Sequence[Change]) -> Array:
+def _mark(inventory: Inventory, table: pa.Table, changes: Sequence[Change]) -> Array:
     """Say which rows the changes concern, and count them under each."""
     names, stale = shards.texts(table, "estimator"), np.zeros(table.num_rows, dtype=bool)
     for change in changes:
         hit = np.ones_like(stale)
         if change.estimators is not None:
             hit = np.isin(names, list(change.estimators))
-        made.changed[change.text] += int(hit.sum())
+        inventory.changed[change.text] += int(hit.sum())
         stale |= hit
     return stale
 
@@ -197,7 +200,7 @@ SUPERSEDED, DAMAGED = "superseded", "damaged"
 MOVING = "moving-"
 
 
-def tidy(run: Path, made: Inventory, notes: Sequence[str]) -> None:
+def tidy(run: Path, inventory: Inventory, notes: Sequence[str]) -> None:
     """Leave only rows that belong to the suite, under names in suite order.
 
     Stale rows become a run folder of their own in `superseded/`, with what the run folder said of
@@ -206,25 +209,25 @@ def tidy(run: Path, made: Inventory, notes: Sequence[str]) -> None:
     """
     for leftover in (*run.glob(".*.tmp"), *(run / shards.REPLICATES).glob(".*.tmp")):
         leftover.unlink()
-    if any(shard.stale.any() for shard in made.shards):
-        _set_aside(run, made, notes)
-    for path in made.damaged:
+    if any(shard.stale.any() for shard in inventory.shards):
+        _set_aside(run, inventory, notes)
+    for path in inventory.damaged:
         target = _dated(run / DAMAGED)
         target.mkdir(parents=True)
         path.rename(target / path.name)
-    kept = [shard for shard in map(_keep, made.shards) if shard.rows]
-    made.shards[:] = _renamed(run, kept)
+    kept = [shard for shard in map(_keep, inventory.shards) if shard.rows]
+    inventory.shards[:] = _renamed(run, kept)
 
 
 def _dated(folder: Path) -> Path:
     """Return a path with the time as its name that is not taken."""
     now, number = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}", 1
-    while (made := folder / (now if number == 1 else f"{now}-{number}")).exists():
+    while (target := folder / (now if number == 1 else f"{now}-{number}")).exists():
         number += 1
-    return made
+    return target
 
 
-def _set_aside(run: Path, made: Inventory, notes: Sequence[str]) -> None:
+def _set_aside(run: Path, inventory: Inventory, notes: Sequence[str]) -> None:
     target = _dated(run / SUPERSEDED)
     building = target.with_name(f".{target.name}.tmp")
     (building / shards.REPLICATES).mkdir(parents=True)
@@ -232,14 +235,14 @@ def _set_aside(run: Path, made: Inventory, notes: Sequence[str]) -> None:
         if (run / name).exists():
             shutil.copy2(run / name, building / name)
     count = 0
-    for shard in made.shards:
+    for shard in inventory.shards:
         if shard.stale.any():
             table = shards.read(shard.path).filter(shard.stale)
             shards.write(building / shards.REPLICATES / shard.path.name, table)
             count += table.num_rows
     path = building / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
-    why = {"superseded": sorted(made.changed), "stored_rows": count}
+    why = {"superseded": sorted(inventory.changed), "stored_rows": count}
     write_json(path, {**manifest, **why})
     building.rename(target)
 

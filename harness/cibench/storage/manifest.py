@@ -40,9 +40,9 @@ def check_free(folder: Path) -> None:
     """
     if folder.is_file():
         raise BadInput(f"{folder} is a file, not a folder")
-    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    begun = {name for name in found if name in (*NOTES, REPLICATES) or name.startswith(".")}
-    if found - begun or (found and LOCK not in found):
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    begun = {name for name in names if name in (*NOTES, REPLICATES) or name.startswith(".")}
+    if names - begun or (names and LOCK not in names):
         raise BadInput(
             f"{folder} is not empty and not a run folder; name another with --out, or remove it"
         )
@@ -102,20 +102,24 @@ def _write_suite(folder: Path, suite: Suite) -> None:
 
 def cells(suite: Suite, stopped: Mapping[int, str] | None = None) -> list[dict[str, Any]]:
     """Return how many replicates each cell is to have and why it ends there, "" if it may not."""
-    said = stopped or {}
+    reasons = stopped or {}
     return [
-        {**{name: cell.key[name] for name in IDENTITY}, "replicates": n, "stopped": said.get(i, "")}
+        {
+            **{name: cell.key[name] for name in IDENTITY},
+            "replicates": n,
+            "stopped": reasons.get(i, ""),
+        }
         for i, (cell, n) in enumerate(zip(suite.cells, suite.counts, strict=True))
     ]
 
 
 def note_cells(folder: Path, suite: Suite, stopped: Mapping[int, str]) -> None:
     """Note in the manifest what `cells` says, before rows are stored that rest on it."""
-    said = {
+    entries = {
         "replicates": max(suite.counts, default=0), "expected_rows": suite.expected_rows,
         "cells": cells(suite, stopped),
     }  # fmt: skip
-    write_json(folder / MANIFEST, {**read_manifest(folder), **said})
+    write_json(folder / MANIFEST, {**read_manifest(folder), **entries})
 
 
 def is_settled(manifest: Mapping[str, Any]) -> bool:

@@ -86,13 +86,13 @@ class Mirror:
             self._known[name] = mark
 
     def _here(self) -> dict[str, Mark]:
-        found = {}
+        marks = {}
         for path in self.folder.rglob("*"):
             if path.name != LOCK and not path.name.endswith(".tmp"):
                 with contextlib.suppress(FileNotFoundError):
                     if path.is_file():
-                        found[path.relative_to(self.folder).as_posix()] = _mark(path)
-        return found
+                        marks[path.relative_to(self.folder).as_posix()] = _mark(path)
+        return marks
 
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}"
@@ -110,12 +110,12 @@ class Mirror:
                     f"{self.url} is in use by process {holder['process']} on {holder['host']}, or "
                     f"was {age:.0f} s ago; a run that was killed holds it for {lease:g} s"
                 )
-        said = {"token": self._token, "process": os.getpid(), "host": socket.gethostname()}
+        claim = {"token": self._token, "process": os.getpid(), "host": socket.gethostname()}
         with _in_one_line(self.url):
             if not self._fs.async_impl:
                 self._fs.makedirs(self._root, exist_ok=True)
             self._fs.pipe_file(
-                self._at(LOCK), json.dumps({**said, "updated": time.time()}).encode()
+                self._at(LOCK), json.dumps({**claim, "updated": time.time()}).encode()
             )
 
     def unlock(self) -> None:
@@ -127,10 +127,10 @@ class Mirror:
     def _holder(self) -> dict[str, Any]:
         with _in_one_line(self.url):
             try:
-                said: dict[str, Any] = json.loads(self._fs.cat_file(self._at(LOCK)))
+                claim: dict[str, Any] = json.loads(self._fs.cat_file(self._at(LOCK)))
             except (FileNotFoundError, ValueError):
                 return {}
-        return said
+        return claim
 
 
 @contextlib.contextmanager

@@ -30,13 +30,13 @@ def packages(modules: Iterable[str]) -> list[str]:
 
 def versions(modules: Iterable[str]) -> dict[str, str]:
     """Return the installed version of each package, by its name on the package index."""
-    found = {}
+    installed = {}
     for package in packages((*ALWAYS, *modules)):
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "not installed"
-    return {"cibench": __version__, **found}
+            installed[package] = "not installed"
+    return {"cibench": __version__, **installed}
 
 
 def machine() -> dict[str, Any]:
@@ -90,14 +90,14 @@ def _imported(path: Path) -> tuple[str, ...]:
 
 @lru_cache(maxsize=256)  # a run asks for the same sources' digest several times
 def _imports_of(source: bytes) -> tuple[str, ...]:
-    found: list[str] = []
+    names: list[str] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            found += filter(None, [node.module])
-            found += [f"{node.module or ''}.{alias.name}".strip(".") for alias in node.names]
-    return tuple(found)
+            names += filter(None, [node.module])
+            names += [f"{node.module or ''}.{alias.name}".strip(".") for alias in node.names]
+    return tuple(names)
 
 
 def modules(suite: Suite) -> list[str]:
@@ -106,12 +106,12 @@ def modules(suite: Suite) -> list[str]:
     An estimator says which libraries it uses, and its source which parts of them: importing
     `statsmodels` alone would leave a second of imports to the first fit.
     """
-    found = set(suite.libraries)
+    used = set(suite.libraries)
     for name in suite.estimators:
         entry = registry.entry("estimator", name)
         for path in files_of(entry):
-            found |= {m for m in _imported(path) if m.split(".")[0] in entry.value.uses}
-    return sorted(found)
+            used |= {m for m in _imported(path) if m.split(".")[0] in entry.value.uses}
+    return sorted(used)
 
 
 def sources(suite: Suite) -> dict[str, str | None]:

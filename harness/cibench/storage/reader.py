@@ -146,14 +146,14 @@ def _together(paths: Sequence[Path]) -> list[list[Path]]:
             [path for _, path in group]
             for _, group in groupby(pairs, key=lambda pair: int(pair[0][1]) if pair[0] else -1)
         ]
-    found: list[tuple[set[tuple[Any, ...]], list[Path]]] = []
+    groups: list[tuple[set[tuple[Any, ...]], list[Path]]] = []
     for path in paths:
         own = {key for key, _ in _by_cell(shards.read(path, CELL, _texts(CELL)))}
-        at = next((i for i, (known, _) in enumerate(found) if known & own), len(found))
-        joined, found = found[at:], found[:at]
+        at = next((i for i, (known, _) in enumerate(groups) if known & own), len(groups))
+        joined, groups = groups[at:], groups[:at]
         known = own.union(*(cell for cell, _ in joined))
-        found.append((known, [*(p for _, some in joined for p in some), path]))
-    return [some for _, some in found]
+        groups.append((known, [*(p for _, some in joined for p in some), path]))
+    return [some for _, some in groups]
 
 
 def _ahead(

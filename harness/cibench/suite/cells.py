@@ -136,7 +136,7 @@ def _values(
     of: Callable[[type[Scenario]], Mapping[str, Any]] = dials if key == "dials" else parameters
     part, own = table.table(key), of(cls)
     known = sorted({name for other in classes for name in of(other)})
-    found = {}
+    values = {}
     for name, value in part.content.items():
         if name not in known:
             if not table.faulty("scenario"):
@@ -144,8 +144,8 @@ def _values(
         elif value == [] or isinstance(value, dict) or (value == "grid" and key != "dials"):
             part.fault(name, f"{value!r} is neither a value nor a list of values")
         elif name in own:
-            found[name] = value if isinstance(value, list) else [value]
-    return found
+            values[name] = value if isinstance(value, list) else [value]
+    return values
 
 
 def _product(values: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
@@ -180,15 +180,15 @@ def _check_estimators(options: Table) -> None:
 
 def _options(options: Table, name: str) -> str:
     """Return the estimator's options, defaults included, as canonical JSON."""
-    known, given = find_estimator(name).options, options.table(name)
+    known, chosen = find_estimator(name).options, options.table(name)
     right = {}
-    for option, value in given.content.items():
+    for option, value in chosen.content.items():
         kind = type(known.get(option))
         kinds = (float, int) if kind is float else kind
         if option not in known:
-            given.fault(option, unknown("option", option, known))
+            chosen.fault(option, unknown("option", option, known))
         elif known[option] is not None and not isinstance(value, kinds):
-            given.fault(option, f"{value!r} is not of type {kind.__name__}")
+            chosen.fault(option, f"{value!r} is not of type {kind.__name__}")
         else:
             right[option] = value
     return canonical({**known, **right})

@@ -9,14 +9,14 @@ from cibench.model.catalogue import alternatives
 from cibench.suite.expectations import (
     AT_DEFAULT,
     Entry,
-    Said,
+    Statement,
     broken_assumptions,
     contradictions,
     fits,
     joined,
     listed,
     relies,
-    said_by,
+    stated_by,
 )
 from cibench.utils.errors import unknown
 
@@ -67,10 +67,10 @@ def check_agreement(
     for cell in cells:
         about = catalogue["scenarios"][cell.scenario.name]
         for entrant in cell.entrants:
-            names, so_far = {**cell.key, "estimator": entrant.estimator}, Said()
+            names, so_far = {**cell.key, "estimator": entrant.estimator}, Statement()
             for entry, table in right:
                 if entry.expect and entry.holds(names, about):
-                    other = said_by(entry, entrant.estimator)
+                    other = stated_by(entry, entrant.estimator)
                     for key, problem in contradictions(so_far, other):
                         table.table("expect").fault(key, problem)
                     so_far = joined(so_far, other)

@@ -74,33 +74,34 @@ class Entry:
         )
 
     def _has_parameters(self, values: Names, about: Mapping[str, Any]) -> bool:
-        given, known = self.content.get("parameters") or {}, about.get("parameters") or {}
+        parameters, known = self.content.get("parameters") or {}, about.get("parameters") or {}
         return all(
-            value in (listed(given[name]) if name in given else [known[name]["default"]])
+            value in (listed(parameters[name]) if name in parameters else [known[name]["default"]])
             for name, value in values.items()
         )
 
     def _has_dials(self, values: Names, known: Mapping[str, Any]) -> bool:
         """Say whether the dials are where this table puts them."""
-        given = self.content.get("dials") or {}
-        given = dict.fromkeys(known, "grid") if given == "grid" else given
+        settings = self.content.get("dials") or {}
+        settings = dict.fromkeys(known, "grid") if settings == "grid" else settings
         if not self.crossed and len(off_default(values, known)) > 1:
             return False
         return all(
-            value in self._settings(given.get(name), known[name]) for name, value in values.items()
+            value in self._settings(settings.get(name), known[name])
+            for name, value in values.items()
         )
 
-    def _settings(self, given: Any, dial: Mapping[str, Any]) -> list[Any]:
+    def _settings(self, setting: Any, dial: Mapping[str, Any]) -> list[Any]:
         default = [dial["default"]]
-        if given is None:
+        if setting is None:
             return default
-        if given == "grid":
+        if setting == "grid":
             return [*default, *dial["grid"]]
-        return listed(given) if self.crossed else [*default, *listed(given)]
+        return listed(setting) if self.crossed else [*default, *listed(setting)]
 
 
 @dataclass(frozen=True)
-class Said:
+class Statement:
     """Hold what all tables say of one row: its floor, the settings at which its method fails.
 
     `at_default` is set where it fails with no dial moved. The empty one is what nobody said.
@@ -118,19 +119,19 @@ def entries(spec: Mapping[str, Any]) -> list[Entry]:
     return [Entry(number, content) for number, content in enumerate(spec.get("cells") or (), 1)]
 
 
-def said(tables: Sequence[Entry], names: Names, about: Mapping[str, Any]) -> Said:
+def stated(tables: Sequence[Entry], names: Names, about: Mapping[str, Any]) -> Statement:
     """Return what the tables say of a row; raises BadInput where two contradict each other."""
-    found = Said()
+    statement = Statement()
     for entry in tables:
         if entry.expect and entry.holds(names, about):
-            other = said_by(entry, str(names["estimator"]))
-            for key, problem in contradictions(found, other):
+            other = stated_by(entry, str(names["estimator"]))
+            for key, problem in contradictions(statement, other):
                 raise BadInput(f"cells[{entry.number}].expect.{key}: {problem}")
-            found = joined(found, other)
-    return found
+            statement = joined(statement, other)
+    return statement
 
 
-def said_by(entry: Entry, estimator: str) -> Said:
+def stated_by(entry: Entry, estimator: str) -> Statement:
     """Return what one table says of an estimator: of several patterns the closest has the word."""
     expect = entry.expect
     floors = expect.get("floor")
@@ -138,30 +139,30 @@ def said_by(entry: Entry, estimator: str) -> Said:
     broken = closest(expect.get("fails") or {}, estimator)
     at_default = broken == AT_DEFAULT
     dials = {} if at_default or broken is None else broken
-    return Said(
+    return Statement(
         None if floor is None else float(floor),
         {dial: tuple(map(float, listed(settings))) for dial, settings in dials.items()},
         at_default, frozenset(listed(expect.get("violates") or [])), str(expect.get("why") or ""),
     )  # fmt: skip
 
 
-def contradictions(one: Said, other: Said) -> Iterator[tuple[str, str]]:
+def contradictions(first: Statement, other: Statement) -> Iterator[tuple[str, str]]:
     """Yield where the other says what cannot stand beside the one: the key, and the problem."""
-    if None not in (one.floor, other.floor) and one.floor != other.floor:
-        yield "floor", f"{other.floor:g}, but another table says {one.floor:g}"
-    mine, theirs = one.fails or {}, other.fails or {}
+    if None not in (first.floor, other.floor) and first.floor != other.floor:
+        yield "floor", f"{other.floor:g}, but another table says {first.floor:g}"
+    mine, theirs = first.fails or {}, other.fails or {}
     for dial in mine.keys() & theirs.keys():
         if mine[dial] != theirs[dial]:
             yield "fails", f"another table gives {dial} another setting"
 
 
-def joined(one: Said, other: Said) -> Said:
+def joined(first: Statement, other: Statement) -> Statement:
     """Return what two tables say of a row; where they contradict each other the one's floor."""
-    return Said(
-        other.floor if one.floor is None else one.floor,
-        {**(one.fails or {}), **(other.fails or {})},
-        one.at_default or other.at_default, one.violates | other.violates,
-        "; ".join(dict.fromkeys(filter(None, (one.why, other.why)))),
+    return Statement(
+        other.floor if first.floor is None else first.floor,
+        {**(first.fails or {}), **(other.fails or {})},
+        first.at_default or other.at_default, first.violates | other.violates,
+        "; ".join(dict.fromkeys(filter(None, (first.why, other.why)))),
     )  # fmt: skip
 
 
@@ -201,7 +202,7 @@ class Expectation(NamedTuple):
     broken: tuple[str, ...] = ()
 
 
-def expectation(names: Names, catalogue: Mapping[str, Any], said: Said) -> Expectation:
+def expectation(names: Names, catalogue: Mapping[str, Any], statement: Statement) -> Expectation:
     """Derive what is expected of one row from what method, scenario and suite declare.
 
     Valid: nothing that the method assumes is broken, by the design or by a dial. Fails: the suite
@@ -219,12 +220,12 @@ def expectation(names: Names, catalogue: Mapping[str, Any], said: Said) -> Expec
     moved = off_default(parsed(names["dials"]), dials)
     if unknown := moved.keys() - dials.keys():
         return Expectation(Expected.NOTHING, f"the catalogue does not hold {min(unknown)}")
-    by_design = {*(scenario.get("violates") or ()), *said.violates}
+    by_design = {*(scenario.get("violates") or ()), *statement.violates}
     broken = broken_assumptions(method, by_design | {dials[d]["breaks"] for d in moved})
     if not broken:
         return Expectation(Expected.VALID, "nothing that it assumes is broken")
     at_work = {d: s for d, s in moved.items() if _touches(dials[d]["breaks"], broken)}
-    return Expectation(*_broken(at_work, dials, broken, said), tuple(broken))
+    return Expectation(*_broken(at_work, dials, broken, statement), tuple(broken))
 
 
 def broken_assumptions(method: Mapping[str, Any], broken: Collection[str]) -> list[str]:
@@ -253,26 +254,29 @@ def _other_question(names: Names, method: Mapping[str, Any]) -> str:
 
 
 def _broken(
-    at_work: Mapping[str, float], dials: Mapping[str, Any], broken: Sequence[str], said: Said
+    at_work: Mapping[str, float],
+    dials: Mapping[str, Any],
+    broken: Sequence[str],
+    statement: Statement,
 ) -> tuple[Expected, str]:
     """Return what is expected of a method with a broken assumption, and because of what."""
-    what, declared = _are_broken(broken), said.fails or {}
+    what, declared = _are_broken(broken), statement.fails or {}
     if len(at_work) > 1:
         return Expected.NOTHING, f"{what} by several dials, which may cancel"
     if not at_work:
         still = any(spec["default"] in declared.get(name, ()) for name, spec in dials.items())
-        if said.at_default or still:
+        if statement.at_default or still:
             return Expected.FAILS, f"{what} by the design"
         return Expected.NOTHING, f"{what} by the design; no failure declared"
     [(dial, setting)] = at_work.items()
     default, breaks = dials[dial]["default"], dials[dial]["breaks"]
     what = _are_broken([a for a in broken if breaks in alternatives(a)])
     here = f"{what} by {dial} = {setting:g}"
-    given = declared.get(dial, ())
-    from_on = [s for s in given if reaches(setting, s, default)]
+    failing = declared.get(dial, ())
+    from_on = [s for s in failing if reaches(setting, s, default)]
     if from_on:
         return Expected.FAILS, f"{here}, declared to fail from {from_on[0]:g} on"
-    towards = [s for s in given if (s > default) == (setting > default)]
+    towards = [s for s in failing if (s > default) == (setting > default)]
     milder = f"milder than the declared {towards[0]:g}" if towards else "no failure declared"
     return Expected.NOTHING, f"{here}; {milder}"
 

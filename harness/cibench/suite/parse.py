@@ -89,15 +89,15 @@ def _parse(table: Table, folder: Path) -> Suite:
 
 def _plugins(table: Table, folder: Path, twins: Sequence[str]) -> list[str]:
     """Load the plug-ins and return them with absolute paths, the data twins among them."""
-    found = []
+    plugins = []
     for number, name in enumerate(table.strings("plugins", [])):
         plugin = _absolute(name, folder)
         try:
             registry.load_plugin(plugin)
         except BadInput as error:
             table.fault("plugins", error, number)
-        found.append(plugin)
-    return list(dict.fromkeys([*found, *twins]))
+        plugins.append(plugin)
+    return list(dict.fromkeys([*plugins, *twins]))
 
 
 def _settings(table: Table, folder: Path) -> dict[str, Any]:
@@ -155,10 +155,10 @@ def _refits(table: Table) -> Refits:
     """Return how often fits are repeated with other algorithm streams: never, if not said."""
     if "refits" not in table.content:
         return NO_REFITS
-    given = table.table("refits")
-    given.check_keys(Refits._fields)
+    refits = table.table("refits")
+    refits.check_keys(Refits._fields)
     wanted = "a whole number above 0"
-    return Refits(*(given.take(key, int, ..., lambda v: v > 0, wanted) for key in Refits._fields))
+    return Refits(*(refits.take(key, int, ..., lambda v: v > 0, wanted) for key in Refits._fields))
 
 
 def _check_expectations(
@@ -181,11 +181,11 @@ def _check_expectations(
 def _memory(table: Table) -> float | None:
     wanted = 'an amount of memory such as "500MB" or "2GB"'
     text = table.take("memory", str, "", bool, wanted)
-    found = MEMORY.fullmatch(text.strip())
-    if text and not (found and float(found[1])):
+    amount = MEMORY.fullmatch(text.strip())
+    if text and not (amount and float(amount[1])):
         table.fault("memory", f"{text!r} is not {wanted}")
         return None
-    return float(found[1]) * BYTES[found[2].upper()] if found else None
+    return float(amount[1]) * BYTES[amount[2].upper()] if amount else None
 
 
 def _published(table: Table, folder: Path) -> Path | None:

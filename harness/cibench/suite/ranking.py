@@ -47,10 +47,10 @@ class Ranking:
     @classmethod
     def of(cls, spec: Mapping[str, Any]) -> Ranking:
         """Read the table `ranking` of a suite file's content, which was checked when it ran."""
-        given = dict(spec.get("ranking") or {})
-        if "baselines" in given:
-            given["baselines"] = tuple(given["baselines"])
-        return cls(**{key: value for key, value in given.items() if key in KEYS})
+        table = dict(spec.get("ranking") or {})
+        if "baselines" in table:
+            table["baselines"] = tuple(table["baselines"])
+        return cls(**{key: value for key, value in table.items() if key in KEYS})
 
     @property
     def power(self) -> int:

@@ -87,15 +87,15 @@ class Cell:
             "parameters": canonical(values_of(self.scenario, Parameter)),
         }
 
-    def asked(self, estimator: str) -> tuple[Target | None, ...]:
+    def targets_of(self, estimator: str) -> tuple[Target | None, ...]:
         """Return what one estimator answers here; a diagnostic has one answer to no target."""
-        found = find_estimator(estimator)
-        return found.asked(self.scenario) if found.kind == "estimate" else (None,)
+        method = find_estimator(estimator)
+        return method.targets_of(self.scenario) if method.kind == "estimate" else (None,)
 
     @property
     def rows(self) -> int:
         """Return how many rows one replicate of the cell has."""
-        return sum(len(self.asked(entrant.estimator)) for entrant in self.entrants)
+        return sum(len(self.targets_of(entrant.estimator)) for entrant in self.entrants)
 
     def __str__(self) -> str:
         fields: dict[str, Any] = {**parameters(type(self.scenario)), **dials(type(self.scenario))}

@@ -14,12 +14,12 @@ _PROTOCOLS = {"dask": "tcp", "dask+tls": "tls"}
 
 def parse(executor: str) -> tuple[str, str, int]:
     """Return protocol, host and port; raises BadInput where it is no scheduler's address."""
-    found = _SCHEDULER.fullmatch(executor)
-    if not found:
+    address = _SCHEDULER.fullmatch(executor)
+    if not address:
         raise BadInput(
             f"--executor: '{executor}' is neither '{LOCAL}' nor a scheduler like dask://host:8786"
         )
-    return _PROTOCOLS[found[1]], found[2].strip("[]"), int(found[3])
+    return _PROTOCOLS[address[1]], address[2].strip("[]"), int(address[3])
 
 
 def is_url(text: str) -> bool:

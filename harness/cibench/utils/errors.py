@@ -76,9 +76,9 @@ def one_line(error: BaseException) -> str:
     return f"{name}: {detail}"[:REASON_LENGTH] if detail else name
 
 
-def words(said: object) -> str:
+def words(cause: object) -> str:
     """Return what an exception or a warning says as text that a file can hold, come what may."""
     try:
-        return str(said).encode("utf-8", "replace").decode()
+        return str(cause).encode("utf-8", "replace").decode()
     except Exception:  # its own code, which may do anything
         return "cannot be put into words"

@@ -112,7 +112,7 @@ def read_reveal(path: Path, name: str, *others: str) -> dict[str, Revealed]:
         raise BadInput(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: not a text file in UTF-8") from error
-    found: dict[str, Revealed] = {}
+    revealed: dict[str, Revealed] = {}
     for number, text in enumerate(texts, 1):
         where = f"{path}:{number}"
         try:
@@ -120,9 +120,9 @@ def read_reveal(path: Path, name: str, *others: str) -> dict[str, Revealed]:
             known, _, _ = content[name], float(content["truth"]), [content[key] for key in others]
         except (ValueError, KeyError, TypeError) as error:
             raise BadInput(f"{where}: not a revealed truth") from error
-        if known in found:
+        if known in revealed:
             raise BadInput(f"{where}: '{known}' is revealed twice")
-        found[known] = Revealed(text, content, where)
-    if not found:
+        revealed[known] = Revealed(text, content, where)
+    if not revealed:
         raise BadInput(f"{path}: reveals nothing")
-    return found
+    return revealed

@@ -47,9 +47,9 @@ class Source:
 
     def complaints(self) -> list[str]:
         """Return what is wrong, a line for each mistake, in the order of the file."""
-        found = [(self.line(place), text) for place, text in self.faults.items() if text]
-        found.sort(key=lambda fault: fault[0])
-        return [f"{self.name}:{n}: {text}" if n else f"{self.name}: {text}" for n, text in found]
+        lines = [(self.line(place), text) for place, text in self.faults.items() if text]
+        lines.sort(key=lambda fault: fault[0])
+        return [f"{self.name}:{n}: {text}" if n else f"{self.name}: {text}" for n, text in lines]
 
 
 @dataclass(frozen=True)

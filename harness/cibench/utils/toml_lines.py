@@ -60,9 +60,9 @@ class _Scanner:
 
     def match(self, pattern: re.Pattern[str]) -> re.Match[str]:
         """Return what stands here; TOML that was read before matches."""
-        found = pattern.match(self.text, self.at)
-        assert found is not None
-        return found
+        matched = pattern.match(self.text, self.at)
+        assert matched is not None
+        return matched
 
     def note(self, place: Place, line: int, *, implied: bool = False) -> None:
         """Note a place's line: the first one, but a table's own header before what implies it."""
@@ -110,13 +110,13 @@ class _Scanner:
 
     def parts(self) -> list[str]:
         """Pass over a key and return its parts, more than one where it is dotted."""
-        found = []
+        keys = []
         while True:
             raw = self.match(KEY)[0]
             self.skip(len(raw))
-            found.append(_name(raw))
+            keys.append(_name(raw))
             if self.text[self.at] != ".":
-                return found
+                return keys
             self.skip(1)
 
     def value(self, place: Place) -> None:

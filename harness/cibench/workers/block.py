@@ -51,15 +51,15 @@ def rows_of(
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Return the rows of one fit, one for each target; a row lacks the columns that are blank."""
     rows = []
-    for one in fitted.answers:
+    for answer in fitted.answers:
         row = {
             "kind": entrant.estimator.kind, "options": entrant.text, "replicate": replicate,
-            "refit": refit, "estimator": entrant.estimator.name, "status": one.status,
-            "reason": one.reason, "warnings": fitted.warnings, "seconds": fitted.seconds,
-            "data_hash": data_hash, **one.numbers,
+            "refit": refit, "estimator": entrant.estimator.name, "status": answer.status,
+            "reason": answer.reason, "warnings": fitted.warnings, "seconds": fitted.seconds,
+            "data_hash": data_hash, **answer.numbers,
         }  # fmt: skip
-        if one.target is not None:
-            row |= _of_target(one.target, truths.get(one.target), row.pop("draws", None))
+        if answer.target is not None:
+            row |= _of_target(answer.target, truths.get(answer.target), row.pop("draws", None))
         rows.append(row)
     return rows
 
@@ -188,7 +188,7 @@ def _bench(block: Block, note: Note, threads: Any) -> _Bench:
     entrants = []
     for name, text in block.entrants:
         found = find_estimator(name)
-        entrants.append(Entrant(found, json.loads(text), text, found.asked(scenario)))
+        entrants.append(Entrant(found, json.loads(text), text, found.targets_of(scenario)))
     return _Bench(block, scenario, scenario.assigned_roles(), entrants, note, threads)
 
 

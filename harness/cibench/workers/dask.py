@@ -156,12 +156,12 @@ def _other_versions(terms: Terms) -> list[str]:
     from cibench.storage import provenance
 
     modules = {package: module for module, package in PIP_NAMES.items()}
-    asked = dict(terms.versions)
-    names = [modules.get(name, name) for name in asked if name not in ("Python", "cibench")]
+    required = dict(terms.versions)
+    names = [modules.get(name, name) for name in required if name not in ("Python", "cibench")]
     here = {"Python": _python(), **provenance.versions(names)}
     return [
         f"it has {name} {here.get(name)}, the driver {version}"
-        for name, version in asked.items()
+        for name, version in required.items()
         if here.get(name) != version
     ]
 
@@ -169,14 +169,14 @@ def _other_versions(terms: Terms) -> list[str]:
 def _other_sources(terms: Terms) -> list[str]:
     from cibench.storage import provenance
 
-    found = []
+    complaints = []
     for what, place, digest in terms.sources:
         path = _file_of(place)
         if path is None:
-            found.append(f"it does not find {place}, where the {what} is")
+            complaints.append(f"it does not find {place}, where the {what} is")
         elif digest != provenance.file_digest(path):
-            found.append(f"its source of {what} is another")
-    return found
+            complaints.append(f"its source of {what} is another")
+    return complaints
 
 
 def _file_of(place: str) -> Path | None:

@@ -185,10 +185,10 @@ def _number(name: str, value: object) -> float | None:
     return float(value)
 
 
-def _numbers(estimator: Estimator, given: Estimate) -> dict[str, Any]:
+def _numbers(estimator: Estimator, estimate: Estimate) -> dict[str, Any]:
     """Return the row's numbers; raises Unusable where one is missing, not finite or impossible."""
     names = ("value", "se", "low", "high", "df", "p_value", "statistic", "band_low", "band_high")
-    number = {name: _number(name, getattr(given, name)) for name in names}
+    number = {name: _number(name, getattr(estimate, name)) for name in names}
     for part, needed in {"value": ("value",), "se": ("se",), "limits": ("low", "high")}.items():
         if part in estimator.gives and all(number[name] is None for name in needed):
             raise Unusable("failed", f"gave no {part}")
@@ -205,10 +205,10 @@ def _numbers(estimator: Estimator, given: Estimate) -> dict[str, Any]:
         number["p_value"] = None
     return {
         "estimate": number["value"], "std_error": number["se"], "df": number["df"],
-        "ci_low": number["low"], "ci_high": number["high"], "outside": bool(given.outside),
+        "ci_low": number["low"], "ci_high": number["high"], "outside": bool(estimate.outside),
         "band_low": number["band_low"], "band_high": number["band_high"],
         "p_value": number["p_value"], "statistic": number["statistic"],
-        "draws": _posterior(given.draws),
+        "draws": _posterior(estimate.draws),
     }  # fmt: skip
 
 
@@ -234,16 +234,16 @@ def _check_limits(low: float | None, high: float | None) -> None:
         raise Unusable("failed", f"limits in the wrong order: {low:g} and {high:g}")
 
 
-def _diagnosis(given: object) -> dict[str, Any]:
-    if not isinstance(given, Diagnosis):
-        raise Unusable("failed", f"returned {type(given).__name__}, not a Diagnosis")
-    if not isinstance(given.passed, bool | np.bool_):
-        raise Unusable("failed", f"passed is {given.passed!r}, not True or False")
-    p_value = _number("p_value", given.p_value)
+def _diagnosis(diagnosis: object) -> dict[str, Any]:
+    if not isinstance(diagnosis, Diagnosis):
+        raise Unusable("failed", f"returned {type(diagnosis).__name__}, not a Diagnosis")
+    if not isinstance(diagnosis.passed, bool | np.bool_):
+        raise Unusable("failed", f"passed is {diagnosis.passed!r}, not True or False")
+    p_value = _number("p_value", diagnosis.p_value)
     if p_value is not None and not 0 <= p_value <= 1:
         raise Unusable("nonfinite" if math.isnan(p_value) else "failed", f"p-value is {p_value:g}")
-    statistic = _number("statistic", given.statistic)
-    return {"passed": bool(given.passed), "p_value": p_value, "statistic": statistic}
+    statistic = _number("statistic", diagnosis.statistic)
+    return {"passed": bool(diagnosis.passed), "p_value": p_value, "statistic": statistic}
 
 
 def reduce_posterior(draws: Array, truth: float) -> tuple[float, float]:

@@ -29,13 +29,13 @@ def context() -> Any:
     """Return how processes are started: by a forkserver that `warm` prepares, if there is one."""
     if sys.platform == "win32":
         return multiprocessing.get_context("spawn")
-    made = multiprocessing.get_context("forkserver")
-    made.set_forkserver_preload(["cibench.workers.warm"])
-    return made
+    forkserver = multiprocessing.get_context("forkserver")
+    forkserver.set_forkserver_preload(["cibench.workers.warm"])
+    return forkserver
 
 
 def spawn(
-    made: Any, target: Callable[..., None], arguments: tuple[Any, ...], modules: Sequence[str]
+    starter: Any, target: Callable[..., None], arguments: tuple[Any, ...], modules: Sequence[str]
 ) -> Any:
     """Start a child process, again where the forkserver was killed, and return it.
 
@@ -44,7 +44,7 @@ def spawn(
     # a BLAS with threads of its own does not survive a fork well
     variables = {**THREADS, WARM: ",".join(modules)}
     for attempt in range(3):
-        process = made.Process(target=target, args=arguments)
+        process = starter.Process(target=target, args=arguments)
         with _spawning, _environment(variables), _no_main(), contextlib.suppress(EOFError, OSError):
             process.start()
             return process
@@ -56,12 +56,12 @@ def spawn(
 def _no_main() -> Iterator[None]:
     """Keep a child from running the caller's script: blocks hold names, nothing of `__main__`."""
     main = vars(sys.modules["__main__"])
-    said: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
-    main.update(dict.fromkeys(said))
+    hidden: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
+    main.update(dict.fromkeys(hidden))
     try:
         yield
     finally:
-        main.update(said)
+        main.update(hidden)
 
 
 @contextlib.contextmanager

@@ -211,13 +211,13 @@ def remainder(part: Block, death: Death, deaths: Counter[object]) -> list[Block]
         return halves
     guilty = death.place.before == 0 and (not death.outside or deaths[here] >= FROM_OUTSIDE)
     verdicts = (*part.verdicts, death.verdict(width)) if guilty else part.verdicts
-    one, end = part.part(at, 1), part.first + part.count
+    single, end = part.part(at, 1), part.first + part.count
     others = tuple(e for e in part.entrants if e not in accused)
     pieces = [
         part.part(at + 1, end - at - 1),
         part.part(part.first, at - part.first),
-        replace(one, entrants=others, count=1 if others else 0),
-        replace(one, entrants=accused, verdicts=verdicts),
+        replace(single, entrants=others, count=1 if others else 0),
+        replace(single, entrants=accused, verdicts=verdicts),
     ]
     return [piece for piece in pieces if piece.count]
 

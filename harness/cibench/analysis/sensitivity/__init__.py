@@ -103,10 +103,10 @@ class StudyCollector:
         broken, doses = [], []
         for curve in gather(self._cells, self.scores(), self.catalogue):
             named = {**curve.key, "assumption": curve.assumption}
-            found = resample(curve, _stream(curve))
+            resampled = resample(curve, _stream(curve))
             bound = round(float(curve.key["level"]) - self.shortfall, 12)
-            broken += [named | line(curve, side, found, bound) for side in sides(curve)]
-            doses += [named | dose for dose in lines(curve, found)]
+            broken += [named | line(curve, side, resampled, bound) for side in sides(curve)]
+            doses += [named | dose for dose in lines(curve, resampled)]
         return Study(
             pd.DataFrame(broken, columns=list(SENSITIVITY)),
             pd.DataFrame(doses, columns=list(CURVES)),

@@ -38,10 +38,10 @@ def _beyond_doubt(curve: Curve, bound: float) -> tuple[Array, Array]:
     """Say of each setting whether coverage is confidently above and confidently below the bound."""
     from scipy.special import bdtr, bdtrc
 
-    held, runs = curve.covered.sum(axis=1), curve.there.sum(axis=1)
+    covered, runs = curve.covered.sum(axis=1), curve.there.sum(axis=1)
     alpha = ALPHA / curve.settings.size
-    above = np.where(held > 0, bdtrc(np.maximum(held - 1, 0), runs, bound), 1.0) <= alpha
-    return above, bdtr(held, runs, bound) <= alpha
+    above = np.where(covered > 0, bdtrc(np.maximum(covered - 1, 0), runs, bound), 1.0) <= alpha
+    return above, bdtr(covered, runs, bound) <= alpha
 
 
 def rises(curve: Curve, side: Side) -> bool:
@@ -94,7 +94,7 @@ class Crossing:
 NOWHERE = Crossing(nan, nan, nan, nan)
 
 
-def breakdown(curve: Curve, side: Side, found: Resampled, bound: float) -> Crossing:
+def breakdown(curve: Curve, side: Side, resampled: Resampled, bound: float) -> Crossing:
     """Return the smallest violation at which coverage, failures as misses, is below the bound.
 
     The value is interpolated (see `cibench.analysis.sensitivity.resampling`), blank where the
@@ -104,20 +104,20 @@ def breakdown(curve: Curve, side: Side, found: Resampled, bound: float) -> Cross
         np.arange(STEPS * a, STEPS * b, side.sign)
         for a, b in zip(side.at[:-1], side.at[1:], strict=True)
     ] + [[STEPS * side.at[-1]]]).astype(int)  # fmt: skip
-    place = side.sign * (found.fine[along] - curve.default)
-    return crossing(curve, side, passes(place, found.coverage[:, along] - bound))
+    place = side.sign * (resampled.fine[along] - curve.default)
+    return crossing(curve, side, passes(place, resampled.coverage[:, along] - bound))
 
 
-def half_se(curve: Curve, side: Side, found: Resampled) -> Crossing:
+def half_se(curve: Curve, side: Side, resampled: Resampled) -> Crossing:
     """Return the first setting at which the absolute bias exceeds half an empirical SE.
 
     Between settings bias and standard error are taken as linear.
     """
-    known = side.at[~np.isnan(found.bias[0, side.at] + found.se[0, side.at])]
+    known = side.at[~np.isnan(resampled.bias[0, side.at] + resampled.se[0, side.at])]
     if not known.size:
         return NOWHERE
     place = side.sign * (curve.settings[known] - curve.default)
-    bias, half = found.bias[:, known], found.se[:, known] / 2
+    bias, half = resampled.bias[:, known], resampled.se[:, known] / 2
     passed = np.minimum(passes(place, half - bias), passes(place, half + bias))
     return crossing(curve, side, passed)
 

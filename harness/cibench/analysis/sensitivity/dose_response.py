@@ -89,12 +89,12 @@ class Side:
 def sides(curve: Curve) -> list[Side]:
     """Return the ways in which the dial was moved, upwards first."""
     start = np.flatnonzero(curve.settings == curve.default)
-    found = []
+    directions = []
     for sign in (1, -1):
         at = np.flatnonzero(sign * (curve.settings - curve.default) > 0)[::sign]
         if at.size:
-            found.append(Side(sign, np.concatenate([start, at]), bool(start.size)))
-    return found
+            directions.append(Side(sign, np.concatenate([start, at]), bool(start.size)))
+    return directions
 
 
 _NUMBERS = ("estimate", "truth", "ci_low", "ci_high")
@@ -158,9 +158,9 @@ def _curve(lines: list[Line], start: Line | None, cells: Cells, about: Mapping[s
     places += [] if start is None else [(default, start)]
     places.sort(key=lambda place: place[0])
     lines = [line for _, line in places]
-    found = [_found(cells, line) for line in lines]
-    replicates = np.unique(np.concatenate([cell["replicate"] for cell in found]))
-    parts = [_aligned(cell, replicates) for cell in found]
+    groups = [_group(cells, line) for line in lines]
+    replicates = np.unique(np.concatenate([cell["replicate"] for cell in groups]))
+    parts = [_aligned(cell, replicates) for cell in groups]
     return Curve(
         {name: first[name] for name in KEYS}, str(about.get("breaks") or ""), default,
         about.get("paired", True) is not False, about.get("truth") == "moves",
@@ -169,7 +169,7 @@ def _curve(lines: list[Line], start: Line | None, cells: Cells, about: Mapping[s
     )  # fmt: skip
 
 
-def _found(cells: Cells, line: Line) -> Group:
+def _group(cells: Cells, line: Line) -> Group:
     cell = cells.get(_key(line, SCORED))
     if cell is None:
         where = f"{line['scenario']} {line['dials']} n={line['n']} {line['estimator']}"

@@ -145,16 +145,16 @@ def _piece_columns(curve: Curve) -> Array:
     return np.concatenate([more, both[None]])
 
 
-def _along(settings: Array, held: Array, between: Array) -> tuple[Array, Array]:
+def _along(settings: Array, coverage: Array, between: Array) -> tuple[Array, Array]:
     """Return the fine settings and the coverage at them, a line for each resample."""
     share = _SHARES[:, None]
-    line = (1 - share) * held[:, None, :-1] + share * held[:, None, 1:]
+    line = (1 - share) * coverage[:, None, :-1] + share * coverage[:, None, 1:]
     inside = line + np.nan_to_num(between[:, :-1] / between[:, -1:])
-    pieces = np.concatenate([held[:, None, :-1], inside], axis=1)  # resample, step, stretch
-    flat = np.swapaxes(pieces, 1, 2).reshape(len(held), -1)
+    pieces = np.concatenate([coverage[:, None, :-1], inside], axis=1)  # resample, step, stretch
+    flat = np.swapaxes(pieces, 1, 2).reshape(len(coverage), -1)
     steps = np.arange(STEPS) / STEPS
     fine = (settings[:-1, None] + np.diff(settings)[:, None] * steps).ravel()
-    return np.append(fine, settings[-1]), np.concatenate([flat, held[:, -1:]], axis=1)
+    return np.append(fine, settings[-1]), np.concatenate([flat, coverage[:, -1:]], axis=1)
 
 
 def _truth_shift(curve: Curve, rng: np.random.Generator) -> Array:

@@ -28,7 +28,7 @@ MEASURES = ("bias", "rmse", "coverage", "coverage_with_failures", "rejection")
 """The measures of a dose-response, by their columns in the score table."""
 
 
-def lines(curve: Curve, found: Resampled) -> Iterator[dict[str, Any]]:
+def lines(curve: Curve, resampled: Resampled) -> Iterator[dict[str, Any]]:
     """Yield a measure at a setting with its error, pointwise limits and simultaneous band.
 
     Value and error are the score table's. Bias, and the mean squared error of which the RMSE and
@@ -45,7 +45,7 @@ def lines(curve: Curve, found: Resampled) -> Iterator[dict[str, Any]]:
         if METRICS[measure].share:
             limits = [end for z in (Z95, _sidak(n)) for end in wilson(value, n, z)]
         else:
-            limits = _of_means(curve, measure, found)
+            limits = _of_means(curve, measure, resampled)
         for j, setting in enumerate(curve.settings):
             low, high, band_low, band_high = (float(end[j]) for end in limits)
             yield {
@@ -66,9 +66,9 @@ def wilson(p: Array, n: Array, z: float) -> tuple[Array, Array]:
 
 
 @np.errstate(invalid="ignore")
-def _of_means(curve: Curve, measure: str, found: Resampled) -> list[Array]:
+def _of_means(curve: Curve, measure: str, resampled: Resampled) -> list[Array]:
     """Return pointwise limits and band of the bias or the RMSE."""
-    name, t = ("bias", found.bias_t) if measure == "bias" else ("mse", found.mse_t)
+    name, t = ("bias", resampled.bias_t) if measure == "bias" else ("mse", resampled.mse_t)
     value, error = curve.score(name), curve.score(f"{name}_mcse")
     reaches = [np.where(error == 0, 0.0, z * error) for z in (Z95, _largest(curve, t))]
     ends = [value + sign * reach for reach in reaches for sign in (-1, 1)]
@@ -114,13 +114,13 @@ DIRECTIONS = {1: "up", -1: "down"}
 INTERPOLATED = {True: "limits of each replicate", False: "coverage"}
 
 
-def line(curve: Curve, side: Side, found: Resampled, bound: float) -> dict[str, Any]:
+def line(curve: Curve, side: Side, resampled: Resampled, bound: float) -> dict[str, Any]:
     """Return the row of a curve, or of one side of it, without the columns that name it."""
     broken, ends = NOWHERE, (nan, nan)
     if curve.has_limits:
-        broken = breakdown(curve, side, found, bound)
+        broken = breakdown(curve, side, resampled, bound)
         ends = bracket(curve, side, bound)
-    half, (steep, steep_error) = half_se(curve, side, found), slope(curve, side)
+    half, (steep, steep_error) = half_se(curve, side, resampled), slope(curve, side)
     return {
         "bound": bound, "breakdown": broken.value, "breakdown_low": broken.low,
         "breakdown_high": broken.high, "bracket_low": ends[0], "bracket_high": ends[1],
@@ -147,10 +147,10 @@ def _note(
     if not curve.has_limits:
         return "no limits"
     notes = []
-    held = curve.covered[side.at[0]].sum() / curve.there[side.at[0]].sum()
+    coverage = curve.covered[side.at[0]].sum() / curve.there[side.at[0]].sum()
     if not side.from_default:
         notes.append("default not run")
-    if held < bound:
+    if coverage < bound:
         where = "default" if side.from_default else "mildest setting"
         sure = ends[1] == curve.settings[side.at[0]]
         notes.append(f"{'' if sure else 'perhaps '}below at {where}")

@@ -23,7 +23,7 @@ from cibench.gate.output.files import (
 )
 from cibench.gate.rules import ChangeVerdict
 from cibench.render.numbers import percent
-from cibench.report.summary import told
+from cibench.report.summary import surprise_lines
 from cibench.storage.schema import SCORED
 from cibench.utils.files import make_folder, write_json, write_text
 from cibench.utils.missing import missing
@@ -35,7 +35,7 @@ KEPT = ("expected", "because", "broken", "floor", "tries", "covered", "coverage"
 
 def print_expectations(out: Console, found: Expectations) -> None:
     """Print surprises and counts, what is undecided, and where the report lies."""
-    for line in told(found.run.expectations, found.run.catalogue):
+    for line in surprise_lines(found.run.expectations, found.run.catalogue):
         out.print(Text(line))
     style = "bold red" if found.exit_code else "bold green"
     out.print(Text(found.headline, style=style))

@@ -21,13 +21,13 @@ METHODS = 6
 """Methods in one plot: those whose coverage changes most where the diagnostic passes."""
 
 
-def pretest_plots(found: Sequence[Dose], rows: Sequence[Line]) -> list[Plot]:
+def dose_plots(doses: Sequence[Dose], rows: Sequence[Line]) -> list[Plot]:
     """Draw each dial for whose assumption there is a diagnostic, by the one that alarms most.
 
     Only doses whose diagnostic tests what the dial breaks are drawn.
     """
     dials: dict[tuple[Any, ...], list[Dose]] = {}
-    for dose in found:
+    for dose in doses:
         place = (*(dose.first[key] for key in PLACE), dose.dial)
         if dose.right and len(dose.rows) > 1 and not missing(dose.first["alarms"]):
             dials.setdefault(place, []).append(dose)
@@ -39,7 +39,7 @@ def _plot(group: Sequence[Dose], rows: Sequence[Line]) -> Plot:
     first, dial = best.first, best.dial
     methods = _methods(best, rows)
     others = f" (of {len(group)} that test it the one that alarms most)" if len(group) > 1 else ""
-    said = "; ".join(
+    alarms = "; ".join(
         f"{dose.first['test']}: {', '.join(percent(r['alarms']) for r in dose.rows)}"
         for dose in group
     )
@@ -49,7 +49,7 @@ def _plot(group: Sequence[Dose], rows: Sequence[Line]) -> Plot:
         f"Left, alarms of the diagnostics that test “{first['breaks']}”, with 95 % Wilson limits; "
         f"the ringed point is the default, where alarms are false. Right and below, methods on all "
         f"data sets (hollow, dotted) and on those that pass {first['test']}{others} (filled).",
-        f"{first['scenario']}, {first['title']}. Alarms in % along {dial}: {said}",
+        f"{first['scenario']}, {first['title']}. Alarms in % along {dial}: {alarms}",
         lambda: _paint(group, best, methods),
     )
 

@@ -58,13 +58,13 @@ def distribution(view: View, look: Mapping[str, Look]) -> Plot | None:
 
 
 def _values(view: View, fixed: bool) -> dict[str, Array]:
-    found = {}
+    values = {}
     for method in (m for m in view.methods if m in view.answers):
         rows = view.answered(method)
-        shown = rows["estimate"] if fixed else rows["estimate"] - rows["truth"]
-        if not np.isnan(shown).all():
-            found[method] = shown[~np.isnan(shown)]
-    return found
+        estimates = rows["estimate"] if fixed else rows["estimate"] - rows["truth"]
+        if not np.isnan(estimates).all():
+            values[method] = estimates[~np.isnan(estimates)]
+    return values
 
 
 def _window(parts: list[Array], truth: float) -> tuple[float, float]:
@@ -93,13 +93,13 @@ def _paint(
     axes.set_xlim(*window)
     axes.axvline(truth, color=INK, lw=1, ls="--")
     for i, method in enumerate(methods):
-        _one(axes, i, values[method], look[method])
+        _method(axes, i, values[method], look[method])
         _outside(axes, i, values[method])
     axes.set_xlabel(f"estimate (truth {plain(truth)})" if fixed else "estimate − truth")
     return figure
 
 
-def _one(axes: Axes, at: int, part: Array, look: Look) -> None:
+def _method(axes: Axes, at: int, part: Array, look: Look) -> None:
     """Draw one method: the shape above its line, dots below, median and quartiles between."""
     low, high = axes.get_xlim()
     seen = part[(part >= low) & (part <= high)]
@@ -139,8 +139,8 @@ def _outside(axes: Axes, at: int, part: Array) -> None:
 
 
 def _alt(view: View, values: Mapping[str, Array], truth: float) -> str:
-    said = [
+    medians = [
         f"{method}: {count(part.size, 'estimate')}, median {number(float(np.median(part)))}"
         for method, part in values.items()
     ]
-    return f"{view.scenario}, {view.title}, truth {plain(truth)}. " + "; ".join(said)
+    return f"{view.scenario}, {view.title}, truth {plain(truth)}. " + "; ".join(medians)

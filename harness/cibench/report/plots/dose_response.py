@@ -164,11 +164,11 @@ def _legend(view: View, method: str) -> str:
 
 
 def _alt(view: View, dial: str, points: Points) -> str:
-    said = []
+    lines = []
     for method in view.methods:
         scores = [view.scores.get((method, setting.label)) for _, setting in points]
         shares = [percent(s[COVERAGE]) if s else "–" for s in scores]
-        said.append(f"{method}: {', '.join(shares)}")
+        lines.append(f"{method}: {', '.join(shares)}")
     places = ", ".join(plain(x) for x, _ in points)
     head = f"{view.scenario}, {view.title}. Coverage in % at {dial} = {places}. "
-    return head + "; ".join(said)
+    return head + "; ".join(lines)

@@ -103,10 +103,10 @@ def note(axes: Axes, at: float, text: str) -> None:
 
 
 def _alt(view: View, methods: list[str]) -> str:
-    said = []
+    lines = []
     for method in methods:
         score = view.at_default(method) or {}
         bias = f"bias {signed(score['bias'], score['bias_mcse'])}, " if score["moments"] else ""
         share, low, high = coverage_of(score)
-        said.append(f"{method}: {bias}coverage {percent(share)} % ({limits(low, high)})")
-    return f"{view.scenario}, {view.title}, default. " + "; ".join(said)
+        lines.append(f"{method}: {bias}coverage {percent(share)} % ({limits(low, high)})")
+    return f"{view.scenario}, {view.title}, default. " + "; ".join(lines)

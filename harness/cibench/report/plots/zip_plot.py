@@ -63,10 +63,10 @@ def zip_plot(view: View) -> Plot | None:
 
 
 def _sorted(rows: Group) -> Zip:
-    given = ~np.isnan(rows["ci_low"]) & ~np.isnan(rows["ci_high"])
+    with_limits = ~np.isnan(rows["ci_low"]) & ~np.isnan(rows["ci_high"])
     names = ("ci_low", "ci_high", "truth", "estimate", "std_error")
-    low, high, truth, t, se = (rows[name][given] for name in names)
-    outside = rows["outside"][given] == 1
+    low, high, truth, t, se = (rows[name][with_limits] for name in names)
+    outside = rows["outside"][with_limits] == 1
     # Without an estimate or its error the interval itself says how far off it is.
     with np.errstate(all="ignore"):
         z = np.abs(t - truth) / se

@@ -33,9 +33,9 @@ class Worlds:
     diagnostics: Sequence[Score]
 
 
-def worlds(found: Worlds) -> Html | None:
+def worlds(context: Worlds) -> Html | None:
     """Write the table of assumptions and the conclusions, nothing where nothing is assumed."""
-    rows = [_row(found, name) for name in _assumptions(found)]
+    rows = [_row(context, name) for name in _assumptions(context)]
     if not rows:
         return None
     names = ("assumption", "in this simulation", "what an analyst would have seen", "relied on by")
@@ -43,34 +43,34 @@ def worlds(found: Worlds) -> Html | None:
     return h(
         "details", h("summary", "Assumptions: what holds, and what an analyst would have seen"),
         h("div", h("table", head, h("tbody", rows), cls="worlds"), cls="scroll"),
-        _conclusions(found),
+        _conclusions(context),
     )  # fmt: skip
 
 
-def _assumptions(found: Worlds) -> list[str]:
+def _assumptions(context: Worlds) -> list[str]:
     """Return what the dials break, then what the design breaks, then what else is relied on."""
-    by_dial = [str(d.get("breaks")) for d in (found.view.about.get("dials") or {}).values()]
-    by_design = [str(name) for name in found.view.about.get("violates") or ()]
-    assumed = [name for m in found.view.methods for name in _assumed(found, m)]
+    by_dial = [str(d.get("breaks")) for d in (context.view.about.get("dials") or {}).values()]
+    by_design = [str(name) for name in context.view.about.get("violates") or ()]
+    assumed = [name for m in context.view.methods for name in _assumed(context, m)]
     return list(dict.fromkeys([*by_dial, *by_design, *assumed]))
 
 
-def _assumed(found: Worlds, method: str) -> list[str]:
-    return [name for said in _assumes(found, method) for name in alternatives(said)]
+def _assumed(context: Worlds, method: str) -> list[str]:
+    return [name for said in _assumes(context, method) for name in alternatives(said)]
 
 
-def _assumes(found: Worlds, method: str) -> list[str]:
-    name = next(str(s["estimator"]) for (m, _), s in found.view.scores.items() if m == method)
-    return list((found.estimators.get(name) or {}).get("assumes") or ())
+def _assumes(context: Worlds, method: str) -> list[str]:
+    name = next(str(s["estimator"]) for (m, _), s in context.view.scores.items() if m == method)
+    return list((context.estimators.get(name) or {}).get("assumes") or ())
 
 
-def _row(found: Worlds, assumption: str) -> Html:
-    relying = [m for m in found.view.methods if assumption in _assumed(found, m)]
-    everyone = len(relying) == len(found.view.methods) > 1
+def _row(context: Worlds, assumption: str) -> Html:
+    relying = [m for m in context.view.methods if assumption in _assumed(context, m)]
+    everyone = len(relying) == len(context.view.methods) > 1
     return h(
         "tr", h("th", assumption, scope="row"),
-        h("td", _status(found.view, assumption), cls="words"),
-        h("td", _seen(found, assumption), cls="words"),
+        h("td", _status(context.view, assumption), cls="words"),
+        h("td", _seen(context, assumption), cls="words"),
         h("td", "every method" if everyone else ", ".join(relying) or "no method here"),
     )  # fmt: skip
 
@@ -80,31 +80,31 @@ def _status(view: View, assumption: str) -> str:
     if assumption in (view.about.get("violates") or ()):
         return "broken by the design itself, at every setting"
     dials = view.about.get("dials") or {}
-    said = []
+    parts = []
     for name, dial in dials.items():
         moved = [s.value for s in view.settings if s.dial == name and s.value is not None]
         if dial.get("breaks") == assumption and moved:
             unit = f" {dial['unit']}" if dial.get("unit") else ""
-            said.append(f"broken at {name} = {', '.join(map(plain, sorted(moved)))}{unit}")
-    if said:
-        return f"holds at the default; {'; '.join(said)}"
+            parts.append(f"broken at {name} = {', '.join(map(plain, sorted(moved)))}{unit}")
+    if parts:
+        return f"holds at the default; {'; '.join(parts)}"
     if any(dial.get("breaks") == assumption for dial in dials.values()):
         return "holds: its dial stayed at the default"
     return "taken to hold: no dial of this scenario breaks it"
 
 
-def _seen(found: Worlds, assumption: str) -> Html | str:
+def _seen(context: Worlds, assumption: str) -> Html | str:
     """Say how often each diagnostic that tests the assumption would have raised the alarm."""
     testing = {
-        name: said for name, said in found.estimators.items()
+        name: said for name, said in context.estimators.items()
         if assumption in (said.get("tests") or ())
     }  # fmt: skip
-    dials = found.view.about.get("dials") or {}
+    dials = context.view.about.get("dials") or {}
     own = {name for name, dial in dials.items() if dial.get("breaks") == assumption}
     lines = []
     for name in testing:
         rates = [
-            _alarm(s) for s in found.diagnostics
+            _alarm(s) for s in context.diagnostics
             if s["estimator"] == name and (s["at"] == DEFAULT or s["dial"] in own)
         ]  # fmt: skip
         if rates:
@@ -119,18 +119,18 @@ def _alarm(score: Score) -> Html:
     return join(share, h("span", f" ({limits(low, high)})", cls="mc"), f" at {where}")
 
 
-def _conclusions(found: Worlds) -> Html | None:
+def _conclusions(context: Worlds) -> Html | None:
     """Say in the conditional what the table of scores says of each method."""
-    said = [h("li", line) for line in _conditionals(found)]
-    if not said:
+    items = [h("li", line) for line in _conditionals(context)]
+    if not items:
         return None
-    return join(h("h4", "What follows, and on what condition"), h("ul", said[:SAID], cls="words"))
+    return join(h("h4", "What follows, and on what condition"), h("ul", items[:SAID], cls="words"))
 
 
-def _conditionals(found: Worlds) -> Iterator[Html]:
-    view = found.view
+def _conditionals(context: Worlds) -> Iterator[Html]:
+    view = context.view
     for method in view.methods:
-        score, assumed = view.at_default(method), _assumes(found, method)
+        score, assumed = view.at_default(method), _assumes(context, method)
         if score is None or verdict_of(score) in (CoverageVerdict.SILENT, *UNJUDGED):
             continue
         broken = [name for name in assumed if fails(name, view.about.get("violates") or ())]

@@ -126,11 +126,11 @@ def _setting(value: Any) -> Html:
 
 def _lengths(line: Line) -> Html:
     start, error = line["ci_length_default"], line["ci_length_default_mcse"]
-    said = [join(number(start, error), " ", _mc(error_of(start, error)))]
+    lengths = [join(number(start, error), " ", _mc(error_of(start, error)))]
     there, of_there = line["ci_length_breakdown"], line["ci_length_breakdown_mcse"]
     if not missing(there) and line["breakdown"] != line["default"]:
-        said += [join(" → ", number(there, of_there), " ", _mc(error_of(there, of_there)))]
-    return h("td", join(*said, between="<br>"), cls="at", data_v=raw(start))
+        lengths += [join(" → ", number(there, of_there), " ", _mc(error_of(there, of_there)))]
+    return h("td", join(*lengths, between="<br>"), cls="at", data_v=raw(start))
 
 
 def _bias(line: Line) -> Iterator[Html]:
@@ -139,9 +139,9 @@ def _bias(line: Line) -> Iterator[Html]:
         return
     half, low, high = (line[f"bias_half_se{end}"] for end in ("", "_low", "_high"))
     around = {**line, "breakdown": half, "breakdown_low": low, "breakdown_high": high}
-    said = BLANK if missing(half) else _end(half, around)
+    text = BLANK if missing(half) else _end(half, around)
     span = None if missing(half) or low == high else _span(around, "mc below")
-    yield h("td", said, " ", span, cls="num", data_v=raw(half))
+    yield h("td", text, " ", span, cls="num", data_v=raw(half))
     slope, error = line["slope"], line["slope_mcse"]
     of_slope = h("span", error_of(slope, error), cls="mc below")
     yield h("td", signed(slope, error), " ", of_slope, cls="num", data_v=raw(slope))

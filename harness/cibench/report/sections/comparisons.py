@@ -32,17 +32,17 @@ def comparison(view: View) -> Html | None:
     best = _reference(view, by, ordered)
     smallest = best == next((m for m in ordered if not _is_oracle(view, m)), ordered[0])
     why = f", which has the smallest {METRICS[by].label} of all but oracles" if smallest else ""
-    shown = listed("differences", ORDER)
-    moments = all(view.pairs[m.name, x, best]["moments"] for m in shown for x in ordered
+    metrics = listed("differences", ORDER)
+    moments = all(view.pairs[m.name, x, best]["moments"] for m in metrics for x in ordered
                   if m.moments != "any" and (m.name, x, best) in view.pairs)  # fmt: skip
     other = "mad" if moments else "rmse"
-    shown = [m for m in shown if m.name != other
+    metrics = [m for m in metrics if m.name != other
              and any((m.name, x, best) in view.pairs for x in ordered)]  # fmt: skip
     head = h("thead", h("tr", h("th", "method", scope="col"),
-                        [h("th", _heading(m), scope="col") for m in shown]))  # fmt: skip
+                        [h("th", _heading(m), scope="col") for m in metrics]))  # fmt: skip
     body = [
         h("tr", h("th", breakable(method), scope="row"), [_cell(view, m, method, best)
-          for m in shown], cls="at-default" if method == best else None)
+          for m in metrics], cls="at-default" if method == best else None)
         for method in ordered
     ]  # fmt: skip
     more = [m.label for m in listed("differences") if m.loss is Loss.SHORTFALL]
@@ -63,12 +63,12 @@ def comparison(view: View) -> Html | None:
 
 def _values(view: View, measure: str) -> dict[str, float]:
     """Return the methods' values of a measure in the default cell."""
-    found = {}
+    values = {}
     for method in view.methods:
         score: Score = view.at_default(method) or {}
         if not missing(score.get(measure)) and score[measure] < float("inf"):
-            found[method] = float(score[measure])
-    return {m: v for m, v in found.items() if _compared(view, m)}
+            values[method] = float(score[measure])
+    return {m: v for m, v in values.items() if _compared(view, m)}
 
 
 def _compared(view: View, method: str) -> bool:
@@ -104,9 +104,9 @@ def _cell(view: View, metric: Metric, method: str, best: str) -> Html:
     scale, error = (100, 100 * line["mcse"]) if metric.share else (1, line["mcse"])
     error = max(error, 0.1) if metric.share else error
     low, high = (signed(scale * line[end], error) for end in ("low", "high"))
-    said = join(_mark(line), " ", signed(scale * line["difference"], error))
+    difference = join(_mark(line), " ", signed(scale * line["difference"], error))
     return h(
-        "td", h("b", said) if not line["tie"] else said,
+        "td", h("b", difference) if not line["tie"] else difference,
         h("span", f"({low} to {high})", cls="mc below"), cls="tie" if line["tie"] else None,
         title=f"{int(line['replicates']):,} replicates; Monte Carlo error {number(error, error)}",
     )  # fmt: skip

@@ -67,28 +67,28 @@ def lines(table: pd.DataFrame, catalogue: Mapping[str, Any]) -> list[Line]:
 def doses(rows: Iterable[Line]) -> list[Dose]:
     """Return every diagnostic along every dial that was moved alone, in their order."""
     alarms = [row for row in rows if missing(row["method"])]
-    found: dict[tuple[Any, ...], list[Line]] = {}
+    groups: dict[tuple[Any, ...], list[Line]] = {}
     starts: dict[tuple[Any, ...], Line] = {}
     for row in alarms:
         place = (*(row[key] for key in PLACE), row["test"])
         if row["at"] == DEFAULT:
             starts[place] = row
         elif not missing(row["dial"]):
-            found.setdefault((*place, row["dial"]), []).append(row)
-    made = []
-    for key, group in found.items():
+            groups.setdefault((*place, row["dial"]), []).append(row)
+    curves = []
+    for key, group in groups.items():
         start = [starts[key[:-1]]] if key[:-1] in starts else []
         group.sort(key=lambda row: float(row["setting"]))
-        made.append(Dose(str(key[-1]), [*start, *group]))
-    return made
+        curves.append(Dose(str(key[-1]), [*start, *group]))
+    return curves
 
 
 def alarm_table(rows: Sequence[Line]) -> Html:
     """Write how often each diagnostic raised the alarm, one row for each dial."""
-    found = doses(rows)
-    seen = {id(row) for dose in found for row in dose.rows}
+    curves = doses(rows)
+    seen = {id(row) for dose in curves for row in dose.rows}
     alone = [Dose("", [r]) for r in rows if missing(r["method"]) and id(r) not in seen]
-    body = [_alarm_row(dose) for dose in (*found, *alone)]
+    body = [_alarm_row(dose) for dose in (*curves, *alone)]
     names = ("diagnostic", "scenario", "dial", "tests it", "at the default", "along the dial")
     return sortable([(name, "") for name in names], body)
 
@@ -139,7 +139,7 @@ HEAD = (
 )  # fmt: skip
 
 
-def pretest_section(rows: Sequence[Line], plots: Sequence[Html]) -> Html | None:
+def diagnostic_section(rows: Sequence[Line], plots: Sequence[Html]) -> Html | None:
     """Write the section; none where no diagnostic was run."""
     if not rows:
         return None
@@ -157,15 +157,19 @@ def pretest_section(rows: Sequence[Line], plots: Sequence[Html]) -> Html | None:
 
 def _conditional(rows: Sequence[Line]) -> Html | None:
     """List methods with and without the diagnostic before them, what changes most first."""
-    told = [
+    reported = [
         row for row in rows
         if not missing(row["method"]) and (row["alarm"] == "right" or row["at"] == DEFAULT)
         and not missing(row["coverage_change"])
     ]  # fmt: skip
-    if not told:
+    if not reported:
         return None
-    told.sort(key=lambda row: -abs(_doubtless(row)))
-    more = f" The {SHOWN} that change most are shown of {len(told):,}." if len(told) > SHOWN else ""
+    reported.sort(key=lambda row: -abs(_doubtless(row)))
+    more = (
+        f" The {SHOWN} that change most are shown of {len(reported):,}."
+        if len(reported) > SHOWN
+        else ""
+    )
     return h(
         "details", h("summary", h("h3", "What is left of the methods where a diagnostic passes")),
         h("p", "An analyst who stops at an alarm reports only the data sets that pass. Their bias "
@@ -174,7 +178,7 @@ def _conditional(rows: Sequence[Line]) -> Html | None:
           "all, with paired Monte Carlo standard errors. Shown are the default and the settings "
           f"that break what the diagnostic tests; diagnostics.csv holds the others.{more}",
           cls="note"),
-        sortable(HEAD, [_row(row) for row in told[:SHOWN]]), open=len(told) <= 40,
+        sortable(HEAD, [_row(row) for row in reported[:SHOWN]]), open=len(reported) <= 40,
     )  # fmt: skip
 
 
@@ -205,9 +209,9 @@ def _row(row: Line) -> Html:
 def _bias(row: Line) -> tuple[Html, Html]:
     if not row["moments"]:
         return (h("td", BLANK, title=HIDDEN), h("td", BLANK, cls="num", title=HIDDEN))
-    found = [(row[f"bias{end}"], row[f"bias{end}_mcse"]) for end in ("", "_passed")]
-    pair = " → ".join(signed(value, error) for value, error in found)
-    errors = h("span", " → ".join(error_of(*one) or BLANK for one in found), cls="mc below")
+    biases = [(row[f"bias{end}"], row[f"bias{end}_mcse"]) for end in ("", "_passed")]
+    pair = " → ".join(signed(value, error) for value, error in biases)
+    errors = h("span", " → ".join(error_of(*one) or BLANK for one in biases), cls="mc below")
     return (
         h("td", pair, errors, cls="at", data_v=raw(row["bias_passed"])),
         _change(row["bias_change"], row["bias_change_mcse"]),

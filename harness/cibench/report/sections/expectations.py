@@ -39,7 +39,7 @@ class Surprise:
         return str(self.worst["method"])
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         """Say what happened, without the method's name and without its scenario's."""
         row = self.worst
         failed = row["verdict"] == ExpectationVerdict.FAILS_UNEXPECTEDLY
@@ -93,21 +93,22 @@ def expected(rows: Iterable[Line]) -> int:
 
 def heading(rows: Sequence[Line]) -> str:
     """Sum up in one line: the surprises among what was expected."""
-    found = [row for row in rows if row["verdict"] in SURPRISES]
+    unexpected = [row for row in rows if row["verdict"] in SURPRISES]
     every = count(expected(rows), "expectation")
     if not expected(rows):
         return "Nothing was expected that could be judged"
-    if not found:
+    if not unexpected:
         return f"No surprise among {every}"
     methods = {
-        verdict: {r["method"] for r in found if r["verdict"] == verdict} for verdict in SURPRISES
+        verdict: {r["method"] for r in unexpected if r["verdict"] == verdict}
+        for verdict in SURPRISES
     }
-    told = [
+    parts = [
         f"{count(len(names), 'method')} {str(verdict) if len(names) == 1 else _plural(verdict)}"
         for verdict, names in methods.items()
         if names
     ]
-    return f"{count(len(found), 'surprise')} among {every}: {' and '.join(told)}"
+    return f"{count(len(unexpected), 'surprise')} among {every}: {' and '.join(parts)}"
 
 
 def _plural(verdict: ExpectationVerdict) -> str:
@@ -122,17 +123,17 @@ def undecided(rows: Sequence[Line]) -> str:
     )
     if not needed:
         return ""
-    said = f"{len(needed)} {'is' if len(needed) == 1 else 'are'} inconclusive"
+    text = f"{len(needed)} {'is' if len(needed) == 1 else 'are'} inconclusive"
     within = [n for n in needed if n < inf]
     if not within:
-        return f"{said}: coverage is so near the floor that no number of replicates would do"
+        return f"{text}: coverage is so near the floor that no number of replicates would do"
     half = within[(len(within) - 1) // 2]
-    said += f": {about(half)} replicates would most likely decide "
+    text += f": {about(half)} replicates would most likely decide "
     if len(needed) == 1:
-        return f"{said}it"
+        return f"{text}it"
     few = sum(n <= half for n in needed)
     last = f", {about(within[-1])} {_all(len(within), len(needed))}" if within[-1] > half else ""
-    return f"{said}{few} of them{last}"
+    return f"{text}{few} of them{last}"
 
 
 def _all(within: int, every: int) -> str:
@@ -184,13 +185,13 @@ def expected_section(rows: Sequence[Line]) -> Html | None:
     )  # fmt: skip
 
 
-def _listed(found: Sequence[Surprise]) -> Html | None:
+def _listed(listed: Sequence[Surprise]) -> Html | None:
     lines = [
         h("li", h("span", f"{percent(s.worst['coverage'])} %", cls="badge"),
           h("span", h("b", s.method, cls="method"), f" {s.worst['verdict']} in ",
-            h("b", str(s.worst["scenario"])), f" {s.said}", cls="said"),
+            h("b", str(s.worst["scenario"])), f" {s.sentence}", cls="said"),
           cls="broken" if s.worst["verdict"] == ExpectationVerdict.FAILS_UNEXPECTEDLY else "wide")
-        for s in found
+        for s in listed
     ]  # fmt: skip
     return h("ol", lines, cls="findings") if lines else None
 
@@ -198,16 +199,16 @@ def _listed(found: Sequence[Surprise]) -> Html | None:
 def _counted(rows: Sequence[Line]) -> Html:
     """Say how many rows have each verdict, and what would decide the inconclusive ones."""
     counts = tally(rows)
-    shown = [
+    parts = [
         join(h("b", f"{n:,}"), " ", h("span", str(verdict), title=MEANING[verdict]))
         for verdict, n in counts.items() if verdict is not ExpectationVerdict.INCONCLUSIVE
     ]  # fmt: skip
     silent = sum(row["verdict"] == ExpectationVerdict.NONE for row in rows)
     if silent:
-        shown.append(join(h("b", f"{silent:,}"), " without a verdict"))
+        parts.append(join(h("b", f"{silent:,}"), " without a verdict"))
     if later := undecided(rows):
-        shown.append(join(later))
-    return h("p", join(*shown, between="; "), ".", cls="tally")
+        parts.append(join(later))
+    return h("p", join(*parts, between="; "), ".", cls="tally")
 
 
 def _table(rows: Sequence[Line]) -> Html:
@@ -224,12 +225,12 @@ def _row(row: Line) -> Html:
     judged = not missing(row["low"])
     needed = row["needed"]
     decide = BLANK if missing(needed) else about(needed) if needed < inf else "beyond reach"
-    said = row["verdict"] or BLANK
+    verdict = row["verdict"] or BLANK
     because = str(row["because"] if judged or not row["note"] else row["note"])
     reason = f"{because}; {row['note']}" if judged and row["note"] else because
     return h(
         "tr", h("th", breakable(str(row["method"])), scope="row"),
-        h("td", h("b", said) if row["verdict"] in SURPRISES else said),
+        h("td", h("b", verdict) if row["verdict"] in SURPRISES else verdict),
         place(row),
         h("td", str(row["at"]), cls="at"),
         h("td", coverage(row) if judged else BLANK, cls="num", data_v=raw(row["coverage"])),

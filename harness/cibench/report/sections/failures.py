@@ -50,7 +50,7 @@ def failure_plot(scenario: str, lost: pd.DataFrame, scores: pd.DataFrame) -> Plo
     shares = _shares(lost, scores, ["method", "at", *(["n"] if several else [])])
     more = f" The {BARS} worst of {len(shares)} are shown." if len(shares) > BARS else ""
     worst = shares.loc[shares.sum(axis=1).sort_values(ascending=False, kind="stable").index[:BARS]]
-    said = "; ".join(
+    summary = "; ".join(
         f"{_name(key)}: {percent(share)} %" for key, share in worst.sum(axis=1).items()
     )
     return draw(
@@ -58,7 +58,7 @@ def failure_plot(scenario: str, lost: pd.DataFrame, scores: pd.DataFrame) -> Plo
         f"{scenario}: fits without an answer",
         "By status; cells in which every fit answered are left out. Who declines has not "
         f"failed.{more}",
-        f"{scenario}. Without an answer: {said}",
+        f"{scenario}. Without an answer: {summary}",
         lambda: _paint(worst),
     )
 

@@ -41,14 +41,14 @@ def ranks_section(
         h("p", f"Methods by the mean log ratio of their {measure} to the reference’s, over the "
           "cells of the suite, which is taken as it is. A set such as 2–5 holds every rank that "
           "noise does not rule out: the sets of a board are all right at once in 95 of 100 runs. "
-          f"{_worst(spec, measure)} ranks.csv holds it all.", cls="note"),
-        [_board(board) for board in families],
+          f"{_penalty(spec, measure)} ranks.csv holds it all.", cls="note"),
+        [_leaderboard(board) for board in families],
         h("details", h("summary", count(len(single), "scenario by itself", "scenarios one by one")),
-          [_board(board) for board in single]) if single else None, id="leaderboard",
+          [_leaderboard(board) for board in single]) if single else None, id="leaderboard",
     )  # fmt: skip
 
 
-def _worst(spec: Mapping[str, Any], measure: str) -> str:
+def _penalty(spec: Mapping[str, Any], measure: str) -> str:
     worst = plain(float(spec.get("worst", Ranking().worst)))
     return (
         f"A failure, a decline or an unbounded set scores {worst} times the reference’s {measure}, "
@@ -56,7 +56,7 @@ def _worst(spec: Mapping[str, Any], measure: str) -> str:
     )
 
 
-def _board(board: Sequence[Mapping[Any, Any]]) -> Html:
+def _leaderboard(board: Sequence[Mapping[Any, Any]]) -> Html:
     full = [line for line in board if line["without"] == ""]
     left_out = list(dict.fromkeys(line["without"] for line in board if line["without"] != ""))
     sets = {(line["without"], line["method"]): str(line["rank"]) for line in board}

@@ -59,13 +59,13 @@ def heading(rows: Sequence[Line]) -> str:
 def _row(row: Line) -> Html:
     return h(
         "tr", h("th", breakable(str(row["method"])), scope="row"), place(row),
-        _measure(row, "pit_mean"), _measure(row, "pit_dispersion"), *_judged(row),
+        _measure(row, "pit_mean"), _measure(row, "pit_dispersion"), *_test(row),
         h("td", f"{int(row['answered']):,}", cls="num", data_v=int(row["answered"]),
           title=str(row["note"])),
     )  # fmt: skip
 
 
-def _judged(row: Line) -> list[Html]:
+def _test(row: Line) -> list[Html]:
     if missing(row["p_value"]):
         return [h("td", BLANK, cls="num", data_v="", title=str(row["note"])) for _ in range(3)]
     distance, limit, p = (float(row[name]) for name in ("distance", "limit", "p_value"))

@@ -52,32 +52,32 @@ def _by_scenario(views: Sequence[View]) -> list[list[View]]:
 
 def _aims(views: Sequence[View]) -> Html:
     broken = dict.fromkeys(_broken(view, dial) for view in views for dial in view.dials)
-    said = "To find out with what bias and coverage each method answers where its assumptions hold"
+    aim = "To find out with what bias and coverage each method answers where its assumptions hold"
     if not broken:
-        return join(said, ".")
+        return join(aim, ".")
     named = h("span", "; ".join(f"“{name}”" for name in broken))
-    return join(said, ", and how both degrade as one assumption is broken by a known amount: ",
+    return join(aim, ", and how both degrade as one assumption is broken by a known amount: ",
                 named, ".")  # fmt: skip
 
 
 def _mechanism(views: Sequence[View]) -> Html:
     first = views[0]
     sizes = ", ".join(f"{n:,}" for n in dict.fromkeys(view.n for view in views))
-    told = str(first.about.get("doc") or "").split("\n\n")[0].replace("\n", " ")
+    description = str(first.about.get("doc") or "").split("\n\n")[0].replace("\n", " ")
     moved = [_moved(first, dial) for dial in dict.fromkeys(d for view in views for d in view.dials)]
     reference = first.about.get("reference")
     return h(
         "li", h("a", first.scenario, href=f"#{slug(f'scenario {first.scenario}')}"),
-        f", n = {sizes}. {told}",
+        f", n = {sizes}. {description}",
         [join(" ", part) for part in moved],
         f" Source: {reference}." if reference else None,
     )  # fmt: skip
 
 
 def _moved(view: View, dial: str) -> str:
-    said, default = view.dial(dial), view.dial(dial).get("default", 0)
+    about, default = view.dial(dial), view.dial(dial).get("default", 0)
     settings = ", ".join(plain(v) for v, _ in view.curve(dial) if v != default)
-    unit = f" {said['unit']}" if said.get("unit") else ""
+    unit = f" {about['unit']}" if about.get("unit") else ""
     return f"{dial} = {settings}{unit} ({plain(default)} where “{_broken(view, dial)}” holds)."
 
 
@@ -111,14 +111,14 @@ def _measures(views: Sequence[View], manifest: Mapping[str, Any]) -> Html:
     counts = sorted({int(s["replicates"]) for view in views for s in view.scores.values()})
     ends = [f"{n:,}" for n in dict.fromkeys(counts[:1] + counts[-1:])]
     levels = " and ".join(percent(level) for level in sorted({view.level for view in views}))
-    said = [
+    settings = [
         f"{' to '.join(ends) or 'no'} replicates a cell",
         f"nominal level {levels} %" if levels else "",
         f"seed {manifest['seed']}" if manifest.get("seed") is not None else "",
     ]
     named = ", ".join(f"{m.heading} ({m.meaning})" for m in listed("report", ORDER))
     return join(
-        h("p", f"{', '.join(part for part in said if part)}. All methods and all settings of a "
+        h("p", f"{', '.join(part for part in settings if part)}. All methods and all settings of a "
           "dial face the same noise."),
         h("p", f"{named}. Each stands beside its Monte Carlo standard error; shares beside their "
           "95 % Wilson limits. Failed fits are counted, not redrawn.", cls="note"),
@@ -157,13 +157,13 @@ def methods_section(names: Iterable[str], catalogue: Mapping[str, Any]) -> Html:
 
 def _precision(manifest: Mapping[str, Any]) -> str | None:
     """Say what decided on the replicates of each cell, where precision did."""
-    asked, cells = manifest.get("precision"), manifest.get("cells") or ()
-    if not asked:
+    precision, cells = manifest.get("precision"), manifest.get("cells") or ()
+    if not precision:
         return None
     counts = [cell["replicates"] for cell in cells]
     short = sum(cell["stopped"].startswith("max_replicates") for cell in cells)
-    targets = ", ".join(f"{name} {value:g}" for name, value in asked["targets"].items())
-    how = f"a pilot of {asked['pilot']:,}" if asked.get("pilot") else "rounds"
+    targets = ", ".join(f"{name} {value:g}" for name, value in precision["targets"].items())
+    how = f"a pilot of {precision['pilot']:,}" if precision.get("pilot") else "rounds"
     return (
         f"{targets}, by {how}: {min(counts):,} to {max(counts):,} replicates a cell, "
         f"{short} of {len(cells)} cells ended at the most allowed"
@@ -220,14 +220,14 @@ def _facts(views: Sequence[View]) -> Html:
     defaults = {k: v.get("default") for k, v in (about.get("parameters") or {}).items()}
     parameters = {**defaults, **views[0].parameters} if len(views) == 1 else defaults
     units = {k: v.get("unit") for k, v in (about.get("parameters") or {}).items()}
-    said = [
+    values = [
         f"{k} = {plain(v)}" + (f" ({units[k]})" if units.get(k) else "")
         for k, v in parameters.items()
     ]
     return facts((
         ("estimand", ", ".join(about.get("estimands") or {v.estimand for v in views})),
         ("truth", truths[0] if len(truths) == 1 else "differs; given with each part below"),
-        ("parameters", "; ".join(said)),
+        ("parameters", "; ".join(values)),
         ("columns", ", ".join(f"{k}: {_role(v)}" for k, v in (about.get("roles") or {}).items())),
         ("reference", about.get("reference")),
     ))  # fmt: skip
@@ -262,26 +262,26 @@ def _dials(about: Mapping[str, Any]) -> Html | None:
 
 
 def _behaviour(dial: Mapping[str, Any]) -> str:
-    said = ["moves with the dial" if dial.get("truth") == "moves" else "stays"]
+    parts = ["moves with the dial" if dial.get("truth") == "moves" else "stays"]
     if dial.get("paired") is False:
-        said.append("unpaired: settings have noise of their own")
-    return "; ".join(said)
+        parts.append("unpaired: settings have noise of their own")
+    return "; ".join(parts)
 
 
-def _method(name: str, said: Mapping[str, Any]) -> Html:
-    options = ", ".join(f"{k} = {plain(v)}" for k, v in (said.get("options") or {}).items())
+def _method(name: str, about: Mapping[str, Any]) -> Html:
+    options = ", ".join(f"{k} = {plain(v)}" for k, v in (about.get("options") or {}).items())
     known = (
-        ("answers", ", ".join((*(said.get("targets") or ()), *(said.get("horizons") or ())))),
-        ("tests", ", ".join(said.get("tests") or ())),
-        ("assumes", ", ".join(said.get("assumes") or ())),
-        ("needs", ", ".join(said.get("needs") or ())),
-        ("uses", ", ".join(said.get("uses") or ())),
+        ("answers", ", ".join((*(about.get("targets") or ()), *(about.get("horizons") or ())))),
+        ("tests", ", ".join(about.get("tests") or ())),
+        ("assumes", ", ".join(about.get("assumes") or ())),
+        ("needs", ", ".join(about.get("needs") or ())),
+        ("uses", ", ".join(about.get("uses") or ())),
         ("options", options),
-        ("note", "an oracle: it sees what no analyst sees" if said.get("oracle") else ""),
+        ("note", "an oracle: it sees what no analyst sees" if about.get("oracle") else ""),
     )
-    module = str(said.get("module") or "")
+    module = str(about.get("module") or "")
     family = h("details", h("summary", "Its family"), prose(module)) if module else None
-    return h("article", h("h3", name), prose(str(said.get("doc") or "")), facts(known), family)
+    return h("article", h("h3", name), prose(str(about.get("doc") or "")), facts(known), family)
 
 
 def _declined(pairs: Iterable[Mapping[str, Any]]) -> Html | None:

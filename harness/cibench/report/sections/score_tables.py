@@ -27,19 +27,19 @@ def sentence(score: Score) -> str:
     """
     if missing(score["shortfall"]) or not score["shortfall"] > 0:
         return ""
-    said = [] if missing(score["shortfall_bias"]) else [_explained(score)]
+    parts = [] if missing(score["shortfall_bias"]) else [_explained(score)]
     lost = score["shortfall_failures"]
     if not missing(lost) and lost > 0:
-        said.append(f"failures cost another {_points(score, 'failures')}")
-    return f"coverage {percent(score['coverage'])} %: {'; '.join(said)}" if said else ""
+        parts.append(f"failures cost another {_points(score, 'failures')}")
+    return f"coverage {percent(score['coverage'])} %: {'; '.join(parts)}" if parts else ""
 
 
 def shortfalls(view: View) -> Html | None:
     """List for each broken cell of a view what its shortfall comes from, where that is known."""
     lines = [
-        h("li", h("b", method), f", {at}: {said}.")
+        h("li", h("b", method), f", {at}: {text}.")
         for (method, at), score in view.scores.items()
-        if verdict_of(score) is CoverageVerdict.BROKEN and (said := sentence(score))
+        if verdict_of(score) is CoverageVerdict.BROKEN and (text := sentence(score))
     ]
     if not lines:
         return None
@@ -148,10 +148,10 @@ def _measure(score: Score, key: str) -> Html:
 def _proportion(score: Score, key: str) -> Html:
     value, low, high = (score[f"{key}{end}"] for end in ("", "_low", "_high"))
     error = score[f"{key}_mcse"]
-    said = None if missing(error) else f"Monte Carlo standard error {percent(error, 2)} points"
+    title = None if missing(error) else f"Monte Carlo standard error {percent(error, 2)} points"
     beside = h("span", limits(low, high), cls="mc")
     share = percent(value, max(1, digits(low, high)))
-    return h("td", share, " ", beside, cls="num", data_v=raw(value), title=said)
+    return h("td", share, " ", beside, cls="num", data_v=raw(value), title=title)
 
 
 def _rejection_name(truths: Sequence[Any]) -> str:
