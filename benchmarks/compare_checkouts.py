@@ -73,21 +73,34 @@ def replicates(folder: Path, keys: list[str]) -> pd.DataFrame:
     return pd.concat(parts).sort_values(keys).reset_index(drop=True)
 
 
+KEYS = ("scenario", "dials", "n", "parameters", "estimator", "other", "options", "other_options",
+        "estimand", "horizon", "level", "measure")  # fmt: skip
+
+
 def columns(old: pd.DataFrame, new: pd.DataFrame) -> list[str]:
-    """Name the columns in which two tables differ, and in how many rows."""
-    if list(old.columns) != list(new.columns):
-        odd = sorted(set(old.columns) ^ set(new.columns))
-        return [f"columns {', '.join(odd) or 'in another order'}"]
-    if len(old) != len(new):
-        return [f"{len(old)} rows, now {len(new)}"]
+    """Name what two tables differ in: columns, rows, and values of what both have."""
     found = []
-    for name in old.columns:
-        same = (old[name] == new[name]) | (old[name].isna() & new[name].isna())
-        if name not in FREE and not same.fillna(False).all():
-            first = (~same.fillna(False)).to_numpy().argmax()
+    if odd := sorted(set(old.columns) ^ set(new.columns)):
+        found.append(f"columns {', '.join(odd)}")
+    if len(old) != len(new):
+        found.append(f"{len(old)} rows, now {len(new)}")
+        old, new = of_both(old, new)
+    for name in (name for name in old.columns if name in new.columns and name not in FREE):
+        same = ((old[name] == new[name]) | (old[name].isna() & new[name].isna())).fillna(False)
+        if not same.all():
+            first = (~same).to_numpy().argmax()
             was, is_ = old[name].iloc[first], new[name].iloc[first]
             found.append(f"{name} differs in {int((~same).sum())} rows, first {was!r}, now {is_!r}")
     return found
+
+
+def of_both(old: pd.DataFrame, new: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows whose keys both tables have, in one order."""
+    keys = [name for name in KEYS if name in old.columns and name in new.columns]
+    both = [part.set_index([part[key].astype(str) for key in keys]) for part in (old, new)]
+    here = both[0].index.intersection(both[1].index)
+    first, second = (part.loc[here].reset_index(drop=True) for part in both)
+    return first, second
 
 
 def main() -> int:
