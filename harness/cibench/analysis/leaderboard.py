@@ -3,17 +3,24 @@
 An estimator's score is the mean log ratio of its interval score (or RMSE) to the reference's over
 the cells of a suite, which is taken as it is: the error is that of the replicates, not of the
 choice of scenarios. What that choice does is shown by leaving out one scenario at a time.
+
+Methods are ranked where they may be expected to be valid: in cells with every dial at its default,
+and in those in which nothing that a contender assumes is broken. Who does not hold its level there,
+beyond doubt, carries a mark and no rank. The other cells make a board of their own: how methods
+degrade.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from math import exp, nan
+from dataclasses import dataclass, field, replace
+from math import exp, isnan, nan
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from cibench.analysis.coverage_verdicts import UNJUDGED, CoverageVerdict
+from cibench.analysis.expectations import SURPRISES, judge_expectations
 from cibench.analysis.one_pass import from_rows
 from cibench.analysis.ranking_losses import (
     Compared,
@@ -29,29 +36,102 @@ from cibench.analysis.ranking_losses import (
 from cibench.model.catalogue import at_default, dials_of
 from cibench.model.streams import stream
 from cibench.model.types import Array
+from cibench.render.numbers import percent
 from cibench.storage import CellRows
+from cibench.suite.expectations import Expected
 from cibench.suite.ranking import CELL_KEYS, Entrant, Ranking
 from cibench.utils.errors import BadInput
+from cibench.utils.missing import missing
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Names = Mapping[str, Any]
+
 Counted = Callable[[Names], bool]
 
+VALID, BROKEN = "valid", "broken"
+"""The cells in which contenders may be expected to be valid, and the others."""
 
-def counting(spec: Ranking, catalogue: Mapping[str, Any]) -> Counted:
-    """Return what says of a cell whether it counts: its scenario's weight, and its setting."""
-    known = catalogue.get("scenarios") or {}
+KINDS = (VALID, "default", "all", BROKEN)
 
-    def counted(names: Names) -> bool:
-        if not spec.weight(str(names["scenario"])) > 0:
-            return False
-        if spec.settings == "all":
-            return True
-        return at_default(names["dials"], dials_of(known, names["scenario"]))
+TARGET_CELL = (*CELL_KEYS, "estimand", "level")
+BROKEN_LEVEL = (CoverageVerdict.BROKEN, CoverageVerdict.SILENT)
+HOLDING = (CoverageVerdict.SOUND, CoverageVerdict.CONSERVATIVE)
 
-    return counted
+
+def _cell(names: Names) -> tuple[str, ...]:
+    return tuple("" if missing(names[key]) else str(names[key]) for key in TARGET_CELL)
+
+
+@dataclass(frozen=True, eq=False)
+class Settings:
+    """Know of each cell to which kind of board it belongs, and of each entrant what holds there."""
+
+    spec: Ranking
+    catalogue: Mapping[str, Any]
+    expected: Mapping[tuple[str, ...], bool]
+    levels: Mapping[tuple[str, ...], Mapping[Entrant, Names]]
+
+    @classmethod
+    def of(
+        cls, expectations: pd.DataFrame, spec: Ranking, catalogue: Mapping[str, Any]
+    ) -> Settings:
+        """Read them off the verdicts on all coverages of the run."""
+        expected: dict[tuple[str, ...], bool] = {}
+        levels: dict[tuple[str, ...], dict[Entrant, Names]] = {}
+        for line in _lines_of(expectations):
+            cell, entrant = _cell(line), (str(line["estimator"]), str(line["options"]))
+            levels.setdefault(cell, {})[entrant] = line
+            if spec.role(entrant[0], catalogue) == "":
+                own = line["expected"] in (Expected.VALID, Expected.OTHER_QUESTION)
+                expected[cell] = expected.get(cell, True) and own
+        return cls(spec, catalogue, expected, levels)
+
+    def kind(self, names: Names) -> str:
+        """Return on which board a cell counts, "" where on none."""
+        if not self.spec.weight(str(names["scenario"])) > 0:
+            return ""
+        known = self.catalogue.get("scenarios") or {}
+        default = at_default(names["dials"], dials_of(known, names["scenario"]))
+        if self.spec.settings == "all":
+            return "all"
+        if self.spec.settings == "default":
+            return "default" if default else ""
+        return VALID if default or self.expected.get(_cell(names), False) else BROKEN
+
+    def holds(self, entrant: Entrant, cells: Sequence[Names]) -> tuple[str, str]:
+        """Return whether an entrant holds its level where it may be expected to, and where not."""
+        known = self.catalogue.get("scenarios") or {}
+        verdicts = []
+        for names in cells:
+            line = self.levels.get(_cell(names), {}).get(entrant)
+            default = at_default(names["dials"], dials_of(known, names["scenario"]))
+            if line is None or not (default or self.expected.get(_cell(names), False)):
+                continue
+            verdict = CoverageVerdict(line["coverage_verdict"])
+            if verdict in BROKEN_LEVEL or line["verdict"] in SURPRISES[:1]:
+                return "no", _broken_at(line, verdict)
+            verdicts.append(verdict)
+        judged = [verdict for verdict in verdicts if verdict not in UNJUDGED]
+        if not judged:
+            return "", ""
+        return ("yes" if all(verdict in HOLDING for verdict in judged) else "unclear"), ""
+
+
+def _broken_at(line: Names, verdict: CoverageVerdict) -> str:
+    at = f"{line['scenario']}, n = {line['n']}"
+    if verdict is CoverageVerdict.SILENT:
+        return f"answered nothing in {at}"
+    return (
+        f"does not hold its level in {at}: coverage {percent(line['coverage'])} % "
+        f"({percent(line['low'])}–{percent(line['high'])}), floor {percent(line['floor'])} %"
+    )
+
+
+def _lines_of(table: pd.DataFrame) -> Iterator[Names]:
+    for line in table[table["kind"] == "estimate"].to_dict("records"):
+        yield {str(name): value for name, value in line.items()}
 
 
 def scenario_shares(
@@ -62,11 +142,10 @@ def scenario_shares(
     The reference answers in every cell: the one that the suite names, else the first oracle of the
     catalogue, else the first contender, else the first baseline. A share without one is left out.
     """
-    cells: dict[Key, dict[tuple[Any, ...], set[Entrant]]] = {}
-    for names in _score_lines(scores):
+    cells: dict[Key, dict[tuple[str, ...], set[Entrant]]] = {}
+    for names in _lines_of(scores):
         if counted(names):
-            cell = tuple(str(names[key]) for key in CELL_KEYS)
-            entrants = cells.setdefault(key_of(names), {}).setdefault(cell, set())
+            entrants = cells.setdefault(key_of(names), {}).setdefault(_cell(names), set())
             if names["answered"]:
                 entrants.add((str(names["estimator"]), str(names["options"])))
     shares = {}
@@ -76,11 +155,6 @@ def scenario_shares(
         if ordered and (not spec.reference or ordered[0][0] == spec.reference):
             shares[key] = ScenarioShare(ordered[0])
     return shares
-
-
-def _score_lines(scores: pd.DataFrame) -> Iterator[Names]:
-    for line in scores[scores["kind"] == "estimate"].to_dict("records"):
-        yield {str(name): value for name, value in line.items()}
 
 
 def _rank(entrant: Entrant, catalogue: Mapping[str, Any], spec: Ranking) -> tuple[Any, ...]:
@@ -109,25 +183,13 @@ def by_leaderboard(
                 yield key[0], key, {key[0]: shares[key]}
 
 
-def declined(
-    shares: Mapping[Key, ScenarioShare], refusals: Sequence[Mapping[str, Any]], penalty: float
-) -> None:
-    """Give the worst score to whoever declined a scenario and stands on its board elsewhere."""
-    refused = {(r.get("scenario"), r.get("estimator")) for r in refusals}
-    for _, _, scenarios in by_leaderboard(shares):
-        entrants = {e for share in scenarios.values() for e in share.counts}
-        for name, share in scenarios.items():
-            for entrant in entrants - set(share.counts):
-                if (name, entrant[0]) in refused:
-                    share.refuse(entrant, penalty)
-
-
 __all__ = ["COLUMNS", "RankCollector", "Ranking", "ranks"]
 
 COLUMNS = (
-    "design", "estimand", "horizon", "level", "without", "measure", "reference", "estimator",
-    "options", "role", "log_ratio", "mcse", "ratio", "ratio_low", "ratio_high", "rank",
-    "rank_low", "rank_high", "scenarios", "cells", "worst", "note",
+    "design", "estimand", "horizon", "level", "settings", "without", "measure", "reference",
+    "estimator", "options", "role", "holds_level", "log_ratio", "mcse", "ratio", "ratio_low",
+    "ratio_high", "rank", "rank_low", "rank_high", "scenarios", "cells", "worst", "declined",
+    "unbounded", "note",
 )  # fmt: skip
 NEEDED = ("kind", "scenario", "dials", "n", "parameters", "estimand", "horizon", "level",
           "estimator", "options", "answered")  # fmt: skip
@@ -135,20 +197,34 @@ NEEDED = ("kind", "scenario", "dials", "n", "parameters", "estimand", "horizon",
 
 def ranks(
     rows: pd.DataFrame, scores: pd.DataFrame, catalogue: Mapping[str, Any],
-    manifest: Mapping[str, Any], spec: Ranking | None = None,
+    manifest: Mapping[str, Any], spec: Ranking | None = None, *,
+    expectations: pd.DataFrame | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """Return the leaderboards of a run: a row for each board and estimator, the best first.
 
     `log_ratio` is the weighted mean over the board's cells of the log of an estimator's score over
     the reference's (see `cibench.analysis.ranking_losses`), every scenario with its weight, the
     cells of a scenario alike; `mcse` is its Monte Carlo error, `ratio` its exponential, `ratio_low`
-    and `ratio_high` limits of that. `rank_low` to `rank_high` is the confidence set of the rank
-    among all but oracles; `rank` writes it, "3" or "2–5". Limits and sets hold for a whole board at
-    once in 95 of 100 runs (Mogstad, Romano, Shaikh and Wilhelm 2024, Review of Economic Studies
-    91). `without` names the scenario that was left out, "" for the board itself; `worst` is the
-    share of replicates with the worst score. Who was not run in all cells has no rank, and `note`
-    says where. `manifest` is the run's, which says who declined; `spec` what the suite declares of
-    its ranking. Raises BadInput if columns are missing.
+    and `ratio_high` limits of that, all on one base: the reference's own are 1 (1, 1). `rank_low`
+    to `rank_high` is the confidence set of the rank among those who are ranked; `rank` writes it,
+    "3" or "2–5". Limits and sets are made to hold for a whole board at once in 95 of 100 runs;
+    `results/reference/ranks` says by law and size how often they do (source of the sets: Mogstad,
+    Romano, Shaikh and Wilhelm 2024, Review of Economic Studies 91).
+
+    `settings` says which cells a board is of: "valid" those with every dial at its default or with
+    nothing broken that a contender assumes, "broken" the others (by the suite's wish "default" or
+    "all"). `holds_level` is "no" for whom coverage (failures as misses) is below the floor in a
+    "valid" cell beyond doubt, or who is otherwise surprisingly invalid: these have no rank, not on
+    the board of the broken cells either, and `note` says where; "yes" where coverage is above the
+    floor in every such cell, else "unclear". Oracles have no rank either. Who never gives what the measure rests on, limits or an estimate, has none; for
+    those there is a board by RMSE beside one by sets. `without` names the scenario that was left
+    out, "" for the board itself. `worst` is the share of tries with the worst score; `declined` and
+    `unbounded` are shares of data sets that count as no tries. Who was not run in all cells has no
+    rank.
+
+    `manifest` is the run's, which says who declined; `spec` what the suite declares of its
+    ranking; `expectations` the run's verdicts, by default those of `judge_expectations` without a
+    suite. Raises BadInput if columns are missing.
 
     >>> import cibench
     >>> methods = ["did/collapsed", "naive/difference-in-means"]
@@ -160,18 +236,24 @@ def ranks(
     0              did/collapsed    1.0    1
     1  naive/difference-in-means   16.2    2
     """
-    return from_rows(rows, RankCollector(lambda: scores, catalogue, manifest, spec or Ranking()))
+
+    def verdicts() -> pd.DataFrame:
+        return judge_expectations(scores, catalogue, {}) if expectations is None else expectations
+
+    collector = RankCollector(lambda: scores, verdicts, catalogue, manifest, spec or Ranking())
+    return from_rows(rows, collector)
 
 
 @dataclass(eq=False)
 class RankCollector:
-    """Put aside what losses rest on, cell by cell; `scores` gives the score table in the end.
+    """Put aside what losses rest on, cell by cell; the tables of scores and verdicts come last.
 
     A reference answers in every cell, so that nobody's losses can be compared with its before all
     cells are there.
     """
 
     scores: Callable[[], pd.DataFrame]
+    expectations: Callable[[], pd.DataFrame]
     catalogue: Mapping[str, Any]
     manifest: Mapping[str, Any]
     spec: Ranking
@@ -180,78 +262,162 @@ class RankCollector:
 
     def add(self, cell: CellRows) -> None:
         """Put aside what counts of a cell."""
-        self._entered += entered(cell, self.spec, counting(self.spec, self.catalogue))
+        settings = Settings(self.spec, self.catalogue, {}, {})
+        self._entered += entered(cell, self.spec, settings.kind)
 
     def table(self) -> pd.DataFrame:
         """Return the leaderboards."""
-        return _ranks(self._entered, self.scores(), self.catalogue, self.manifest, self.spec)
+        import pandas as pd
+
+        scores = self.scores()
+        if lacking := [name for name in NEEDED if name not in scores.columns]:
+            raise BadInput(f"the score table lacks columns: {', '.join(lacking)}")
+        settings = Settings.of(self.expectations(), self.spec, self.catalogue)
+        lines = [line for kind in KINDS for line in self._of_kind(scores, settings, kind)]
+        table = pd.DataFrame(lines, columns=list(COLUMNS))
+        return table.astype({"rank_low": "Int64", "rank_high": "Int64"})
+
+    def _of_kind(self, scores: pd.DataFrame, settings: Settings, kind: str) -> list[dict[str, Any]]:
+        """Return the lines of all boards of one kind of cells."""
+        cells = [cell for cell in self._entered if settings.kind(cell.names) == kind]
+        if not cells:
+            return []
+        lines, without = self._by(self.spec, cells, scores, settings, kind)
+        if without and self.spec.measure != BY_POINTS:
+            points = replace(self.spec, measure=BY_POINTS)
+            lines += self._by(points, cells, scores, settings, kind)[0]
+        return lines
+
+    def _by(
+        self, spec: Ranking, cells: Sequence[Entered], scores: pd.DataFrame, settings: Settings,
+        kind: str,
+    ) -> tuple[list[dict[str, Any]], bool]:  # fmt: skip
+        """Return the lines of all boards by one measure, and whether somebody never gives it."""
+        every = scenario_shares(scores, self.catalogue, spec, lambda n: settings.kind(n) == kind)
+        run(cells, every, spec)
+        every = {key: share for key, share in every.items() if share.cells}
+        lines = []
+        for design, key, shares in by_leaderboard(every):
+            _, estimand, per_horizon, level = key
+            named = {"design": design, "estimand": estimand, "level": level,
+                     "measure": spec.measure, "horizon": "each" if per_horizon else "",
+                     "settings": kind}  # fmt: skip
+            board = Board(spec, self.catalogue, settings, self.manifest)
+            for without in ["", *shares] if len(shares) > 1 else [""]:
+                kept = {name: share for name, share in shares.items() if name != without}
+                keys = {(name, *key[1:]) for name in kept}
+                its = [x.names for x in self._entered if key_of(x.names) in keys]
+                address = [str(value) for value in named.values()]
+                lines += [named | {"without": without} | x for x in board.lines(kept, its, address)]
+        return lines, any(share.without for share in every.values())
 
 
-def _ranks(
-    cells: Sequence[Entered], scores: pd.DataFrame, catalogue: Mapping[str, Any],
-    manifest: Mapping[str, Any], spec: Ranking,
-) -> pd.DataFrame:  # fmt: skip
-    import pandas as pd
+@dataclass(frozen=True, eq=False)
+class Board:
+    """Write leaderboards by one measure."""
 
-    if missing := [name for name in NEEDED if name not in scores.columns]:
-        raise BadInput(f"the score table lacks columns: {', '.join(missing)}")
-    all_shares = scenario_shares(scores, catalogue, spec, counting(spec, catalogue))
-    run(cells, all_shares, spec)
-    all_shares = {key: share for key, share in all_shares.items() if share.cells}
-    declined(all_shares, manifest.get("declined") or (), spec.worst)
-    lines = []
-    for design, key, shares in by_leaderboard(all_shares):
-        _, estimand, per_horizon, level = key
-        named = {"design": design, "estimand": estimand, "level": level, "measure": spec.measure,
-                 "horizon": "each" if per_horizon else ""}  # fmt: skip
-        left_out = ["", *shares] if len(shares) > 1 else [""]
-        for without in left_out:
-            kept = {name: share for name, share in shares.items() if name != without}
-            ranked = _leaderboard(kept, catalogue, spec, [str(value) for value in named.values()])
-            lines += [named | {"without": without} | line for line in ranked]
-    table = pd.DataFrame(lines, columns=list(COLUMNS))
-    return table.astype({"rank_low": "Int64", "rank_high": "Int64"})
+    spec: Ranking
+    catalogue: Mapping[str, Any]
+    settings: Settings
+    manifest: Mapping[str, Any]
+
+    def lines(
+        self, shares: Mapping[str, ScenarioShare], cells: Sequence[Names], address: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        """Return the lines of one board, the best first; none with fewer than two to score."""
+        entrants = list(dict.fromkeys(e for s in shares.values() for e in (*s.counts, *s.without)))
+        whole = [e for e in entrants if all(s.counts.get(e, 0) == s.cells for s in shares.values())]
+        roles = {e: self.spec.role(e[0], self.catalogue) for e in entrants}
+        if sum(roles[e] != "oracle" for e in whole) < FEWEST:
+            return []
+        held = {e: self.settings.holds(e, cells) for e in entrants}
+        marked = {e for e in whole if held[e][0] == "no"}
+        ranked = [i for i, e in enumerate(whole) if roles[e] != "oracle" and e not in marked]
+        scores, terms, freedom, starts = _sums(shares, whole, self.spec)
+        rng = stream("ranks", *address, *shares)
+        compared = compare(np.append(scores, 0.0), _beside_zero(terms), freedom, rng, starts)
+        lines = _lines(whole, scores, terms, compared, freedom)
+        for i, low, high in zip(ranked, *rank_sets(compared, np.array(ranked, int)), strict=True):
+            text = str(low) if low == high else f"{low}–{high}"
+            lines[i] |= {"rank": text, "rank_low": int(low), "rank_high": int(high)}
+        lines.sort(key=lambda line: line["log_ratio"])
+        lines += [
+            BLANK_LINE | {"entrant": e, "note": self._absent(e, shares)}
+            for e in entrants if e not in whole
+        ]  # fmt: skip
+        about = _about(shares)
+        for line in lines:
+            e = line["entrant"]
+            line |= {"role": roles[e], "holds_level": held[e][0], **about, **_counts(e, shares)}
+            line["note"] = "; ".join(filter(None, (held[e][1], line["note"], _left_out(shares))))
+            line["estimator"], line["options"] = line.pop("entrant")
+        return _in_order(lines)
+
+    def _absent(self, entrant: Entrant, shares: Mapping[str, ScenarioShare]) -> str:
+        """Say why an entrant has no score."""
+        if any(entrant in share.without for share in shares.values()):
+            what = "limits" if self.spec.measure != BY_POINTS else "estimates"
+            return f"gives no {what}, on which this board rests"
+        absent = [n for n, s in shares.items() if s.counts.get(entrant, 0) < s.cells]
+        refused = {
+            r.get("scenario") for r in self.manifest.get("declined") or ()
+            if r.get("estimator") == entrant[0]
+        }  # fmt: skip
+        own = [name for name in absent if name in refused]
+        if own == absent:
+            return f"declines {', '.join(own)}"
+        return f"no score in every cell of {', '.join(absent)}"
 
 
-def _leaderboard(
-    shares: Mapping[str, ScenarioShare],
-    catalogue: Mapping[str, Any],
-    spec: Ranking,
-    address: list[str],
-) -> list[dict[str, Any]]:
-    """Return the lines of one board, the best first; none with fewer than two to rank."""
-    entrants = list(dict.fromkeys(e for share in shares.values() for e in share.logs))
-    whole = [e for e in entrants if all(c.counts.get(e, 0) == c.cells for c in shares.values())]
-    roles = [spec.role(e[0], catalogue) for e in whole]
-    ranked = np.array([i for i, role in enumerate(roles) if role != "oracle"], dtype=int)
-    if ranked.size < 2:
-        return []
-    scores, terms, freedom = _sums(shares, whole, spec)
-    compared = compare(scores, terms, freedom, stream("ranks", *address, *shares))
-    lines = _lines(whole, roles, scores, terms, _limits(shares, whole, compared), freedom)
-    for i, low, high in zip(ranked, *rank_sets(compared, ranked), strict=True):
-        text = str(low) if low == high else f"{low}–{high}"
-        lines[i] |= {"rank": text, "rank_low": int(low), "rank_high": int(high)}
-    lines.sort(key=lambda line: line["log_ratio"])
-    lines += [_unranked(e, shares, catalogue, spec) for e in entrants if e not in whole]
+FEWEST = 2
+BY_POINTS = "rmse"
+"""The measure of those who give no limits."""
+
+BLANK_LINE = {
+    "log_ratio": nan, "mcse": nan, "ratio": nan, "ratio_low": nan, "ratio_high": nan, "rank": "",
+    "rank_low": None, "rank_high": None,
+}  # fmt: skip
+
+
+def _in_order(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put who is marked behind those who are ranked, and who has no score last."""
+
+    def place(line: Mapping[str, Any]) -> int:
+        if isnan(line["ratio"]):
+            return 2
+        return int(line["holds_level"] == "no" and not line["rank"] and line["role"] != "oracle")
+
+    return sorted(lines, key=place)
+
+
+def _about(shares: Mapping[str, ScenarioShare]) -> dict[str, Any]:
+    """Return what all lines of a board say alike."""
     references = dict.fromkeys(share.reference[0] for share in shares.values())
-    cells, lost = (sum(getattr(c, name) for c in shares.values()) for name in ("cells", "lost"))
-    for line in lines:
-        own = sum(share.penalised.get(line["entrant"], 0.0) for share in shares.values())
-        ran = sum(share.counts.get(line["entrant"], 0) for share in shares.values())
-        line["worst"], line["scenarios"], line["cells"] = own / max(ran, 1), len(shares), cells
-        line["reference"] = ", ".join(references)
-        line["estimator"], line["options"] = line.pop("entrant")
-        if lost:
-            left = f"{lost} cells left out, in which the reference has no score above zero"
-            line["note"] = "; ".join(filter(None, (line["note"], left)))
-    return lines
+    return {
+        "reference": ", ".join(references), "scenarios": len(shares),
+        "cells": sum(share.cells for share in shares.values()),
+    }  # fmt: skip
+
+
+def _left_out(shares: Mapping[str, ScenarioShare]) -> str:
+    lost = sum(share.lost for share in shares.values())
+    return f"{lost} cells left out, in which the reference has no score above zero" if lost else ""
+
+
+def _counts(entrant: Entrant, shares: Mapping[str, ScenarioShare]) -> dict[str, float]:
+    """Return the shares of replicates with the worst score, declined, and with unbounded sets."""
+    ran = max(sum(share.counts.get(entrant, 0) for share in shares.values()), 1)
+    tables = {"worst": "penalised", "declined": "declined", "unbounded": "unbounded"}
+    return {
+        name: sum(getattr(share, table).get(entrant, 0.0) for share in shares.values()) / ran
+        for name, table in tables.items()
+    }
 
 
 def _sums(
     shares: Mapping[str, ScenarioShare], whole: list[Entrant], spec: Ranking
-) -> tuple[Array, Array, float]:
-    """Return scores, their independent terms (columns) and the fewest degrees of freedom."""
+) -> tuple[Array, Array, float, list[int]]:
+    """Return scores, their terms, the fewest degrees of freedom, and where blocks begin."""
     total = sum(spec.weight(name) for name in shares)
     scores, columns, freedom = np.zeros(len(whole)), [], []
     for name, share in shares.items():
@@ -265,50 +431,30 @@ def _sums(
             freedom.append(n - 1)
         for errors in share.truths.values():
             columns.append(weight * np.array([[errors.get(entrant, 0.0)] for entrant in whole]))
-    return scores, np.concatenate(columns, axis=1), float(min(freedom))
+    starts = np.cumsum([0, *(column.shape[1] for column in columns)])[:-1]
+    return scores, np.concatenate(columns, axis=1), float(min(freedom)), starts.tolist()
 
 
-def _limits(
-    shares: Mapping[str, ScenarioShare], whole: list[Entrant], compared: Compared
-) -> list[tuple[float, float]]:
-    """Return limits of each score: of its difference from the reference, which has 0 itself."""
-    references = {share.reference for share in shares.values()}
-    if len(references) > 1:
-        return [(nan, nan)] * len(whole)
-    at = whole.index(references.pop())
-    return list(zip(compared.low[:, at].tolist(), compared.high[:, at].tolist(), strict=True))
+def _beside_zero(terms: Array) -> Array:
+    """Add a row for a score of exactly 0, the references': limits of a score are to that."""
+    return np.concatenate([terms, np.zeros((1, terms.shape[1]))])
 
 
 def _lines(
-    whole: list[Entrant], roles: list[str], scores: Array, terms: Array,
-    limits: list[tuple[float, float]], freedom: float,
-) -> list[dict[str, Any]]:  # fmt: skip
+    whole: list[Entrant], scores: Array, terms: Array, compared: Compared, freedom: float
+) -> list[dict[str, Any]]:
+    """Return the scored lines of a board; the last of `compared` is the reference's score, 0."""
     errors = np.sqrt(np.square(terms).sum(axis=1)) if freedom > 0 else np.full(len(whole), nan)
     with np.errstate(over="ignore"):
-        ends = np.exp(np.array(limits))
+        lows, highs = np.exp(compared.low[:-1, -1]), np.exp(compared.high[:-1, -1])
     return [
         {
-            "entrant": entrant, "role": role, "log_ratio": float(score), "mcse": float(error),
+            "entrant": entrant, "log_ratio": float(score), "mcse": float(error),
             "ratio": exp(score), "ratio_low": float(low), "ratio_high": float(high), "rank": "",
             "rank_low": None, "rank_high": None,
             "note": "" if freedom > 0 else "one replicate has no error",
         }
-        for entrant, role, score, error, (low, high) in zip(
-            whole, roles, scores, errors, ends, strict=True
+        for entrant, score, error, low, high in zip(
+            whole, scores, errors, lows, highs, strict=True
         )
     ]  # fmt: skip
-
-
-def _unranked(
-    entrant: Entrant,
-    shares: Mapping[str, ScenarioShare],
-    catalogue: Mapping[str, Any],
-    spec: Ranking,
-) -> dict[str, Any]:
-    missing = [name for name, c in shares.items() if c.counts.get(entrant, 0) < c.cells]
-    return {
-        "entrant": entrant, "role": spec.role(entrant[0], catalogue), "log_ratio": nan,
-        "mcse": nan, "ratio": nan, "ratio_low": nan, "ratio_high": nan, "rank": "",
-        "rank_low": None, "rank_high": None,
-        "note": f"not run in every cell of {', '.join(missing)}",
-    }  # fmt: skip

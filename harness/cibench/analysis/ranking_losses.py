@@ -1,20 +1,24 @@
 """What a replicate costs, what each scenario adds to a leaderboard, and the sets for the ranks.
 
-In a cell with losses s_r of n replicates, and m the reference's mean loss there, the ratio is
+In a cell, T are the data sets that both an estimator and the reference tried: who declines has not
+tried, and who gives an unbounded set says that the data tell nothing; both are shares of their own,
+and no losses. With losses s_r on T, n of them, and m the reference's mean loss among those of its
+replicates in T that have a finite one, the estimator's capped mean loss is
 
-    rho = mean over r of min(s_r, W m) / m,
+    rho = mean over T of min(s_r, W m) / m,
 
-where a replicate without a finite loss (a failure, a decline, an unbounded or empty set) has
-s_r = W m: W is the declared worst score. With b the mean over all n of the losses that are not
-worst (zero for those that are) and k the share of the worst, rho = b / m + W k, so that replicate
-r moves it by
+where a replicate without a finite loss (a failure, an empty set) has s_r = W m: W is the declared
+worst score. With b the mean over T of the losses that are not worst (zero for those that are) and k
+the share of the worst, rho = b / m + W k, so that replicate r moves it by
 
     (s_r 1{not worst} - b) / m - (b / m^2) (u_r - m) + W (1{worst} - k),
 
 u_r the reference's loss on its own replicates; what the cap cuts moves nothing, since the loss is
-continuous there. The influence on log rho is that over rho. For the RMSE losses are squared errors,
-W counts squared, and log rho is halved. A ratio below 1 / W counts as 1 / W: at a truth of zero the
-estimator that always says zero would be infinitely good.
+continuous there. The influence on log rho is that over rho. The score in the cell is log rho less
+the reference's own log rho on T, and so are its influences: the reference has a score of exactly 0,
+whatever failed. For the RMSE losses are squared errors, W counts squared, and log rho is halved. A
+rho below 1 / W counts as 1 / W: at a truth of zero the estimator that always says zero would be
+infinitely good.
 
 Cells of one scenario and size share their data's addresses: replicate r of every setting starts
 from the same noise. What they add to an estimator's score is therefore summed replicate by
@@ -55,9 +59,10 @@ class LogRatio:
 
 @np.errstate(all="ignore")
 def losses(group: Group, spec: Ranking, level: float, shift: float = 0.0) -> Array:
-    """Return each replicate's loss, infinite where there is none; NaN where it was not run.
+    """Return each replicate's loss, infinite where there is none; NaN where nothing was tried.
 
-    An answer without limits is scored as the interval of length zero at its estimate.
+    Nothing was tried where the data set was not run or declined, or the set is unbounded. An answer
+    that lacks the limits which others of its estimator have is an interval of length zero.
     """
     bare = np.isnan(group["ci_low"]) | np.isnan(group["ci_high"])
     limits = {end: np.where(bare, group["estimate"], group[end]) for end in ("ci_low", "ci_high")}
@@ -65,8 +70,23 @@ def losses(group: Group, spec: Ranking, level: float, shift: float = 0.0) -> Arr
     columns = {**group, **limits, "outside": outside, "truth": group["truth"] + shift}
     loss = METRICS[spec.measure].losses(columns, level)
     loss = np.where(group["ok"] & np.isfinite(loss), loss, np.inf)
-    run = group["ok"] | group["failed"] | group["declined"]
-    return np.where(run, loss, np.nan)
+    tried = (group["ok"] | group["failed"]) & ~unbounded(group, spec)
+    return np.where(tried, loss, np.nan)
+
+
+def unbounded(group: Group, spec: Ranking) -> Array:
+    """Say of each replicate whether its set is unbounded and the measure is one of sets."""
+    if "ci_low" not in METRICS[spec.measure].needs:
+        return np.zeros(group["ok"].size, dtype=bool)
+    infinite = np.isinf(group["ci_low"]) | np.isinf(group["ci_high"])
+    return np.asarray(group["ok"] & (infinite | (group["outside"] == 1)))
+
+
+def gives(group: Group, spec: Ranking) -> bool:
+    """Say whether an estimator ever gives what the measure rests on, where it answers."""
+    needs = [name for name in METRICS[spec.measure].needs if name not in ("truth", "outside")]
+    there = np.logical_and.reduce([~np.isnan(group[name]) for name in needs])
+    return bool((group["ok"] & there).any() or not group["ok"].any())
 
 
 def reference(loss: Array) -> tuple[float, Array] | None:
@@ -129,7 +149,9 @@ class ScenarioShare:
     """Hold a scenario's share of a board, summed over its cells.
 
     `truths` are the errors of simulated truths, by the truth: cells with the same truth share it.
-    `lost` counts cells in which the reference has no score above zero.
+    `lost` counts cells in which the reference has no score above zero; `penalised`, `declined`
+    and `unbounded` sum shares of replicates over cells. `without` names who never gives what the
+    measure rests on.
     """
 
     reference: Entrant
@@ -137,14 +159,12 @@ class ScenarioShare:
     lost: int = 0
     logs: dict[Entrant, float] = field(default_factory=dict)
     penalised: dict[Entrant, float] = field(default_factory=dict)
+    declined: dict[Entrant, float] = field(default_factory=dict)
+    unbounded: dict[Entrant, float] = field(default_factory=dict)
     counts: dict[Entrant, int] = field(default_factory=dict)
+    without: set[Entrant] = field(default_factory=set)
     blocks: dict[int, Block] = field(default_factory=dict)
     truths: dict[float, dict[Entrant, float]] = field(default_factory=dict)
-
-    def refuse(self, entrant: Entrant, penalty: float) -> None:
-        """Give an entrant that declined the scenario by declaration the worst score everywhere."""
-        self.logs[entrant], self.counts[entrant] = self.cells * log(penalty), self.cells
-        self.penalised[entrant] = float(self.cells)
 
 
 def key_of(names: Mapping[str, Any]) -> Key:
@@ -183,7 +203,7 @@ def entered(cell: CellRows, spec: Ranking, counted: Any) -> Iterator[Entered]:
 
 
 def run(cells: Iterable[Entered], shares: Mapping[Key, ScenarioShare], spec: Ranking) -> None:
-    """Add every cell that has a course to it."""
+    """Add every cell whose scenario has a share to that share."""
     for cell in cells:
         key = key_of(cell.names)
         if key in shares:
@@ -195,37 +215,53 @@ def run(cells: Iterable[Entered], shares: Mapping[Key, ScenarioShare], spec: Ran
 def _add(
     share: ScenarioShare, n: int, groups: Mapping[Entrant, Group], spec: Ranking, level: float
 ) -> None:
-    """Add one cell and target to its course."""
+    """Add one cell and target to its scenario's share."""
     known = groups[share.reference]
-    unshifted = reference(losses(known, spec, level))
-    if unshifted is None:
+    if reference(losses(known, spec, level)) is None:
         share.lost += 1
         return
     share.cells += 1
     error = mean(present(known, "truth_mcse")[0])
     ends = [e for e in (error, -error) if error > 0]
-    bases = [reference(losses(known, spec, level, end)) for end in ends]
-    replicates = known["replicate"]
-    block = share.blocks.setdefault(n, Block(replicates))
+    block = share.blocks.setdefault(n, Block(known["replicate"]))
     for entrant, group in groups.items():
-        own = log_ratio(losses(group, spec, level), *unshifted, spec)
+        if not gives(group, spec):
+            share.without.add(entrant)
+            continue
+        run = group["ok"] | group["failed"] | group["declined"]
+        for name, flag in (("declined", group["declined"]), ("unbounded", unbounded(group, spec))):
+            sums: dict[Entrant, float] = getattr(share, name)
+            sums[entrant] = sums.get(entrant, 0.0) + float(flag.sum()) / max(int(run.sum()), 1)
+        own = _against(group, known, spec, level)
         if own is None:
             continue
-        if entrant == share.reference and not own.penalised:  # itself, but for rounding
-            own = LogRatio(0.0, np.zeros(replicates.size), 0.0)
         share.logs[entrant] = share.logs.get(entrant, 0.0) + own.value
         share.penalised[entrant] = share.penalised.get(entrant, 0.0) + own.penalised
         share.counts[entrant] = share.counts.get(entrant, 0) + 1
-        block.add(entrant, replicates, own.terms)
-        shifted = [
-            log_ratio(losses(group, spec, level, end), *base, spec)
-            for end, base in zip(ends, bases, strict=True) if base
-        ]  # fmt: skip
+        block.add(entrant, known["replicate"], own.terms)
+        shifted = [_against(group, known, spec, level, end) for end in ends]
         if len(shifted) == 2 and shifted[0] and shifted[1]:
             truth = mean(present(known, "truth")[0])
-            shares = share.truths.setdefault(truth, {})
+            errors = share.truths.setdefault(truth, {})
             change = (shifted[0].value - shifted[1].value) / 2
-            shares[entrant] = shares.get(entrant, 0.0) + change
+            errors[entrant] = errors.get(entrant, 0.0) + change
+
+
+def _against(
+    group: Group, known: Group, spec: Ranking, level: float, shift: float = 0.0
+) -> LogRatio | None:
+    """Return the score of a cell, None where the two tried no data set that has a score."""
+    own, base = losses(group, spec, level, shift), losses(known, spec, level, shift)
+    tried = ~np.isnan(own) & ~np.isnan(base)
+    own, base = np.where(tried, own, np.nan), np.where(tried, base, np.nan)
+    unit = reference(base)
+    if unit is None:
+        return None
+    mine, theirs = log_ratio(own, *unit, spec), log_ratio(base, *unit, spec)
+    assert mine is not None and theirs is not None  # there are finite losses
+    if np.array_equal(own, base, equal_nan=True):  # itself, but for rounding
+        return LogRatio(0.0, np.zeros(own.size), mine.penalised)
+    return LogRatio(mine.value - theirs.value, mine.terms - theirs.terms, mine.penalised)
 
 
 ROUNDING = 1e-12
@@ -240,12 +276,20 @@ class Compared:
     high: Array
 
 
-def compare(scores: Array, terms: Array, freedom: float, rng: np.random.Generator) -> Compared:
+def compare(
+    scores: Array, terms: Array, freedom: float, rng: np.random.Generator,
+    starts: Sequence[int] = (0,),
+) -> Compared:  # fmt: skip
     """Return all differences of scores with limits that hold for all of them at once, 95 %.
 
     `terms` has a row for each score and a column for each independent source of noise, whose sum
-    the score errs by. `freedom` are the degrees of freedom of its variance; without any nothing is
-    known beyond doubt.
+    the score errs by; columns of one block, which begin at `starts`, are replicates of each other.
+    `freedom` are the degrees of freedom of its variance; without any nothing is known beyond doubt.
+    Where a few replicates make most of a difference's variance, that variance is known worse, and
+    the degrees of freedom are those that the spread of the squared terms leaves: with V the sum of
+    the squares of a difference's terms, nu = 2 V^2 / Var(V), which is n - 1 of normal terms and
+    less of terms with heavier tails (Satterthwaite's rule; Box 1953, Biometrika 40, on the variance
+    of a variance).
     """
     p = scores.size
     ends = np.array(list(combinations(range(p), 2)), dtype=int).reshape(-1, 2)
@@ -255,13 +299,30 @@ def compare(scores: Array, terms: Array, freedom: float, rng: np.random.Generato
     squares = np.where(squares <= ROUNDING**2 * (own[first] + own[second]), 0.0, squares)
     gap = scores[first] - scores[second]
     gap = np.where((squares == 0) & (np.abs(gap) <= ROUNDING), 0.0, gap)
-    c = reach(critical(terms, first, second, squares, rng), np.array([freedom]))[0]
-    half = np.where(freedom > 0, c * np.sqrt(squares), np.inf)
+    known = _freedom(terms, first, second, squares, freedom, starts)
+    c = reach(critical(terms, first, second, squares, rng), known)
+    half = np.where(freedom > 0, np.where(squares > 0, c, 0.0) * np.sqrt(squares), np.inf)
     difference, low, high = (np.zeros((p, p)) for _ in range(3))
     difference[first, second], difference[second, first] = gap, -gap
     low[first, second], high[first, second] = gap - half, gap + half
     low[second, first], high[second, first] = -gap - half, half - gap
     return Compared(difference, low, high)
+
+
+def _freedom(
+    terms: Array, first: Array, second: Array, squares: Array, most: float, starts: Sequence[int]
+) -> Array:
+    """Return the degrees of freedom of the variance of each difference, `most` at most."""
+    counts = np.diff([*starts, terms.shape[1]])
+    freedom = np.full(first.size, float(most))
+    for i, (one, two) in enumerate(zip(first, second, strict=True)):
+        if squares[i] > 0 and most > 0:
+            square = np.square(terms[one] - terms[two])
+            within = np.add.reduceat(square, np.asarray(starts)) ** 2 / counts
+            spread = float((square**2).sum() - within.sum())
+            if spread > 0:
+                freedom[i] = min(freedom[i], 2 * squares[i] ** 2 / spread)
+    return freedom
 
 
 def rank_sets(compared: Compared, ranked: Array) -> tuple[Array, Array]:

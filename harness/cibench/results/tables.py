@@ -193,7 +193,8 @@ def _ranks(run: RunTables) -> Collector[pd.DataFrame]:
     from cibench.suite.ranking import Ranking
 
     spec = Ranking.of(run.suite)
-    return RankCollector(lambda: run["scores"], run.catalogue, run.manifest, spec)
+    verdicts = lambda: run["expectations"]  # noqa: E731 - computed when it is asked for
+    return RankCollector(lambda: run["scores"], verdicts, run.catalogue, run.manifest, spec)
 
 
 def _failures(_: RunTables) -> Collector[pd.DataFrame]:

@@ -18,7 +18,7 @@ ALL = "all"
 """Every pair of estimators, and not each with one reference."""
 
 
-SETTINGS = ("all", "default")
+SETTINGS = ("valid", "default", "all")
 KEYS = ("measure", "worst", "settings", "reference", "weights", "baselines")
 
 Entrant = tuple[str, str]
@@ -31,7 +31,8 @@ class Ranking:
 
     `worst` is the score of a failure, in scores of the reference: an oracle's are several times
     smaller than what analysts can reach, and ordinary misses must stay below it. `settings` says
-    whether all cells count or only those with every dial at its default. `reference` names the
+    which cells count: those in which methods may be expected to be valid (the others then make a
+    board of their own), those with every dial at its default, or all. `reference` names the
     estimator that others are compared with, "" the first oracle of the catalogue; `weights` gives
     scenarios, by name or glob, their weight (1 where none matches); `baselines` names what is
     marked as one.
@@ -39,7 +40,7 @@ class Ranking:
 
     measure: str = "interval_score"
     worst: float = 100.0
-    settings: str = "all"
+    settings: str = "valid"
     reference: str = ""
     weights: Mapping[str, float] = field(default_factory=dict)
     baselines: tuple[str, ...] = ("baseline/*", "naive/*")
