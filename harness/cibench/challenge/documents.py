@@ -13,7 +13,7 @@ from cibench.model.types import Array, Estimand
 from cibench.twins.columns import derive
 from cibench.twins.cross_section import Rows, rule
 from cibench.twins.panel import COHORT
-from cibench.twins.sample import shown_columns
+from cibench.twins.sample import observed_columns
 from cibench.twins.scenario import estimands_of
 from cibench.twins.twin import Twin
 from cibench.utils.files import csv_text
@@ -212,7 +212,7 @@ def data_text(twin: Twin, drawn: Rows) -> str:
     """Return rows as the text of a data set's CSV file."""
     import pandas as pd
 
-    known, table = {c.name for c in twin.known}, shown_columns(twin, drawn)
+    known, table = {c.name for c in twin.known}, observed_columns(twin, drawn)
     for name in set(table) - known:  # units, sides of the cutoff and cohorts count
         table[name] = table[name].astype(np.int64)
     frame = pd.DataFrame(table)

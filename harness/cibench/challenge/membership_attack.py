@@ -24,7 +24,7 @@ from cibench.model.types import Array
 from cibench.twins.columns import MISSING, Column, Columns
 from cibench.twins.fit.fitting import train_twin
 from cibench.twins.fit.seed_data import Seed
-from cibench.twins.fit.user_structure import Given
+from cibench.twins.fit.user_structure import UserStructure
 from cibench.twins.sample import drawn_from
 from cibench.twins.twin import Twin
 from cibench.utils.errors import BadInput
@@ -216,12 +216,12 @@ def _look(drawn: Array, real: Array, half: Array) -> Shadow:
     return Shadow(half, -np.log(near + 1e-9), closer, nearest)
 
 
-def _given(twin: Twin) -> Given | None:
+def _given(twin: Twin) -> UserStructure | None:
     """Return the structure that the user gave, None where it was estimated."""
     if not twin.structure.known:
         return None
     laws = {name: law.formula for name, law in twin.mechanisms.items()}
-    return Given(
+    return UserStructure(
         twin.structure.formula, twin.structure.effect_formula, laws.get("treatment", ""),
         laws.get("instrument", ""),
     )  # fmt: skip

@@ -81,14 +81,14 @@ def fit(  # noqa: PLR0913, PLR0917 - a design has that many parts
     from cibench.twins.file import save_twin
     from cibench.twins.fit.fitting import fit_twin
     from cibench.twins.fit.seed_data import described, read_seed
-    from cibench.twins.fit.user_structure import Given
+    from cibench.twins.fit.user_structure import UserStructure
 
     _check_place(out)
     asked = Design(
         design.value, outcome, treatment, running, cutoff, side.value, fuzzy, instrument,
         unit, time, cohort, tuple(covariates) if covariates else None,
     )  # fmt: skip
-    given = None if structure == "estimate" else Given.read(Path(structure))
+    given = None if structure == "estimate" else UserStructure.read(Path(structure))
     read = read_seed(data, asked)
     for line in described(read):
         typer.echo(line, err=True)
