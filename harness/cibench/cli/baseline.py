@@ -36,7 +36,7 @@ def list_(root: Root = HERE) -> None:
     from cibench.render.terminal import console
 
     rows = []
-    for one in baseline.found(root):
+    for one in baseline.saved_baselines(root):
         about = one.about
         shown = {name: about[name] for name in ("suite", "seed", "replicates", "created")}
         made = about["versions"].get("cibench", "")

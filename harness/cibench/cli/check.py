@@ -80,7 +80,7 @@ def _expected(
     name = suite.name if suite else Path(what).name
     out = out or Path("results") / f"check-{name}"
     if suite is None:
-        found = expectations.judged(load(what), failing)
+        found = expectations.expectations_of(load(what), failing)
     else:
         with run_settings(workers) as settings:
             found = expectations.check_expectations(

@@ -50,7 +50,7 @@ class Sides:
     paired: bool
 
     @property
-    def given(self) -> bool:
+    def sufficient(self) -> bool:
         """Say whether both sides have rows enough for an error."""
         return min(self.before[0].size, self.after[0].size) >= FEWEST
 
@@ -139,11 +139,11 @@ def of_estimates(pair: Pair, *, moments: bool) -> Iterator[Measured]:
     whether it got worse. Without `moments` the SE ratio and the CV of the SE are left out.
     """
     both = sides(pair, "estimate", "truth")
-    if both.given:
-        one, other = (t - theta for t, theta in (both.before, both.after))
+    if both.sufficient:
+        before, after = (t - theta for t, theta in (both.before, both.after))
         theta = both.before[1]
-        scale = unit(one, theta, _fallback(theta, pair), moments=moments)
-        means = left_mean(scale.tamed(one)), left_mean(scale.tamed(other))
+        scale = unit(before, theta, _fallback(theta, pair), moments=moments)
+        means = left_mean(scale.tamed(before)), left_mean(scale.tamed(after))
         change = apart_in_units(*means, scale.size, paired=both.paired)
         start = _with_truth(level(means[0], scale.size), pair, scale)
         values = start.value, start.value + change.value
@@ -191,7 +191,7 @@ def _limits(pair: Pair, scale: Unit) -> Iterator[Measured]:
 
 def _standard_errors(pair: Pair) -> Iterator[Measured]:
     both = sides(pair, "estimate", "truth", "std_error")
-    if not both.given:
+    if not both.sufficient:
         return
     if all(varies(t - theta, theta) for t, theta, _ in (both.before, both.after)):
         ratios = [_log_ratio(*columns) for columns in (both.before, both.after)]
@@ -333,11 +333,11 @@ def _answered(pair: Pair) -> tuple[Group, Group]:
     if not pair.paired:
         return answers(pair.before), answers(pair.after)
     there = pair.before["ok"] & pair.after["ok"]
-    one, other = (
+    before, after = (
         {name: column[there] for name, column in group.items()}
         for group in (pair.before, pair.after)
     )
-    return one, other
+    return before, after
 
 
 def _twins(group: Group) -> Array:

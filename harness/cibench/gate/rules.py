@@ -145,13 +145,13 @@ class Rules:
         margin = self.margins[measure]
         return log1p(margin) if MEASURES[measure].scale is Scale.RELATIVE else margin
 
-    def with_margins(self, given: Iterable[str]) -> Rules:
+    def with_margins(self, texts: Iterable[str]) -> Rules:
         """Return the rules with margins set by texts of the form measure=number.
 
         Raises BadInput for an unknown measure or a number that is none.
         """
         margins = dict(self.margins)
-        for text in given:
+        for text in texts:
             name, _, number = text.partition("=")
             if name not in MEASURES:
                 raise BadInput(f"margin {text}: {unknown('measure', name, MEASURES)}")
@@ -174,7 +174,7 @@ class Rules:
         return replace(self, failing=tuple(chosen))
 
 
-def worst(verdicts: Iterable[ChangeVerdict]) -> ChangeVerdict:
+def most_severe(verdicts: Iterable[ChangeVerdict]) -> ChangeVerdict:
     """Return the first of `WORST_FIRST` that is among the verdicts, identical of none."""
     found = set(verdicts)
     return next((v for v in WORST_FIRST if v in found), ChangeVerdict.IDENTICAL)

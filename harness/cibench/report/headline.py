@@ -248,6 +248,6 @@ def _rule() -> Html:
         "the floor (the one that the suite states, else five points below nominal), and "
         "conservative where the lower limit says that its intervals miss less than half as often "
         "as they may. Verdicts rest on exact limits that hold for all cells at once in "
-        f"{confidence} of 100 runs (expectations.csv has them); the limits printed here are cell by "
-        "cell and narrower.", cls="note",
+        f"{confidence} of 100 runs (expectations.csv has them); the limits printed here are cell "
+        "by cell and narrower.", cls="note",
     )  # fmt: skip

@@ -15,7 +15,7 @@ from cibench.gate.check import check_suite
 from cibench.gate.comparison import Comparison
 from cibench.gate.expectations import check_expectations
 from cibench.gate.output import cell_views
-from cibench.gate.output.cell_views import Told, changed_most, tell
+from cibench.gate.output.cell_views import CellView, changed_most, tell
 from cibench.gate.output.expectations import in_words
 from cibench.gate.output.files import PAGE, write_files
 from cibench.gate.rules import MEASURES, Rules
@@ -142,7 +142,7 @@ def promised(bench: Bench, trial: Trial, power: float) -> str:
     return "\n".join([*lines, f"run: {found.run.folder}"])
 
 
-def message(found: Comparison, told: Sequence[Told], out: Path) -> str:
+def message(found: Comparison, told: Sequence[CellView], out: Path) -> str:
     """Say what failed: measure, both values, the paired error, the effective z and the replay."""
     lines = [f"cibench against {found.provenance['baseline']}: {cell_views.headline(found)}"]
     for one in told:
@@ -156,7 +156,7 @@ def message(found: Comparison, told: Sequence[Told], out: Path) -> str:
     return "\n".join(lines)
 
 
-def _table(one: Told) -> list[str]:
+def _table(one: CellView) -> list[str]:
     head = ("", "before", "after", "change", "paired error", "margin", "effective z")
     rows = [
         (
@@ -175,7 +175,7 @@ def _aligned(row: Sequence[str], wide: Sequence[int]) -> str:
     return "  ".join([row[0].ljust(wide[0]), *numbers])
 
 
-def _replays(one: Told, found: Comparison) -> list[str]:
+def _replays(one: CellView, found: Comparison) -> list[str]:
     return [
         f"  replicate {r.replicate}: estimate {r.estimate[0]:.6g} → {r.estimate[1]:.6g}, standard "
         f"error {r.std_error[0]:.6g} → {r.std_error[1]:.6g}\n"
