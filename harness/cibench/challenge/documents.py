@@ -74,15 +74,15 @@ def question_of(twin: Twin, table: Mapping[str, Array]) -> Question:
 def _column(twin: Twin, name: str) -> dict[str, Any]:
     known = next((c for c in twin.known if c.name == name), None)
     kinds = {"continuous": "number", "integer": "whole number", "category": "category"}
-    made: dict[str, Any] = {"name": name, "role": role_of(twin, name)}
-    made["type"] = kinds[known.kind] if known else "whole number"
+    entry: dict[str, Any] = {"name": name, "role": role_of(twin, name)}
+    entry["type"] = kinds[known.kind] if known else "whole number"
     if known and known.levels:
-        made["levels"] = sorted(set(known.levels))
+        entry["levels"] = sorted(set(known.levels))
     formula = next((d.formula for d in twin.derived if d.name == name), "")
     if formula:
-        made["identity"] = formula
-    made["missing"] = bool(known and known.indicator)
-    return made
+        entry["identity"] = formula
+    entry["missing"] = bool(known and known.indicator)
+    return entry
 
 
 def role_of(twin: Twin, name: str) -> str:
@@ -192,10 +192,10 @@ def rounded(twin: Twin, drawn: Rows, decimals: Mapping[str, int]) -> Rows:
     name = twin.design.running
     if name in decimals and name in columns:
         columns[name] = _kept_apart(twin, drawn.columns[name], columns[name], decimals[name])
-    made = derive(columns, twin.derived, len(columns[twin.design.outcome]))
+    derived_columns = derive(columns, twin.derived, len(columns[twin.design.outcome]))
     for derived in twin.derived:
-        made[derived.name] = np.round(made[derived.name], 12)
-    return replace(drawn, columns=made)
+        derived_columns[derived.name] = np.round(derived_columns[derived.name], 12)
+    return replace(drawn, columns=derived_columns)
 
 
 def _kept_apart(twin: Twin, before: Array, after: Array, decimals: int) -> Array:

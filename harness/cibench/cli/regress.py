@@ -45,16 +45,16 @@ def regress(
     from cibench.suite.parse import find_suite
     from cibench.utils.machine import workers_or_cores
 
-    asked, found = requested_versions(versions), find_suite(suite)
+    requests, opened = requested_versions(versions), find_suite(suite)
     if replicates is not None and replicates < 1:
         raise BadInput(f"--replicates: {replicates} is not a number of 1 or more")
     rules = Rules(alpha=alpha, tolerance=tolerance).with_margins(margin or [])
-    folder = out or Path("results") / f"regress-{asked[0].package}"
+    folder = out or Path("results") / f"regress-{requests[0].package}"
     plan = regressing.Plan(
-        found, folder, cache, rules, replicates, workers_or_cores(workers),
+        opened, folder, cache, rules, replicates, workers_or_cores(workers),
         tell=lambda line: typer.echo(f"{line} ...", err=True),
     )  # fmt: skip
-    sides, steps, lacking = regressing.regress(asked, plan)
+    sides, steps, lacking = regressing.regress(requests, plan)
     raise typer.Exit(_close(sides, steps, lacking))
 
 
@@ -67,10 +67,10 @@ def _close(sides: list[Side], steps: list[Step], lacking: list[Unavailable]) -> 
 
     out = console()
     for step in steps:
-        told = tell(step.comparison, step.catalogue)
-        write_files(step.folder, step.comparison, told)
+        views = tell(step.comparison, step.catalogue)
+        write_files(step.folder, step.comparison, views)
         out.rule(f"{_name(step.before)} → {_name(step.after)}", align="left")
-        show(out, step.comparison, told)
+        show(out, step.comparison, views)
     out.rule("in short", align="left")
     _show_versions(out, sides, lacking)
     _show_verdicts(out, steps)
@@ -95,16 +95,16 @@ def _show_versions(out: Console, sides: list[Side], lacking: list[Unavailable]) 
     from cibench.gate.versions.requirements import outside
 
     for side in sides:
-        made = side.environment
-        if said := outside(made.package, made.version):
+        environment = side.environment
+        if said := outside(environment.package, environment.version):
             out.print(said, markup=False)
         for name, why in side.unknown.items():
             out.print(
                 f"{_name(side)}: the adapter {name} does not know its interface: {why}",
                 markup=False,
             )
-        if made.brought:
-            came = ", ".join(f"{name} {version}" for name, version in made.brought.items())
+        if environment.brought:
+            came = ", ".join(f"{name} {version}" for name, version in environment.brought.items())
             out.print(f"{_name(side)} also brings {came}", markup=False)
     for one in lacking:
         out.print(f"{one.requested}: not available: {one.why}", markup=False)

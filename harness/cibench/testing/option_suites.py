@@ -62,13 +62,13 @@ def rows_of(estimator: Estimator, place: Place, options: Options) -> list[tuple[
         if all(row[name] in values for name, values in forms.items())
     ]  # fmt: skip
     own = {f"{estimator.name} {key}": values for key, values in options.items()}
-    found = extended_rows(shared, {**forms, **own})
+    rows = extended_rows(shared, {**forms, **own})
     return [
         (
             {name: row[name] for name in forms},
             {key: row[f"{estimator.name} {key}"] for key in options},
         )
-        for row in found
+        for row in rows
     ]
 
 

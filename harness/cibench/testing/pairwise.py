@@ -73,9 +73,9 @@ def _key(value: Any) -> tuple[str, Any]:
 
 def _pairs(sizes: Mapping[str, int]) -> set[Pair]:
     return {
-        ((one, i), (other, j))
-        for one, other in combinations(sizes, 2)
-        for i in range(sizes[one])
+        ((first, i), (other, j))
+        for first, other in combinations(sizes, 2)
+        for i in range(sizes[first])
         for j in range(sizes[other])
     }
 

@@ -65,7 +65,7 @@ def _cell_bundle(
     run: Path, view: CellView, largest_changes: tuple[Replicate, ...], out: Path
 ) -> CellBundle:
     from cibench.execution.replay_bundle import write_bundle
-    from cibench.execution.replays import Wanted, replay
+    from cibench.execution.replays import FitAddress, replay
 
     names = view.cell.names
     dials, parameters, options = (
@@ -74,7 +74,7 @@ def _cell_bundle(
     )
     words = f"{names['estimator']} {view.place} r{largest_changes[0].replicate}"
     folder = out / slug(words)
-    fit = Wanted(
+    fit = FitAddress(
         names["scenario"], names["estimator"], largest_changes[0].replicate, int(names["n"]),
         dials, parameters, options,
     )  # fmt: skip
