@@ -78,16 +78,16 @@ def index(built: Sequence[Built], language: str = "en") -> str:
     )  # fmt: skip
 
 
-def _card(one: Built, ui: Interface) -> Html:
-    lesson = one.lesson
-    words = lesson.said(ui.language)
+def _card(built: Built, ui: Interface) -> Html:
+    lesson = built.lesson
+    words = lesson.words_in(ui.language)
     foreign = words.language if words.language != ui.language else None
-    place, frames = lesson.series.index(lesson.failure.series), one.frames["frames"]
+    place, frames = lesson.series.index(lesson.failure.series), built.frames["frames"]
     at = lesson.slider.settings.index(lesson.failure.at)
     apart = 0 if at else len(frames) - 1
     label = ui.label(lesson, lesson.failure.series)
     shown, other = frames[at]["series"][place], frames[apart]["series"][place]
-    picture = distributions([shown], one.frames["edges"], COLOURS, label, [other])
+    picture = distributions([shown], built.frames["edges"], COLOURS, label, [other])
     words_of_picture = ui.say("card", first=ui.setting(lesson, apart), last=ui.setting(lesson, at))
     return h(
         "li", h("a", h("h2", words.title, lang=foreign), href=f"{lesson.name}.html"),
