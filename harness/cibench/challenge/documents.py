@@ -67,8 +67,8 @@ def question_of(twin: Twin, table: Mapping[str, Array]) -> Question:
     }  # fmt: skip
     kind = design.kind if design.kind != "rd" else "fuzzy" if design.fuzzy else "sharp"
     columns = tuple(_column(twin, name) for name in table)
-    words, told = ASKED[estimand].format(**parts), DESIGNS[kind].format(**parts)
-    return Question(str(estimand), words, told, columns)
+    words, design_words = ASKED[estimand].format(**parts), DESIGNS[kind].format(**parts)
+    return Question(str(estimand), words, design_words, columns)
 
 
 def _column(twin: Twin, name: str) -> dict[str, Any]:
@@ -204,8 +204,8 @@ def _kept_apart(twin: Twin, before: Array, after: Array, decimals: int) -> Array
     crossed = rule(twin, before) != rule(twin, after)
     here = before >= cutoff
     back = np.where(here, np.ceil(cutoff / step) * step, (np.ceil(cutoff / step) - 1) * step)
-    made = np.where(crossed, np.round(back, decimals), after)
-    return np.where(rule(twin, before) == rule(twin, made), made, before)
+    moved = np.where(crossed, np.round(back, decimals), after)
+    return np.where(rule(twin, before) == rule(twin, moved), moved, before)
 
 
 def data_text(twin: Twin, drawn: Rows) -> str:

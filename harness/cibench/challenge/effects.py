@@ -68,8 +68,8 @@ def _reach(twin: Twin) -> float:
 
 def _scale(twin: Twin) -> float:
     """Return what an effect worth finding is: the estimate, or what its error leaves of it."""
-    told = abs(float(twin.seed["effect"])), 2 * float(twin.seed["se"])
-    return max(told) or float(twin.structure.sd) / 4
+    scales = abs(float(twin.seed["effect"])), 2 * float(twin.seed["se"])
+    return max(scales) or float(twin.structure.sd) / 4
 
 
 def assign_effects(

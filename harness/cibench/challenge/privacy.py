@@ -34,8 +34,8 @@ class Privacy:
         """Say "fit", "not fit" or "undecided"."""
         if self.attack.auc.low > HARMLESS:
             return "not fit"
-        found = self.control.auc.low > HARMLESS
-        return "fit" if found and self.attack.auc.high <= HARMLESS else "undecided"
+        detected = self.control.auc.low > HARMLESS
+        return "fit" if detected and self.attack.auc.high <= HARMLESS else "undecided"
 
     @property
     def lines(self) -> Iterator[str]:

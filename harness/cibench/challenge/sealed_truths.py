@@ -88,8 +88,8 @@ class Owner:
         except OSError as error:
             raise BadInput(f"{path}: {error.strerror}") from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            said = " ".join(str(error).split())
-            raise BadInput(f"{path}: not an owner's file, or a damaged one: {said}") from error
+            cause = " ".join(str(error).split())
+            raise BadInput(f"{path}: not an owner's file, or a damaged one: {cause}") from error
         check_seals(path, {one.name: one.seal for one in owner.datasets})
         return owner
 

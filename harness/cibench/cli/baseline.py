@@ -39,8 +39,8 @@ def list_(root: Root = HERE) -> None:
     for entry in baseline.saved_baselines(root):
         about = entry.about
         facts = {name: about[name] for name in ("suite", "seed", "replicates", "created")}
-        made = about["versions"].get("cibench", "")
-        rows.append({"baseline": str(entry.folder.relative_to(root)), **facts, "cibench": made})
+        version = about["versions"].get("cibench", "")
+        rows.append({"baseline": str(entry.folder.relative_to(root)), **facts, "cibench": version})
     show_baselines(console(), rows)
 
 

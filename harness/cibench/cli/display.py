@@ -63,8 +63,8 @@ def show_plan(plan: Plan) -> None:
         counts = cell.replicates, cell.at_most
         times = [clock(count * cell.seconds / plan.workers) for count in counts]
         by = f"{cell.measure} of {cell.estimator}" if cell.measure else "nothing is known"
-        shown = (cell.cell, *map(_count, counts), by, f"{cell.seconds:.2g}", *times)
-        made_table.add_row(*map(Text, shown))
+        texts = (cell.cell, *map(_count, counts), by, f"{cell.seconds:.2g}", *times)
+        made_table.add_row(*map(Text, texts))
     targets = [f"{m} {t:g} {METRICS[m].kind}".rstrip() for m, t in plan.targets.items()]
     out.print(f"Monte Carlo errors wanted: {', '.join(targets)}")
     out.print(made_table)
@@ -108,8 +108,8 @@ def _block(title: str, part: pd.DataFrame) -> Table:
 def show_replay(replayed: Replayed, bundle: Path) -> None:
     """Print what came of making a fit again, and where its bundle lies."""
     out, row = console(), replayed.stored.iloc[0]
-    said = "" if row["status"] == "ok" else f": {row['reason']}"
-    out.print(f"stored: {row['status']}{said}", markup=False)
+    reason = "" if row["status"] == "ok" else f": {row['reason']}"
+    out.print(f"stored: {row['status']}{reason}", markup=False)
     if replayed.differences:
         lines = ["made again it differs:", *replayed.differences]
         out.print("\n  ".join(lines), markup=False, soft_wrap=True)
@@ -133,8 +133,8 @@ def show_failures(run: Run) -> None:
     out = console()
     out.print(f"{kinds['fits'].sum():,} fits gave no answer:")
     for kind in kinds.head(EXAMPLES).to_dict("records"):
-        said = f"{kind['fits']:,} {kind['estimator']} {kind['status']}: {kind['reason']}"
-        out.print(f"  {said}", markup=False, soft_wrap=True)
+        text = f"{kind['fits']:,} {kind['estimator']} {kind['status']}: {kind['reason']}"
+        out.print(f"  {text}", markup=False, soft_wrap=True)
         words = command(run.place, {**kind, "replicate": kind["first"]}, run.catalogue)
         out.print(f"    {words}", markup=False, soft_wrap=True)
     if len(kinds) > EXAMPLES:

@@ -113,8 +113,8 @@ def _read(path: Path, part: str) -> dict[str, Any] | None:
         return None
     if hashlib.blake2b(content).hexdigest().encode() != checksum:
         return None
-    found: dict[str, Any] = json.loads(content.splitlines()[PARTS.index(part)])
-    return found
+    entry: dict[str, Any] = json.loads(content.splitlines()[PARTS.index(part)])
+    return entry
 
 
 def _write(path: Path, index: dict[str, Any]) -> None:

@@ -60,8 +60,8 @@ def _list() -> None:
     from cibench.lessons.parse import built_in_lessons, find
     from cibench.render.terminal import console, table
 
-    found = [find(name) for name in built_in_lessons()]
-    rows = [{"lesson": one.name, "assumption": one.words["en"].assumption} for one in found]
+    every = [find(name) for name in built_in_lessons()]
+    rows = [{"lesson": one.name, "assumption": one.words["en"].assumption} for one in every]
     console().print(table(rows))
     typer.echo(
         "`cibench lesson NAME` writes a page; `cibench new lesson my-lesson` starts your own"

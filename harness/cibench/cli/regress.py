@@ -81,14 +81,14 @@ def _close(sides: list[Side], steps: list[Step], lacking: list[Unavailable]) -> 
 
 
 def _name(side: Side) -> str:
-    made = side.environment
-    return f"{made.package} {made.version}" + (
-        f" ({made.requested})" if _is_folder(made.requested) else ""
+    environment = side.environment
+    return f"{environment.package} {environment.version}" + (
+        f" ({environment.requested})" if _is_folder(environment.requested) else ""
     )
 
 
-def _is_folder(asked: str) -> bool:
-    return Path(asked).is_dir()
+def _is_folder(text: str) -> bool:
+    return Path(text).is_dir()
 
 
 def _show_versions(out: Console, sides: list[Side], lacking: list[Unavailable]) -> None:
@@ -96,8 +96,8 @@ def _show_versions(out: Console, sides: list[Side], lacking: list[Unavailable]) 
 
     for side in sides:
         environment = side.environment
-        if said := outside(environment.package, environment.version):
-            out.print(said, markup=False)
+        if warning := outside(environment.package, environment.version):
+            out.print(warning, markup=False)
         for name, why in side.unknown.items():
             out.print(
                 f"{_name(side)}: the adapter {name} does not know its interface: {why}",
@@ -106,8 +106,8 @@ def _show_versions(out: Console, sides: list[Side], lacking: list[Unavailable]) 
         if environment.brought:
             came = ", ".join(f"{name} {version}" for name, version in environment.brought.items())
             out.print(f"{_name(side)} also brings {came}", markup=False)
-    for one in lacking:
-        out.print(f"{one.requested}: not available: {one.why}", markup=False)
+    for unavailable in lacking:
+        out.print(f"{unavailable.requested}: not available: {unavailable.why}", markup=False)
     if lacking or len(sides) < 2:
         out.print(f"{len(sides)} of {len(sides) + len(lacking)} versions ran", markup=False)
 

@@ -203,8 +203,8 @@ def example(
     from cibench.twins.examples import EXAMPLES, write_example
 
     if name is None:
-        for key, one in EXAMPLES.items():
-            typer.echo(f"{key:14} {one.about}")
+        for key, entry in EXAMPLES.items():
+            typer.echo(f"{key:14} {entry.about}")
         return
     place = out or Path(f"{name}.csv")
     _check_place(place)

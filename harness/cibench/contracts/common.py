@@ -140,14 +140,14 @@ def broken_assumptions() -> set[str]:
 
 def assumed_assumptions() -> set[str]:
     """Return the names of the assumptions that the registered estimators assume or test."""
-    found = (entry.value for entry in registry.entries("estimator").values())
-    return {name for each in found for name in named_assumptions(each)}
+    estimators = (entry.value for entry in registry.entries("estimator").values())
+    return {name for each in estimators for name in named_assumptions(each)}
 
 
 def named_assumptions(estimator: Estimator) -> tuple[str, ...]:
     """Return the names of what it assumes or tests, the two sides of an "or" apart."""
-    said = (*estimator.assumes, *estimator.tests)
-    return tuple(name for assumption in said for name in alternatives(assumption))
+    declared = (*estimator.assumes, *estimator.tests)
+    return tuple(name for assumption in declared for name in alternatives(assumption))
 
 
 def slips(own: Iterable[str], known: set[str], settled: set[str]) -> list[tuple[str, str]]:

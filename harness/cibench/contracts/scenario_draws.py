@@ -84,8 +84,8 @@ def check_no_leak(scenario: Scenario) -> None:
             require(not copied, label(scenario), f"column '{column}' gives away {name}")
 
 
-def _affine(one: Array, other: Array) -> bool:
-    a, b = (array - np.mean(array) for array in (one, other))
+def _affine(first: Array, other: Array) -> bool:
+    a, b = (array - np.mean(array) for array in (first, other))
     varies = np.ptp(a) > 0 and np.ptp(b) > 0
     return bool(varies and abs(a @ b) > COPY * np.sqrt((a @ a) * (b @ b)))
 
@@ -251,8 +251,8 @@ def check_dials_alive(scenario: Scenario) -> None:
         require(alive, label(at), f"dial '{name}' is dead: no column changes with it")
 
 
-def _seen_change(one: Scenario, other: Scenario, n: int) -> bool:
-    return difference(small_draw(one, n).columns, small_draw(other, n).columns) is not None
+def _seen_change(first: Scenario, other: Scenario, n: int) -> bool:
+    return difference(small_draw(first, n).columns, small_draw(other, n).columns) is not None
 
 
 def check_dials_paired(scenario: Scenario) -> None:

@@ -104,8 +104,8 @@ def _same_effects(target: Target, draws: list[Draw], others: list[Draw], running
     )
 
 
-def _check_truths(scenario: Scenario, draws: list[Draw], given: Mapping[Target, Truth]) -> None:
-    uneven = {t: v for t, v in given.items() if not _is_constant(draws, t, v, scenario)}
+def _check_truths(scenario: Scenario, draws: list[Draw], declared: Mapping[Target, Truth]) -> None:
+    uneven = {t: v for t, v in declared.items() if not _is_constant(draws, t, v, scenario)}
     if uneven:
         _check_by_simulation(scenario, draws, uneven)
 
@@ -138,8 +138,8 @@ def _is_constant(draws: list[Draw], target: Target, truth: Truth, scenario: Scen
 
 
 def _complaint(target: Target, truth: Truth, what: str, value: float, reach: float) -> str:
-    said = f"truth() says {truth.value:.6g} for {target}"
-    return f"{said}, but {what} is {value:.6g}" + (f" +- {reach:.2g}" if reach else "")
+    statement = f"truth() says {truth.value:.6g} for {target}"
+    return f"{statement}, but {what} is {value:.6g}" + (f" +- {reach:.2g}" if reach else "")
 
 
 def _check_by_simulation(

@@ -192,8 +192,8 @@ def _read_about(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise BadInput(f"{path}: not readable: {error}") from error
     if about.get("format", 0) > FORMAT:
-        made = (about.get("versions") or {}).get("cibench", "another version")
-        raise BadInput(f"{path}: written by cibench {made}, whose format is newer")
+        version = (about.get("versions") or {}).get("cibench", "another version")
+        raise BadInput(f"{path}: written by cibench {version}, whose format is newer")
     return about
 
 

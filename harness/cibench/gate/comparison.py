@@ -125,8 +125,8 @@ def _cell(pair: Pair, rules: Rules, alpha: float, declared: bool, dice: bool) ->
         RANDOM: dice,
         OTHER_DATA: not pair.paired,
     }
-    found = _measures(pair, moments, None if dice else moved, rules)
-    judged = tuple(judge(one, pair.names["level"], rules, alpha) for one in found)
+    measured = _measures(pair, moments, None if dice else moved, rules)
+    judged = tuple(judge(one, pair.names["level"], rules, alpha) for one in measured)
     same = moved is not None and moved.share(rules.tolerance) == 0
     seconds = [float(np.nanmedian(g["seconds"])) for g in (pair.before, pair.after)]
     return CellResult(

@@ -57,8 +57,8 @@ class Expectations:
     def headline(self) -> str:
         """Say whether the gate holds, and how many rows have each verdict."""
         counts = Counter(row["verdict"] for row in self.rows)
-        said = ", ".join(f"{counts[v]} {v}" for v in WORST_FIRST if counts[v])
-        return f"{'failed' if self.exit_code else 'passed'}: {said}"
+        summary = ", ".join(f"{counts[v]} {v}" for v in WORST_FIRST if counts[v])
+        return f"{'failed' if self.exit_code else 'passed'}: {summary}"
 
 
 def failing_on(names: Sequence[str]) -> tuple[ExpectationVerdict, ...]:

@@ -119,8 +119,8 @@ def extremes(x: Span, d: Span, kink: float, below: float, above: float) -> Span:
     points = [(at, by) for at in (*x, *inside) for by in d]
     points += [(at, kink - at) for at in (*x, *inside) if d[0] <= kink - at <= d[1]]
     points += [(kink - by, by) for by in d if x[0] <= kink - by <= x[1]]
-    found = [g(at + by) - g(at) for at, by in points]
-    return min(found), max(found)
+    gaps = [g(at + by) - g(at) for at, by in points]
+    return min(gaps), max(gaps)
 
 
 def cell_verdict(judged: Iterable[MeasureVerdict], changed: bool) -> ChangeVerdict:

@@ -68,8 +68,8 @@ def sides(pair: Pair, *names: str) -> Sides:
     for group in (pair.before, pair.after):
         for name in names:
             there = there & ~np.isnan(group[name])
-    one, other = ([group[name][there] for name in names] for group in (pair.before, pair.after))
-    return Sides(one, other, paired=True)
+    before, after = ([group[name][there] for name in names] for group in (pair.before, pair.after))
+    return Sides(before, after, paired=True)
 
 
 def has_moments(pair: Pair, declared: bool) -> bool:
@@ -263,8 +263,8 @@ def of_sets(pair: Pair) -> Iterator[Measured]:
             yield share("unbounded", *odd, paired=both.paired)
     tests = sides(pair, "p_value")
     if tests.before[0].size and tests.after[0].size and nominal is not None:
-        found = [columns[0] < 1 - nominal for columns in (tests.before, tests.after)]
-        yield share("rejection", *found, paired=tests.paired)
+        rejections = [columns[0] < 1 - nominal for columns in (tests.before, tests.after)]
+        yield share("rejection", *rejections, paired=tests.paired)
 
 
 def of_diagnostics(pair: Pair) -> Iterator[Measured]:
@@ -311,8 +311,8 @@ def of_moves(changes: Changes, moved: float, tolerance: float) -> Iterator[Measu
     """
     if changes.share(tolerance) <= 0.5 and changes.answered.any():
         count = int((changes.estimate > moved)[changes.answered].sum())
-        one = OneShare(count, int(changes.answered.sum()))
-        yield Measured("moved", 0.0, one.value, one)
+        moved_share = OneShare(count, int(changes.answered.sum()))
+        yield Measured("moved", 0.0, moved_share.value, moved_share)
 
 
 def share(name: str, before: Array, after: Array, *, paired: bool, start: bool = False) -> Measured:

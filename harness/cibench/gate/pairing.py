@@ -189,5 +189,5 @@ def _truths(before: Group, after: Group) -> str:
     return f"the truth moved from {old[0]:g} to {new[0]:g}"
 
 
-def _same(one: Array, other: Array) -> Array:
-    return np.asarray((one == other) | (np.isnan(one) & np.isnan(other)))
+def _same(first: Array, other: Array) -> Array:
+    return np.asarray((first == other) | (np.isnan(first) & np.isnan(other)))

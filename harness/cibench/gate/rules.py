@@ -176,5 +176,5 @@ class Rules:
 
 def most_severe(verdicts: Iterable[ChangeVerdict]) -> ChangeVerdict:
     """Return the first of `WORST_FIRST` that is among the verdicts, identical of none."""
-    found = set(verdicts)
-    return next((v for v in WORST_FIRST if v in found), ChangeVerdict.IDENTICAL)
+    distinct = set(verdicts)
+    return next((v for v in WORST_FIRST if v in distinct), ChangeVerdict.IDENTICAL)

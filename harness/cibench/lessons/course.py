@@ -59,8 +59,8 @@ def write_page(built: Built, path: Path, language: str = "en", home: str = "") -
 def write_course(built: Sequence[Built], folder: Path, language: str = "en") -> Path:
     """Write the pages of some lessons and the index that leads to them; return the index."""
     make_folder(folder)
-    for one in built:
-        write_page(one, folder / f"{one.lesson.name}.html", language, INDEX)
+    for entry in built:
+        write_page(entry, folder / f"{entry.lesson.name}.html", language, INDEX)
     write_text(folder / INDEX, index(built, language))
     return folder / INDEX
 
@@ -86,8 +86,8 @@ def _card(built: Built, ui: Interface) -> Html:
     at = lesson.slider.settings.index(lesson.failure.at)
     apart = 0 if at else len(frames) - 1
     label = ui.label(lesson, lesson.failure.series)
-    shown, other = frames[at]["series"][place], frames[apart]["series"][place]
-    picture = distributions([shown], built.frames["edges"], COLOURS, label, [other])
+    own, other = frames[at]["series"][place], frames[apart]["series"][place]
+    picture = distributions([own], built.frames["edges"], COLOURS, label, [other])
     words_of_picture = ui.say("card", first=ui.setting(lesson, apart), last=ui.setting(lesson, at))
     return h(
         "li", h("a", h("h2", words.title, lang=foreign), href=f"{lesson.name}.html"),

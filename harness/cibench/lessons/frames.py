@@ -71,8 +71,8 @@ def shipped(lesson: Lesson) -> Frames | None:
     path = stored_at(lesson)
     if not path.is_file():
         return None
-    found: Frames = json.loads(path.read_text(encoding="utf-8"))
-    return found if found.get("digest") == digest(lesson) else None
+    stored: Frames = json.loads(path.read_text(encoding="utf-8"))
+    return stored if stored.get("digest") == digest(lesson) else None
 
 
 def stored_at(lesson: Lesson) -> Path:
@@ -108,8 +108,8 @@ def rows_of(lesson: Lesson, run: Run) -> pd.DataFrame:
     """Return the rows of the lesson's estimand, and those of its diagnostic."""
     rows = run.replicates
     meant = rows["estimand"].fillna(lesson.estimand) == lesson.estimand
-    found: pd.DataFrame = rows[rows["horizon"].isna() & meant]
-    return found
+    answers: pd.DataFrame = rows[rows["horizon"].isna() & meant]
+    return answers
 
 
 class Cut:
@@ -160,8 +160,8 @@ def at_setting(lesson: Lesson, rows: pd.DataFrame, setting: float) -> pd.Series:
         column = "dials" if slider.moves == "dial" else "parameters"
         return rows[column].map(lambda text: json.loads(text)[slider.name] == setting)
     if slider.moves == "option":
-        found = rows["options"].map(lambda text: json.loads(text).get(slider.name) == setting)
-        return found | (rows["estimator"] != slider.of)
+        same = rows["options"].map(lambda text: json.loads(text).get(slider.name) == setting)
+        return same | (rows["estimator"] != slider.of)
     return rows["n"] > 0
 
 

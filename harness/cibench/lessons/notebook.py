@@ -161,5 +161,5 @@ class NotebookLesson(Lesson):
 
 def find(name: str | Path) -> NotebookLesson:
     """Read a lesson by path or by the name of a built-in one; BadInput with the near miss."""
-    found = parse.find(name)
-    return NotebookLesson(**{f.name: getattr(found, f.name) for f in dataclasses.fields(found)})
+    lesson = parse.find(name)
+    return NotebookLesson(**{f.name: getattr(lesson, f.name) for f in dataclasses.fields(lesson)})

@@ -91,8 +91,10 @@ def page(lesson: Lesson, frames: Frames, language: str = "en", home: str = "") -
 
 def _header(words: Words, ui: Interface, foreign: str | None, home: str) -> Html:
     link = h("a", ui.say("back"), href=home) if home else None
-    said = join(ui.say("assumption"), ": ", h("span", inline(words.assumption), lang=foreign))
-    return h("header", h("h1", words.title, lang=foreign), h("p", said, cls="assumption"), link)
+    assumption = join(ui.say("assumption"), ": ", h("span", inline(words.assumption), lang=foreign))
+    return h(
+        "header", h("h1", words.title, lang=foreign), h("p", assumption, cls="assumption"), link
+    )
 
 
 def _stage(lesson: Lesson, frames: Frames, ui: Interface, words: Words) -> Html:

@@ -59,8 +59,8 @@ def _positions(names: Mapping[str, Any] | Sequence[Any]) -> dict[str, str | int]
 def diagnostic(table: Table) -> str:
     """Return the diagnostic's id, "" where the lesson has none."""
     name = str(table.take("diagnostic", str, "", bool, "a diagnostic's id"))
-    found = _find(table, "diagnostic", name) if name else None
-    if found and found.kind != "diagnostic":
+    method = _find(table, "diagnostic", name) if name else None
+    if method and method.kind != "diagnostic":
         table.fault("diagnostic", f"'{name}' is an estimator, not a diagnostic")
     return name
 
@@ -364,8 +364,8 @@ def _check(
 
 def _check_methods(table: Table, scenario: Scenario, diagnostic: str) -> None:
     """Note methods that are not for this scenario."""
-    given = table.content.get("estimators")
-    named = _positions(given) if isinstance(given, list | dict) else {}
+    listed = table.content.get("estimators")
+    named = _positions(listed) if isinstance(listed, list | dict) else {}
     places: list[tuple[str, str, tuple[str | int, ...]]] = [
         *(("estimators", name, (at,)) for name, at in named.items()),
         *(("diagnostic", name, ()) for name in [diagnostic] if name),

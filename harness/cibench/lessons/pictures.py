@@ -30,8 +30,8 @@ Picture = dict[str, Any]
 
 def draw(scenario: str, fields: Mapping[str, Any], n: int, seed: int, replicate: int) -> Draw:
     """Draw the data set at an address, the same that a run with this seed puts to its methods."""
-    made = configure(find_scenario(scenario), fields)
-    return made.draw(n, stream(*data_address(seed, made.name, n, replicate)))
+    configured = configure(find_scenario(scenario), fields)
+    return configured.draw(n, stream(*data_address(seed, configured.name, n, replicate)))
 
 
 def pictures(lesson: Lesson, frames: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,8 +71,8 @@ def picture(drawn: Draw, roles: Roles, wishes: Mapping[str, Any]) -> Picture:
     kind = wishes.get("kind")
     if kind is None:
         kind = next((k for role, k in KINDS.items() if role in roles.filled), "scatter")
-    made = {"panel": _panel, "cutoff": _cutoff, "instrument": _instrument, "scatter": _scatter}
-    return {"kind": kind, **made[kind](drawn, roles, wishes)}
+    makers = {"panel": _panel, "cutoff": _cutoff, "instrument": _instrument, "scatter": _scatter}
+    return {"kind": kind, **makers[kind](drawn, roles, wishes)}
 
 
 def _panel(drawn: Draw, roles: Roles, _: Mapping[str, Any]) -> Picture:

@@ -33,8 +33,8 @@ def distributions(
     )  # fmt: skip
 
 
-def _share(one: Mapping[str, Any], count: int) -> float:
-    return count / max(int(one["answered"]), 1)
+def _share(part: Mapping[str, Any], count: int) -> float:
+    return count / max(int(part["answered"]), 1)
 
 
 def _place(value: float, edges: Sequence[float]) -> float:

@@ -73,8 +73,8 @@ class Interface:
         """
         if p is None:
             return BLANK if statistic is None else self.near(statistic, None)
-        shown = f"{float(p):.2f}"
-        return "p < " + self.local("0.01") if shown == "0.00" else f"p = {self.local(shown)}"
+        text = f"{float(p):.2f}"
+        return "p < " + self.local("0.01") if text == "0.00" else f"p = {self.local(text)}"
 
     def setting(self, lesson: Lesson, at: int) -> str:
         """Write a setting of the slider."""

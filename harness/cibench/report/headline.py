@@ -67,8 +67,10 @@ def _head(view: View) -> Html:
             top.append(h("th", "all at default", rowspan=2, scope="col", cls="default"))
         else:
             breaks = view.dial(dial).get("breaks")
-            said = h("span", f"breaks “{breaks}”", cls="breaks") if breaks else None
-            top.append(h("th", h("b", dial), said, colspan=len(part), scope="colgroup", cls="dial"))
+            caption = h("span", f"breaks “{breaks}”", cls="breaks") if breaks else None
+            top.append(
+                h("th", h("b", dial), caption, colspan=len(part), scope="colgroup", cls="dial")
+            )
     below = [
         h("th", plain(s.value) if s.dial else s.label, scope="col", cls="dial" if first else None)
         for dial, part in groups if dial != DEFAULT
@@ -92,8 +94,8 @@ def _cell(view: View, method: str, setting: Setting) -> Html:
         words = f"{MARKS[verdict]} no answer" if verdict is CoverageVerdict.SILENT else "declined"
         kind = "silent" if verdict is CoverageVerdict.SILENT else "none"
         return h("td", words, cls=kind, title=MEANING[verdict])
-    held, low, high = coverage_of(score)
-    share = percent(held, digits(low, high))
+    coverage, low, high = coverage_of(score)
+    share = percent(coverage, digits(low, high))
     return h(
         "td",
         h("span", h("b", share), h("span", MARKS.get(verdict), cls="mark"), cls="share"),

@@ -54,9 +54,9 @@ def answer(estimator: Estimator, problem: Problem, **options: object) -> Answer:
     return _parts(next(iter(problem.targets), None), returned)
 
 
-def _parts(target: Target | None, given: Estimate | Diagnosis) -> dict[tuple[str, str], float]:
-    found = ((part, getattr(given, part, None)) for part in PARTS)
-    return {(str(target), part): float(value) for part, value in found if value is not None}
+def _parts(target: Target | None, returned: Estimate | Diagnosis) -> dict[tuple[str, str], float]:
+    parts = ((part, getattr(returned, part, None)) for part in PARTS)
+    return {(str(target), part): float(value) for part, value in parts if value is not None}
 
 
 def distance(before: Answer, after: Answer, factor: float = 1.0) -> float:

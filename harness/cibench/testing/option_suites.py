@@ -109,6 +109,6 @@ def _with_room(tables: list[dict[str, Any]], place: Place, forms: Row, name: str
     for table in tables:
         if table["parameters"] == forms and name not in table["estimators"]:
             return table
-    made = {"scenario": place.scenario, "n": place.n, "parameters": forms}
-    tables.append({**made, "estimators": [], "options": {}})
+    cell = {"scenario": place.scenario, "n": place.n, "parameters": forms}
+    tables.append({**cell, "estimators": [], "options": {}})
     return tables[-1]

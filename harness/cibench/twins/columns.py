@@ -97,8 +97,8 @@ def _same(first: Array, other: Array) -> bool:
 
 def derive(columns: Columns, derived: tuple[Derived, ...], rows: int) -> Columns:
     """Return the columns with the derived ones in place."""
-    made = {d.name: Formula(d.formula)(columns, rows) for d in derived}
-    return {**columns, **made}
+    computed = {d.name: Formula(d.formula)(columns, rows) for d in derived}
+    return {**columns, **computed}
 
 
 def round_off(columns: Columns, known: tuple[Column, ...]) -> Columns:

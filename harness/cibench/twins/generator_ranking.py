@@ -94,8 +94,8 @@ def ranking(scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> Ranking:
 
 
 def _family(catalogue: Mapping[str, Any], scenario: str) -> str:
-    found = GENERATOR.search(catalogue["scenarios"][scenario]["doc"])
-    return found[1] if found and scenario.startswith("twin/") else ""
+    match = GENERATOR.search(catalogue["scenarios"][scenario]["doc"])
+    return match[1] if match and scenario.startswith("twin/") else ""
 
 
 def _order(names: Sequence[str], value: Array, se: Array, chosen: list[int]) -> Order:

@@ -110,8 +110,8 @@ class CellView:
     @property
     def telling(self) -> list[MeasureVerdict]:
         """Return the measures that changed, the worst verdict and the largest change first."""
-        found = [one for one in self.cell.measures if one.changed]
-        return sorted(found, key=lambda one: (WORST_FIRST.index(one.verdict), -one.z))
+        measures = [one for one in self.cell.measures if one.changed]
+        return sorted(measures, key=lambda one: (WORST_FIRST.index(one.verdict), -one.z))
 
 
 def tell(comparison: Comparison, catalogue: Mapping[str, Any]) -> list[CellView]:
@@ -147,8 +147,8 @@ OUTCOMES = {0: "passed", 1: "failed", 2: "not comparable"}
 def headline(comparison: Comparison) -> str:
     """Say what the gate says, and how many cells have each verdict."""
     counts = Counter(cell.verdict for cell in comparison.cells)
-    said = ", ".join(f"{counts[v]} {v}" for v in WORST_FIRST if counts[v])
-    return f"{OUTCOMES[comparison.exit_code]}: {said or 'nothing to compare'}"
+    summary = ", ".join(f"{counts[v]} {v}" for v in WORST_FIRST if counts[v])
+    return f"{OUTCOMES[comparison.exit_code]}: {summary or 'nothing to compare'}"
 
 
 def level_line(comparison: Comparison) -> str:

@@ -124,8 +124,8 @@ def _details(
     ]
     numeric = [view for view in views if view.cell.verdict is ChangeVerdict.NUMERICALLY]
     for view in numeric[:MOST_LINES]:
-        said = cell_views.numbers(view.cell, comparison.rules.tolerance)
-        lines.append(f"- {view.place}, `{view.method}`: numerically changed: {said}")
+        words = cell_views.numbers(view.cell, comparison.rules.tolerance)
+        lines.append(f"- {view.place}, `{view.method}`: numerically changed: {words}")
     commands = [
         c for view in loud if view.cell.verdict in FAILING for c in _commands(view, comparison)[:1]
     ]

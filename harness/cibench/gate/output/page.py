@@ -122,8 +122,8 @@ def page(comparison: Comparison, views: Sequence[CellView]) -> str:
     links = [h("a", "Verdict", href="#verdict")]
     links += [h("a", "What changed", href="#changed")] if loud else []
     links += [h("a", part, href=f"#{part.lower()}") for part in ("Cells", "Rules", "Provenance")]
-    said = f"{suite} against baseline {name}" if suite else f"against baseline {name}"
-    header = h("header", h("h1", "Check"), h("p", said), h("nav", links))
+    subtitle = f"{suite} against baseline {name}" if suite else f"against baseline {name}"
+    header = h("header", h("h1", "Check"), h("p", subtitle), h("nav", links))
     body = h(
         "main", _verdict(comparison, views), _changed(comparison, loud),
         _cells(comparison, views), _rules(comparison), _provenance(comparison),

@@ -31,8 +31,8 @@ def scatter(view: CellView, marked: Sequence[int]) -> Plot | None:
     `marked` are the replicates to be named. Without pairs the ordered values stand in for them.
     """
     cell = view.cell
-    found = {name: _columns(cell, name) for name in PANELS}
-    panels = {name: columns for name, columns in found.items() if columns[0].size}
+    by_panel = {name: _columns(cell, name) for name in PANELS}
+    panels = {name: columns for name, columns in by_panel.items() if columns[0].size}
     if not panels:
         return None
     paired = cell.pair.paired

@@ -114,8 +114,8 @@ def _slower(out: Console, views: Sequence[CellView]) -> None:
             if ratio > 1.5 or ratio < 1 / 1.5:
                 seen.setdefault(view.method, ratio)
     if seen:
-        said = ", ".join(f"{method} {ratio:.2g} times" for method, ratio in list(seen.items())[:8])
-        out.print(f"run time (no verdict heeds it): {said}", markup=False)
+        times = ", ".join(f"{method} {ratio:.2g} times" for method, ratio in list(seen.items())[:8])
+        out.print(f"run time (no verdict heeds it): {times}", markup=False)
 
 
 def show_baselines(out: Console, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -133,12 +133,12 @@ def _reason(output: str) -> str:
 def _described(
     wanted: RequestedVersion, python: Path, report: Path, pins: Mapping[str, str]
 ) -> Environment:
-    told = json.loads(report.read_text(encoding="utf-8"))["install"]
-    came = {canonical_name(i["metadata"]["name"]): i["metadata"]["version"] for i in told}
+    installed = json.loads(report.read_text(encoding="utf-8"))["install"]
+    came = {canonical_name(i["metadata"]["name"]): i["metadata"]["version"] for i in installed}
     version = came.pop(wanted.package, None) or pins[wanted.package]  # what is here satisfies it
     return Environment(wanted.requested, str(python), wanted.package, version, came)
 
 
-def _digest(wanted: RequestedVersion, held: Mapping[str, str]) -> str:
-    content = [wanted.source, dict(held), sys.version, sys.executable, _seen_here()]
+def _digest(wanted: RequestedVersion, constraining: Mapping[str, str]) -> str:
+    content = [wanted.source, dict(constraining), sys.version, sys.executable, _seen_here()]
     return blake2b(canonical(content).encode(), digest_size=6).hexdigest()

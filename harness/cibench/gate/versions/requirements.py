@@ -65,8 +65,8 @@ def _requested_version(text: str) -> RequestedVersion:
     try:
         requirement = Requirement(text)
     except InvalidRequirement as error:
-        said = str(error).splitlines()[0]
-        raise BadInput(f"'{text}' is neither a folder nor a requirement: {said}") from error
+        problem = str(error).splitlines()[0]
+        raise BadInput(f"'{text}' is neither a folder nor a requirement: {problem}") from error
     return RequestedVersion(text, canonical_name(requirement.name), text)
 
 
@@ -84,8 +84,8 @@ def project_name(folder: Path) -> str:
     try:
         old.read(folder / "setup.cfg", encoding="utf-8")
     except ConfigError as error:
-        said = str(error).splitlines()[0]
-        raise BadInput(f"{folder / 'setup.cfg'}: {said}") from error
+        problem = str(error).splitlines()[0]
+        raise BadInput(f"{folder / 'setup.cfg'}: {problem}") from error
     if name := old.get("metadata", "name", fallback=""):
         return name
     raise BadInput(f"{folder}: neither pyproject.toml nor setup.cfg names the package")
@@ -99,8 +99,10 @@ def supported() -> Mapping[str, str]:
         lines = requires("cibench") or []
     except PackageNotFoundError:  # run from a checkout that nobody installed
         lines = []
-    found = [Requirement(line) for line in lines]
-    return {canonical_name(one.name): str(one.specifier) for one in found if str(one.specifier)}
+    requirements = [Requirement(line) for line in lines]
+    return {
+        canonical_name(one.name): str(one.specifier) for one in requirements if str(one.specifier)
+    }
 
 
 def outside(package: str, version: str) -> str:

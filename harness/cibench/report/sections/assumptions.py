@@ -134,8 +134,10 @@ def _conditionals(context: Worlds) -> Iterator[Html]:
         if score is None or verdict_of(score) in (CoverageVerdict.SILENT, *UNJUDGED):
             continue
         broken = [name for name in assumed if fails(name, view.about.get("violates") or ())]
-        held = ", ".join(f"“{name}”" for name in assumed if name not in broken)
-        when = f"If {held} hold{'' if len(assumed) - len(broken) > 1 else 's'}" if held else "Here"
+        intact = ", ".join(f"“{name}”" for name in assumed if name not in broken)
+        when = (
+            f"If {intact} hold{'' if len(assumed) - len(broken) > 1 else 's'}" if intact else "Here"
+        )
         though = f" (the design breaks {', '.join(f'“{n}”' for n in broken)})" if broken else ""
         yield join(when, though, ", ", h("b", method, cls="method"), f" {_worth(score)}",
                    *_otherwise(view, method), ".")  # fmt: skip
@@ -151,15 +153,15 @@ def _otherwise(view: View, method: str) -> Iterator[str]:
         )
         score = view.scores.get((method, place.label))
         if score is not None and verdict_of(score) in TOLD:
-            held, low, high = coverage_of(score)
-            share = f"{percent(held, digits(low, high))} % ({limits(low, high)})"
+            coverage, low, high = coverage_of(score)
+            share = f"{percent(coverage, digits(low, high))} % ({limits(low, high)})"
             broken = view.dial(dial).get("breaks") or dial
             yield f"; if “{broken}” fails by {place.label}, in {share}"
 
 
 def _worth(score: Score) -> str:
-    held, low, high = coverage_of(score)
-    share = f"{percent(held, digits(low, high))} % ({limits(low, high)})"
+    coverage, low, high = coverage_of(score)
+    share = f"{percent(coverage, digits(low, high))} % ({limits(low, high)})"
     covers = f"covers the truth in {share} of the data sets"
     if not score["moments"]:
         return covers

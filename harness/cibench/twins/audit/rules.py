@@ -53,8 +53,8 @@ def coded(twin: Twin, table: Mapping[str, Array], rng: np.random.Generator) -> C
 def _codes(values: Array, column: Column) -> Array:
     code = {level: float(i) for i, level in enumerate(column.levels)}
     gone = [missing(v) or v == "" for v in values]
-    found = [code.get(str(v), -1.0) for v in values]
-    return np.where(gone, np.nan, found)
+    codes = [code.get(str(v), -1.0) for v in values]
+    return np.where(gone, np.nan, codes)
 
 
 def rules_of(twin: Twin, table: Columns) -> list[Rule]:

@@ -135,9 +135,9 @@ def _calibration(d: Array, p: Array, name: str) -> list[Discrepancy]:
     ]
     if np.ptp(p) > 1e-9:
         tilt = error * (p - p.mean()) / p.std()
-        said = f"{name} where it is likely"
+        what = f"{name} where it is likely"
         discrepancies.append(
-            Discrepancy("calibration", said, tilt.mean(), tilt.std() / np.sqrt(n), SHARE)
+            Discrepancy("calibration", what, tilt.mean(), tilt.std() / np.sqrt(n), SHARE)
         )
     return discrepancies
 

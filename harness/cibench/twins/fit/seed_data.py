@@ -225,8 +225,8 @@ def _add_covariate(frame: pd.DataFrame, name: str, columns: Columns, known: list
         values = series.to_numpy(dtype=float)
     else:
         texts = series.astype(str).to_numpy(dtype=str)
-        found, codes = np.unique(texts[~gone], return_inverse=True)
-        values, levels = np.zeros(len(texts)), tuple(found.tolist())
+        distinct, codes = np.unique(texts[~gone], return_inverse=True)
+        values, levels = np.zeros(len(texts)), tuple(distinct.tolist())
         values[~gone] = codes
     indicator = _indicator(name, gone, columns) if gone.any() else ""
     if gone.any():

@@ -149,8 +149,8 @@ def _loss(y: Array, x: Array, fold: Array) -> float:
 
 def _two_stages(y: Array, d: Array, shifter: Array, x: Array) -> tuple[Array, float]:
     """Return the coefficients of x and of the treatment, shifted from outside."""
-    found, _ = slope(y, d, shifter, x)
-    return least_squares(x, y - found * d), found
+    coefficient, _ = slope(y, d, shifter, x)
+    return least_squares(x, y - coefficient * d), coefficient
 
 
 def slope(y: Array, d: Array, shifter: Array, x: Array) -> tuple[float, float]:

@@ -81,8 +81,8 @@ class Margin:
 
 
 def _at(values: Array, place: Array) -> Array:
-    found: Array = values[np.minimum(place, len(values) - 1)]
-    return found
+    chosen: Array = values[np.minimum(place, len(values) - 1)]
+    return chosen
 
 
 def ranks(x: Array, rng: np.random.Generator) -> Array:
@@ -218,8 +218,8 @@ class Vine:
 
 
 def _seeds(rng: np.random.Generator) -> list[int]:
-    found: list[int] = rng.integers(0, 2**31 - 1, SEEDS).tolist()
-    return found
+    seeds: list[int] = rng.integers(0, 2**31 - 1, SEEDS).tolist()
+    return seeds
 
 
 @dataclass(frozen=True, eq=False)

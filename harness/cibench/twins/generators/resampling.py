@@ -146,8 +146,8 @@ class Resampling:
     def sample(self, n: int, rng: np.random.Generator) -> Columns:
         """Draw n rows."""
         rows = rng.integers(0, self.rows, n)
-        made = {name: column.at(rows, rng) for name, column in self.columns.items()}
-        return {**made, **self.residuals.sample(made, n, rng)}
+        drawn = {name: column.at(rows, rng) for name, column in self.columns.items()}
+        return {**drawn, **self.residuals.sample(drawn, n, rng)}
 
     def state(self) -> dict[str, Any]:
         """Return what a file keeps."""
