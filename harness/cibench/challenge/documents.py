@@ -21,7 +21,7 @@ from cibench.utils.files import csv_text
 DISCLOSURE = "reduced disclosure risk, no formal guarantee"
 DECISIONS = ("roll out", "do not")
 
-ASKED = {
+ESTIMAND_WORDS = {
     Estimand.ATE_AT_CUTOFF: "the mean effect of `{d}` on `{y}` among units whose `{x}` lies at the "
     "cutoff {c}: the limit there, not an average over all units",
     Estimand.LATE_AT_CUTOFF: "the mean effect of `{d}` on `{y}` among units whose `{x}` lies at "
@@ -67,7 +67,7 @@ def question_of(twin: Twin, table: Mapping[str, Array]) -> Question:
     }  # fmt: skip
     kind = design.kind if design.kind != "rd" else "fuzzy" if design.fuzzy else "sharp"
     columns = tuple(_column(twin, name) for name in table)
-    words, design_words = ASKED[estimand].format(**parts), DESIGNS[kind].format(**parts)
+    words, design_words = ESTIMAND_WORDS[estimand].format(**parts), DESIGNS[kind].format(**parts)
     return Question(str(estimand), words, design_words, columns)
 
 

@@ -76,21 +76,21 @@ def of_metric(name: str, margin: float, explains: tuple[str, ...] = ()) -> Measu
 
 
 LIMITS = ("lower_limit", "upper_limit", "length", "band_length")
-HELD = ("coverage", "lower_noncoverage", "upper_noncoverage", "rejection")
+SET_MEASURES = ("coverage", "lower_noncoverage", "upper_noncoverage", "rejection")
 
 MEASURES = {
     m.name: m
     for m in (
         Measure("estimate", "mean estimate", Scale.SE, 0.05),
-        of_metric("bias", 0.05, ("estimate", *HELD)),
+        of_metric("bias", 0.05, ("estimate", *SET_MEASURES)),
         Measure("std_error", "typical standard error", Scale.RELATIVE, 0.02),
-        of_metric("se_ratio", 0.02, ("std_error", *LIMITS, *HELD)),
+        of_metric("se_ratio", 0.02, ("std_error", *LIMITS, *SET_MEASURES)),
         Measure("se_cv", "CV of the SE", Scale.PLAIN, 0.02),
         Measure("lower_limit", "lower limit below estimate", Scale.SE, 0.05),
         Measure("upper_limit", "upper limit above estimate", Scale.SE, 0.05),
         Measure("length", "interval length", Scale.RELATIVE, 0.02),
         Measure("band_length", "length of the bands", Scale.RELATIVE, 0.02),
-        of_metric("coverage", 0.01, ("std_error", "se_ratio", *LIMITS, *HELD)),
+        of_metric("coverage", 0.01, ("std_error", "se_ratio", *LIMITS, *SET_MEASURES)),
         of_metric("lower_noncoverage", 0.01),
         of_metric("upper_noncoverage", 0.01),
         Measure("rejection", "rejections by p-value", Scale.POINTS, 0.01),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cibench.lessons import frames as made
+from cibench.lessons import frames as lesson_frames
 from cibench.lessons.lesson import Lesson
 from cibench.lessons.page import COLOURS, STYLE, page
 from cibench.lessons.svg import distributions
@@ -43,10 +43,10 @@ def build(
     """
     if replicates is not None and replicates < 2:
         raise BadInput(f"--replicates: {replicates} is not a number of 2 or more")
-    stored = made.shipped(lesson) if replicates in (None, lesson.replicates) else None
+    stored = lesson_frames.shipped(lesson) if replicates in (None, lesson.replicates) else None
     if stored is not None:
         return Built(lesson, stored, ran=False)
-    return Built(lesson, made.make(lesson, replicates or 0, settings), ran=True)
+    return Built(lesson, lesson_frames.make(lesson, replicates or 0, settings), ran=True)
 
 
 def write_page(built: Built, path: Path, language: str = "en", home: str = "") -> Path:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from cibench.results.run_folder import Run
 
 FORMAT = 1
-SHOWN, INTERVALS, BINS, DIGITS = 24, 60, 40, 6
+DATA_SETS, INTERVALS, BINS, DIGITS = 24, 60, 40, 6
 MEASURES = (
     "bias", "median_bias", "empirical_se", "se_ratio", "coverage", "coverage_with_failures",
     "ci_length",
@@ -228,7 +228,7 @@ def _data_sets(cut: Cut) -> Iterator[dict[str, Any]]:
     """Yield the data sets that can be leafed through, with every method's answer to each."""
     methods = [cut.rows[Series(name)].set_index("replicate") for name in cut.lesson.estimators]
     tests = cut.tests.set_index("replicate")
-    for replicate in methods[0].index[:SHOWN]:
+    for replicate in methods[0].index[:DATA_SETS]:
         answers = [answer(part.loc[replicate]) for part in methods if replicate in part.index]
         entry: dict[str, Any] = {"replicate": int(replicate), "answers": answers}
         entry["hash"] = str(methods[0].loc[replicate, "data_hash"])

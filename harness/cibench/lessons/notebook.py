@@ -12,7 +12,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cibench.lessons import frames as made
+from cibench.lessons import frames as lesson_frames
 from cibench.lessons import parse
 from cibench.lessons.lesson import Lesson
 from cibench.lessons.page import COLOURS
@@ -135,7 +135,7 @@ def run_at(
     names = tuple(dict.fromkeys((*lesson.estimators, *estimators)))
     changed = dataclasses.replace(lesson, slider=slider, estimators=names)
     done = run(changed.suite(replicates))
-    return Frame(changed, done, made.frames(changed, done))
+    return Frame(changed, done, lesson_frames.frames(changed, done))
 
 
 def as_html(lesson: Lesson) -> Html:

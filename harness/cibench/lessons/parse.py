@@ -31,7 +31,10 @@ MEASURES = ("bias", "median_bias", "coverage")
 
 QUESTIONS = ("everybody", "treated")
 BEST_OF, DISTANCE = "data sets", "from the cutoff"
-SAID = {BEST_OF: "data sets drawn, the best one shown", DISTANCE: "distance from the cutoff"}
+SLIDER_WORDS = {
+    BEST_OF: "data sets drawn, the best one shown",
+    DISTANCE: "distance from the cutoff",
+}
 
 
 def estimators(table: Table) -> dict[str, str]:
@@ -146,7 +149,11 @@ def slider_words(cls: type[Scenario], slider: Slider) -> str:
     if slider.moves == "n":
         return "number of units"
     spec: Dial | Parameter | None = cls.specs.get(slider.name)
-    unit = spec.unit if spec else SAID.get(BEST_OF if slider.moves == "best_of" else DISTANCE, "")
+    unit = (
+        spec.unit
+        if spec
+        else SLIDER_WORDS.get(BEST_OF if slider.moves == "best_of" else DISTANCE, "")
+    )
     return f"{slider.name}: {unit}" if spec and unit else unit or slider.name
 
 

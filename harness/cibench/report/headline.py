@@ -118,10 +118,10 @@ def _colours(score: Score) -> str | None:
     return f"background:rgb({red},{green},{blue});color:{ink}"
 
 
-SHOWN = 5
+MOST_FINDINGS = 5
 """Findings that stand open; the others wait behind a fold."""
 
-HELD = (CoverageVerdict.SOUND, CoverageVerdict.LOW, CoverageVerdict.CONSERVATIVE)
+SOUND_VERDICTS = (CoverageVerdict.SOUND, CoverageVerdict.LOW, CoverageVerdict.CONSERVATIVE)
 
 
 def headline(views: Sequence[View]) -> Html:
@@ -184,10 +184,10 @@ def _listed(listed: Sequence[Finding]) -> Html | None:
         for f in listed
     ]
     return join(
-        h("ol", lines[:SHOWN], cls="findings"),
+        h("ol", lines[:MOST_FINDINGS], cls="findings"),
         _folded(
-            [h("ol", lines[SHOWN:], cls="findings")] if lines[SHOWN:] else [],
-            count(len(lines) - SHOWN, "more finding"),
+            [h("ol", lines[MOST_FINDINGS:], cls="findings")] if lines[MOST_FINDINGS:] else [],
+            count(len(lines) - MOST_FINDINGS, "more finding"),
         ),
     )
 
@@ -200,7 +200,7 @@ def _sound(every: Sequence[Case]) -> Html | None:
     lowest_coverage = {
         key: min(coverage_of(c.score)[0] for c in group)
         for key, group in groups.items()
-        if all(c.verdict in HELD and not fails_often(c.score) for c in group)
+        if all(c.verdict in SOUND_VERDICTS and not fails_often(c.score) for c in group)
     }
     if not lowest_coverage:
         return None

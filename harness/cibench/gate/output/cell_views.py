@@ -216,7 +216,7 @@ def reasons(view: CellView) -> Sequence[str]:
     ] or [numbers(cell, 0.0) or MEANING[cell.verdict]]
 
 
-SHOWN = 5
+MOST_REPLICATES = 5
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,9 @@ class Replicate:
     status: tuple[str, str]
 
 
-def changed_most(cell: CellResult, tolerance: float, count: int = SHOWN) -> list[Replicate]:
+def changed_most(
+    cell: CellResult, tolerance: float, count: int = MOST_REPLICATES
+) -> list[Replicate]:
     """Return the replicates that changed by more than the tolerance, the largest change first."""
     if cell.changes is None:
         return []

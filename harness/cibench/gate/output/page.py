@@ -103,7 +103,7 @@ def tag(verdict: ChangeVerdict) -> Html:
     return join(h("span", str(verdict), cls=f"tag {CLASSES[verdict]}".strip()), " ")
 
 
-SHOWN = 12
+MOST_CELLS = 12
 """How many changed cells are shown with their fits; all stand in the table."""
 
 LOUD = (
@@ -152,10 +152,10 @@ def _verdict(comparison: Comparison, views: Sequence[CellView]) -> Html:
 def _changed(comparison: Comparison, loud: Sequence[CellView]) -> Html | None:
     if not loud:
         return None
-    more = len(loud) - SHOWN
+    more = len(loud) - MOST_CELLS
     return h(
         "section", h("h2", "What changed"),
-        [case(one, comparison) for one in loud[:SHOWN]],
+        [case(one, comparison) for one in loud[:MOST_CELLS]],
         h("p", f"{count(more, 'more cell')} in the table below.", cls="note") if more > 0 else None,
         id="changed",
     )  # fmt: skip

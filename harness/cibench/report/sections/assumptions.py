@@ -19,8 +19,8 @@ from cibench.render.numbers import digits, error_of, limits, number, percent, pl
 from cibench.report.coverage_verdicts import coverage_of, verdict_of
 from cibench.report.views import Score, View
 
-TOLD = (CoverageVerdict.BROKEN, CoverageVerdict.LOW, CoverageVerdict.SOUND)
-SAID = 12
+JUDGED_VERDICTS = (CoverageVerdict.BROKEN, CoverageVerdict.LOW, CoverageVerdict.SOUND)
+MOST_CONCLUSIONS = 12
 """Conclusions of a view that are written out; with more methods the table says it better."""
 
 
@@ -124,7 +124,10 @@ def _conclusions(context: Worlds) -> Html | None:
     items = [h("li", line) for line in _conditionals(context)]
     if not items:
         return None
-    return join(h("h4", "What follows, and on what condition"), h("ul", items[:SAID], cls="words"))
+    return join(
+        h("h4", "What follows, and on what condition"),
+        h("ul", items[:MOST_CONCLUSIONS], cls="words"),
+    )
 
 
 def _conditionals(context: Worlds) -> Iterator[Html]:
@@ -152,7 +155,7 @@ def _otherwise(view: View, method: str) -> Iterator[str]:
             key=lambda s: abs((s.value or 0.0) - default),
         )
         score = view.scores.get((method, place.label))
-        if score is not None and verdict_of(score) in TOLD:
+        if score is not None and verdict_of(score) in JUDGED_VERDICTS:
             coverage, low, high = coverage_of(score)
             share = f"{percent(coverage, digits(low, high))} % ({limits(low, high)})"
             broken = view.dial(dial).get("breaks") or dial
