@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class FitAddress:
     """Say which stored fit is meant: dials not named are at their default, the rest is unique."""
 
     scenario: str
@@ -86,7 +86,7 @@ def read_options(text: str | None) -> dict[str, Any]:
     return options
 
 
-def replay(run: Path, wanted: Wanted) -> Replayed:
+def replay(run: Path, wanted: FitAddress) -> Replayed:
     """Draw the data set and fit again, in a process of its own under the run's limits.
 
     Raises BadInput where the folder is no run and where no stored fit is meant, or several.
@@ -117,7 +117,7 @@ def replay(run: Path, wanted: Wanted) -> Replayed:
     return Replayed(run, suite, block, stored, again, _differences(stored, again), changed)
 
 
-def _stored(run: Path, wanted: Wanted) -> pd.DataFrame:
+def _stored(run: Path, wanted: FitAddress) -> pd.DataFrame:
     """Return the rows of the fit that is meant."""
     import pandas as pd
     import pyarrow.compute as pc
@@ -147,7 +147,7 @@ def _stored(run: Path, wanted: Wanted) -> pd.DataFrame:
     return rows[(rows[list(KEYS)] == pd.Series(meant[0])[list(KEYS)]).all(axis=1)]
 
 
-def _is_meant(row: Mapping[Any, Any], wanted: Wanted) -> bool:
+def _is_meant(row: Mapping[Any, Any], wanted: FitAddress) -> bool:
     defaults = {name: spec.default for name, spec in find_scenario(wanted.scenario).specs.items()}
     dials = {k: v for k, v in json.loads(row["dials"]).items() if v != defaults[k]}
     if dials != {k: v for k, v in wanted.dials.items() if v != defaults.get(k)}:
