@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FitAddress:
-    """Say which stored fit is meant: dials not named are at their default, the rest is unique."""
+    """Say which stored fit is meant: dials not named are at their default, the rest is unique.
+
+    See `replay`.
+    """
 
     scenario: str
     estimator: str
@@ -92,11 +95,11 @@ def replay(run: Path, wanted: FitAddress) -> Replayed:
     Raises BadInput where the folder is no run and where no stored fit is meant, or several.
 
     >>> import cibench
-    >>> from cibench.execution import replay
-    >>> from cibench.execution.replays import Wanted
+    >>> from cibench.execution import FitAddress, replay
     >>> cell = {"scenario": "bayes/experiment", "n": 30, "estimators": "bayes/experiment"}
     >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 20, "cells": [cell]})
-    >>> again = replay(run.folder, Wanted("bayes/experiment", "bayes/experiment", replicate=7))
+    >>> address = FitAddress("bayes/experiment", "bayes/experiment", replicate=7)
+    >>> again = replay(run.folder, address)
     >>> again.differences, len(again.stored)
     ([], 1)
     """
