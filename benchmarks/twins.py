@@ -24,16 +24,16 @@ from cibench.twins.cross_section import reconstruct
 from cibench.twins.design import Design
 from cibench.twins.fit.fitting import fit_twin
 from cibench.twins.fit.seed_data import Seed, seed_of
-from cibench.twins.fit.user_structure import Given
+from cibench.twins.fit.user_structure import UserStructure
 from cibench.twins.generators.base import Training, maker
-from cibench.twins.observed import roles_of, shown
+from cibench.twins.observed import as_draw, roles_of
 from cibench.twins.sample import draw_rows
 from cibench.twins.scenario import default_effect
 from cibench.twins.twin import Twin
 
 FAMILIES = ("vine", "gaussian", "resampling", "trees")
 DESIGN = Design("rd", "y", treatment="d", running="x", cutoff=5.0)
-KNOWN = Given(outcome="3000 + 400*(x - 5) + 20*(x - 5)**2", effect="300*x")
+KNOWN = UserStructure(outcome="3000 + 400*(x - 5) + 20*(x - 5)**2", effect="300*x")
 Columns = dict[str, Array]
 
 
@@ -86,7 +86,7 @@ def coverage(replicates: int) -> None:
         roles, hits = roles_of(twin), []
         for r in range(replicates):
             rows = reconstruct(twin, 2000, stream(family, r), 1500.0, {})
-            hits.append(hit(method, Problem.of(shown(twin, rows, design.targets()), roles,
+            hits.append(hit(method, Problem.of(as_draw(twin, rows, design.targets()), roles,
                                                design.targets())))  # fmt: skip
         shares[family] = hits
     for name, hits in shares.items():

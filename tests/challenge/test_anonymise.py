@@ -164,7 +164,7 @@ def test_everything_else_says_nothing_of_the_effects(given):
     _, _, twin, bundle = given
     papers = {n: t for n, t in bundle.files.items() if not n.startswith("data/")}
     text = "".join(papers.values())
-    for secret in ("12.5", "3.25", bundle.owner.told["secret"], twin.digest, "patients",
+    for secret in ("12.5", "3.25", bundle.owner.provenance["secret"], twin.digest, "patients",
                    *(d.nonce for d in bundle.owner.datasets)):  # fmt: skip
         assert secret not in text and secret[:12] not in text
     assert not re.search(r"\b600\b", text)  # nor how many rows the seed has

@@ -173,7 +173,7 @@ def test_the_owners_file_is_its_owners_alone_and_the_bundle_holds_none_of_it(giv
     ]  # fmt: skip
     everything = "".join((out / n).read_text() for n in names)
     for one in owner.datasets:
-        assert one.nonce not in everything and owner.told["secret"] not in everything
+        assert one.nonce not in everything and owner.provenance["secret"] not in everything
         assert one.commitment in everything
 
 

@@ -332,7 +332,7 @@ def test_sources_that_change_while_they_are_read_are_not_kept(tmp_path, monkeypa
     monkeypatch.setattr(index, "sources_digest", lambda: "after")
     for before, stays in (("before", False), ("after", True)):
         path = tmp_path / f"{before}.json"
-        assert index._made(path, before)["listing"] == listing.listing()
+        assert index._new_index(path, before)["listing"] == listing.listing()
         assert path.exists() == stays
 
 
@@ -341,7 +341,7 @@ def test_where_one_page_cannot_be_made_the_others_are_asked_for(tmp_path, monkey
         raise RuntimeError("out of order")
 
     monkeypatch.setattr(listing, "page", out_of_order)
-    assert index._made(tmp_path / "a.json", index.sources_digest()) == {}
+    assert index._new_index(tmp_path / "a.json", index.sources_digest()) == {}
     assert not list(tmp_path.iterdir())
 
 

@@ -11,7 +11,7 @@ from commands import python
 
 import cibench
 from cibench.execution import RunSettings, Tuning, execute, replay_bundle, replays
-from cibench.execution.replays import Wanted
+from cibench.execution.replays import FitAddress
 from cibench.render.replay_command import command
 from cibench.storage import shards
 from cibench.storage.schema import schema
@@ -89,7 +89,7 @@ def first(run, estimator, status, **more):
         which &= rows[name] == value
     row = rows[which].iloc[0]
     dials = {} if pd.isna(row["dial"]) else {row["dial"]: row["setting"]}
-    wanted = Wanted(row["scenario"], estimator, int(row["replicate"]), int(row["n"]), dials)
+    wanted = FitAddress(row["scenario"], estimator, int(row["replicate"]), int(row["n"]), dials)
     return row, wanted
 
 
@@ -189,11 +189,23 @@ def test_the_page_and_the_terminal_say_how_to_replay(run, capsys):
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
-        (Wanted("rd/cct-1", "odd/raises", 9), "holds no fit of odd/raises to replicate 9 of rd/c"),
-        (Wanted("rd/cct-1", "odd/raises", 1), "several fits are meant; there are: --n 50 --opti"),
-        (Wanted("rd/cct-1", "odd/raises", 1, n=55), "no such fit is stored; there are: --n 50"),
-        (Wanted("rd/cct-1", "odd/raises", 1, n=50, dials={"sorting": 0.3}), "no such fit is stor"),
-        (Wanted("rd/cct-1", "odd/raises", 1, n=50, options={"least": 1}), "no such fit is stored"),
+        (
+            FitAddress("rd/cct-1", "odd/raises", 9),
+            "holds no fit of odd/raises to replicate 9 of rd/c",
+        ),
+        (
+            FitAddress("rd/cct-1", "odd/raises", 1),
+            "several fits are meant; there are: --n 50 --opti",
+        ),
+        (FitAddress("rd/cct-1", "odd/raises", 1, n=55), "no such fit is stored; there are: --n 50"),
+        (
+            FitAddress("rd/cct-1", "odd/raises", 1, n=50, dials={"sorting": 0.3}),
+            "no such fit is stor",
+        ),
+        (
+            FitAddress("rd/cct-1", "odd/raises", 1, n=50, options={"least": 1}),
+            "no such fit is stored",
+        ),
     ],
 )
 def test_what_is_not_stored_or_not_one_fit_is_bad_input(run, wanted, words):

@@ -44,7 +44,7 @@ def test_a_baseline_holds_scores_rows_suite_versions_and_digests(run, saved):
 
 def test_it_is_found_listed_and_loaded_by_name_and_by_path(saved, tmp_path):
     root = tmp_path / "baselines"
-    assert [b.folder for b in baseline.found(root)] == [saved.folder]
+    assert [b.folder for b in baseline.saved_baselines(root)] == [saved.folder]
     for name, where in (("release/1.0", root), (str(saved.folder), tmp_path / "elsewhere")):
         assert baseline.load(name, where).rows.num_rows == 24
     with pytest.raises(BadInput, match=r"no baseline named 'release/1.1'; did you mean"):

@@ -5,7 +5,7 @@ import pytest
 from toys import plugin
 
 from cibench.gate.versions.environments import Unavailable, build, installed_here
-from cibench.gate.versions.requirements import outside, supported, wanted
+from cibench.gate.versions.requirements import outside, requested_versions, supported
 from cibench.utils.errors import BadInput
 
 BACKEND = '''
@@ -95,7 +95,7 @@ def checkout(folder, version, factor=1.0, name="difference", needs=""):
 
 def test_requirements_and_folders_are_told_apart(place):
     name = checkout(place, "1.0")
-    one, other = wanted([name, "Cibench_Made==2.0"])
+    one, other = requested_versions([name, "Cibench_Made==2.0"])
     assert (one.package, one.local) == ("cibench-made", True)
     assert (other.package, other.local, other.slug) == ("cibench-made", False, "cibench-made-2.0")
 
@@ -113,7 +113,7 @@ def test_requirements_and_folders_are_told_apart(place):
 def test_what_cannot_be_asked_for_is_one_line(place, asked, said):
     (place / "empty").mkdir()
     with pytest.raises(BadInput, match=said):
-        wanted(asked)
+        requested_versions(asked)
 
 
 def test_an_environment_differs_in_one_package_alone(place):
@@ -121,7 +121,7 @@ def test_an_environment_differs_in_one_package_alone(place):
 
     import numpy
 
-    (one,) = wanted([checkout(place, "1.5"), checkout(place, "1.6")])[:1]
+    (one,) = requested_versions([checkout(place, "1.5"), checkout(place, "1.6")])[:1]
     made = build(one, place / "cache", installed_here())
     code = "import cibench_made, numpy; print(numpy.__file__); print(cibench_made.__file__)"
     said = subprocess.run(
@@ -133,7 +133,7 @@ def test_an_environment_differs_in_one_package_alone(place):
 
 def test_what_needs_another_numpy_is_not_available_and_pip_says_why(place):
     names = [checkout(place, "1.0", needs="numpy<1"), checkout(place, "1.1")]
-    found = build(wanted(names)[0], place / "cache", installed_here())
+    found = build(requested_versions(names)[0], place / "cache", installed_here())
     assert isinstance(found, Unavailable)
     assert "numpy<1" in found.why and len(found.why) <= 300
     assert not list((place / "cache").iterdir())
@@ -141,7 +141,7 @@ def test_what_needs_another_numpy_is_not_available_and_pip_says_why(place):
 
 def test_a_built_version_is_taken_from_the_cache(place, monkeypatch):
     """A requirement that is met here needs no index; the second time it needs no pip either."""
-    asked = wanted(["numpy", "numpy>1"])[0]
+    asked = requested_versions(["numpy", "numpy>1"])[0]
     made = build(asked, place / "cache", installed_here())
     assert made.version == installed_here()["numpy"]
     monkeypatch.setattr("subprocess.run", None)

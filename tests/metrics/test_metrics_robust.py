@@ -35,6 +35,19 @@ def test_the_medians_are_numpys(n: int) -> None:
     assert accuracy.mad(t, theta).value == pytest.approx(np.median(np.abs(t - theta)))
 
 
+def test_the_median_absolute_percentage_error_is_scikit_learns_in_median() -> None:
+    from sklearn.metrics import mean_absolute_percentage_error
+
+    rng = np.random.default_rng(3)
+    t, theta = rng.normal(3, 1, 81), rng.normal(-2, 0.5, 81)
+    each = [mean_absolute_percentage_error([b], [a]) for a, b in zip(t, theta, strict=True)]
+    found = accuracy.mdape(t, theta)
+    assert found.value == pytest.approx(np.median(each)) and found.mcse > 0
+    assert accuracy.mdape(5 * t, 5 * theta).value == pytest.approx(found.value)  # no unit
+    assert accuracy.mdape(t, np.where(np.arange(81) == 4, 0.0, theta)).why == "a truth is zero"
+    assert isnan(accuracy.mdape(np.empty(0), np.empty(0)).value)
+
+
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("n", [40, 400])
 def test_three_median_errors_hold_the_laws_median_with_moments_or_without(law: str, n: int) -> None:

@@ -9,7 +9,7 @@ from cibench.twins.columns import mask
 from cibench.twins.file import save_twin
 from cibench.twins.fit.fitting import fit_twin
 from cibench.twins.fit.seed_data import seed_of
-from cibench.twins.fit.user_structure import Given
+from cibench.twins.fit.user_structure import UserStructure
 from cibench.twins.generators.base import Training, maker
 from cibench.twins.sample import draw_rows
 from cibench.twins.scenario import default_effect, truths_of
@@ -27,7 +27,7 @@ def test_every_generator_passes(twin_of, name, family):
 
 def test_a_known_structure_with_a_schedule_of_effects_passes(seeds):
     make, design = seeds["rd"]
-    said = Given(outcome="3000 + 400*(x - 5) + 20*(x - 5)**2", effect="300*x")
+    said = UserStructure(outcome="3000 + 400*(x - 5) + 20*(x - 5)**2", effect="300*x")
     twin = fit_twin(seed_of(make(), design), "vine", said)
     assert default_effect(twin) == "300*x"
     ((_, truth),) = truths_of(twin, "300*x").items()

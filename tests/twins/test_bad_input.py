@@ -6,7 +6,7 @@ import pytest
 
 from cibench.twins.design import Design
 from cibench.twins.fit.seed_data import read_seed, seed_of
-from cibench.twins.fit.user_structure import Given
+from cibench.twins.fit.user_structure import UserStructure
 from cibench.twins.formula import Formula
 from cibench.utils.errors import BadInput
 
@@ -190,13 +190,15 @@ def test_a_structure_file_is_told_all_its_mistakes_with_their_lines(tmp_path):
         "effect = 'x +'\noutcom = '1'\nbounds = [\n 1, 'a']\n[derived]\na = '1'\nb = 3\n"
     )
     with pytest.raises(BadInput) as error:
-        Given.read(path)
+        UserStructure.read(path)
     assert [line.split(": ")[0].removeprefix(f"{path}:") + " " + line.split(": ")[1]
             for line in error.value.args] == [
         "1 effect", "2 outcom", "3 bounds", "7 derived.b",
     ]  # fmt: skip
     path.write_text("effect = '2*x'\nbounds = [0, 1]\n[derived]\na = 'x + 1'\n")
-    assert Given.read(path) == Given(effect="2*x", bounds=(0.0, 1.0), derived={"a": "x + 1"})
+    assert UserStructure.read(path) == UserStructure(
+        effect="2*x", bounds=(0.0, 1.0), derived={"a": "x + 1"}
+    )
 
 
 def test_formulas_compute():

@@ -8,7 +8,7 @@ from cibench.twins.audit.interval_worth import ROWS, Z, estimated, worth
 from cibench.twins.cross_section import reconstruct
 from cibench.twins.fit.fitting import fit_twin
 from cibench.twins.fit.seed_data import seed_of
-from cibench.twins.fit.user_structure import Given
+from cibench.twins.fit.user_structure import UserStructure
 from cibench.twins.panel import rebuild_panel
 
 
@@ -35,5 +35,5 @@ def test_naive_intervals_cover_the_planted_effect_alone(twin_of, name):
 
 def test_with_a_known_outcome_function_there_is_nothing_to_say(seeds):
     make, design = seeds["rd"]
-    said = Given(outcome="3000 + 400*(x - 5) + 20*(x - 5)**2", effect="300*x")
+    said = UserStructure(outcome="3000 + 400*(x - 5) + 20*(x - 5)**2", effect="300*x")
     assert worth(fit_twin(seed_of(make(300), design), "gaussian", said)) is None

@@ -12,7 +12,7 @@ from cibench.twins.fit.features import FORMS, features_of
 from cibench.twins.fit.fitting import fit_twin
 from cibench.twins.fit.seed_data import seed_of
 from cibench.twins.fit.structure import estimate
-from cibench.twins.fit.user_structure import Given
+from cibench.twins.fit.user_structure import UserStructure
 from cibench.twins.sample import draw_rows
 from cibench.twins.scenario import truths_of
 from cibench.twins.twin import RESIDUAL
@@ -50,7 +50,7 @@ def test_resampling_avoids_what_plasmode_simulation_gets_wrong(seeds):
     row as in the first.
     """
     make, design = seeds["observables"]
-    said, naive = Given(outcome="1 + a + 0.5*b**2 + c", effect="2"), []
+    said, naive = UserStructure(outcome="1 + a + 0.5*b**2 + c", effect="2"), []
     for number in range(20):
         seed = seed_of(make(150, number), design)
         parts, training = fit_parts(seed, said, np.random.default_rng(0))
@@ -66,7 +66,7 @@ def test_resampling_avoids_what_plasmode_simulation_gets_wrong(seeds):
 def test_the_planted_jump_is_the_jump(seeds, family):
     """With f known, what is left of the outcome jumps at the cutoff by the planted effect."""
     make, design = seeds["rd"]
-    said = Given(outcome="3000 + 400*(x - 5) + 20*(x - 5)**2")
+    said = UserStructure(outcome="3000 + 400*(x - 5) + 20*(x - 5)**2")
     twin = fit_twin(seed_of(make(), design), family, said)
     rows = reconstruct(twin, 400_000, np.random.default_rng(0), 800.0, {})
     x, y = rows.columns["x"], rows.columns["y"]

@@ -126,10 +126,10 @@ def test_who_is_below_the_cutoff_may_be_the_treated():
     twin = fit_twin(seed_of(frame, design), "gaussian")
     assert twin.structure.effect == pytest.approx(2, abs=4 * twin.structure.se)
     from cibench.twins.cross_section import reconstruct
-    from cibench.twins.observed import roles_of, shown
+    from cibench.twins.observed import as_draw, roles_of
     from cibench.twins.scenario import targets_of
 
     rows = reconstruct(twin, 5000, np.random.default_rng(0), 1.0, {})
-    draw, roles = shown(twin, rows, targets_of(twin)), roles_of(twin)
+    draw, roles = as_draw(twin, rows, targets_of(twin)), roles_of(twin)
     assert np.array_equal(draw.columns["d"] == 1, draw.columns["x"] >= roles.cutoff)
     assert np.array_equal(rows.columns["d"] == 1, rows.columns["x"] < 0.3)

@@ -9,7 +9,7 @@ import pytest
 
 from cibench.gate.rules import Rules
 from cibench.gate.versions.regress import Plan, regress
-from cibench.gate.versions.requirements import canonical_name, wanted
+from cibench.gate.versions.requirements import canonical_name, requested_versions
 from cibench.storage.provenance import packages
 from cibench.suite.parse import parse_suite
 
@@ -117,7 +117,8 @@ def test_every_adapter_answers_at_both_ends(package, tmp_path, cache, index):
     cells = [{**cell, "options": options} for cell in _fitting(cells)]
     suite = parse_suite({"name": "ends", "seed": 1, "replicates": 3, "cells": cells})
     sides, _, lacking = regress(
-        wanted([f"{package}=={version}", package]), Plan(suite, tmp_path / "out", cache, Rules())
+        requested_versions([f"{package}=={version}", package]),
+        Plan(suite, tmp_path / "out", cache, Rules()),
     )
     assert not lacking and [s.environment.version for s in sides] == [
         version,

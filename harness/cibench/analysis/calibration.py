@@ -97,8 +97,8 @@ def _of_its_prior(names: Mapping[str, Any], catalogue: Mapping[str, Any]) -> boo
 
 
 def _same(options: Any, defaults: Mapping[str, Any]) -> bool:
-    given = json.loads(options) if isinstance(options, str) else {}
-    return all(defaults.get(name) == value for name, value in given.items())
+    chosen = json.loads(options) if isinstance(options, str) else {}
+    return all(defaults.get(name) == value for name, value in chosen.items())
 
 
 def _line(group: Group, family: int) -> dict[str, Any]:

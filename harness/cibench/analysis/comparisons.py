@@ -81,8 +81,8 @@ def pairs(
     if there and against not in (ALL, *there):
         raise BadInput(unknown("estimator of the rows", against, there))
     wanted = known if measures is None else measures
-    found = (_table(family, wanted, *_chosen(family, against)) for family in families)
-    return _joined([table for table in found if table is not None])
+    tables = (_table(family, wanted, *_chosen(family, against)) for family in families)
+    return _joined([table for table in tables if table is not None])
 
 
 class Comparisons:
@@ -100,8 +100,8 @@ class Comparisons:
         """Add the comparisons of one cell and target."""
         import pyarrow as pa
 
-        made = pa.Table.from_pandas(table, schema=_schema(), preserve_index=False)
-        self._writer.write_table(made)
+        arrow = pa.Table.from_pandas(table, schema=_schema(), preserve_index=False)
+        self._writer.write_table(arrow)
 
     def close(self) -> None:
         """Say that these are all."""

@@ -213,8 +213,8 @@ def compare(
     if not kept.size:
         return None
     collected = _Terms(family, metric)
-    one, two, n = _places(collected, has, first[kept], second[kept])
-    return _limits(collected, kept, (one, two), n, rng)
+    left, right, n = _places(collected, has, first[kept], second[kept])
+    return _limits(collected, kept, (left, right), n, rng)
 
 
 def _places(

@@ -99,8 +99,8 @@ def _line(names: Mapping[str, Any], group: Group, catalogue: Mapping[str, Any]) 
 def without_moments(names: Mapping[str, Any], group: Group, catalogue: Mapping[str, Any]) -> str:
     """Say why the averages of a group cannot be believed, "" where they can."""
     for part, key in (("estimators", "estimator"), ("scenarios", "scenario")):
-        said = (catalogue.get(part) or {}).get(names[key]) or {}
-        if not said.get("moments", True):
+        about = (catalogue.get(part) or {}).get(names[key]) or {}
+        if not about.get("moments", True):
             return "declared"
     t, theta = present(answers(group, *POINTS), *POINTS)
     share = largest_share(t, theta)
@@ -309,8 +309,8 @@ def _with_null(table: pd.DataFrame, metric: Metric, fetch: Callable[[int], Group
     notes = table["note"].tolist()
     for row in np.flatnonzero(table["kind"].to_numpy() != "diagnostic").tolist():
         score = scores.setdefault(row, blank(ZERO if table["truth"].iloc[row] == 0 else NO_NULL))
-        said = note({metric.name: score}, [metric.name])
-        notes[row] = "; ".join(filter(None, (notes[row], said)))
+        reason = note({metric.name: score}, [metric.name])
+        notes[row] = "; ".join(filter(None, (notes[row], reason)))
     numbers = np.array([metric.kind.numbers(scores.get(row, BLANK)) for row in range(len(table))])
     columns = zip(metric.columns, numbers.reshape(-1, len(metric.columns)).T, strict=True)
     return table.assign(**dict(columns), note=notes)

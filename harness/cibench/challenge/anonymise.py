@@ -47,18 +47,18 @@ def released(twin: Twin, limits: Limits, rng: np.random.Generator) -> Released:
     panel = _panel(twin.panel, pilot, twin, limits, units, notes)
     known, labels = [], {}
     for column in twin.known:
-        made = _ranged(column, margins, pilot, limits, units, twin)
+        ranged = _ranged(column, margins, pilot, limits, units, twin)
         if column.indicator in margins.names and not _varies(margins, column.indicator):
-            made = replace(made, indicator="")  # too few are missing to say so
+            ranged = replace(ranged, indicator="")  # too few are missing to say so
         if column.levels and column.name not in limits.allowed:
-            made, labels[column.name] = _labelled(made, merges.get(column.name), rng)
-        known.append(made)
-    found = replace(
+            ranged, labels[column.name] = _labelled(ranged, merges.get(column.name), rng)
+        known.append(ranged)
+    draft = replace(
         twin, generator=replace(generator, margins=margins), known=tuple(known), panel=panel,
         mechanisms={n: _law(m, limits, units) for n, m in twin.mechanisms.items()},
         outcome=_outcome(twin, pilot, limits, units, notes),
     )  # fmt: skip
-    return Released(_bounded(found), tuple(notes), labels)
+    return Released(_bounded(draft), tuple(notes), labels)
 
 
 def _margins(
@@ -153,12 +153,12 @@ def _bounded(twin: Twin) -> Twin:
     """Return the twin with its mechanisms clipped at the columns' ranges that may leave."""
     ranges = {c.name: c for c in twin.known}
     names = {"treatment": twin.treatment, "instrument": twin.design.instrument}
-    made = dict(twin.mechanisms)
+    mechanisms = dict(twin.mechanisms)
     for part, law in twin.mechanisms.items():
         column = ranges.get(names.get(part, ""))
         if column and not law.binary:
-            made[part] = replace(law, low=column.low, high=column.high)
-    return replace(twin, mechanisms=made)
+            mechanisms[part] = replace(law, low=column.low, high=column.high)
+    return replace(twin, mechanisms=mechanisms)
 
 
 def _law(law: Mechanism, limits: Limits, units: int) -> Mechanism:

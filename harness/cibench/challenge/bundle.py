@@ -77,29 +77,31 @@ def make_bundle(twin: Twin, wish: Wish, name: str, say: Say = lambda _: None) ->
     secret = nonce()
     effects = choose_effects(twin, wish.effects, stream("bundle-effects", secret))
     planted = assign_effects(effects, wish.datasets, stream("bundle-order", secret))
-    given = released(twin, wish.limits, stream("bundle-release", secret))
-    made = sealed(given.twin)
-    pilot = drawn_from(made, PILOT, 0.0, stream("bundle-pilot", secret))
-    decimals = decimals_of(made, pilot)
+    release = released(twin, wish.limits, stream("bundle-release", secret))
+    sealed_twin = sealed(release.twin)
+    pilot = drawn_from(sealed_twin, PILOT, 0.0, stream("bundle-pilot", secret))
+    decimals = decimals_of(sealed_twin, pilot)
     rows = wish.rows or int(float(f"{twin.seed['rows']:.1e}"))  # as the seed, but not to the row
     datasets, files = list[Sealed](), dict[str, str]()
     for number, effect in enumerate(planted, 1):
         label, address = f"dataset-{number:02d}", ("bundle", secret, str(number))
-        drawn = rounded(made, drawn_from(made, rows, effect, stream(*address)), decimals)
-        text = data_text(made, drawn)
+        drawn = rounded(
+            sealed_twin, drawn_from(sealed_twin, rows, effect, stream(*address)), decimals
+        )
+        text = data_text(sealed_twin, drawn)
         files[DATA.format(name=label)] = text
-        datasets.append(_seal(made, label, effect, text, address))
+        datasets.append(_seal(sealed_twin, label, effect, text, address))
         say(f"data set {number} of {len(planted)}")
     _check_truths(twin, datasets)
-    question = question_of(made, _heading(files))
-    told = {
+    question = question_of(sealed_twin, _heading(files))
+    provenance = {
         "twin": twin.digest, "family": twin.family, "rows": rows, "secret": secret,
         "estimate": float(twin.seed["effect"]), "cell": wish.limits.cell,
-        "allowed": sorted(wish.limits.allowed), "labels": given.labels, "notes": given.notes,
+        "allowed": sorted(wish.limits.allowed), "labels": release.labels, "notes": release.notes,
     }  # fmt: skip
-    owner = Owner(name, tuple(datasets), wish.cost, wish.better, told)
+    owner = Owner(name, tuple(datasets), wish.cost, wish.better, provenance)
     files |= _papers(question, datasets, rows, wish)
-    return Bundle(files, owner, Released(made, given.notes, given.labels), question)
+    return Bundle(files, owner, Released(sealed_twin, release.notes, release.labels), question)
 
 
 def _seal(twin: Twin, label: str, effect: float, text: str, address: tuple[str, ...]) -> Sealed:
@@ -114,11 +116,11 @@ def _seal(twin: Twin, label: str, effect: float, text: str, address: tuple[str, 
 
 def _check_truths(twin: Twin, datasets: Sequence[Sealed]) -> None:
     """Raise BadInput where a bounded outcome turned an effect into zero or the seed's estimate."""
-    for one in datasets:
-        if one.effect and one.truth == 0:
-            raise BadInput(f"--effects: {one.effect:g} moves no outcome within its bounds")
-        if one.truth and one.truth == float(twin.seed["effect"]):
-            raise BadInput(f"--effects: {one.effect:g} is the seed's own estimate")
+    for dataset in datasets:
+        if dataset.effect and dataset.truth == 0:
+            raise BadInput(f"--effects: {dataset.effect:g} moves no outcome within its bounds")
+        if dataset.truth and dataset.truth == float(twin.seed["effect"]):
+            raise BadInput(f"--effects: {dataset.effect:g} is the seed's own estimate")
 
 
 def _heading(files: dict[str, str]) -> dict[str, Any]:

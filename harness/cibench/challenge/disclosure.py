@@ -68,14 +68,14 @@ def leaks(files: Mapping[str, str], frame: pd.DataFrame, seed: Seed, limits: Lim
     drawn = pd.concat(
         [pd.read_csv(io.StringIO(text)) for name, text in files.items() if name.startswith("data/")]
     )
-    found = list(_rows(drawn, frame, seed))
+    complaints = list(_rows(drawn, frame, seed))
     for column in seed.known:
         free = column.name in (*limits.allowed, seed.design.outcome, seed.design.time)
         if column.name in drawn and not free and column.name != seed.design.cohort:
-            found += _column(
+            complaints += _column(
                 drawn[column.name].dropna(), frame[column.name].dropna(), column, limits
             )
-    return found
+    return complaints
 
 
 def _rows(drawn: pd.DataFrame, frame: pd.DataFrame, seed: Seed) -> Iterator[str]:
@@ -89,17 +89,17 @@ def _rows(drawn: pd.DataFrame, frame: pd.DataFrame, seed: Seed) -> Iterator[str]
 
 def _column(drawn: pd.Series, seen: pd.Series, column: Column, limits: Limits) -> Iterator[str]:
     if column.levels:
-        told = sorted(set(drawn.astype(str)) & set(seen.astype(str)))
-        if told:
-            yield f"{column.name}: its real label '{told[0]}' stands in the data"
+        shared = sorted(set(drawn.astype(str)) & set(seen.astype(str)))
+        if shared:
+            yield f"{column.name}: its real label '{shared[0]}' stands in the data"
         return
     counts = seen.value_counts()
     rare = set(counts.index[counts < limits.cell])
     if column.discrete:
-        told = sorted(rare & set(drawn)) if len(rare) < len(counts) else []
-        if told:
-            count = int(counts[told[0]])
-            yield f"{column.name}: {told[0]:g}, which {count} seed rows have, stands in the data"
+        shared = sorted(rare & set(drawn)) if len(rare) < len(counts) else []
+        if shared:
+            count = int(counts[shared[0]])
+            yield f"{column.name}: {shared[0]:g}, which {count} seed rows have, stands in the data"
         return
     ends = ("minimum", drawn.min(), seen.min()), ("maximum", drawn.max(), seen.max())
     for word, own, theirs in ends:
@@ -131,9 +131,9 @@ def merged_levels(codes: Array, counts: Array, cell: int, levels: int) -> Array:
     rarest of the others joins them.
     """
     order = np.argsort(counts, kind="stable")
-    held = np.cumsum(counts[order])
+    cumulated = np.cumsum(counts[order])
     rare = int(np.sum(counts < cell - 0.5))
-    while 0 < rare < len(order) and held[rare - 1] < cell - 0.5:
+    while 0 < rare < len(order) and cumulated[rare - 1] < cell - 0.5:
         rare += 1
     merge = np.arange(levels)
     if rare:

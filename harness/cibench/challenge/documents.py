@@ -13,7 +13,7 @@ from cibench.model.types import Array, Estimand
 from cibench.twins.columns import derive
 from cibench.twins.cross_section import Rows, rule
 from cibench.twins.panel import COHORT
-from cibench.twins.sample import shown_columns
+from cibench.twins.sample import observed_columns
 from cibench.twins.scenario import estimands_of
 from cibench.twins.twin import Twin
 from cibench.utils.files import csv_text
@@ -21,7 +21,7 @@ from cibench.utils.files import csv_text
 DISCLOSURE = "reduced disclosure risk, no formal guarantee"
 DECISIONS = ("roll out", "do not")
 
-ASKED = {
+ESTIMAND_WORDS = {
     Estimand.ATE_AT_CUTOFF: "the mean effect of `{d}` on `{y}` among units whose `{x}` lies at the "
     "cutoff {c}: the limit there, not an average over all units",
     Estimand.LATE_AT_CUTOFF: "the mean effect of `{d}` on `{y}` among units whose `{x}` lies at "
@@ -67,22 +67,22 @@ def question_of(twin: Twin, table: Mapping[str, Array]) -> Question:
     }  # fmt: skip
     kind = design.kind if design.kind != "rd" else "fuzzy" if design.fuzzy else "sharp"
     columns = tuple(_column(twin, name) for name in table)
-    words, told = ASKED[estimand].format(**parts), DESIGNS[kind].format(**parts)
-    return Question(str(estimand), words, told, columns)
+    words, design_words = ESTIMAND_WORDS[estimand].format(**parts), DESIGNS[kind].format(**parts)
+    return Question(str(estimand), words, design_words, columns)
 
 
 def _column(twin: Twin, name: str) -> dict[str, Any]:
     known = next((c for c in twin.known if c.name == name), None)
     kinds = {"continuous": "number", "integer": "whole number", "category": "category"}
-    made: dict[str, Any] = {"name": name, "role": role_of(twin, name)}
-    made["type"] = kinds[known.kind] if known else "whole number"
+    entry: dict[str, Any] = {"name": name, "role": role_of(twin, name)}
+    entry["type"] = kinds[known.kind] if known else "whole number"
     if known and known.levels:
-        made["levels"] = sorted(set(known.levels))
+        entry["levels"] = sorted(set(known.levels))
     formula = next((d.formula for d in twin.derived if d.name == name), "")
     if formula:
-        made["identity"] = formula
-    made["missing"] = bool(known and known.indicator)
-    return made
+        entry["identity"] = formula
+    entry["missing"] = bool(known and known.indicator)
+    return entry
 
 
 def role_of(twin: Twin, name: str) -> str:
@@ -192,10 +192,10 @@ def rounded(twin: Twin, drawn: Rows, decimals: Mapping[str, int]) -> Rows:
     name = twin.design.running
     if name in decimals and name in columns:
         columns[name] = _kept_apart(twin, drawn.columns[name], columns[name], decimals[name])
-    made = derive(columns, twin.derived, len(columns[twin.design.outcome]))
+    derived_columns = derive(columns, twin.derived, len(columns[twin.design.outcome]))
     for derived in twin.derived:
-        made[derived.name] = np.round(made[derived.name], 12)
-    return replace(drawn, columns=made)
+        derived_columns[derived.name] = np.round(derived_columns[derived.name], 12)
+    return replace(drawn, columns=derived_columns)
 
 
 def _kept_apart(twin: Twin, before: Array, after: Array, decimals: int) -> Array:
@@ -204,15 +204,15 @@ def _kept_apart(twin: Twin, before: Array, after: Array, decimals: int) -> Array
     crossed = rule(twin, before) != rule(twin, after)
     here = before >= cutoff
     back = np.where(here, np.ceil(cutoff / step) * step, (np.ceil(cutoff / step) - 1) * step)
-    made = np.where(crossed, np.round(back, decimals), after)
-    return np.where(rule(twin, before) == rule(twin, made), made, before)
+    moved = np.where(crossed, np.round(back, decimals), after)
+    return np.where(rule(twin, before) == rule(twin, moved), moved, before)
 
 
 def data_text(twin: Twin, drawn: Rows) -> str:
     """Return rows as the text of a data set's CSV file."""
     import pandas as pd
 
-    known, table = {c.name for c in twin.known}, shown_columns(twin, drawn)
+    known, table = {c.name for c in twin.known}, observed_columns(twin, drawn)
     for name in set(table) - known:  # units, sides of the cutoff and cohorts count
         table[name] = table[name].astype(np.int64)
     frame = pd.DataFrame(table)

@@ -19,7 +19,7 @@ APART = 0.1
 
 def parse_effects(text: str) -> tuple[float, ...]:
     """Read "0,500,800"; raises BadInput for what is no number or comes twice."""
-    found: list[float] = []
+    effects: list[float] = []
     for part in text.split(","):
         try:
             value = float(part)
@@ -27,39 +27,39 @@ def parse_effects(text: str) -> tuple[float, ...]:
             raise BadInput(f"--effects: '{part.strip()}' is not a number") from None
         if not np.isfinite(value):
             raise BadInput(f"--effects: {value:g} is not finite")
-        if value in found:
+        if value in effects:
             raise BadInput(f"--effects: {value:g} comes twice")
-        found.append(value)
-    return tuple(found)
+        effects.append(value)
+    return tuple(effects)
 
 
 def choose_effects(
-    twin: Twin, asked: tuple[float, ...] | None, rng: np.random.Generator
+    twin: Twin, wanted: tuple[float, ...] | None, rng: np.random.Generator
 ) -> tuple[float, ...]:
     """Return the effects to plant: those asked for, if they will do, or drawn ones and zero.
 
     Raises BadInput where zero is not among them, or one is the firm's own estimate.
     """
     estimate, reach = float(twin.seed["effect"]), _reach(twin)
-    if asked is not None:
-        if 0 not in asked:
+    if wanted is not None:
+        if 0 not in wanted:
             raise BadInput("--effects: 0 must be among them, or a vendor who always finds one wins")
-        if len(asked) < 2:
+        if len(wanted) < 2:
             raise BadInput("--effects: one effect other than 0 at least")
-        for value in asked:
+        for value in wanted:
             if value and abs(value - estimate) <= reach:
                 raise BadInput(
                     f"--effects: {value:g} is as good as the seed's own estimate {estimate:.6g} "
                     f"(within {reach:.3g}), which may be known; plant another one"
                 )
-        return asked
-    made = [0.0]
-    while len(made) < EFFECTS:
-        sign = (-1, 1)[len(made) % 2]  # of either sign, so that a sign can be got wrong
+        return wanted
+    effects = [0.0]
+    while len(effects) < EFFECTS:
+        sign = (-1, 1)[len(effects) % 2]  # of either sign, so that a sign can be got wrong
         value = float(f"{sign * rng.uniform(*SIZES) * _scale(twin):.3g}")
-        if abs(value - estimate) > reach and value not in made:
-            made.append(value)
-    return tuple(made)
+        if abs(value - estimate) > reach and value not in effects:
+            effects.append(value)
+    return tuple(effects)
 
 
 def _reach(twin: Twin) -> float:
@@ -68,8 +68,8 @@ def _reach(twin: Twin) -> float:
 
 def _scale(twin: Twin) -> float:
     """Return what an effect worth finding is: the estimate, or what its error leaves of it."""
-    told = abs(float(twin.seed["effect"])), 2 * float(twin.seed["se"])
-    return max(told) or float(twin.structure.sd) / 4
+    scales = abs(float(twin.seed["effect"])), 2 * float(twin.seed["se"])
+    return max(scales) or float(twin.structure.sd) / 4
 
 
 def assign_effects(

@@ -24,7 +24,7 @@ from cibench.model.types import Array
 from cibench.twins.columns import MISSING, Column, Columns
 from cibench.twins.fit.fitting import train_twin
 from cibench.twins.fit.seed_data import Seed
-from cibench.twins.fit.user_structure import Given
+from cibench.twins.fit.user_structure import UserStructure
 from cibench.twins.sample import drawn_from
 from cibench.twins.twin import Twin
 from cibench.utils.errors import BadInput
@@ -167,10 +167,10 @@ def attack(
     space = Space(taken(seed, pool, space.periods), space.periods)
     own, control = list[Shadow](), list[Shadow]()
     for number in range(shadows):
-        made = _shadow(twin, space, limits, number)
-        if made:
-            own.append(made[0])
-            control.append(made[1])
+        shadow = _shadow(twin, space, limits, number)
+        if shadow:
+            own.append(shadow[0])
+            control.append(shadow[1])
         say(f"shadow twin {number + 1} of {shadows}")
     failed = shadows - len(own)
     if len(own) < max(4, shadows // 2):
@@ -191,12 +191,12 @@ def _shadow(
     family = twin.family if limits else REFUSED
     try:
         with threadpool_limits(1):
-            made, _ = train_twin(own, family, _given(twin), number, rng)
-            made = released(made, limits, rng).twin if limits else made
+            trained, _ = train_twin(own, family, _user_structure(twin), number, rng)
+            trained = released(trained, limits, rng).twin if limits else trained
     except (BadInput, ValueError, np.linalg.LinAlgError):
         return None
     rows = TIMES * own.rows
-    drawn = space.points(drawn_from(made, rows, float(made.seed["effect"]), rng).columns)
+    drawn = space.points(drawn_from(trained, rows, float(trained.seed["effect"]), rng).columns)
     real = space.points(space.seed.columns)
     copied = real[half & (rng.random(space.units) < COPIED)]
     return _look(drawn, real, half), _look(np.concatenate([copied, drawn]), real, half)
@@ -210,31 +210,31 @@ def _look(drawn: Array, real: Array, half: Array) -> Shadow:
     trees = [cKDTree(real[side]) for side in (half, ~half)]
     some = drawn[: 2 * len(real)]
     to_in, to_out = (tree.query(some)[0] for tree in trees)
-    held = np.quantile(trees[0].query(real[~half])[0], 0.05)
+    typical = np.quantile(trees[0].query(real[~half])[0], 0.05)
     closer = float(np.mean((to_in < to_out) + (to_in == to_out) / 2))
-    nearest = float(np.quantile(to_in, 0.05) / held) if held > 0 else np.nan
+    nearest = float(np.quantile(to_in, 0.05) / typical) if typical > 0 else np.nan
     return Shadow(half, -np.log(near + 1e-9), closer, nearest)
 
 
-def _given(twin: Twin) -> Given | None:
+def _user_structure(twin: Twin) -> UserStructure | None:
     """Return the structure that the user gave, None where it was estimated."""
     if not twin.structure.known:
         return None
     laws = {name: law.formula for name, law in twin.mechanisms.items()}
-    return Given(
+    return UserStructure(
         twin.structure.formula, twin.structure.effect_formula, laws.get("treatment", ""),
         laws.get("instrument", ""),
     )  # fmt: skip
 
 
-def _summed(generator: str, found: list[Shadow], failed: int) -> Attack:
-    inside, score = (np.array([getattr(s, n) for s in found]) for n in ("inside", "score"))
+def _summed(generator: str, shadows: list[Shadow], failed: int) -> Attack:
+    inside, score = (np.array([getattr(s, n) for s in shadows]) for n in ("inside", "score"))
     calibrated = score - _usual(inside, score)
     pairs = [(c[i], c[~i]) for c, i in zip(calibrated, inside, strict=True)]
     hits = [float(np.mean(a > np.quantile(b, 1 - ALARMS))) for a, b in pairs]
     return Attack(
         generator, _with_limits([auc(a, b) for a, b in pairs]), _with_limits(hits),
-        _with_limits([s.closer for s in found]), _with_limits([s.nearest for s in found]),
+        _with_limits([s.closer for s in shadows]), _with_limits([s.nearest for s in shadows]),
         calibrated[inside], calibrated[~inside], failed,
     )  # fmt: skip
 
@@ -261,6 +261,6 @@ def _with_limits(values: list[float]) -> Score:
     """Return the mean over shadows with its error and Student's limits at 95 %."""
     from scipy.stats import t
 
-    found = mean_score(np.array(values))
-    reach = float(t.ppf(0.975, len(values) - 1)) * found.mcse
-    return Score(found.value, found.mcse, found.value - reach, found.value + reach)
+    score = mean_score(np.array(values))
+    reach = float(t.ppf(0.975, len(values) - 1)) * score.mcse
+    return Score(score.value, score.mcse, score.value - reach, score.value + reach)

@@ -34,8 +34,8 @@ class Privacy:
         """Say "fit", "not fit" or "undecided"."""
         if self.attack.auc.low > HARMLESS:
             return "not fit"
-        found = self.control.auc.low > HARMLESS
-        return "fit" if found and self.attack.auc.high <= HARMLESS else "undecided"
+        detected = self.control.auc.low > HARMLESS
+        return "fit" if detected and self.attack.auc.high <= HARMLESS else "undecided"
 
     @property
     def lines(self) -> Iterator[str]:
@@ -46,12 +46,12 @@ class Privacy:
             "undecided": "undecided whether it is fit to give away: the attack says too little",
         }
         yield words[self.verdict]
-        for name, found in (("attack", self.attack), ("planted leak", self.control)):
-            a = found.auc
+        for name, outcome in (("attack", self.attack), ("planted leak", self.control)):
+            a = outcome.auc
             yield (
-                f"{name}, generator {found.generator}: tells members from others with a chance of "
-                f"{a.value:.3f} ({a.low:.3f} to {a.high:.3f}), where a coin has 0.5; finds "
-                f"{100 * found.hits.value:.1f} % of members where it suspects 1 % of others"
+                f"{name}, generator {outcome.generator}: tells members from others with a chance "
+                f"of {a.value:.3f} ({a.low:.3f} to {a.high:.3f}), where a coin has 0.5; finds "
+                f"{100 * outcome.hits.value:.1f} % of members where it suspects 1 % of others"
             )
         c = self.attack.closer
         yield (
@@ -87,8 +87,8 @@ def examine(
     Raises BadInput where the bundle holds what must not leave.
     """
     seed, frame = data
-    found = leaks(bundle.files, frame, seed, limits)
-    if found:
-        raise BadInput(f"nothing is given away: {found[0]}")
+    complaints = leaks(bundle.files, frame, seed, limits)
+    if complaints:
+        raise BadInput(f"nothing is given away: {complaints[0]}")
     own = ordered(seed)
     return Privacy(*attack(twin, own, limits, shadows, say))

@@ -36,16 +36,16 @@ def _axes(width: float, height: float) -> tuple[Any, Any]:
     return figure, axes
 
 
-def roc(found: Sequence[Attack]) -> Html:
+def roc(attacks: Sequence[Attack]) -> Html:
     """Draw of each attack the share of members that it finds against its false alarms."""
     figure, axes = _axes(5.5, 4.2)
     axes.plot((0, 1), (0, 1), color=GREY, linewidth=1, linestyle="--", label="a coin")
     looks = ("the twin", BLUE, "-"), ("planted leak", ORANGE, "-.")
-    for one, (word, colour, style) in zip(found, looks, strict=True):
+    for attack, (word, colour, style) in zip(attacks, looks, strict=True):
         grid = np.linspace(0, 1, 201)
-        levels = np.quantile(one.outside, 1 - grid)
-        hits: Array = 1 - np.searchsorted(np.sort(one.inside), levels) / len(one.inside)
-        label = f"{word}: {one.auc.value:.3f}"
+        levels = np.quantile(attack.outside, 1 - grid)
+        hits: Array = 1 - np.searchsorted(np.sort(attack.inside), levels) / len(attack.inside)
+        label = f"{word}: {attack.auc.value:.3f}"
         axes.plot(grid, hits, color=colour, linestyle=style, label=label)
     axes.set(
         xlabel="share of others that are suspected", ylabel="share of members that are found",
@@ -96,51 +96,51 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def owner_page(bundle: Bundle, found: Privacy | None) -> Html:
+def owner_page(bundle: Bundle, privacy: Privacy | None) -> Html:
     """Return the owner's page: what leaves, what was done to it, and whether it is fit for that."""
-    told, owner = bundle.owner.told, bundle.owner
-    verdict = HEADINGS[found.verdict] if found else "not examined"
+    provenance, owner = bundle.owner.provenance, bundle.owner
+    verdict = HEADINGS[privacy.verdict] if privacy else "not examined"
     about = (
-        f"For its owner alone. {len(owner.datasets)} data sets of {told['rows']} rows, generator "
-        f"{told['family']}. Asked for is {bundle.question.words}."
+        f"For its owner alone. {len(owner.datasets)} data sets of {provenance['rows']} rows, "
+        f"generator {provenance['family']}. Asked for is {bundle.question.words}."
     )
     words = WHAT.format(disclosure=DISCLOSURE.capitalize())
     body = h(
         "main", h("h1", f"A vendor bundle: {verdict}"), prose(about), h("p", words),
         h("h2", "What was done to what leaves"),
-        h("ul", [h("li", f"{line}.") for line in _done(bundle, examined=found is not None)]),
-        h("h2", "Privacy"), _privacy(found) if found else h("p", MISSING),
+        h("ul", [h("li", f"{line}.") for line in _done(bundle, examined=privacy is not None)]),
+        h("h2", "Privacy"), _privacy(privacy) if privacy else h("p", MISSING),
     )  # fmt: skip
     return document("A vendor bundle, for its owner", body, style=PLAIN, scripts=())
 
 
 def _done(bundle: Bundle, *, examined: bool) -> Iterator[str]:
     """Yield what was done to the columns."""
-    told = bundle.owner.told
+    provenance = bundle.owner.provenance
     yield (
-        f"Continuous margins run through means of at least {told['cell']} seed rows each; the "
-        "outermost means are their ends"
+        f"Continuous margins run through means of at least {provenance['cell']} seed rows each; "
+        "the outermost means are their ends"
     )
     yield (
-        f"Values of discrete columns that fewer than {told['cell']} seed rows share are merged; "
-        "treatment and outcome are drawn given the merged ones"
+        f"Values of discrete columns that fewer than {provenance['cell']} seed rows share are "
+        "merged; treatment and outcome are drawn given the merged ones"
     )
     yield from bundle.released.notes
     yield from (f"{name}: its levels have neutral labels" for name in bundle.released.labels)
-    if told["allowed"]:
-        names = ", ".join(told["allowed"])
+    if provenance["allowed"]:
+        names = ", ".join(provenance["allowed"])
         yield f"Allowed to keep labels, rare values and extremes: {names}"
     if examined:
         yield "Compared with the seed: no row, rare value, extreme or label of it stands here"
 
 
-def _privacy(found: Privacy) -> Child:
-    marks = [("attack", found.attack), ("planted leak (control)", found.control)]
+def _privacy(privacy: Privacy) -> Child:
+    marks = [("attack", privacy.attack), ("planted leak (control)", privacy.control)]
     return join(
-        [h("p", f"{line[0].upper()}{line[1:]}.") for line in found.lines],
-        roc([found.attack, found.control]),
+        [h("p", f"{line[0].upper()}{line[1:]}.") for line in privacy.lines],
+        roc([privacy.attack, privacy.control]),
         h("table", _head(COLUMNS), [_attack_row(name, one) for name, one in marks]),
-        h("p", HOW.format(failed=found.attack.failed)),
+        h("p", HOW.format(failed=privacy.attack.failed)),
     )
 
 
@@ -148,24 +148,24 @@ def _head(names: Sequence[str]) -> Html:
     return h("tr", [h("th", name) for name in names])
 
 
-def _attack_row(name: str, found: Attack) -> Html:
+def _attack_row(name: str, attack: Attack) -> Html:
     cells = [
         f"{100 * s.value:.1f} % ({100 * s.low:.1f} to {100 * s.high:.1f})"
-        for s in (found.auc, found.hits, found.closer)
+        for s in (attack.auc, attack.hits, attack.closer)
     ]
-    near = found.nearest
+    near = attack.nearest
     cells.append(f"{near.value:.2f} ({max(near.low, 0):.2f} to {near.high:.2f})")
     return h("tr", h("td", name), [h("td", c, cls="n") for c in cells])
 
 
 def score_page(owner: Owner, marks: dict[str, Marks], lines: Sequence[Line]) -> Html:
     """Return the page on vendors' scores: a table, a picture, and every answer beside its truth."""
-    shown = {vendor: m.shown for vendor, m in marks.items()}
-    heading = ["vendor", *next(iter(shown.values()))]
+    texts = {vendor: m.texts for vendor, m in marks.items()}
+    heading = ["vendor", *next(iter(texts.values()))]
     better = "more" if owner.better == "higher" else "less"
     about = SCORES.format(count=len(owner.datasets), cost=owner.cost, better=better)
     rows = [
-        h("tr", h("td", v), [h("td", c, cls="n") for c in s.values()]) for v, s in shown.items()
+        h("tr", h("td", v), [h("td", c, cls="n") for c in s.values()]) for v, s in texts.items()
     ]
     body = h(
         "main", h("h1", "Scores of vendors"), h("p", about), h("table", _head(heading), rows),

@@ -75,19 +75,19 @@ def read_submission(path: Path, owner: Owner) -> Submission:
             named = ", ".join(map(str, heading))
             raise BadInput(f"{path}:1: no column '{column}' among {named}")
     sealed = {d.name: d for d in owner.datasets}
-    found: dict[str, Answer] = {}
+    by_name: dict[str, Answer] = {}
     for line, row in enumerate(rows, 2):
         where, name = f"{path}:{line}", (row["dataset"] or "").strip()
         if name not in sealed:
             raise BadInput(f"{where}: {unknown('data set of this bundle', name, sealed)}")
-        if name in found:
+        if name in by_name:
             raise BadInput(f"{where}: '{name}' is answered twice")
         if any((row.get(c) or "").strip() for c in (*COLUMNS[1:], "decision")):
-            found[name] = _answer(sealed[name], row, where, owner)
-    if not found:
+            by_name[name] = _answer(sealed[name], row, where, owner)
+    if not by_name:
         raise BadInput(f"{path}: no answers")
-    answers = tuple(found[n] for n in sealed if n in found)
-    return Submission(path.stem, answers, tuple(n for n in sealed if n not in found))
+    answers = tuple(by_name[n] for n in sealed if n in by_name)
+    return Submission(path.stem, answers, tuple(n for n in sealed if n not in by_name))
 
 
 def _answer(dataset: Sealed, row: Mapping[str, str], where: str, owner: Owner) -> Answer:
@@ -122,9 +122,9 @@ class Marks:
     regret: Score
 
     @property
-    def shown(self) -> dict[str, str]:
+    def texts(self) -> dict[str, str]:
         """Return the scores as people read them: errors in brackets, shares with limits."""
-        return {NAMES[f.name]: _said(getattr(self, f.name)) for f in fields(self)}
+        return {NAMES[f.name]: _text(getattr(self, f.name)) for f in fields(self)}
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def marks_of(submission: Submission, owner: Owner) -> Marks:
     )
 
 
-def _said(score: Score) -> str:
+def _text(score: Score) -> str:
     if np.isnan(score.value):
         return "–"
     if not np.isnan(score.low):

@@ -59,7 +59,7 @@ class Owner:
 
     `bundle` is the bundle's name, `datasets` are the sealed data sets; `cost` is that of a roll-out
     a unit, in the outcome's unit, `better` the outcomes that are better, "higher" or "lower";
-    `told` holds the twin's digest and family, rows, the secret, limits, labels and notes.
+    `provenance` holds the twin's digest and family, rows, the secret, limits, labels and notes.
 
     See `write_bundle`, which writes one.
     """
@@ -68,11 +68,13 @@ class Owner:
     datasets: tuple[Sealed, ...]
     cost: float
     better: str
-    told: Mapping[str, Any]
+    provenance: Mapping[str, Any]
 
     def write(self, path: Path) -> None:
         """Write the file, new and readable by its owner alone; raises BadInput."""
-        write_private(path, json_text({"format": FORMAT, **asdict(self)}))
+        content = asdict(self)
+        content["told"] = content.pop("provenance")
+        write_private(path, json_text({"format": FORMAT, **content}))
 
     @classmethod
     def read(cls, path: Path) -> Owner:
@@ -82,31 +84,32 @@ class Owner:
             if state.pop("format") != FORMAT:
                 raise BadInput(f"{path}: an owner's file of another version of cibench")
             sealed = [Sealed(**{**d, "address": tuple(d["address"])}) for d in state["datasets"]]
-            made = cls(**{**state, "datasets": tuple(sealed)})
+            state["provenance"] = state.pop("told")
+            owner = cls(**{**state, "datasets": tuple(sealed)})
         except OSError as error:
             raise BadInput(f"{path}: {error.strerror}") from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            said = " ".join(str(error).split())
-            raise BadInput(f"{path}: not an owner's file, or a damaged one: {said}") from error
-        check_seals(path, {one.name: one.seal for one in made.datasets})
-        return made
+            cause = " ".join(str(error).split())
+            raise BadInput(f"{path}: not an owner's file, or a damaged one: {cause}") from error
+        check_seals(path, {one.name: one.seal for one in owner.datasets})
+        return owner
 
     def check_bundle(self, folder: Path) -> None:
         """Raise BadInput where the folder's commitments are not those of this file."""
-        given = _commitments(folder)
-        for one in self.datasets:
-            if given.get(one.name, {}).get("sha256") != one.commitment:
+        commitments = _commitments(folder)
+        for dataset in self.datasets:
+            if commitments.get(dataset.name, {}).get("sha256") != dataset.commitment:
                 raise BadInput(
-                    f"{folder / COMMITMENTS}: the commitment to '{one.name}' is not the owner's"
+                    f"{folder / COMMITMENTS}: the commitment to '{dataset.name}' is not the owner's"
                 )
 
 
 @dataclass(frozen=True)
-class Checked:
+class Verification:
     """Say of a data set what was revealed of it and what does not fit, "" where all does."""
 
     name: str
-    said: str
+    statement: str
     problem: str
 
 
@@ -115,7 +118,7 @@ def write_reveal(owner: Owner, path: Path) -> None:
     write_text(path, reveal(d.seal for d in owner.datasets))
 
 
-def verify(bundle: Path, revealed: Path) -> Iterator[Checked]:
+def verify(bundle: Path, revealed: Path) -> Iterator[Verification]:
     """Yield of each data set whether its revealed line and its file keep the bundle's commitment.
 
     Raises BadInput, as the first is asked for, where bundle or what is revealed are none, and where
@@ -123,18 +126,18 @@ def verify(bundle: Path, revealed: Path) -> Iterator[Checked]:
 
     See `write_bundle`, whose commitments it holds the truths to.
     """
-    given = _commitments(bundle)
+    commitments = _commitments(bundle)
     lines = read_reveal(revealed, "dataset", "data_sha256", "estimand")
     for name, line in lines.items():
-        if name not in given:
-            raise BadInput(f"{line.where}: {unknown('data set of this bundle', name, given)}")
-    for name, row in given.items():
+        if name not in commitments:
+            raise BadInput(f"{line.where}: {unknown('data set of this bundle', name, commitments)}")
+    for name, row in commitments.items():
         line = lines.get(name, Revealed())
-        said, problem = "", line.problem(row["sha256"])
+        statement, problem = "", line.problem(row["sha256"])
         if line.content:
-            said = f"{line.content['estimand']} {line.content['truth']:g}"
+            statement = f"{line.content['estimand']} {line.content['truth']:g}"
             problem = problem or _data_problem(bundle, name, str(line.content["data_sha256"]))
-        yield Checked(name, said, problem)
+        yield Verification(name, statement, problem)
 
 
 def _commitments(bundle: Path) -> dict[str, dict[str, str]]:
@@ -143,7 +146,7 @@ def _commitments(bundle: Path) -> dict[str, dict[str, str]]:
 
 def _data_problem(bundle: Path, name: str, sealed: str) -> str:
     try:
-        found = fingerprint((bundle / DATA.format(name=name)).read_bytes())
+        actual = fingerprint((bundle / DATA.format(name=name)).read_bytes())
     except OSError as error:
         return f"its file cannot be read: {error.strerror}"
-    return "" if found == sealed else "its file is not the one that was sealed"
+    return "" if actual == sealed else "its file is not the one that was sealed"

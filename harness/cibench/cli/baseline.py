@@ -23,9 +23,9 @@ def save(
     from cibench.gate import baseline
     from cibench.results.api import load
 
-    made = baseline.save(load(run), name, root, replace=replace)
-    size = sum(path.stat().st_size for path in made.folder.iterdir())
-    typer.echo(f"baseline: {made.folder} ({size / 1024:.0f} kB)")
+    saved = baseline.save(load(run), name, root, replace=replace)
+    size = sum(path.stat().st_size for path in saved.folder.iterdir())
+    typer.echo(f"baseline: {saved.folder} ({size / 1024:.0f} kB)")
 
 
 @baselines.command("list")
@@ -36,11 +36,11 @@ def list_(root: Root = HERE) -> None:
     from cibench.render.terminal import console
 
     rows = []
-    for one in baseline.found(root):
-        about = one.about
-        shown = {name: about[name] for name in ("suite", "seed", "replicates", "created")}
-        made = about["versions"].get("cibench", "")
-        rows.append({"baseline": str(one.folder.relative_to(root)), **shown, "cibench": made})
+    for entry in baseline.saved_baselines(root):
+        about = entry.about
+        facts = {name: about[name] for name in ("suite", "seed", "replicates", "created")}
+        version = about["versions"].get("cibench", "")
+        rows.append({"baseline": str(entry.folder.relative_to(root)), **facts, "cibench": version})
     show_baselines(console(), rows)
 
 
@@ -55,16 +55,16 @@ def show(
     from cibench.render.terminal import console
     from cibench.storage.manifest import read_suite
 
-    found = baseline.load(name, root)
-    about, out = found.about, console()
+    loaded = baseline.load(name, root)
+    about, out = loaded.about, console()
     versions = ", ".join(f"{k} {v}" for k, v in about["versions"].items())
-    for what, said in (
+    for what, value in (
         ("suite", about["suite"]), ("seed", about["seed"]), ("replicates", about["replicates"]),
         ("created", about["created"]), ("versions", versions), ("platform", about["platform"]),
         ("Python", about["python"]), ("protocol", about["protocol"]), ("digest", about["digest"]),
     ):  # fmt: skip
-        out.print(f"{what:10}  {said}", markup=False)
+        out.print(f"{what:10}  {value}", markup=False)
     out.print("")
     catalogue = about["catalogue"]
-    judged = judge_expectations(found.scores, catalogue, read_suite(found.folder))
-    show_table(found.scores, judged, catalogue)
+    judged = judge_expectations(loaded.scores, catalogue, read_suite(loaded.folder))
+    show_table(loaded.scores, judged, catalogue)

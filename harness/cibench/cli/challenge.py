@@ -95,13 +95,13 @@ def _bundled(twin: Path, data: Path | None, wish: Wish, places: tuple[Path, Path
     opened = open_twin(twin)
     own = read_own(opened, data) if data else None
     say = _progress()
-    made = make_bundle(opened, wish, out.name, say)
-    found = examine(opened, made, own, wish.limits, say) if own else None
-    write_bundle(made, out, owner)
-    write_text(page, owner_page(made, found))
-    for line in found.lines if found else (NOT_EXAMINED.format(words=DISCLOSURE),):
+    new_bundle = make_bundle(opened, wish, out.name, say)
+    privacy = examine(opened, new_bundle, own, wish.limits, say) if own else None
+    write_bundle(new_bundle, out, owner)
+    write_text(page, owner_page(new_bundle, privacy))
+    for line in privacy.lines if privacy else (NOT_EXAMINED.format(words=DISCLOSURE),):
         typer.echo(line)
-    return found is None or found.verdict != "not fit"
+    return privacy is None or privacy.verdict != "not fit"
 
 
 NOT_EXAMINED = (
@@ -149,11 +149,11 @@ def score(
     answers = [read_submission(path, kept) for path in submissions]
     marks = {a.vendor: marks_of(a, kept) for a in answers}
     lines = [line for a in answers for line in lines_of(a, kept)]
-    console().print(table([{"vendor": v, **m.shown} for v, m in marks.items()]))
+    console().print(table([{"vendor": v, **m.texts} for v, m in marks.items()]))
     typer.echo("In brackets the Monte Carlo error over data sets; of shares the Wilson limits.")
-    for one in answers:
-        if one.missing:
-            typer.echo(f"{one.vendor}: no answer for {', '.join(one.missing)}")
+    for submission in answers:
+        if submission.missing:
+            typer.echo(f"{submission.vendor}: no answer for {', '.join(submission.missing)}")
     if out:
         if out.suffix == ".csv":
             write_table(lines, out)
@@ -172,11 +172,15 @@ def verify(
     """Say whether the revealed truths are those that were sealed; the exit code is 1 if not."""
     from cibench.challenge.sealed_truths import verify as compare
 
-    found = list(compare(folder, reveal))
-    for one in found:
-        typer.echo(f"{one.name}: {one.problem or f'as sealed, {one.said}'}")
-    broken = [one for one in found if one.problem]
-    typer.echo(f"{len(found) - len(broken)} of {len(found)} truths are as they were sealed")
+    verifications = list(compare(folder, reveal))
+    for verification in verifications:
+        typer.echo(
+            f"{verification.name}: {verification.problem or f'as sealed, {verification.statement}'}"
+        )
+    broken = [verification for verification in verifications if verification.problem]
+    typer.echo(
+        f"{len(verifications) - len(broken)} of {len(verifications)} truths are as they were sealed"
+    )
     if broken:
         raise typer.Exit(FAILED)
 

@@ -57,10 +57,10 @@ def check(  # noqa: PLR0913, PLR0917 - the options of a command line
 
     rules = Rules(alpha=alpha, tolerance=tolerance).with_margins(margin or [])
     rules = rules.failing_on(wanted) if fail_on is not None else rules
-    found = baseline.load(against, root)
-    folder = out or Path("results") / f"check-{found.name.replace('/', '--')}"
-    compared = _compared(what, found, rules, folder, workers, replicates, not unpaired)
-    raise typer.Exit(_close(compared, found, folder, bundle=bundle))
+    reference = baseline.load(against, root)
+    folder = out or Path("results") / f"check-{reference.name.replace('/', '--')}"
+    compared = _compared(what, reference, rules, folder, workers, replicates, not unpaired)
+    raise typer.Exit(_close(compared, reference, folder, bundle=bundle))
 
 
 def _expected(
@@ -80,17 +80,17 @@ def _expected(
     name = suite.name if suite else Path(what).name
     out = out or Path("results") / f"check-{name}"
     if suite is None:
-        found = expectations.judged(load(what), failing)
+        judged = expectations.expectations_of(load(what), failing)
     else:
         with run_settings(workers) as settings:
-            found = expectations.check_expectations(
+            judged = expectations.check_expectations(
                 suite, out, settings, failing=failing, replicates=replicates, power=power
             )
-        found.run.write_scores()
-        found.run.write_report()
-    write_expectations(out, found)
-    print_expectations(console(), found)
-    return found.exit_code
+        judged.run.write_scores()
+        judged.run.write_report()
+    write_expectations(out, judged)
+    print_expectations(console(), judged)
+    return judged.exit_code
 
 
 def _run_folder(what: str, replicates: int | None) -> Path | None:
@@ -102,7 +102,7 @@ def _run_folder(what: str, replicates: int | None) -> Path | None:
 
 
 def _compared(
-    what: str, found: Baseline, rules: Rules, folder: Path, workers: int | None,
+    what: str, reference: Baseline, rules: Rules, folder: Path, workers: int | None,
     replicates: int | None, paired: bool,
 ) -> Comparison:  # fmt: skip
     from cibench.gate.check import check_run, check_suite
@@ -116,13 +116,13 @@ def _compared(
     with run_settings(workers) as settings:
         if suite is None:
             assert run_folder is not None
-            return check_run(load(run_folder), found, rules, settings, paired=paired)
+            return check_run(load(run_folder), reference, rules, settings, paired=paired)
         return check_suite(
-            suite, found, rules, folder, settings, replicates=replicates, paired=paired
+            suite, reference, rules, folder, settings, replicates=replicates, paired=paired
         )
 
 
-def _close(compared: Comparison, found: Baseline, folder: Path, *, bundle: bool) -> int:
+def _close(compared: Comparison, reference: Baseline, folder: Path, *, bundle: bool) -> int:
     """Print the comparison and write its files; return the exit code."""
     from cibench.gate.check import RUN, clear
     from cibench.gate.output.cell_views import tell
@@ -132,14 +132,14 @@ def _close(compared: Comparison, found: Baseline, folder: Path, *, bundle: bool)
 
     if not (folder / RUN).is_dir():
         clear(folder)  # of what an earlier check left
-    catalogue: dict[str, Any] = found.about["catalogue"]
-    told = tell(compared, catalogue)
-    write_files(folder, compared, told)
-    show_comparison(console(), compared, told)
+    catalogue: dict[str, Any] = reference.about["catalogue"]
+    views = tell(compared, catalogue)
+    write_files(folder, compared, views)
+    show_comparison(console(), compared, views)
     if bundle:
         from cibench.gate.output.bisect_bundles import hand_over, lines
 
-        for line in lines(hand_over(compared, told, folder / "bundles")):
+        for line in lines(hand_over(compared, views, folder / "bundles")):
             typer.echo(line)
     typer.echo(f"page: {(folder / PAGE).resolve()}")
     return compared.exit_code

@@ -50,7 +50,7 @@ def show_table(
         out.print("▼ coverage is below its floor, in all rows at once beyond Monte Carlo doubt")
 
 
-def show_plan(made: Plan) -> None:
+def show_plan(plan: Plan) -> None:
     """Print what each cell needs, what decides it and how long it takes; totals below."""
     from cibench.metrics import METRICS
 
@@ -59,21 +59,21 @@ def show_plan(made: Plan) -> None:
     names = ("cell", "replicates", "at most", "decided by", "s each", "time", "at most")
     for i, name in enumerate(names):
         made_table.add_column(name, justify="left" if i in (0, 3) else "right", overflow="fold")
-    for cell in made.cells:
+    for cell in plan.cells:
         counts = cell.replicates, cell.at_most
-        times = [clock(count * cell.seconds / made.workers) for count in counts]
+        times = [clock(count * cell.seconds / plan.workers) for count in counts]
         by = f"{cell.measure} of {cell.estimator}" if cell.measure else "nothing is known"
-        shown = (cell.cell, *map(_count, counts), by, f"{cell.seconds:.2g}", *times)
-        made_table.add_row(*map(Text, shown))
-    targets = [f"{m} {t:g} {METRICS[m].kind}".rstrip() for m, t in made.targets.items()]
+        texts = (cell.cell, *map(_count, counts), by, f"{cell.seconds:.2g}", *times)
+        made_table.add_row(*map(Text, texts))
+    targets = [f"{m} {t:g} {METRICS[m].kind}".rstrip() for m, t in plan.targets.items()]
     out.print(f"Monte Carlo errors wanted: {', '.join(targets)}")
     out.print(made_table)
     out.print(
-        f"All cells with their own counts: {clock(made.seconds)}, at most "
-        f"{clock(made.seconds_at_most)}, on {made.workers} worker(s); one count for all: "
-        f"{_count(made.replicates)}. From {made.pilot} replicates a cell."
+        f"All cells with their own counts: {clock(plan.seconds)}, at most "
+        f"{clock(plan.seconds_at_most)}, on {plan.workers} worker(s); one count for all: "
+        f"{_count(plan.replicates)}. From {plan.pilot} replicates a cell."
     )
-    for cell in made.cells:
+    for cell in plan.cells:
         for why in cell.unreached:
             out.print(f"not planned in {cell.cell}: {why}", markup=False)
 
@@ -86,30 +86,30 @@ def _block(title: str, part: pd.DataFrame) -> Table:
     from cibench.metrics import METRICS
 
     coverage = METRICS["coverage"].heading
-    made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    block = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for name in part.columns.drop("broken"):
         text = name in ("setting", "estimator")
-        made.add_column(name, justify="left" if text else "right", no_wrap=True)
+        block.add_column(name, justify="left" if text else "right", no_wrap=True)
     before = None
     for line in part.to_dict("records"):
         broken, setting = line.pop("broken"), line["setting"]
         if setting == before:
             line["setting"] = ""
         elif before is not None:
-            made.add_row()
+            block.add_row()
         before = setting
         if broken:
             line[coverage] = f"▼ {line[coverage]}"
         styles = {coverage: "bold red"} if broken else {}
-        made.add_row(*(Text(str(v), style=styles.get(str(k), "")) for k, v in line.items()))
-    return made
+        block.add_row(*(Text(str(v), style=styles.get(str(k), "")) for k, v in line.items()))
+    return block
 
 
 def show_replay(replayed: Replayed, bundle: Path) -> None:
     """Print what came of making a fit again, and where its bundle lies."""
     out, row = console(), replayed.stored.iloc[0]
-    said = "" if row["status"] == "ok" else f": {row['reason']}"
-    out.print(f"stored: {row['status']}{said}", markup=False)
+    reason = "" if row["status"] == "ok" else f": {row['reason']}"
+    out.print(f"stored: {row['status']}{reason}", markup=False)
     if replayed.differences:
         lines = ["made again it differs:", *replayed.differences]
         out.print("\n  ".join(lines), markup=False, soft_wrap=True)
@@ -133,31 +133,33 @@ def show_failures(run: Run) -> None:
     out = console()
     out.print(f"{kinds['fits'].sum():,} fits gave no answer:")
     for kind in kinds.head(EXAMPLES).to_dict("records"):
-        said = f"{kind['fits']:,} {kind['estimator']} {kind['status']}: {kind['reason']}"
-        out.print(f"  {said}", markup=False, soft_wrap=True)
+        text = f"{kind['fits']:,} {kind['estimator']} {kind['status']}: {kind['reason']}"
+        out.print(f"  {text}", markup=False, soft_wrap=True)
         words = command(run.place, {**kind, "replicate": kind["first"]}, run.catalogue)
         out.print(f"    {words}", markup=False, soft_wrap=True)
     if len(kinds) > EXAMPLES:
         out.print(f"  and {len(kinds) - EXAMPLES} more kinds, all in the report")
 
 
-def show_status(found: Status, place: str) -> None:
+def show_status(status: Status, place: str) -> None:
     """Print how far a run is and how to go on with it, and a line for each cell."""
     out = console()
-    if found.state == "running":
-        out.print(f"running, {found.where}", pace(found), markup=False)
+    if status.state == "running":
+        out.print(f"running, {status.where}", pace(status), markup=False)
     else:
-        out.print(f"{found.state}: {found.done:,} of {found.total:,} rows are stored", markup=False)
+        out.print(
+            f"{status.state}: {status.done:,} of {status.total:,} rows are stored", markup=False
+        )
     lines = [
         {
             "cell": cell["name"], "rows": f"{cell['done']:,} of {cell['total']:,}",
             "without an answer": f"{cell['failures']:,}", "state": _state(cell),
         }
-        for cell in found.cells
+        for cell in status.cells
     ]  # fmt: skip
     if lines:
         out.print(table(lines))
-    if found.state in ("interrupted", "killed"):
+    if status.state in ("interrupted", "killed"):
         out.print(f"to go on from there: cibench run {place}", markup=False)
 
 

@@ -41,10 +41,10 @@ def dependencies() -> list[tuple[str, str, str]]:
         name = re.split(r"[\s<>=!~;\[(]", line, maxsplit=1)[0]
         extra = re.search(r"extra == ['\"]([^'\"]+)", line)
         try:
-            found = version(name)
+            installed = version(name)
         except PackageNotFoundError:
-            found = "missing"
-        rows.append((name, extra.group(1) if extra else "", found))
+            installed = "missing"
+        rows.append((name, extra.group(1) if extra else "", installed))
     return rows
 
 

@@ -43,10 +43,10 @@ def kept(part: str) -> dict[str, Any] | None:
     except (OSError, RuntimeError):  # a zip file, no home
         return None
     path = folder / f"{digest}.json"
-    return _read(path, part) or _made(path, digest).get(part)
+    return _read(path, part) or _new_index(path, digest).get(part)
 
 
-def _made(path: Path, digest: str) -> dict[str, Any]:
+def _new_index(path: Path, digest: str) -> dict[str, Any]:
     """Ask the registry, and keep what it says if it is sound and nothing has changed meanwhile."""
     from cibench.cli.listing import listing, names, page
 
@@ -95,9 +95,9 @@ def _files(folder: str) -> Iterator[os.DirEntry[str]]:
 
 def cache_folder() -> Path:
     """Return the folder for what this user's cibench keeps; raises RuntimeError without a home."""
-    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if given.is_absolute():
-        return given / "cibench"
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if cache.is_absolute():
+        return cache / "cibench"
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / "cibench"
     return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "cibench"
@@ -113,8 +113,8 @@ def _read(path: Path, part: str) -> dict[str, Any] | None:
         return None
     if hashlib.blake2b(content).hexdigest().encode() != checksum:
         return None
-    found: dict[str, Any] = json.loads(content.splitlines()[PARTS.index(part)])
-    return found
+    entry: dict[str, Any] = json.loads(content.splitlines()[PARTS.index(part)])
+    return entry
 
 
 def _write(path: Path, index: dict[str, Any]) -> None:

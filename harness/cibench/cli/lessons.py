@@ -60,39 +60,41 @@ def _list() -> None:
     from cibench.lessons.parse import built_in_lessons, find
     from cibench.render.terminal import console, table
 
-    found = [find(name) for name in built_in_lessons()]
-    rows = [{"lesson": one.name, "assumption": one.words["en"].assumption} for one in found]
+    every = [find(name) for name in built_in_lessons()]
+    rows = [{"lesson": one.name, "assumption": one.words["en"].assumption} for one in every]
     console().print(table(rows))
     typer.echo(
         "`cibench lesson NAME` writes a page; `cibench new lesson my-lesson` starts your own"
     )
 
 
-def _built(one: Lesson, replicates: int | None, workers: int) -> Built:
+def _built(chosen: Lesson, replicates: int | None, workers: int) -> Built:
     """Build a lesson, say when it takes a run, and say where the run does not bear it out."""
     from cibench.lessons.course import build
     from cibench.lessons.frames import shipped
     from cibench.lessons.tables import doubts
 
-    if replicates is None and shipped(one) is not None:
-        built = build(one)
+    if replicates is None and shipped(chosen) is not None:
+        built = build(chosen)
     else:
-        count = replicates or one.replicates
-        typer.echo(f"{one.name}: running {count} data sets a setting", err=True)
+        count = replicates or chosen.replicates
+        typer.echo(f"{chosen.name}: running {count} data sets a setting", err=True)
         with run_settings(workers) as settings:
-            built = build(one, replicates, settings)
-    for doubt in doubts(built.frames, one):
-        typer.echo(f"{one.name}: {doubt}", err=True)
+            built = build(chosen, replicates, settings)
+    for doubt in doubts(built.frames, chosen):
+        typer.echo(f"{chosen.name}: {doubt}", err=True)
     return built
 
 
 def _notebooks(lessons: list[Lesson], out: Path | None) -> None:
     from cibench.lessons.notebook import write_notebook
 
-    for one in lessons:
+    for chosen in lessons:
         single = len(lessons) == 1
-        path = (out if single else out and out / f"{one.name}.ipynb") or Path(f"{one.name}.ipynb")
-        typer.echo(f"notebook: {write_notebook(one, path).resolve()}")
+        path = (out if single else out and out / f"{chosen.name}.ipynb") or Path(
+            f"{chosen.name}.ipynb"
+        )
+        typer.echo(f"notebook: {write_notebook(chosen, path).resolve()}")
 
 
 def assignment(
@@ -105,9 +107,9 @@ def assignment(
     from cibench.lessons.classroom.assignment import write_assignment
     from cibench.lessons.parse import find
 
-    found = find(name)
-    folder = out or Path(f"{found.name}-assignment")
-    count = write_assignment(found, students, folder, setting)
+    chosen = find(name)
+    folder = out or Path(f"{chosen.name}-assignment")
+    count = write_assignment(chosen, students, folder, setting)
     typer.echo(f"assignment: {count} data sets in {folder.resolve()}")
     typer.echo("hand out students/ and commitments.csv; keep teacher/ to yourself")
 
@@ -123,7 +125,7 @@ def grade(
     from cibench.lessons.translations import Interface
 
     ui = Interface(language)
-    found = read_class(folder, answers)
-    for line in summary(found, ui):
+    graded = read_class(folder, answers)
+    for line in summary(graded, ui):
         typer.echo(line.replace("\u00a0", " "))
-    typer.echo(f"report: {write_report(found, folder / 'teacher', language).resolve()}")
+    typer.echo(f"report: {write_report(graded, folder / 'teacher', language).resolve()}")

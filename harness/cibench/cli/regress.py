@@ -41,20 +41,20 @@ def regress(
     """
     from cibench.gate.rules import Rules
     from cibench.gate.versions import regress as regressing
-    from cibench.gate.versions.requirements import wanted
+    from cibench.gate.versions.requirements import requested_versions
     from cibench.suite.parse import find_suite
     from cibench.utils.machine import workers_or_cores
 
-    asked, found = wanted(versions), find_suite(suite)
+    requests, opened = requested_versions(versions), find_suite(suite)
     if replicates is not None and replicates < 1:
         raise BadInput(f"--replicates: {replicates} is not a number of 1 or more")
     rules = Rules(alpha=alpha, tolerance=tolerance).with_margins(margin or [])
-    folder = out or Path("results") / f"regress-{asked[0].package}"
+    folder = out or Path("results") / f"regress-{requests[0].package}"
     plan = regressing.Plan(
-        found, folder, cache, rules, replicates, workers_or_cores(workers),
+        opened, folder, cache, rules, replicates, workers_or_cores(workers),
         tell=lambda line: typer.echo(f"{line} ...", err=True),
     )  # fmt: skip
-    sides, steps, lacking = regressing.regress(asked, plan)
+    sides, steps, lacking = regressing.regress(requests, plan)
     raise typer.Exit(_close(sides, steps, lacking))
 
 
@@ -67,45 +67,47 @@ def _close(sides: list[Side], steps: list[Step], lacking: list[Unavailable]) -> 
 
     out = console()
     for step in steps:
-        told = tell(step.found, step.catalogue)
-        write_files(step.folder, step.found, told)
+        views = tell(step.comparison, step.catalogue)
+        write_files(step.folder, step.comparison, views)
         out.rule(f"{_name(step.before)} → {_name(step.after)}", align="left")
-        show(out, step.found, told)
+        show(out, step.comparison, views)
     out.rule("in short", align="left")
     _show_versions(out, sides, lacking)
     _show_verdicts(out, steps)
-    codes = [step.found.exit_code for step in steps]
+    codes = [step.comparison.exit_code for step in steps]
     if lacking or not steps or any(side.unknown for side in sides):
         return NOT_COMPARABLE
     return max(codes)
 
 
 def _name(side: Side) -> str:
-    made = side.environment
-    return f"{made.package} {made.version}" + (f" ({made.asked})" if _is_folder(made.asked) else "")
+    environment = side.environment
+    return f"{environment.package} {environment.version}" + (
+        f" ({environment.requested})" if _is_folder(environment.requested) else ""
+    )
 
 
-def _is_folder(asked: str) -> bool:
-    return Path(asked).is_dir()
+def _is_folder(text: str) -> bool:
+    return Path(text).is_dir()
 
 
 def _show_versions(out: Console, sides: list[Side], lacking: list[Unavailable]) -> None:
     from cibench.gate.versions.requirements import outside
 
     for side in sides:
-        made = side.environment
-        if said := outside(made.package, made.version):
-            out.print(said, markup=False)
+        environment = side.environment
+        if warning := outside(environment.package, environment.version):
+            out.print(warning, markup=False)
         for name, why in side.unknown.items():
             out.print(
                 f"{_name(side)}: the adapter {name} does not know its interface: {why}",
                 markup=False,
             )
-        if made.brought:
-            came = ", ".join(f"{name} {version}" for name, version in made.brought.items())
+        if environment.brought:
+            came = ", ".join(f"{name} {version}" for name, version in environment.brought.items())
             out.print(f"{_name(side)} also brings {came}", markup=False)
-    for one in lacking:
-        out.print(f"{one.asked}: not available: {one.why}", markup=False)
+    for unavailable in lacking:
+        out.print(f"{unavailable.requested}: not available: {unavailable.why}", markup=False)
     if lacking or len(sides) < 2:
         out.print(f"{len(sides)} of {len(sides) + len(lacking)} versions ran", markup=False)
 
@@ -117,7 +119,7 @@ def _show_verdicts(out: Console, steps: list[Step]) -> None:
     rows: list[dict[str, Any]] = [
         {
             "before": _name(step.before), "after": _name(step.after),
-            "verdict": str(step.found.verdict), "in all": headline(step.found),
+            "verdict": str(step.comparison.verdict), "in all": headline(step.comparison),
             "files": str(step.folder),
         }
         for step in steps

@@ -44,11 +44,11 @@ def replay(
     """
     from cibench.cli.display import show_replay
     from cibench.execution.replay_bundle import write_bundle
-    from cibench.execution.replays import Wanted, read_options, read_pairs
+    from cibench.execution.replays import FitAddress, read_options, read_pairs
     from cibench.execution.replays import replay as replay_fit
     from cibench.storage.object_store import fetched
 
-    wanted = Wanted(
+    wanted = FitAddress(
         scenario, estimator, replicate, n, read_pairs("--dial", dial),
         read_pairs("--parameter", parameter), read_options(options),
     )  # fmt: skip

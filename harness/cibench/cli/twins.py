@@ -81,20 +81,20 @@ def fit(  # noqa: PLR0913, PLR0917 - a design has that many parts
     from cibench.twins.file import save_twin
     from cibench.twins.fit.fitting import fit_twin
     from cibench.twins.fit.seed_data import described, read_seed
-    from cibench.twins.fit.user_structure import Given
+    from cibench.twins.fit.user_structure import UserStructure
 
     _check_place(out)
-    asked = Design(
+    layout = Design(
         design.value, outcome, treatment, running, cutoff, side.value, fuzzy, instrument,
         unit, time, cohort, tuple(covariates) if covariates else None,
     )  # fmt: skip
-    given = None if structure == "estimate" else Given.read(Path(structure))
-    read = read_seed(data, asked)
+    formulas = None if structure == "estimate" else UserStructure.read(Path(structure))
+    read = read_seed(data, layout)
     for line in described(read):
         typer.echo(line, err=True)
-    made = fit_twin(read, generator, given, seed)
-    save_twin(made, out)
-    _show(made)
+    fitted = fit_twin(read, generator, formulas, seed)
+    save_twin(fitted, out)
+    _show(fitted)
     typer.echo(f"twin: {out.resolve()}")
 
 
@@ -129,9 +129,9 @@ def show(twin: File) -> None:
     from cibench.cli.listing import page
     from cibench.twins.scenario import register_twin
 
-    made = register_twin(twin)
-    print_page(page(made.name))
-    _show(made.twin)
+    registered = register_twin(twin)
+    print_page(page(registered.name))
+    _show(registered.twin)
 
 
 @twins.command()
@@ -154,13 +154,13 @@ def audit(
     report = out or twin.with_suffix(".html")
     _check_place(report)
     opened = open_twin(twin)
-    found = audit_twin(opened, data)
-    told = None if data else worth(opened)
-    for line in (*found.lines, *(told.lines if told else ())):
+    audited = audit_twin(opened, data)
+    intervals = None if data else worth(opened)
+    for line in (*audited.lines, *(intervals.lines if intervals else ())):
         typer.echo(line)
-    write_report(opened, found, report, told)
+    write_report(opened, audited, report, intervals)
     typer.echo(f"report: {report.resolve()}")
-    if not found.passed:
+    if not audited.passed:
         raise typer.Exit(FAILED)
 
 
@@ -174,21 +174,23 @@ def ranks(
     from cibench.twins.generator_ranking import ranking
 
     loaded = load(run)
-    found = ranking(loaded.scores, loaded.catalogue)
+    ordering = ranking(loaded.scores, loaded.catalogue)
     rows = [
         {
             "estimator": name,
-            **{o.over[0]: f"{o.value[i]:.3f} ({o.se[i]:.3f})" for o in found.alone},
-            "all": f"{found.all.value[i]:.3f} ({found.all.se[i]:.3f})",
+            **{o.over[0]: f"{o.value[i]:.3f} ({o.se[i]:.3f})" for o in ordering.alone},
+            "all": f"{ordering.all.value[i]:.3f} ({ordering.all.se[i]:.3f})",
         }
-        for i, name in sorted(enumerate(found.estimators), key=lambda p: found.all.value[p[0]])
+        for i, name in sorted(
+            enumerate(ordering.estimators), key=lambda p: ordering.all.value[p[0]]
+        )
     ]
     console().print(table(rows, "RMSE, as a multiple of the best on the same twins"))
-    for left, one, other in found.undecided:
-        typer.echo(f"without {left} nothing separates {one} and {other}")
-    for left, one, other in found.reversals:
-        typer.echo(f"without {left} {one} and {other} change places")
-    verdict = "does not survive" if found.reversals else "survives"
+    for left, first, other in ordering.undecided:
+        typer.echo(f"without {left} nothing separates {first} and {other}")
+    for left, first, other in ordering.reversals:
+        typer.echo(f"without {left} {first} and {other} change places")
+    verdict = "does not survive" if ordering.reversals else "survives"
     typer.echo(f"the ranking {verdict} leaving any one generator out")
 
 
@@ -201,8 +203,8 @@ def example(
     from cibench.twins.examples import EXAMPLES, write_example
 
     if name is None:
-        for key, one in EXAMPLES.items():
-            typer.echo(f"{key:14} {one.about}")
+        for key, entry in EXAMPLES.items():
+            typer.echo(f"{key:14} {entry.about}")
         return
     place = out or Path(f"{name}.csv")
     _check_place(place)
@@ -230,8 +232,8 @@ def _show(twin: Twin) -> None:
 
     typer.echo(f"{twin.name}: {twin.design.kind}, generator {twin.family}")
     typer.echo(f"structure {twin.structure.name}")
-    told = twin.seed
-    se = f" (standard error {told['se']:.4g})" if told["se"] else ""
-    typer.echo(f"effect in the seed {told['effect']:.6g}{se}, from {told['rows']} rows")
+    seed = twin.seed
+    se = f" (standard error {seed['se']:.4g})" if seed["se"] else ""
+    typer.echo(f"effect in the seed {seed['effect']:.6g}{se}, from {seed['rows']} rows")
     typer.echo(f"estimands {', '.join(map(str, targets_of(twin)))}")
-    typer.echo(HONEST.format(**told))
+    typer.echo(HONEST.format(**seed))

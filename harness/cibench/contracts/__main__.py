@@ -25,11 +25,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("plugins", nargs="+", metavar="FILE_OR_MODULE")
     plugins = parser.parse_args(arguments).plugins
     try:
-        found = [entry for plugin in plugins for entry in load(plugin)]
+        entries = [entry for plugin in plugins for entry in load(plugin)]
     except BadInput as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
-    return max([_report(kind, entry) for kind, entry in found])
+    return max([_report(kind, entry) for kind, entry in entries])
 
 
 def load(plugin: str) -> list[tuple[Kind, Entry]]:
@@ -37,13 +37,13 @@ def load(plugin: str) -> list[tuple[Kind, Entry]]:
 
     Raises BadInput where it does not load or registers nothing.
     """
-    found = _registered_by(plugin)
-    if not found:
+    entries = _registered_by(plugin)
+    if not entries:
         registry.load_plugin(plugin)
-        found = _registered_by(plugin)
-    if not found:
+        entries = _registered_by(plugin)
+    if not entries:
         raise BadInput(f"plug-in '{plugin}' registers no scenario and no estimator")
-    return found
+    return entries
 
 
 def _registered_by(plugin: str) -> list[tuple[Kind, Entry]]:

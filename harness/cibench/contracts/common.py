@@ -83,9 +83,9 @@ def settings(scenario: S) -> list[S]:
     The defaults come first.
     """
     seen = [at_defaults(scenario), *(at for _, _, at in moved(scenario))]
-    given = values_of(scenario, Dial)
+    own = values_of(scenario, Dial)
     known = [values_of(each, Dial) for each in seen]
-    return seen if given in known else [*seen, scenario]
+    return seen if own in known else [*seen, scenario]
 
 
 def small_draw(scenario: Scenario, n: int = UNITS, replicate: int = 0) -> Draw:
@@ -110,17 +110,17 @@ def arrays(draw: Draw) -> dict[str, Array]:
     return {name: array for name, array in named.items() if array is not None}
 
 
-def difference(one: Mapping[str, Array], other: Mapping[str, Array]) -> str | None:
+def difference(first: Mapping[str, Array], other: Mapping[str, Array]) -> str | None:
     """Return the name of the first array in which the two differ by a bit, None where none does."""
-    for name in (*one, *other):
-        if name not in one or name not in other or not same_bits(one[name], other[name]):
+    for name in (*first, *other):
+        if name not in first or name not in other or not same_bits(first[name], other[name]):
             return name
     return None
 
 
-def same_bits(one: Array, other: Array) -> bool:
+def same_bits(first: Array, other: Array) -> bool:
     """Say whether two arrays agree in type, shape and every bit."""
-    a, b = np.asarray(one), np.asarray(other)
+    a, b = np.asarray(first), np.asarray(other)
     if a.dtype != b.dtype or a.shape != b.shape:
         return False
     return a.tolist() == b.tolist() if a.dtype == object else a.tobytes() == b.tobytes()
@@ -133,21 +133,21 @@ def module_doc(module: str) -> str:
 
 def broken_assumptions() -> set[str]:
     """Return the names of the assumptions that the registered scenarios or their dials break."""
-    found = [entry.value for entry in registry.entries("scenario").values()]
-    by_dial = {dial.breaks for cls in found for dial in dials(cls).values()}
-    return by_dial.union(*(cls.violates for cls in found))
+    classes = [entry.value for entry in registry.entries("scenario").values()]
+    by_dial = {dial.breaks for cls in classes for dial in dials(cls).values()}
+    return by_dial.union(*(cls.violates for cls in classes))
 
 
 def assumed_assumptions() -> set[str]:
     """Return the names of the assumptions that the registered estimators assume or test."""
-    found = (entry.value for entry in registry.entries("estimator").values())
-    return {name for each in found for name in named_assumptions(each)}
+    estimators = (entry.value for entry in registry.entries("estimator").values())
+    return {name for each in estimators for name in named_assumptions(each)}
 
 
 def named_assumptions(estimator: Estimator) -> tuple[str, ...]:
     """Return the names of what it assumes or tests, the two sides of an "or" apart."""
-    said = (*estimator.assumes, *estimator.tests)
-    return tuple(name for assumption in said for name in alternatives(assumption))
+    declared = (*estimator.assumes, *estimator.tests)
+    return tuple(name for assumption in declared for name in alternatives(assumption))
 
 
 def slips(own: Iterable[str], known: set[str], settled: set[str]) -> list[tuple[str, str]]:

@@ -51,8 +51,8 @@ def check_declaration(estimator: Estimator) -> None:
     for part in estimator.gives:
         hint = near_miss(part, GIVES)
         require(part in GIVES, where, f"gives '{part}', which is none of {', '.join(GIVES)}{hint}")
-    for asked in (*estimator.targets, *estimator.horizons):
-        require(isinstance(asked, Estimand), where, f"targets {asked!r}, which is no Estimand")
+    for target in (*estimator.targets, *estimator.horizons):
+        require(isinstance(target, Estimand), where, f"targets {target!r}, which is no Estimand")
     if estimator.kind == "diagnostic":
         require(estimator.tests, where, "tests no assumption")
 

@@ -25,10 +25,10 @@ def _where(estimator: Estimator, trial: Fit) -> str:
 
 def check_no_secret_draw(estimator: Estimator) -> None:
     """Demand oracle=True of an estimator that cannot do without `problem.draw`."""
-    found = trials(estimator)
-    if estimator.oracle or any(trial.error is None for trial in found):
+    fits = trials(estimator)
+    if estimator.oracle or any(trial.error is None for trial in fits):
         return
-    for trial in found:
+    for trial in fits:
         problem, draw = data(estimator, trial.scenario)
         knowing = fit(estimator, trial.scenario, replace(problem, draw=draw))
         complaint = "answers only when it is shown problem.draw; declare oracle=True"
@@ -40,14 +40,14 @@ def check_answers(estimator: Estimator) -> None:
 
     It may decline the data of one kind of scenario, not of all; raising anything else is a fault.
     """
-    found = trials(estimator)
-    for trial in found:
+    fits = trials(estimator)
+    for trial in fits:
         where = _where(estimator, trial)
         require(trial.error is None or isinstance(trial.error, Declined), where, trial.line)
         if trial.error is None:
             _check_answer(estimator, trial, where)
-    declined = [f"{trial.scenario.name}: {trial.error}" for trial in found if trial.error]
-    some = len(declined) < len(found) or not found
+    declined = [f"{trial.scenario.name}: {trial.error}" for trial in fits if trial.error]
+    some = len(declined) < len(fits) or not fits
     require(some, label(estimator), f"declines all data: {'; '.join(declined)[:200]}")
 
 
@@ -56,11 +56,11 @@ def _check_answer(estimator: Estimator, trial: Fit, where: str) -> None:
         _check_diagnosis(trial.answer, where)
         return
     targets = estimator.targets_of(trial.scenario)
-    given = _estimates(trial, targets)
+    estimates = _estimates(trial, targets)
     for target in targets:
         kind = type(trial.answer).__name__
-        require(target in given, where, f"gives no Estimate for {target} but a {kind}")
-        _check_estimate(estimator, given[target], f"{where}, {target}")
+        require(target in estimates, where, f"gives no Estimate for {target} but a {kind}")
+        _check_estimate(estimator, estimates[target], f"{where}, {target}")
 
 
 def _estimates(trial: Fit, targets: tuple[Target, ...]) -> dict[Target, Estimate]:
@@ -68,12 +68,12 @@ def _estimates(trial: Fit, targets: tuple[Target, ...]) -> dict[Target, Estimate
 
     What is no estimate is left out.
     """
-    given = trial.answer
-    if isinstance(given, Estimate) and len(targets) == 1:
-        return {targets[0]: given}
-    if not isinstance(given, Mapping):
+    answer = trial.answer
+    if isinstance(answer, Estimate) and len(targets) == 1:
+        return {targets[0]: answer}
+    if not isinstance(answer, Mapping):
         return {}
-    return {t: given[t] for t in targets if isinstance(given.get(t), Estimate)}
+    return {t: answer[t] for t in targets if isinstance(answer.get(t), Estimate)}
 
 
 def _check_diagnosis(answer: object, where: str) -> None:
@@ -85,25 +85,25 @@ def _check_diagnosis(answer: object, where: str) -> None:
     require(possible, where, f"p-value is {answer.p_value}")
 
 
-def _check_estimate(estimator: Estimator, given: Estimate, where: str) -> None:
+def _check_estimate(estimator: Estimator, estimate: Estimate, where: str) -> None:
     for name in NUMBERS:
-        number = getattr(given, name)
+        number = getattr(estimate, name)
         sound = number is None or (isinstance(number, NUMBER) and not isinstance(number, bool))
         require(sound, where, f"{name} is a {type(number).__name__}, not a number")
     present = {
-        "value": given.value is not None,
-        "se": given.se is not None,
-        "limits": given.low is not None and given.high is not None,
+        "value": estimate.value is not None,
+        "se": estimate.se is not None,
+        "limits": estimate.low is not None and estimate.high is not None,
     }
     for part in estimator.gives:
         require(present[part], where, f"declares that it gives {part}, but does not")
-    for name, number in (("value", given.value), ("se", given.se)):
+    for name, number in (("value", estimate.value), ("se", estimate.se)):
         require(number is None or isfinite(number), where, f"{name} is {number}")
-    require(given.se is None or given.se >= 0, where, f"se is negative: {given.se}")
-    _check_limits(given.low, given.high, "limits", where)
-    _check_limits(given.band_low, given.band_high, "band", where)
-    impossible = given.p_value is not None and (given.p_value < 0 or given.p_value > 1)
-    require(not impossible, where, f"p-value is {given.p_value}")
+    require(estimate.se is None or estimate.se >= 0, where, f"se is negative: {estimate.se}")
+    _check_limits(estimate.low, estimate.high, "limits", where)
+    _check_limits(estimate.band_low, estimate.band_high, "band", where)
+    impossible = estimate.p_value is not None and (estimate.p_value < 0 or estimate.p_value > 1)
+    require(not impossible, where, f"p-value is {estimate.p_value}")
 
 
 def _check_limits(low: float | None, high: float | None, name: str, where: str) -> None:

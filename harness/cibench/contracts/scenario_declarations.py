@@ -80,9 +80,9 @@ def check_accepted(scenario: Scenario) -> None:
     """
     every = [entry.value for entry in registry.entries("estimator").values()]
     every = [each for each in every if each.kind == "estimate"]
-    found = [each for each in every if not each.oracle and each.gives != ("value",)]
-    if any(estimator.declines(scenario) is None for estimator in found):
+    candidates = [each for each in every if not each.oracle and each.gives != ("value",)]
+    if any(estimator.declines(scenario) is None for estimator in candidates):
         return
-    if any(replace(estimator, uses=()).declines(scenario) is None for estimator in found):
+    if any(replace(estimator, uses=()).declines(scenario) is None for estimator in candidates):
         raise SkipTest(f"{label(scenario)}: the estimators that accept it lack a library")
     require(False, label(scenario), "every registered estimator declines it")

@@ -84,8 +84,8 @@ def check_no_leak(scenario: Scenario) -> None:
             require(not copied, label(scenario), f"column '{column}' gives away {name}")
 
 
-def _affine(one: Array, other: Array) -> bool:
-    a, b = (array - np.mean(array) for array in (one, other))
+def _affine(first: Array, other: Array) -> bool:
+    a, b = (array - np.mean(array) for array in (first, other))
     varies = np.ptp(a) > 0 and np.ptp(b) > 0
     return bool(varies and abs(a @ b) > COPY * np.sqrt((a @ a) * (b @ b)))
 
@@ -182,9 +182,9 @@ def check_exposure(scenario: Scenario) -> None:
         complaint = f"rows are exposed, but dial '{name}' does not say what they have felt"
         require(dial.felt or not exposes, label(at), complaint)
     for name, dial in dials(type(scenario)).items():
-        shown = any(_exposes(small_draw(at)) for other, _, at in moved(scenario) if other == name)
+        exposed = any(_exposes(small_draw(at)) for other, _, at in moved(scenario) if other == name)
         complaint = f"dial '{name}' says what is felt but exposes no row at any setting"
-        require(shown or not dial.felt or not at_home(scenario), label(scenario), complaint)
+        require(exposed or not dial.felt or not at_home(scenario), label(scenario), complaint)
 
 
 def _check_felt(scenario: Scenario, *, may_expose: bool) -> bool:
@@ -211,14 +211,14 @@ def _own_effect(draw: Draw, roles: Roles) -> Array:
     return draw.effects * behind(draw, roles.treatment)
 
 
-def _apart(one: Array, other: Array) -> str | None:
+def _apart(left: Array, right: Array) -> str | None:
     """Return "k rows (row i: a against b)" where the arrays are further apart than rounding."""
-    scale = max(np.abs(one).max(initial=0), np.abs(other).max(initial=0))
-    rows = np.flatnonzero(~(np.abs(one - other) <= CLOSE * scale))
+    scale = max(np.abs(left).max(initial=0), np.abs(right).max(initial=0))
+    rows = np.flatnonzero(~(np.abs(left - right) <= CLOSE * scale))
     if not rows.size:
         return None
     first = rows[0]
-    return f"{rows.size} rows (row {first}: {one[first]:.6g} against {other[first]:.6g})"
+    return f"{rows.size} rows (row {first}: {left[first]:.6g} against {right[first]:.6g})"
 
 
 def check_targets(scenario: Scenario) -> None:
@@ -251,8 +251,8 @@ def check_dials_alive(scenario: Scenario) -> None:
         require(alive, label(at), f"dial '{name}' is dead: no column changes with it")
 
 
-def _seen_change(one: Scenario, other: Scenario, n: int) -> bool:
-    return difference(small_draw(one, n).columns, small_draw(other, n).columns) is not None
+def _seen_change(first: Scenario, other: Scenario, n: int) -> bool:
+    return difference(small_draw(first, n).columns, small_draw(other, n).columns) is not None
 
 
 def check_dials_paired(scenario: Scenario) -> None:

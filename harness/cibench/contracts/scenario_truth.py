@@ -36,16 +36,16 @@ def check_truth_keys(scenario: Scenario) -> None:
     """Demand one finite truth for each population target and none for anything else."""
     for at in settings(scenario):
         try:
-            given = truths(at)
+            declared = truths(at)
         except BadInput as error:
             raise ContractError(f"scenario {error}") from error
         wanted = {t for t in at.targets() if not t.estimand.of_sample}
-        for target in sorted(wanted ^ set(given), key=str):
+        for target in sorted(wanted ^ set(declared), key=str):
             complaint = f"no truth is given for {target!s}, one of its targets"
-            if target in given:
+            if target in declared:
                 complaint = f"a truth is given for {target!s}, which is no population target"
             require(False, label(at), complaint)
-        for target, (value, mcse) in given.items():
+        for target, (value, mcse) in declared.items():
             sound = isfinite(value) and isfinite(mcse) and mcse >= 0
             require(sound, label(at), f"the truth of {target} is {value} with mcse {mcse}")
 
@@ -67,9 +67,9 @@ def check_dial_truth(scenario: Scenario) -> None:
     require(not still or not at_home(scenario), label(scenario), complaint)
 
 
-def _agree(one: Truth, other: Truth) -> bool:
-    scale = max(abs(one.value), abs(other.value))
-    return abs(one.value - other.value) <= CLOSE * scale + SIGMAS * hypot(one.mcse, other.mcse)
+def _agree(first: Truth, other: Truth) -> bool:
+    scale = max(abs(first.value), abs(other.value))
+    return abs(first.value - other.value) <= CLOSE * scale + SIGMAS * hypot(first.mcse, other.mcse)
 
 
 def check_truth_value(scenario: Scenario) -> None:
@@ -98,14 +98,14 @@ def _pilots(scenario: Scenario) -> list[Draw]:
 def _same_effects(target: Target, draws: list[Draw], others: list[Draw], running: str) -> bool:
     located = target.estimand.at_cutoff
     return all(
-        same_bits(one.averaged(target), other.averaged(target))
-        and (not located or same_bits(behind(one, running), behind(other, running)))
-        for one, other in zip(draws, others, strict=True)
+        same_bits(first.averaged(target), other.averaged(target))
+        and (not located or same_bits(behind(first, running), behind(other, running)))
+        for first, other in zip(draws, others, strict=True)
     )
 
 
-def _check_truths(scenario: Scenario, draws: list[Draw], given: Mapping[Target, Truth]) -> None:
-    uneven = {t: v for t, v in given.items() if not _is_constant(draws, t, v, scenario)}
+def _check_truths(scenario: Scenario, draws: list[Draw], declared: Mapping[Target, Truth]) -> None:
+    uneven = {t: v for t, v in declared.items() if not _is_constant(draws, t, v, scenario)}
     if uneven:
         _check_by_simulation(scenario, draws, uneven)
 
@@ -137,23 +137,23 @@ def _is_constant(draws: list[Draw], target: Target, truth: Truth, scenario: Scen
     return target.estimand is Estimand.LATE_AT_CUTOFF and unmarked
 
 
-def _complaint(target: Target, truth: Truth, what: str, found: float, reach: float) -> str:
-    said = f"truth() says {truth.value:.6g} for {target}"
-    return f"{said}, but {what} is {found:.6g}" + (f" +- {reach:.2g}" if reach else "")
+def _complaint(target: Target, truth: Truth, what: str, value: float, reach: float) -> str:
+    statement = f"truth() says {truth.value:.6g} for {target}"
+    return f"{statement}, but {what} is {value:.6g}" + (f" +- {reach:.2g}" if reach else "")
 
 
 def _check_by_simulation(
-    scenario: Scenario, pilots: list[Draw], given: Mapping[Target, Truth]
+    scenario: Scenario, pilots: list[Draw], declared: Mapping[Target, Truth]
 ) -> None:
     """Pool draws until the truths can be told from ones that are off by 2 %, then judge them."""
     unit, pilot = scenario.assigned_roles().unit, pilots[0]
     units = len(np.unique(pilot.columns[unit])) if unit else len(pilot.baseline)
     n = 2_520 if len(pilot.baseline) <= 8 * units else 840  # so that most shares are whole units
-    located = {t for t in given if t.estimand.at_cutoff}
+    located = {t for t in declared if t.estimand.at_cutoff}
     n = 4 * n if located else n  # there are windows to fill
     first = small_draw(scenario, n) if located else pilot
     questions = {}
-    for target, truth in given.items():
+    for target, truth in declared.items():
         spread = float(np.std(np.concatenate([draw.averaged(target) for draw in pilots])))
         if target in located:
             roles = scenario.assigned_roles()
@@ -162,5 +162,5 @@ def _check_by_simulation(
             questions[target] = averaging(target, truth, spread)
     for target, readings in ask(scenario, n, questions).items():
         for what, value, reach in filter(questions[target].wrong, readings):
-            complaint = _complaint(target, given[target], what, value, reach)
+            complaint = _complaint(target, declared[target], what, value, reach)
             require(False, label(scenario), complaint)

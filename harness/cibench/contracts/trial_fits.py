@@ -93,12 +93,12 @@ def accepted(estimator: Estimator) -> list[Scenario]:
     Raises SkipTest where a missing library alone keeps it from accepting any.
     """
     scenarios = [entry.value() for entry in registry.entries("scenario").values()]
-    found = [each for each in scenarios if estimator.declines(each) is None]
+    chosen = [each for each in scenarios if estimator.declines(each) is None]
     free = replace(estimator, uses=())
     lost = [each for each in scenarios if free.declines(each) is None]
-    if lost and not found:
+    if lost and not chosen:
         raise SkipTest(f"{label(estimator)} {estimator.declines(lost[0])}")
-    return found
+    return chosen
 
 
 def trials(estimator: Estimator) -> tuple[Fit, ...]:

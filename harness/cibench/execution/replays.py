@@ -33,8 +33,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Say which stored fit is meant: dials not named are at their default, the rest is unique."""
+class FitAddress:
+    """Say which stored fit is meant: dials not named are at their default, the rest is unique.
+
+    See `replay`.
+    """
 
     scenario: str
     estimator: str
@@ -86,17 +89,17 @@ def read_options(text: str | None) -> dict[str, Any]:
     return options
 
 
-def replay(run: Path, wanted: Wanted) -> Replayed:
+def replay(run: Path, wanted: FitAddress) -> Replayed:
     """Draw the data set and fit again, in a process of its own under the run's limits.
 
     Raises BadInput where the folder is no run and where no stored fit is meant, or several.
 
     >>> import cibench
-    >>> from cibench.execution import replay
-    >>> from cibench.execution.replays import Wanted
+    >>> from cibench.execution import FitAddress, replay
     >>> cell = {"scenario": "bayes/experiment", "n": 30, "estimators": "bayes/experiment"}
     >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 20, "cells": [cell]})
-    >>> again = replay(run.folder, Wanted("bayes/experiment", "bayes/experiment", replicate=7))
+    >>> address = FitAddress("bayes/experiment", "bayes/experiment", replicate=7)
+    >>> again = replay(run.folder, address)
     >>> again.differences, len(again.stored)
     ([], 1)
     """
@@ -117,7 +120,7 @@ def replay(run: Path, wanted: Wanted) -> Replayed:
     return Replayed(run, suite, block, stored, again, _differences(stored, again), changed)
 
 
-def _stored(run: Path, wanted: Wanted) -> pd.DataFrame:
+def _stored(run: Path, wanted: FitAddress) -> pd.DataFrame:
     """Return the rows of the fit that is meant."""
     import pandas as pd
     import pyarrow.compute as pc
@@ -147,7 +150,7 @@ def _stored(run: Path, wanted: Wanted) -> pd.DataFrame:
     return rows[(rows[list(KEYS)] == pd.Series(meant[0])[list(KEYS)]).all(axis=1)]
 
 
-def _is_meant(row: Mapping[Any, Any], wanted: Wanted) -> bool:
+def _is_meant(row: Mapping[Any, Any], wanted: FitAddress) -> bool:
     defaults = {name: spec.default for name, spec in find_scenario(wanted.scenario).specs.items()}
     dials = {k: v for k, v in json.loads(row["dials"]).items() if v != defaults[k]}
     if dials != {k: v for k, v in wanted.dials.items() if v != defaults.get(k)}:

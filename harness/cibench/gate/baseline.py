@@ -51,14 +51,14 @@ def spoken(catalogue: dict[str, Any]) -> dict[str, Any]:
     """Return what a comparison needs of a catalogue: dials' defaults, and who has no moments."""
     scenarios = {
         name: {
-            "moments": said.get("moments", True),
-            "dials": {d: {"default": s.get("default", 0)} for d, s in said["dials"].items()},
+            "moments": about.get("moments", True),
+            "dials": {d: {"default": s.get("default", 0)} for d, s in about["dials"].items()},
         }
-        for name, said in (catalogue.get("scenarios") or {}).items()
+        for name, about in (catalogue.get("scenarios") or {}).items()
     }
     estimators = {
-        name: {"moments": said.get("moments", True), "uses": said.get("uses", [])}
-        for name, said in (catalogue.get("estimators") or {}).items()
+        name: {"moments": about.get("moments", True), "uses": about.get("uses", [])}
+        for name, about in (catalogue.get("estimators") or {}).items()
     }
     return {"scenarios": scenarios, "estimators": estimators}
 
@@ -124,7 +124,7 @@ def save(run: Run, name: str, root: Path = FOLDER, *, replace: bool = False) -> 
 
     An incomplete run is refused. Everything is written beside its place and moved there whole.
     """
-    folder = root / _checked(name)
+    folder = root / _valid_name(name)
     if folder.exists() and not replace:
         raise BadInput(f"{folder} exists; name another baseline, or replace it with --replace")
     manifest = run.manifest
@@ -165,13 +165,13 @@ def _write(run: Run, rows: pa.Table, folder: Path) -> None:
 
 def digest(folder: Path, about: dict[str, Any]) -> str:
     """Return the digest of a baseline's contents; line endings of text do not count."""
-    made = blake2b(digest_size=16)
+    hasher = blake2b(digest_size=16)
     for name in (SUITE, SCORES):
-        made.update(name.encode() + (folder / name).read_bytes().replace(b"\r\n", b"\n"))
-    made.update((folder / ROWS).read_bytes())
+        hasher.update(name.encode() + (folder / name).read_bytes().replace(b"\r\n", b"\n"))
+    hasher.update((folder / ROWS).read_bytes())
     content = {key: value for key, value in about.items() if key != "digest"}
-    made.update(canonical(content).encode())
-    return made.hexdigest()
+    hasher.update(canonical(content).encode())
+    return hasher.hexdigest()
 
 
 def load(name: str, root: Path = FOLDER) -> Baseline:
@@ -181,13 +181,13 @@ def load(name: str, root: Path = FOLDER) -> Baseline:
     """
     folder = root / name if (root / name / ABOUT).is_file() else Path(name)
     if not (folder / ABOUT).is_file():
-        raise BadInput(unknown("baseline", name, [b.name for b in found(root)]))
+        raise BadInput(unknown("baseline", name, [b.name for b in saved_baselines(root)]))
     baseline = Baseline(folder)
     try:
-        made = digest(folder, baseline.about)
+        actual = digest(folder, baseline.about)
     except OSError as error:
         raise BadInput(f"{error.filename}: {error.strerror}; the baseline is broken") from error
-    if made != baseline.about.get("digest"):
+    if actual != baseline.about.get("digest"):
         raise BadInput(
             f"{folder}: its digest is not that of its contents: it was edited by hand or is "
             "broken; save it again from a run"
@@ -195,7 +195,7 @@ def load(name: str, root: Path = FOLDER) -> Baseline:
     return baseline
 
 
-def found(root: Path = FOLDER) -> list[Baseline]:
+def saved_baselines(root: Path = FOLDER) -> list[Baseline]:
     """Return the baselines below a folder, by name."""
     return [Baseline(path.parent) for path in sorted(root.rglob(ABOUT))]
 
@@ -207,12 +207,12 @@ def _read_about(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise BadInput(f"{path}: not readable: {error}") from error
     if about.get("format", 0) > FORMAT:
-        made = (about.get("versions") or {}).get("cibench", "another version")
-        raise BadInput(f"{path}: written by cibench {made}, whose format is newer")
+        version = (about.get("versions") or {}).get("cibench", "another version")
+        raise BadInput(f"{path}: written by cibench {version}, whose format is newer")
     return about
 
 
-def _checked(name: str) -> str:
+def _valid_name(name: str) -> str:
     parts = name.split("/")
     if not all(part and part.strip("-_.") and _plain(part) for part in parts):
         raise BadInput(f"'{name}' is not a name of letters, digits, '-', '_' and '.'")

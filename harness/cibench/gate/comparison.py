@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cibench.gate.judge import Judged, cell_verdict, judge
+from cibench.gate.judge import MeasureVerdict, cell_verdict, judge
 from cibench.gate.measures import (
     Measured,
     has_moments,
@@ -22,7 +22,7 @@ from cibench.gate.measures import (
 )
 from cibench.gate.pairing import Pair, conforming, pairs
 from cibench.gate.row_changes import Changes, changes
-from cibench.gate.rules import FAMILY, MEASURES, ChangeVerdict, Rules, worst
+from cibench.gate.rules import FAMILY, MEASURES, ChangeVerdict, Rules, most_severe
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,7 +46,7 @@ class CellResult:
 
     pair: Pair
     verdict: ChangeVerdict
-    measures: tuple[Judged, ...] = ()
+    measures: tuple[MeasureVerdict, ...] = ()
     why: str = ""
     notes: tuple[str, ...] = ()
     changes: Changes | None = None
@@ -81,15 +81,15 @@ class Comparison:
     @property
     def verdict(self) -> ChangeVerdict:
         """Return the worst verdict."""
-        return worst(cell.verdict for cell in self.cells)
+        return most_severe(cell.verdict for cell in self.cells)
 
     @property
     def exit_code(self) -> int:
         """Return 1 if a verdict fails, else 2 if something is not comparable, else 0."""
-        found = {cell.verdict for cell in self.cells}
-        if found & set(self.rules.failing):
+        verdicts = {cell.verdict for cell in self.cells}
+        if verdicts & set(self.rules.failing):
             return 1
-        return 2 if ChangeVerdict.NOT_COMPARABLE in found else 0
+        return 2 if ChangeVerdict.NOT_COMPARABLE in verdicts else 0
 
 
 def compare(
@@ -125,10 +125,10 @@ def compare(
     """
     rules = rules or Rules()
     before, after = conforming(before, "the rows before"), conforming(after, "the rows after")
-    found = pairs(before, after, paired=paired)
-    intervals = FAMILY * max(len(found), 1)
+    matched = pairs(before, after, paired=paired)
+    intervals = FAMILY * max(len(matched), 1)
     cells = []
-    for pair in found:
+    for pair in matched:
         names = pair.names
         declared = not {names["estimator"], names["scenario"]} & set(without_moments)
         dice = (names["estimator"], names["options"]) in set(random)
@@ -146,8 +146,8 @@ def _cell(pair: Pair, rules: Rules, alpha: float, declared: bool, dice: bool) ->
         RANDOM: dice,
         OTHER_DATA: not pair.paired,
     }
-    found = _measures(pair, moments, None if dice else moved, rules)
-    judged = tuple(judge(one, pair.names["level"], rules, alpha) for one in found)
+    measured = _measures(pair, moments, None if dice else moved, rules)
+    judged = tuple(judge(one, pair.names["level"], rules, alpha) for one in measured)
     same = moved is not None and moved.share(rules.tolerance) == 0
     seconds = [float(np.nanmedian(g["seconds"])) for g in (pair.before, pair.after)]
     return CellResult(
@@ -160,12 +160,12 @@ def _cell(pair: Pair, rules: Rules, alpha: float, declared: bool, dice: bool) ->
 def _measures(pair: Pair, moments: bool, moved: Changes | None, rules: Rules) -> list[Measured]:
     """Return what the pair's rows allow to be measured, in the order of `MEASURES`."""
     if pair.names["kind"] == "diagnostic":
-        found = [*of_diagnostics(pair), *of_answers(pair)]
+        measured = [*of_diagnostics(pair), *of_answers(pair)]
     else:
-        found = [*of_estimates(pair, moments=moments), *of_sets(pair), *of_repeats(pair)]
-        found += of_answers(pair)
+        measured = [*of_estimates(pair, moments=moments), *of_sets(pair), *of_repeats(pair)]
+        measured += of_answers(pair)
         if moved is not None:
-            found += of_moves(moved, rules.margins["estimate"], rules.tolerance)
+            measured += of_moves(moved, rules.margins["estimate"], rules.tolerance)
     order = list(MEASURES)
-    usable = [one for one in found if isfinite(one.difference.value)]
+    usable = [one for one in measured if isfinite(one.difference.value)]
     return sorted(usable, key=lambda one: order.index(one.name))

@@ -57,8 +57,8 @@ def differences(baseline: Baseline, manifest: Mapping[str, Any]) -> dict[str, An
     return {
         "baseline": baseline.name,
         "suite": before["suite"],
-        "before": _told(before),
-        "after": _told(after),
+        "before": _about_run(before),
+        "after": _about_run(after),
         "versions": _changed(before["versions"], after["versions"]),
         "sources": sorted(_changed(*_shared(before["sources"], after["sources"]))),
         "machine": [name for name in machine if before.get(name) != after.get(name)],
@@ -82,21 +82,21 @@ def without_moments(*catalogues: Mapping[str, Any]) -> set[str]:
     }
 
 
-def notes(told: Mapping[str, Any]) -> list[str]:
+def notes(provenance: Mapping[str, Any]) -> list[str]:
     """Say in words what differs between the two sides."""
-    said = [
+    lines = [
         f"{package} {old or 'absent'} → {new or 'absent'}"
-        for package, (old, new) in told["versions"].items()
+        for package, (old, new) in provenance["versions"].items()
     ]
-    if told["sources"]:
-        said.append(f"source changed: {', '.join(told['sources'])}")
-    return said + [f"another {_NAMES[name]}" for name in told["machine"]]
+    if provenance["sources"]:
+        lines.append(f"source changed: {', '.join(provenance['sources'])}")
+    return lines + [f"another {_NAMES[name]}" for name in provenance["machine"]]
 
 
 _NAMES = {"platform": "platform", "python": "Python", "cpu_features": "set of CPU features"}
 
 
-def _told(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _about_run(manifest: Mapping[str, Any]) -> dict[str, Any]:
     keys: Iterable[str] = ("created", "seed", "replicates", "versions", "platform", "python")
     return {key: manifest.get(key) for key in keys}
 

@@ -151,8 +151,8 @@ class Shares(ABC):
 
     def root(self, at: float) -> float:
         """Return how many standard normal errors the value lies above `at`."""
-        found, here = self.fit(self.value), self.fit(at)
-        gap = 2 * (found - here) if here > -inf else HUGE
+        best, here = self.fit(self.value), self.fit(at)
+        gap = 2 * (best - here) if here > -inf else HUGE
         return copysign(sqrt(max(gap, 0.0)), self.value - at)
 
     def limits(self, alpha: float) -> tuple[float, float]:
@@ -247,8 +247,8 @@ class TwoShares(Shares):
     @property
     def error(self) -> float:
         """Return the root of the sum of both squared errors."""
-        one, other = OneShare(self.count, self.n), OneShare(self.count_after, self.n_after)
-        return sqrt(one.error**2 + other.error**2)
+        before, after = OneShare(self.count, self.n), OneShare(self.count_after, self.n_after)
+        return sqrt(before.error**2 + after.error**2)
 
     def fit(self, at: float) -> float:
         """Return both binomial log likelihoods, the share before chosen as fits best."""

@@ -57,8 +57,8 @@ class Expectations:
     def headline(self) -> str:
         """Say whether the gate holds, and how many rows have each verdict."""
         counts = Counter(row["verdict"] for row in self.rows)
-        said = ", ".join(f"{counts[v]} {v}" for v in WORST_FIRST if counts[v])
-        return f"{'failed' if self.exit_code else 'passed'}: {said}"
+        summary = ", ".join(f"{counts[v]} {v}" for v in WORST_FIRST if counts[v])
+        return f"{'failed' if self.exit_code else 'passed'}: {summary}"
 
 
 def failing_on(names: Sequence[str]) -> tuple[ExpectationVerdict, ...]:
@@ -81,10 +81,10 @@ def check_expectations(
     """
     suite = suite.with_replicates(replicates or replicates_for(suite, power))
     clear(out)
-    return judged(run_suite(suite, out / RUN, settings=settings), failing)
+    return expectations_of(run_suite(suite, out / RUN, settings=settings), failing)
 
 
-def judged(run: Run, failing: tuple[ExpectationVerdict, ...] = FAILING) -> Expectations:
+def expectations_of(run: Run, failing: tuple[ExpectationVerdict, ...] = FAILING) -> Expectations:
     """Return what a run shows of its expectations; raises BadInput where there is none."""
     table = run.expectations
     bearing = table[table["expected"].isin([str(e) for e in BEARING]) & (table["tries"] > 0)]
@@ -116,11 +116,11 @@ def expected(suite: Suite) -> Iterator[tuple[Expected, float]]:
     from cibench.model.descriptions import describe
     from cibench.suite.expectations import SHORTFALL, entries, expectation, stated
 
-    told = describe(suite.scenarios, suite.estimators)
+    catalogue = describe(suite.scenarios, suite.estimators)
     tables = entries(suite.spec)
     for cell in suite.cells:
         for entrant in cell.entrants:
-            if told["estimators"][entrant.estimator]["kind"] == "diagnostic":
+            if catalogue["estimators"][entrant.estimator]["kind"] == "diagnostic":
                 continue
             for target in cell.targets_of(entrant.estimator):
                 names = {
@@ -129,9 +129,9 @@ def expected(suite: Suite) -> Iterator[tuple[Expected, float]]:
                     "estimand": str(target.estimand) if target else None,
                     "horizon": target.horizon if target else None,
                 }  # fmt: skip
-                words = stated(tables, names, told["scenarios"][cell.scenario.name])
+                words = stated(tables, names, catalogue["scenarios"][cell.scenario.name])
                 floor = words.floor or round(suite.level - SHORTFALL, 12)
-                yield expectation(names, told, words).expected, floor
+                yield expectation(names, catalogue, words).expected, floor
 
 
 def settled_by(floor: float, level: float, alpha: float, power: float) -> int:

@@ -23,14 +23,14 @@ from dataclasses import dataclass
 from math import expm1, inf
 
 from cibench.gate.measures import Measured
-from cibench.gate.rules import MEASURES, ChangeVerdict, Rules, Scale, worst
+from cibench.gate.rules import MEASURES, ChangeVerdict, Rules, Scale, most_severe
 from cibench.metrics.registry import Loss
 
 Span = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Judged:
+class MeasureVerdict:
     """Hold a measure with its verdict.
 
     `difference` and its simultaneous limits are after minus before, of relative measures the
@@ -59,17 +59,19 @@ class Judged:
         return self.verdict not in (ChangeVerdict.NUMERICALLY, ChangeVerdict.IDENTICAL)
 
 
-def judge(one: Measured, nominal: float | None, rules: Rules, alpha: float) -> Judged:
+def judge(measured: Measured, nominal: float | None, rules: Rules, alpha: float) -> MeasureVerdict:
     """Judge one measure by limits that miss with a chance of `alpha`."""
-    measure, margin = MEASURES[one.name], rules.margin(one.name)
-    low, high = one.difference.limits(alpha)
-    loss = _loss(one, (low, high), measure.loss, nominal, alpha)
+    measure, margin = MEASURES[measured.name], rules.margin(measured.name)
+    low, high = measured.difference.limits(alpha)
+    loss = _loss(measured, (low, high), measure.loss, nominal, alpha)
     settled = low > margin or high < -margin or (-margin <= low and high <= margin)
-    told = _relative if measure.scale is Scale.RELATIVE else float
-    return Judged(
-        one.name, one.before, one.after, told(one.difference.value), one.difference.error,
-        told(low), told(high), rules.margins[one.name], one.difference.beyond(margin),
-        _verdict(one, (low, high), loss, margin, rules.tolerance), settled, loss,
+    scaled = _relative if measure.scale is Scale.RELATIVE else float
+    return MeasureVerdict(
+        measured.name, measured.before, measured.after, scaled(measured.difference.value),
+        measured.difference.error, scaled(low), scaled(high), rules.margins[measured.name],
+        measured.difference.beyond(margin), _verdict(
+            measured, (low, high), loss, margin, rules.tolerance
+        ), settled, loss,
     )  # fmt: skip
 
 
@@ -78,7 +80,7 @@ def _relative(logarithm: float) -> float:
 
 
 def _verdict(
-    one: Measured, span: Span, loss: Span | None, margin: float, tolerance: float
+    measured: Measured, span: Span, loss: Span | None, margin: float, tolerance: float
 ) -> ChangeVerdict:
     low, high = span
     if loss is not None and loss[0] > margin:
@@ -87,18 +89,18 @@ def _verdict(
         return ChangeVerdict.BETTER
     if low > margin or high < -margin:
         return ChangeVerdict.STATISTICALLY
-    same = max(abs(one.difference.value), one.difference.error) <= tolerance
+    same = max(abs(measured.difference.value), measured.difference.error) <= tolerance
     return ChangeVerdict.IDENTICAL if same else ChangeVerdict.NUMERICALLY
 
 
 def _loss(
-    one: Measured, span: Span, loss: Loss, nominal: float | None, alpha: float
+    measured: Measured, span: Span, loss: Loss, nominal: float | None, alpha: float
 ) -> Span | None:
     if loss is Loss.ITSELF:
         return span
-    if loss is Loss.NONE or one.level is None or (loss is Loss.SHORTFALL and nominal is None):
+    if loss is Loss.NONE or measured.level is None or (loss is Loss.SHORTFALL and nominal is None):
         return None
-    start = one.level.limits(alpha)
+    start = measured.level.limits(alpha)
     if loss is Loss.SIZE:
         return extremes(start, span, 0.0, -1.0, 1.0)
     return extremes(start, span, float(nominal or 0), -1.0, 0.0)
@@ -117,11 +119,11 @@ def extremes(x: Span, d: Span, kink: float, below: float, above: float) -> Span:
     points = [(at, by) for at in (*x, *inside) for by in d]
     points += [(at, kink - at) for at in (*x, *inside) if d[0] <= kink - at <= d[1]]
     points += [(kink - by, by) for by in d if x[0] <= kink - by <= x[1]]
-    found = [g(at + by) - g(at) for at, by in points]
-    return min(found), max(found)
+    gaps = [g(at + by) - g(at) for at, by in points]
+    return min(gaps), max(gaps)
 
 
-def cell_verdict(judged: Iterable[Judged], changed: bool) -> ChangeVerdict:
+def cell_verdict(judged: Iterable[MeasureVerdict], changed: bool) -> ChangeVerdict:
     """Return the verdict of a cell: the worst of its measures, less what an improvement explains.
 
     Where the SE ratio got better the standard errors and the limits had to change; where nothing
@@ -130,13 +132,15 @@ def cell_verdict(judged: Iterable[Judged], changed: bool) -> ChangeVerdict:
     judged = list(judged)
     explained = {
         name
-        for one in judged
-        if one.verdict is ChangeVerdict.BETTER
-        for name in MEASURES[one.name].explains
+        for measure in judged
+        if measure.verdict is ChangeVerdict.BETTER
+        for name in MEASURES[measure.name].explains
     }
     verdicts = [
-        one.verdict for one in judged
-        if one.changed
-        and not (one.verdict is ChangeVerdict.STATISTICALLY and one.name in explained)
+        measure.verdict for measure in judged
+        if measure.changed
+        and not (measure.verdict is ChangeVerdict.STATISTICALLY and measure.name in explained)
     ]  # fmt: skip
-    return worst([*verdicts, ChangeVerdict.NUMERICALLY if changed else ChangeVerdict.IDENTICAL])
+    return most_severe(
+        [*verdicts, ChangeVerdict.NUMERICALLY if changed else ChangeVerdict.IDENTICAL]
+    )

@@ -50,7 +50,7 @@ class Sides:
     paired: bool
 
     @property
-    def given(self) -> bool:
+    def sufficient(self) -> bool:
         """Say whether both sides have rows enough for an error."""
         return min(self.before[0].size, self.after[0].size) >= FEWEST
 
@@ -68,8 +68,8 @@ def sides(pair: Pair, *names: str) -> Sides:
     for group in (pair.before, pair.after):
         for name in names:
             there = there & ~np.isnan(group[name])
-    one, other = ([group[name][there] for name in names] for group in (pair.before, pair.after))
-    return Sides(one, other, paired=True)
+    before, after = ([group[name][there] for name in names] for group in (pair.before, pair.after))
+    return Sides(before, after, paired=True)
 
 
 def has_moments(pair: Pair, declared: bool) -> bool:
@@ -139,11 +139,11 @@ def of_estimates(pair: Pair, *, moments: bool) -> Iterator[Measured]:
     whether it got worse. Without `moments` the SE ratio and the CV of the SE are left out.
     """
     both = sides(pair, "estimate", "truth")
-    if both.given:
-        one, other = (t - theta for t, theta in (both.before, both.after))
+    if both.sufficient:
+        before, after = (t - theta for t, theta in (both.before, both.after))
         theta = both.before[1]
-        scale = unit(one, theta, _fallback(theta, pair), moments=moments)
-        means = left_mean(scale.tamed(one)), left_mean(scale.tamed(other))
+        scale = unit(before, theta, _fallback(theta, pair), moments=moments)
+        means = left_mean(scale.tamed(before)), left_mean(scale.tamed(after))
         change = apart_in_units(*means, scale.size, paired=both.paired)
         start = _with_truth(level(means[0], scale.size), pair, scale)
         values = start.value, start.value + change.value
@@ -191,7 +191,7 @@ def _limits(pair: Pair, scale: Unit) -> Iterator[Measured]:
 
 def _standard_errors(pair: Pair) -> Iterator[Measured]:
     both = sides(pair, "estimate", "truth", "std_error")
-    if not both.given:
+    if not both.sufficient:
         return
     if all(varies(t - theta, theta) for t, theta, _ in (both.before, both.after)):
         ratios = [_log_ratio(*columns) for columns in (both.before, both.after)]
@@ -263,8 +263,8 @@ def of_sets(pair: Pair) -> Iterator[Measured]:
             yield share("unbounded", *odd, paired=both.paired)
     tests = sides(pair, "p_value")
     if tests.before[0].size and tests.after[0].size and nominal is not None:
-        found = [columns[0] < 1 - nominal for columns in (tests.before, tests.after)]
-        yield share("rejection", *found, paired=tests.paired)
+        rejections = [columns[0] < 1 - nominal for columns in (tests.before, tests.after)]
+        yield share("rejection", *rejections, paired=tests.paired)
 
 
 def of_diagnostics(pair: Pair) -> Iterator[Measured]:
@@ -311,8 +311,8 @@ def of_moves(changes: Changes, moved: float, tolerance: float) -> Iterator[Measu
     """
     if changes.share(tolerance) <= 0.5 and changes.answered.any():
         count = int((changes.estimate > moved)[changes.answered].sum())
-        one = OneShare(count, int(changes.answered.sum()))
-        yield Measured("moved", 0.0, one.value, one)
+        moved_share = OneShare(count, int(changes.answered.sum()))
+        yield Measured("moved", 0.0, moved_share.value, moved_share)
 
 
 def share(name: str, before: Array, after: Array, *, paired: bool, start: bool = False) -> Measured:
@@ -333,11 +333,11 @@ def _answered(pair: Pair) -> tuple[Group, Group]:
     if not pair.paired:
         return answers(pair.before), answers(pair.after)
     there = pair.before["ok"] & pair.after["ok"]
-    one, other = (
+    before, after = (
         {name: column[there] for name, column in group.items()}
         for group in (pair.before, pair.after)
     )
-    return one, other
+    return before, after
 
 
 def _twins(group: Group) -> Array:

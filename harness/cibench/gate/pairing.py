@@ -106,19 +106,21 @@ def pairs(before: pa.Table, after: pa.Table, *, paired: bool = True) -> list[Pai
     same; only replicates of both tables are kept. Without it each side keeps all that it has.
     """
     old, new = _groups(before), _groups(after)
-    found = []
+    matched = []
     for key, names in {**_names(old), **_names(new)}.items():
-        one, other = old.get(key), new.get(key)
-        if one is None or other is None:
-            side = "baseline" if one is None else "new run"
-            present = one or other
+        left, right = old.get(key), new.get(key)
+        if left is None or right is None:
+            side = "baseline" if left is None else "new run"
+            present = left or right
             assert present is not None
-            found.append(Pair(names, present[1], present[1], paired, f"the {side} lacks it"))
+            matched.append(Pair(names, present[1], present[1], paired, f"the {side} lacks it"))
         elif paired:
-            found.append(_matched(names, one[1], other[1]))
+            matched.append(_matched(names, left[1], right[1]))
         else:
-            found.append(Pair(names, one[1], other[1], paired=False, why=_truths(one[1], other[1])))
-    return found
+            matched.append(
+                Pair(names, left[1], right[1], paired=False, why=_truths(left[1], right[1]))
+            )
+    return matched
 
 
 Groups = Mapping[tuple[Any, ...], tuple[dict[str, Any], Group]]
@@ -146,10 +148,10 @@ def _matched(names: Mapping[str, Any], before: Group, after: Group) -> Pair:
     _, here, there = np.intersect1d(
         before["replicate"], after["replicate"], assume_unique=True, return_indices=True
     )
-    one, other = _rows(before, here), _rows(after, there)
+    left, right = _rows(before, here), _rows(after, there)
     if not here.size:
         return Pair(names, before, after, paired=True, why="no replicate is in both")
-    return Pair(names, one, other, paired=True, why=_data(one, other) or _truths(one, other))
+    return Pair(names, left, right, paired=True, why=_data(left, right) or _truths(left, right))
 
 
 def _rows(group: Group, rows: Array) -> Group:
@@ -175,18 +177,18 @@ def _truths(before: Group, after: Group) -> str:
 
     A truth found by simulation may move within three of the errors that the two have.
     """
-    one, other = before["truth"], after["truth"]
-    if not one.size or not other.size or np.isnan(one).all() or np.isnan(other).all():
+    old, new = before["truth"], after["truth"]
+    if not old.size or not new.size or np.isnan(old).all() or np.isnan(new).all():
         return ""
-    if np.ptp(one) > 0 or np.ptp(other) > 0:
-        same = one.size != other.size or _same(one, other).all()
+    if np.ptp(old) > 0 or np.ptp(new) > 0:
+        same = old.size != new.size or _same(old, new).all()
         return "" if same else "the truths of the same data differ"
     errors = (np.nan_to_num(group["truth_mcse"][0]) for group in (before, after))
     doubt = 3 * np.hypot(*errors)
-    if abs(one[0] - other[0]) <= max(doubt, 1e-12 * abs(one[0])):
+    if abs(old[0] - new[0]) <= max(doubt, 1e-12 * abs(old[0])):
         return ""
-    return f"the truth moved from {one[0]:g} to {other[0]:g}"
+    return f"the truth moved from {old[0]:g} to {new[0]:g}"
 
 
-def _same(one: Array, other: Array) -> Array:
-    return np.asarray((one == other) | (np.isnan(one) & np.isnan(other)))
+def _same(first: Array, other: Array) -> Array:
+    return np.asarray((first == other) | (np.isnan(first) & np.isnan(other)))

@@ -71,10 +71,10 @@ def _numbers(before: Group, after: Group, unit: Array) -> Iterator[tuple[str, Ar
 
 
 @np.errstate(all="ignore")
-def _change(one: Array, other: Array, unit: Array) -> Array:
+def _change(before: Array, after: Array, unit: Array) -> Array:
     """Return |difference| / unit, 0 for equals (infinite and missing ones too)."""
-    change = np.abs(other - one) / np.where(np.isnan(unit), 1.0, unit)
-    same = (one == other) | (np.isnan(one) & np.isnan(other))
+    change = np.abs(after - before) / np.where(np.isnan(unit), 1.0, unit)
+    same = (before == after) | (np.isnan(before) & np.isnan(after))
     return np.where(same, 0.0, np.where(np.isnan(change), np.inf, change))
 
 

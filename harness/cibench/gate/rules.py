@@ -83,21 +83,21 @@ def of_metric(name: str, margin: float, explains: tuple[str, ...] = ()) -> Measu
 
 
 LIMITS = ("lower_limit", "upper_limit", "length", "band_length")
-HELD = ("coverage", "lower_noncoverage", "upper_noncoverage", "rejection")
+SET_MEASURES = ("coverage", "lower_noncoverage", "upper_noncoverage", "rejection")
 
 MEASURES = {
     m.name: m
     for m in (
         Measure("estimate", "mean estimate", Scale.SE, 0.05),
-        of_metric("bias", 0.05, ("estimate", *HELD)),
+        of_metric("bias", 0.05, ("estimate", *SET_MEASURES)),
         Measure("std_error", "typical standard error", Scale.RELATIVE, 0.02),
-        of_metric("se_ratio", 0.02, ("std_error", *LIMITS, *HELD)),
+        of_metric("se_ratio", 0.02, ("std_error", *LIMITS, *SET_MEASURES)),
         Measure("se_cv", "CV of the SE", Scale.PLAIN, 0.02),
         Measure("lower_limit", "lower limit below estimate", Scale.SE, 0.05),
         Measure("upper_limit", "upper limit above estimate", Scale.SE, 0.05),
         Measure("length", "interval length", Scale.RELATIVE, 0.02),
         Measure("band_length", "length of the bands", Scale.RELATIVE, 0.02),
-        of_metric("coverage", 0.01, ("std_error", "se_ratio", *LIMITS, *HELD)),
+        of_metric("coverage", 0.01, ("std_error", "se_ratio", *LIMITS, *SET_MEASURES)),
         of_metric("lower_noncoverage", 0.01),
         of_metric("upper_noncoverage", 0.01),
         Measure("rejection", "rejections by p-value", Scale.POINTS, 0.01),
@@ -158,13 +158,13 @@ class Rules:
         margin = self.margins[measure]
         return log1p(margin) if MEASURES[measure].scale is Scale.RELATIVE else margin
 
-    def with_margins(self, given: Iterable[str]) -> Rules:
+    def with_margins(self, texts: Iterable[str]) -> Rules:
         """Return the rules with margins set by texts of the form measure=number.
 
         Raises BadInput for an unknown measure or a number that is none.
         """
         margins = dict(self.margins)
-        for text in given:
+        for text in texts:
             name, _, number = text.partition("=")
             if name not in MEASURES:
                 raise BadInput(f"margin {text}: {unknown('measure', name, MEASURES)}")
@@ -187,7 +187,7 @@ class Rules:
         return replace(self, failing=tuple(chosen))
 
 
-def worst(verdicts: Iterable[ChangeVerdict]) -> ChangeVerdict:
+def most_severe(verdicts: Iterable[ChangeVerdict]) -> ChangeVerdict:
     """Return the first of `WORST_FIRST` that is among the verdicts, identical of none."""
-    found = set(verdicts)
-    return next((v for v in WORST_FIRST if v in found), ChangeVerdict.IDENTICAL)
+    distinct = set(verdicts)
+    return next((v for v in WORST_FIRST if v in distinct), ChangeVerdict.IDENTICAL)

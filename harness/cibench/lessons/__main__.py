@@ -22,9 +22,9 @@ def main(*words: str) -> int:
     parser = argparse.ArgumentParser(prog="python -m cibench.lessons")
     parser.add_argument("names", nargs="*")
     parser.add_argument("--workers", type=int)
-    asked = parser.parse_args(words)
-    settings, failed = RunSettings(workers_or_cores(asked.workers), isolate=True), 0
-    for name in asked.names or built_in_lessons():
+    arguments = parser.parse_args(words)
+    settings, failed = RunSettings(workers_or_cores(arguments.workers), isolate=True), 0
+    for name in arguments.names or built_in_lessons():
         started = time.perf_counter()
         path = store(name, settings)
         outcome = f"stored in {time.perf_counter() - started:.0f} s" if path else "was stored"

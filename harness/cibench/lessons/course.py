@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cibench.lessons import frames as made
+from cibench.lessons import frames as lesson_frames
 from cibench.lessons.lesson import Lesson
 from cibench.lessons.page import COLOURS, STYLE, page
 from cibench.lessons.svg import distributions
@@ -43,10 +43,10 @@ def build(
     """
     if replicates is not None and replicates < 2:
         raise BadInput(f"--replicates: {replicates} is not a number of 2 or more")
-    stored = made.shipped(lesson) if replicates in (None, lesson.replicates) else None
+    stored = lesson_frames.shipped(lesson) if replicates in (None, lesson.replicates) else None
     if stored is not None:
         return Built(lesson, stored, ran=False)
-    return Built(lesson, made.make(lesson, replicates or 0, settings), ran=True)
+    return Built(lesson, lesson_frames.make(lesson, replicates or 0, settings), ran=True)
 
 
 def write_page(built: Built, path: Path, language: str = "en", home: str = "") -> Path:
@@ -59,8 +59,8 @@ def write_page(built: Built, path: Path, language: str = "en", home: str = "") -
 def write_course(built: Sequence[Built], folder: Path, language: str = "en") -> Path:
     """Write the pages of some lessons and the index that leads to them; return the index."""
     make_folder(folder)
-    for one in built:
-        write_page(one, folder / f"{one.lesson.name}.html", language, INDEX)
+    for entry in built:
+        write_page(entry, folder / f"{entry.lesson.name}.html", language, INDEX)
     write_text(folder / INDEX, index(built, language))
     return folder / INDEX
 
@@ -78,16 +78,16 @@ def index(built: Sequence[Built], language: str = "en") -> str:
     )  # fmt: skip
 
 
-def _card(one: Built, ui: Interface) -> Html:
-    lesson = one.lesson
-    words = lesson.said(ui.language)
+def _card(built: Built, ui: Interface) -> Html:
+    lesson = built.lesson
+    words = lesson.words_in(ui.language)
     foreign = words.language if words.language != ui.language else None
-    place, frames = lesson.series.index(lesson.failure.series), one.frames["frames"]
+    place, frames = lesson.series.index(lesson.failure.series), built.frames["frames"]
     at = lesson.slider.settings.index(lesson.failure.at)
     apart = 0 if at else len(frames) - 1
     label = ui.label(lesson, lesson.failure.series)
-    shown, other = frames[at]["series"][place], frames[apart]["series"][place]
-    picture = distributions([shown], one.frames["edges"], COLOURS, label, [other])
+    own, other = frames[at]["series"][place], frames[apart]["series"][place]
+    picture = distributions([own], built.frames["edges"], COLOURS, label, [other])
     words_of_picture = ui.say("card", first=ui.setting(lesson, apart), last=ui.setting(lesson, at))
     return h(
         "li", h("a", h("h2", words.title, lang=foreign), href=f"{lesson.name}.html"),

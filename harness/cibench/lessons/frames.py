@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from cibench.results.run_folder import Run
 
 FORMAT = 1
-SHOWN, INTERVALS, BINS, DIGITS = 24, 60, 40, 6
+DATA_SETS, INTERVALS, BINS, DIGITS = 24, 60, 40, 6
 MEASURES = (
     "bias", "median_bias", "empirical_se", "se_ratio", "coverage", "coverage_with_failures",
     "ci_length",
@@ -52,7 +52,7 @@ def digest(lesson: Lesson) -> str:
     spec = {k: v for k, v in lesson.suite().items() if k not in ("plugins", "name")}
     views = [list(vars(s).values()) for s in lesson.series]
     settings = [lesson.slider.moves, *lesson.slider.settings]
-    content = [FORMAT, spec, views, settings, lesson.asked, lesson.estimand]
+    content = [FORMAT, spec, views, settings, lesson.question, lesson.estimand]
     return blake2b(canonical(content).encode(), digest_size=8).hexdigest()
 
 
@@ -71,8 +71,8 @@ def shipped(lesson: Lesson) -> Frames | None:
     path = stored_at(lesson)
     if not path.is_file():
         return None
-    found: Frames = json.loads(path.read_text(encoding="utf-8"))
-    return found if found.get("digest") == digest(lesson) else None
+    stored: Frames = json.loads(path.read_text(encoding="utf-8"))
+    return stored if stored.get("digest") == digest(lesson) else None
 
 
 def stored_at(lesson: Lesson) -> Path:
@@ -94,22 +94,22 @@ def frames(lesson: Lesson, run: Run) -> Frames:
     rows = rows_of(lesson, run)
     cuts = [Cut(lesson, rows, run.catalogue, setting) for setting in lesson.slider.settings]
     edges = _edges(cuts)
-    made: Frames = {
+    content: Frames = {
         "format": FORMAT, "digest": digest(lesson), "replicates": run.manifest["replicates"],
         "level": run.manifest["level"], "versions": run.manifest["versions"],
         "made": run.manifest["created"][:10], "sources": sources(lesson),
         "edges": _rounded([edges[0], edges[-1]]),
         "frames": [_frame(cut, edges) for cut in cuts],
     }  # fmt: skip
-    return made
+    return content
 
 
 def rows_of(lesson: Lesson, run: Run) -> pd.DataFrame:
     """Return the rows of the lesson's estimand, and those of its diagnostic."""
     rows = run.replicates
     meant = rows["estimand"].fillna(lesson.estimand) == lesson.estimand
-    found: pd.DataFrame = rows[rows["horizon"].isna() & meant]
-    return found
+    answers: pd.DataFrame = rows[rows["horizon"].isna() & meant]
+    return answers
 
 
 class Cut:
@@ -145,9 +145,9 @@ class Cut:
         if lesson.slider.moves == "best_of":
             mine = reanalysis.picked(mine, int(self.setting))
         if series.view == "asked":
-            away = self.setting if lesson.asked == "distance" else 0.0
+            away = self.setting if lesson.question == "distance" else 0.0
             scenario = lesson.scenario_at(self.setting)
-            mine = reanalysis.to(mine, reanalysis.truth_of(scenario, lesson.asked, away))
+            mine = reanalysis.to(mine, reanalysis.truth_of(scenario, lesson.question, away))
         return mine.sort_values("replicate", kind="stable")
 
 
@@ -160,8 +160,8 @@ def at_setting(lesson: Lesson, rows: pd.DataFrame, setting: float) -> pd.Series:
         column = "dials" if slider.moves == "dial" else "parameters"
         return rows[column].map(lambda text: json.loads(text)[slider.name] == setting)
     if slider.moves == "option":
-        found = rows["options"].map(lambda text: json.loads(text).get(slider.name) == setting)
-        return found | (rows["estimator"] != slider.of)
+        same = rows["options"].map(lambda text: json.loads(text).get(slider.name) == setting)
+        return same | (rows["estimator"] != slider.of)
     return rows["n"] > 0
 
 
@@ -171,10 +171,10 @@ def _edges(cuts: list[Cut]) -> Array:
     for cut in cuts:
         for series, part in cut.rows.items():
             tail = 0.01 if cut.scores[series]["moments"] else 0.05
-            found = part["estimate"].to_numpy(dtype=float)
-            found = found[np.isfinite(found)]
+            estimates = part["estimate"].to_numpy(dtype=float)
+            estimates = estimates[np.isfinite(estimates)]
             ends += [float(part["truth"].mean())]
-            ends += np.quantile(found, [tail, 1 - tail]).tolist() if found.size else []
+            ends += np.quantile(estimates, [tail, 1 - tail]).tolist() if estimates.size else []
     low, high = min(ends), max(ends)
     pad = 0.08 * (high - low) or 1.0
     return np.linspace(low - pad, high + pad, BINS + 1)
@@ -185,15 +185,15 @@ def _frame(cut: Cut, edges: Array) -> dict[str, Any]:
         "setting": cut.setting,
         "series": [_series(cut.scores[s], part, edges) for s, part in cut.rows.items()],
         "diagnostic": _alarms(cut),
-        "shown": list(_shown(cut)),
+        "shown": list(_data_sets(cut)),
     }
 
 
 def _series(scores: Mapping[str, Any], part: pd.DataFrame, edges: Array) -> dict[str, Any]:
     """Return a series' scores, its estimates in bins, and its first intervals."""
-    found = part["estimate"].to_numpy(dtype=float)
-    found = found[np.isfinite(found)]
-    counts, _ = np.histogram(found, edges)
+    estimates = part["estimate"].to_numpy(dtype=float)
+    estimates = estimates[np.isfinite(estimates)]
+    counts, _ = np.histogram(estimates, edges)
     limits = part[["ci_low", "ci_high", "outside", "truth"]].head(INTERVALS)
     return {
         "truth": _rounded([scores["truth"], scores["truth_mcse"]]),
@@ -204,7 +204,7 @@ def _series(scores: Mapping[str, Any], part: pd.DataFrame, edges: Array) -> dict
             for name in MEASURES
         },
         "counts": counts.tolist(),
-        "beyond": [int((found < edges[0]).sum()), int((found > edges[-1]).sum())],
+        "beyond": [int((estimates < edges[0]).sum()), int((estimates > edges[-1]).sum())],
         "rows": part["replicate"].head(INTERVALS).tolist(),
         "limits": [_limits(*row) for row in limits.itertuples(index=False)],
     }  # fmt: skip
@@ -224,21 +224,21 @@ def _alarms(cut: Cut) -> list[float | None] | None:
     return _rounded([row[column] for column in METRICS["rejection"].columns])
 
 
-def _shown(cut: Cut) -> Iterator[dict[str, Any]]:
+def _data_sets(cut: Cut) -> Iterator[dict[str, Any]]:
     """Yield the data sets that can be leafed through, with every method's answer to each."""
     methods = [cut.rows[Series(name)].set_index("replicate") for name in cut.lesson.estimators]
     tests = cut.tests.set_index("replicate")
-    for replicate in methods[0].index[:SHOWN]:
+    for replicate in methods[0].index[:DATA_SETS]:
         answers = [answer(part.loc[replicate]) for part in methods if replicate in part.index]
-        one: dict[str, Any] = {"replicate": int(replicate), "answers": answers}
-        one["hash"] = str(methods[0].loc[replicate, "data_hash"])
+        entry: dict[str, Any] = {"replicate": int(replicate), "answers": answers}
+        entry["hash"] = str(methods[0].loc[replicate, "data_hash"])
         if replicate in tests.index:
             test = tests.loc[replicate]
             alarm = None if test["status"] != "ok" else not bool(test["passed"])
-            one["diagnostic"] = [*_rounded([test["p_value"]]), alarm]
-            if one["diagnostic"][0] is None:
-                one["statistic"] = _rounded([test["statistic"]])[0]
-        yield one
+            entry["diagnostic"] = [*_rounded([test["p_value"]]), alarm]
+            if entry["diagnostic"][0] is None:
+                entry["statistic"] = _rounded([test["statistic"]])[0]
+        yield entry
 
 
 def answer(row: Any) -> list[Any]:
@@ -249,14 +249,14 @@ def answer(row: Any) -> list[Any]:
 
 def _rounded(numbers: list[Any]) -> list[Any]:
     """Return numbers with six significant digits; None for none, infinities as text."""
-    found: list[Any] = []
+    rounded: list[Any] = []
     for x in numbers:
         value = float("nan") if x is None else float(x)
         if np.isfinite(value):
-            found.append(float(f"{value:.{DIGITS}g}"))
+            rounded.append(float(f"{value:.{DIGITS}g}"))
         else:
-            found.append(None if np.isnan(value) else ("inf" if value > 0 else "-inf"))
-    return found
+            rounded.append(None if np.isnan(value) else ("inf" if value > 0 else "-inf"))
+    return rounded
 
 
 AGAIN, NEAR = 2, 1e-4
@@ -304,11 +304,11 @@ def reproduces(lesson: Lesson, frames: Mapping[str, Any]) -> bool:
 
     rows = rows_of(lesson, run(lesson.suite(AGAIN)))
     return all(
-        _same(one, here[here["replicate"] == one["replicate"]].set_index("estimator"), lesson)
+        _same(entry, here[here["replicate"] == entry["replicate"]].set_index("estimator"), lesson)
         for frame in frames["frames"]
         for here in [rows[at_setting(lesson, rows, frame["setting"])]]
-        for one in frame["shown"]
-        if one["replicate"] < AGAIN
+        for entry in frame["shown"]
+        if entry["replicate"] < AGAIN
     )
 
 

@@ -92,7 +92,7 @@ class Lesson:
     failure: Claim
     remedy: Claim
     estimand: str = ""
-    asked: str = ""
+    question: str = ""
     views: tuple[Series, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     dials: Mapping[str, Any] = field(default_factory=dict)
@@ -106,7 +106,7 @@ class Lesson:
         own = {name: [s for s in self.views if s.estimator == name] for name in self.estimators}
         return tuple(s for name in self.estimators for s in (Series(name), *own[name]))
 
-    def said(self, language: str) -> Words:
+    def words_in(self, language: str) -> Words:
         """Return the lesson's words in a language, in English where it has no others."""
         return self.words.get(language, self.words["en"])
 

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cibench.lessons import frames as made
+from cibench.lessons import frames as lesson_frames
 from cibench.lessons import parse
 from cibench.lessons.lesson import Lesson
 from cibench.lessons.page import COLOURS
@@ -63,7 +63,7 @@ def notebook(lesson: Lesson, replicates: int = 40) -> dict[str, Any]:
         f"n={lesson.size(last)}, seed={lesson.seed}, replicate=0)\n"
         "pd.DataFrame(drawn.columns).head()"
     )
-    asked = "\n\n".join(
+    questions = "\n\n".join(
         f"**{q.ask}**\n\n<details><summary>Answer</summary>\n\n{q.answer}\n\n</details>"
         for q in words.questions
     )
@@ -77,7 +77,7 @@ def notebook(lesson: Lesson, replicates: int = 40) -> dict[str, Any]:
         _text(f"## Where it does not\n\nChange the setting ({settings}, or any in between)."),
         _code(run.format(last)), _text("One data set, as an analyst would get it:"), _code(draw),
         _text(f"## Your own estimator\n\nIt sees the columns {columns} and not the truth."),
-        _code(own), _text(f"## Questions\n\n{asked}") if asked else _text("## Questions"),
+        _code(own), _text(f"## Questions\n\n{questions}") if questions else _text("## Questions"),
     ]  # fmt: skip
     for number, cell in enumerate(cells):
         cell["id"] = blake2b(f"{number} {cell['source']}".encode(), digest_size=4).hexdigest()
@@ -133,9 +133,9 @@ def run_at(
         raise BadInput(f"there is room for {len(COLOURS)} methods")
     slider = dataclasses.replace(lesson.slider, settings=(float(setting),))
     names = tuple(dict.fromkeys((*lesson.estimators, *estimators)))
-    one = dataclasses.replace(lesson, slider=slider, estimators=names)
-    done = run(one.suite(replicates))
-    return Frame(one, done, made.frames(one, done))
+    changed = dataclasses.replace(lesson, slider=slider, estimators=names)
+    done = run(changed.suite(replicates))
+    return Frame(changed, done, lesson_frames.frames(changed, done))
 
 
 def as_html(lesson: Lesson) -> Html:
@@ -172,5 +172,5 @@ def find(name: str | Path) -> NotebookLesson:
     >>> lesson.words["en"].title, lesson.scenario, lesson.slider.name
     ('Parallel trends', 'did/two-group', 'trend')
     """
-    found = parse.find(name)
-    return NotebookLesson(**{f.name: getattr(found, f.name) for f in dataclasses.fields(found)})
+    lesson = parse.find(name)
+    return NotebookLesson(**{f.name: getattr(lesson, f.name) for f in dataclasses.fields(lesson)})

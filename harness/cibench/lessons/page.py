@@ -24,12 +24,12 @@ def frame_code(lesson: Lesson, setting: float, replicates: int) -> str:
     suite = lesson.suite(replicates, (setting,))
     if lesson.plugins:  # the file's own folder is not the student's
         suite["plugins"] = [plugin.rsplit("/", 1)[-1] for plugin in lesson.plugins]
-    shown = _setting_shown(lesson, setting)
-    needed = "import cibench.lessons" if "lessons." in shown else "import cibench"
-    return "\n".join((needed, f"run = cibench.run({_python(suite)})", shown))
+    line = _setting_line(lesson, setting)
+    needed = "import cibench.lessons" if "lessons." in line else "import cibench"
+    return "\n".join((needed, f"run = cibench.run({_python(suite)})", line))
 
 
-def _setting_shown(lesson: Lesson, setting: float) -> str:
+def _setting_line(lesson: Lesson, setting: float) -> str:
     """Return the line that looks at the run as the lesson does."""
     views = {series.view for series in lesson.views}
     if lesson.slider.moves == "best_of":
@@ -38,8 +38,8 @@ def _setting_shown(lesson: Lesson, setting: float) -> str:
     if "passed" in views:
         looks.append(f"cibench.lessons.passed(run, {_python(lesson.diagnostic)}){COLUMNS}")
     if "asked" in views:
-        away = f", {setting:g}" if lesson.asked == "distance" else ""
-        looks.append(f"cibench.lessons.asked(run, {_python(lesson.asked)}{away}){COLUMNS}")
+        away = f", {setting:g}" if lesson.question == "distance" else ""
+        looks.append(f"cibench.lessons.asked(run, {_python(lesson.question)}{away}){COLUMNS}")
     return ", ".join(looks)
 
 
@@ -78,7 +78,7 @@ def page(lesson: Lesson, frames: Frames, language: str = "en", home: str = "") -
 
     Raises BadInput for an unknown language.
     """
-    ui, words = Interface(language), lesson.said(language)
+    ui, words = Interface(language), lesson.words_in(language)
     foreign = words.language if words.language != language else None
     return document(
         f"{words.title} · cibench", _header(words, ui, foreign, home),
@@ -91,8 +91,10 @@ def page(lesson: Lesson, frames: Frames, language: str = "en", home: str = "") -
 
 def _header(words: Words, ui: Interface, foreign: str | None, home: str) -> Html:
     link = h("a", ui.say("back"), href=home) if home else None
-    said = join(ui.say("assumption"), ": ", h("span", inline(words.assumption), lang=foreign))
-    return h("header", h("h1", words.title, lang=foreign), h("p", said, cls="assumption"), link)
+    assumption = join(ui.say("assumption"), ": ", h("span", inline(words.assumption), lang=foreign))
+    return h(
+        "header", h("h1", words.title, lang=foreign), h("p", assumption, cls="assumption"), link
+    )
 
 
 def _stage(lesson: Lesson, frames: Frames, ui: Interface, words: Words) -> Html:
@@ -159,7 +161,7 @@ def _words(
     lesson: Lesson, frames: Frames, ui: Interface, words: Words, foreign: str | None
 ) -> Html:
     """Write the part to read: prose, what the run shows, questions, numbers, Python."""
-    asked = [
+    questions = [
         h("details", h("summary", inline(q.ask)), h("div", markdown(q.answer), cls="answer"))
         for q in words.questions
     ]
@@ -170,7 +172,7 @@ def _words(
     return join(
         h("section", h("div", markdown(words.prose), cls="prose", lang=foreign),
           h("div", h("h2", ui.say("claims")), claim_lines(lesson, frames, ui),
-            h("h2", ui.say("questions")) if asked else None, h("div", asked, lang=foreign),
+            h("h2", ui.say("questions")) if questions else None, h("div", questions, lang=foreign),
             cls="beside"), cls="read"),
         h("section", h("h2", ui.say("numbers")), numbers_table(lesson, frames, ui)),
         h("section", h("h2", ui.say("reproduce")), code),
@@ -187,11 +189,11 @@ def _model(lesson: Lesson, frames: Frames, ui: Interface) -> dict[str, Any]:
     """Return what the script needs: numbers to draw, and every text ready to be shown."""
     drawn = pictures(lesson, frames)
     replicates, settings = int(frames["replicates"]), lesson.slider.settings
-    words = lesson.said(ui.language)
-    made = [
+    words = lesson.words_in(ui.language)
+    parts = [
         {
             **{k: frame[k] for k in ("series", "diagnostic")},
-            "shown": [_shown(one, ui) for one in frame["shown"]],
+            "shown": [_data_set(one, ui) for one in frame["shown"]],
             "at": ui.local(plain(frame["setting"])), "verdict": verdict(lesson, frames, ui, i),
             "code": frame_code(lesson, frame["setting"], replicates),
             "many": _many(frame, ui), "data_code": data_code(lesson, frame["setting"]),
@@ -204,7 +206,7 @@ def _model(lesson: Lesson, frames: Frames, ui: Interface) -> dict[str, Any]:
         "settings": list(settings), "plain": [plain(s) for s in settings],
         "x_name": _across(lesson, drawn["across"], ui),
         "methods": [words.labels[name] for name in lesson.estimators], "level": frames["level"],
-        "colours": list(COLOURS), "edges": frames["edges"], "frames": made, "kind": drawn["kind"],
+        "colours": list(COLOURS), "edges": frames["edges"], "frames": parts, "kind": drawn["kind"],
         "axes": drawn["axes"], "words": ui.words, "diagnostic": words.test,
         "marks": marks,
     }  # fmt: skip
@@ -216,19 +218,19 @@ def _across(lesson: Lesson, column: str, ui: Interface) -> str:
     return ui.say("treatment") if column == roles.treatment else column
 
 
-def _shown(one: Mapping[str, Any], ui: Interface) -> dict[str, Any]:
+def _data_set(data_set: Mapping[str, Any], ui: Interface) -> dict[str, Any]:
     """Return a data set's answers as text beside their numbers."""
     answers = []
-    for value, low, high, outside, covers, reason in one["answers"]:
+    for value, low, high, outside, covers, reason in data_set["answers"]:
         near = None if value is None or low is None else _width(low, high)
         text = "" if value is None else ui.near(value, near)
         limits = "" if low is None else ui.span(low, high, outside, near)
         answers.append({"estimate": text, "limits": limits, "covers": covers, "reason": reason})
-    test = one.get("diagnostic")
-    shown = {"replicate": one["replicate"], "answers": answers}
+    test = data_set.get("diagnostic")
+    texts = {"replicate": data_set["replicate"], "answers": answers}
     if test is None:
-        return shown
-    return {**shown, "p": ui.outcome(test[0], one.get("statistic")), "alarm": test[1]}
+        return texts
+    return {**texts, "p": ui.outcome(test[0], data_set.get("statistic")), "alarm": test[1]}
 
 
 def _width(low: Any, high: Any) -> float | None:

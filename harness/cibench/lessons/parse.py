@@ -31,14 +31,19 @@ MEASURES = ("bias", "median_bias", "coverage")
 
 QUESTIONS = ("everybody", "treated")
 BEST_OF, DISTANCE = "data sets", "from the cutoff"
-SAID = {BEST_OF: "data sets drawn, the best one shown", DISTANCE: "distance from the cutoff"}
+SLIDER_WORDS = {
+    BEST_OF: "data sets drawn, the best one shown",
+    DISTANCE: "distance from the cutoff",
+}
 
 
 def estimators(table: Table) -> dict[str, str]:
     """Return the methods and what the page calls them: a list, or a table of labels."""
-    given = table.take("estimators", (list, dict), ..., bool, "a list, or a table of labels") or {}
-    labels = given if isinstance(given, dict) else {str(name): str(name) for name in given}
-    for name, at in _positions(given).items():
+    content = (
+        table.take("estimators", (list, dict), ..., bool, "a list, or a table of labels") or {}
+    )
+    labels = content if isinstance(content, dict) else {str(name): str(name) for name in content}
+    for name, at in _positions(content).items():
         method = _find(table, "estimators", name, at)
         if method and method.kind != "estimate":
             table.fault("estimators", f"'{name}' is a diagnostic", at)
@@ -57,8 +62,8 @@ def _positions(names: Mapping[str, Any] | Sequence[Any]) -> dict[str, str | int]
 def diagnostic(table: Table) -> str:
     """Return the diagnostic's id, "" where the lesson has none."""
     name = str(table.take("diagnostic", str, "", bool, "a diagnostic's id"))
-    found = _find(table, "diagnostic", name) if name else None
-    if found and found.kind != "diagnostic":
+    method = _find(table, "diagnostic", name) if name else None
+    if method and method.kind != "diagnostic":
         table.fault("diagnostic", f"'{name}' is an estimator, not a diagnostic")
     return name
 
@@ -74,12 +79,12 @@ def _find(table: Table, key: str, name: str, *within: str | int) -> Estimator | 
 
 def slider(table: Table, cls: type[Scenario] | None, methods: Sequence[str]) -> Slider | None:
     """Return what the slider moves and through which settings, None where that is wrong."""
-    given = [key for key in SLIDERS if key in table.content]
-    if len(given) != 1:
+    sliders = [key for key in SLIDERS if key in table.content]
+    if len(sliders) != 1:
         if not table.faulty(*SLIDERS):
-            table.fault((given or ["dial"])[-1], f"a lesson has one slider: {', '.join(SLIDERS)}")
+            table.fault((sliders or ["dial"])[-1], f"a lesson has one slider: {', '.join(SLIDERS)}")
         return None
-    key, values = given[0], _numbers(table)
+    key, values = sliders[0], _numbers(table)
     if key in ("best_of", "distance"):
         wanted = BEST_OF if key == "best_of" else DISTANCE
         table.take(key, str, ..., lambda v: v == wanted, f"'{wanted}'")
@@ -139,24 +144,28 @@ def _no_method(
     table.fault(key, unknown("method of this lesson", name, methods) if sure else "", *within)
 
 
-def said_of(cls: type[Scenario], slider: Slider) -> str:
+def slider_words(cls: type[Scenario], slider: Slider) -> str:
     """Return what the slider is called where the lesson file does not say."""
     if slider.moves == "n":
         return "number of units"
     spec: Dial | Parameter | None = cls.specs.get(slider.name)
-    unit = spec.unit if spec else SAID.get(BEST_OF if slider.moves == "best_of" else DISTANCE, "")
+    unit = (
+        spec.unit
+        if spec
+        else SLIDER_WORDS.get(BEST_OF if slider.moves == "best_of" else DISTANCE, "")
+    )
     return f"{slider.name}: {unit}" if spec and unit else unit or slider.name
 
 
-def asked(table: Table) -> str:
+def question(table: Table) -> str:
     """Return the question that the answers are also scored on, "" where there is none."""
     if "distance" in table.content:
         return "distance"
-    given = table.table("asked")
-    if not given.content:
+    part = table.table("asked")
+    if not part.content:
         return ""
-    given.check_keys(("of", "methods"))
-    return str(given.take("of", str, ..., QUESTIONS.__contains__, f"one of {', '.join(QUESTIONS)}"))
+    part.check_keys(("of", "methods"))
+    return str(part.take("of", str, ..., QUESTIONS.__contains__, f"one of {', '.join(QUESTIONS)}"))
 
 
 def views(table: Table, methods: Sequence[str], diagnostic: str) -> tuple[Series, ...]:
@@ -214,10 +223,10 @@ def options(table: Table, methods: Sequence[str], diagnostic: str) -> dict[str, 
         if name not in (*methods, diagnostic):
             _no_method(part, name, name, methods)
         elif method := _find(part, name, name):
-            given = part.table(name)
-            for option in given.content:
+            chosen = part.table(name)
+            for option in chosen.content:
                 if option not in method.options:
-                    given.fault(option, unknown(f"option of {name}", option, method.options))
+                    chosen.fault(option, unknown(f"option of {name}", option, method.options))
     return {name: part.table(name).content for name in part.content}
 
 
@@ -269,21 +278,21 @@ def read(path: Path) -> Lesson:
     cls, labels, test = _scenario(table), estimators(table), diagnostic(table)
     methods = list(labels)
     moved = slider(table, cls, methods)
-    given = fields(table, "parameters", parameters(cls) if cls else None)
+    fixed = fields(table, "parameters", parameters(cls) if cls else None)
     turned = fields(table, "dials", dials(cls) if cls else None)
     if cls and moved:
-        at_first = _check(table, cls, moved, {"parameters": given, "dials": turned})
+        at_first = _check(table, cls, moved, {"parameters": fixed, "dials": turned})
         _check_methods(table, at_first, test)
     seen = views(table, methods, test)
     settings = moved.settings if moved and not table.faulty("settings") else ()
     failure, remedy = claims(table, settings, methods, seen)
     counts, estimand = _counts(table, moved), _estimand(table, cls)
-    english = words(table, "en", said_of(cls, moved) if cls and moved else "", test, labels)
+    english = words(table, "en", slider_words(cls, moved) if cls and moved else "", test, labels)
     others = translations(path, english, None if table.faulty("estimators") else labels)
     lesson = partial(
         Lesson, name=path.stem, path=path, plugins=plugins, estimators=tuple(labels),
-        diagnostic=test, estimand=estimand, asked=asked(table), views=seen, failure=failure,
-        remedy=remedy, parameters=given, dials=turned, options=options(table, methods, test),
+        diagnostic=test, estimand=estimand, question=question(table), views=seen, failure=failure,
+        remedy=remedy, parameters=fixed, dials=turned, options=options(table, methods, test),
         picture=picture(table), words={"en": english, **{w.language: w for _, w in others}},
         **counts,
     )  # fmt: skip
@@ -306,7 +315,7 @@ def _counts(table: Table, slider: Slider | None) -> dict[str, Any]:
 
 def _plugins(table: Table, folder: Path) -> tuple[str, ...]:
     """Import the plug-ins; paths are relative to the lesson file."""
-    found = []
+    plugins = []
     for number, name in enumerate(table.strings("plugins", [])):
         if name.endswith(".py") and not (folder / name).is_file():
             beside = [path.name for path in sorted(folder.glob("*.py"))]
@@ -317,8 +326,8 @@ def _plugins(table: Table, folder: Path) -> tuple[str, ...]:
             registry.load_plugin(plugin)
         except BadInput as error:
             table.fault("plugins", error, number)
-        found.append(plugin)
-    return tuple(found)
+        plugins.append(plugin)
+    return tuple(plugins)
 
 
 def _scenario(table: Table) -> type[Scenario] | None:
@@ -365,8 +374,8 @@ def _check(
 
 def _check_methods(table: Table, scenario: Scenario, diagnostic: str) -> None:
     """Note methods that are not for this scenario."""
-    given = table.content.get("estimators")
-    named = _positions(given) if isinstance(given, list | dict) else {}
+    listed = table.content.get("estimators")
+    named = _positions(listed) if isinstance(listed, list | dict) else {}
     places: list[tuple[str, str, tuple[str | int, ...]]] = [
         *(("estimators", name, (at,)) for name, at in named.items()),
         *(("diagnostic", name, ()) for name in [diagnostic] if name),

@@ -39,8 +39,8 @@ def draw(scenario: str, fields: Mapping[str, Any], n: int, seed: int, replicate:
     >>> sorted(drawn.columns), len(drawn.columns["y"])
     (['cohort', 'd', 'time', 'unit', 'y'], 240)
     """
-    made = configure(find_scenario(scenario), fields)
-    return made.draw(n, stream(*data_address(seed, made.name, n, replicate)))
+    configured = configure(find_scenario(scenario), fields)
+    return configured.draw(n, stream(*data_address(seed, configured.name, n, replicate)))
 
 
 def pictures(lesson: Lesson, frames: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,26 +48,26 @@ def pictures(lesson: Lesson, frames: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises BadInput where a data set is not the one that the frames' run had.
     """
-    drawn = [[_one(lesson, frame["setting"], shown) for shown in frame["shown"]]
+    drawn = [[_checked_picture(lesson, frame["setting"], entry) for entry in frame["shown"]]
              for frame in frames["frames"]]  # fmt: skip
     every = [picture for row in drawn for picture in row]
     axes = {axis: _range([p[axis] for p in every if axis in p]) for axis in ("x", "y", "d")}
     kind = every[0]["kind"] if every else "scatter"
     across = every[0].get("across", "") if every else ""
-    for one in every:
-        del one["kind"]
-        one.pop("across", None)
+    for drawn_picture in every:
+        del drawn_picture["kind"]
+        drawn_picture.pop("across", None)
         if kind == "panel":
-            del one["y"]  # the lines hold it
-    shown = [[_short(p) for p in row] for row in drawn]
-    return {"kind": kind, "across": across, "axes": axes, "frames": shown}
+            del drawn_picture["y"]  # the lines hold it
+    short = [[_short(p) for p in row] for row in drawn]
+    return {"kind": kind, "across": across, "axes": axes, "frames": short}
 
 
-def _one(lesson: Lesson, setting: float, shown: Mapping[str, Any]) -> Picture:
-    n, replicate = lesson.size(setting), shown["replicate"]
+def _checked_picture(lesson: Lesson, setting: float, entry: Mapping[str, Any]) -> Picture:
+    n, replicate = lesson.size(setting), entry["replicate"]
     drawn = draw(lesson.scenario, lesson.fields(setting), n, lesson.seed, replicate)
     roles = lesson.scenario_at(setting).assigned_roles()
-    if str(hash_columns(drawn, roles)) != shown["hash"]:
+    if str(hash_columns(drawn, roles)) != entry["hash"]:
         raise BadInput(
             f"{lesson.path}: data set {replicate} at {setting:g} is not that of the stored run, "
             "since the scenario has changed; with --replicates it is run anew"
@@ -80,8 +80,8 @@ def picture(drawn: Draw, roles: Roles, wishes: Mapping[str, Any]) -> Picture:
     kind = wishes.get("kind")
     if kind is None:
         kind = next((k for role, k in KINDS.items() if role in roles.filled), "scatter")
-    made = {"panel": _panel, "cutoff": _cutoff, "instrument": _instrument, "scatter": _scatter}
-    return {"kind": kind, **made[kind](drawn, roles, wishes)}
+    makers = {"panel": _panel, "cutoff": _cutoff, "instrument": _instrument, "scatter": _scatter}
+    return {"kind": kind, **makers[kind](drawn, roles, wishes)}
 
 
 def _panel(drawn: Draw, roles: Roles, _: Mapping[str, Any]) -> Picture:
@@ -110,14 +110,16 @@ def _cutoff(drawn: Draw, roles: Roles, wishes: Mapping[str, Any]) -> Picture:
     bins = _binned(x[seen], y[seen], cutoff)
     bars = _edges_around(low, high, cutoff, WIDTH)
     rows = np.flatnonzero(seen)[:: max(1, int(seen.sum() / POINTS))]
-    made: Picture = {
+    content: Picture = {
         "x": x[rows].tolist(), "y": y[rows].tolist(), "cutoff": cutoff, "bins": bins,
         "moved": np.flatnonzero((latent < cutoff)[rows] != (x < cutoff)[rows]).tolist(),
         "bars": [float(bars[0]), float(bars[1] - bars[0]), np.histogram(x, bars)[0].tolist()],
     }  # fmt: skip
     if "order" in wishes:
-        made["fits"] = [_fitted(x, y, side, wishes["order"]) for side in (x < cutoff, x >= cutoff)]
-    return made
+        content["fits"] = [
+            _fitted(x, y, side, wishes["order"]) for side in (x < cutoff, x >= cutoff)
+        ]
+    return content
 
 
 def _fitted(x: Array, y: Array, side: Array, order: int) -> list[list[float]]:

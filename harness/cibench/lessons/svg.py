@@ -18,12 +18,12 @@ def distributions(
     """Draw a row of bars for each series with its truth; those `behind` are grey."""
     most = max((_share(s, c) for s in (*series, *behind) for c in s["counts"]), default=0) or 1.0
     rows = []
-    for i, one in enumerate(series):
+    for i, part in enumerate(series):
         base = (i + 1) * ROW - PAD
         if i < len(behind):
             rows.append(_bars(behind[i], base, most, FAINT))
-        rows.append(_bars(one, base, most, colours[i % len(colours)]))
-        x = _place(float(one["truth"][0]), edges)
+        rows.append(_bars(part, base, most, colours[i % len(colours)]))
+        x = _place(float(part["truth"][0]), edges)
         rows.append(h("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=f"{base - ROW + 2 * PAD:.1f}",
                       y2=f"{base:.1f}", stroke=INK, stroke_width="2.5"))  # fmt: skip
     high = len(series) * ROW
@@ -33,19 +33,19 @@ def distributions(
     )  # fmt: skip
 
 
-def _share(one: Mapping[str, Any], count: int) -> float:
-    return count / max(int(one["answered"]), 1)
+def _share(part: Mapping[str, Any], count: int) -> float:
+    return count / max(int(part["answered"]), 1)
 
 
 def _place(value: float, edges: Sequence[float]) -> float:
     return (value - edges[0]) / (edges[1] - edges[0]) * WIDTH
 
 
-def _bars(one: Mapping[str, Any], base: float, most: float, colour: str) -> Html:
-    wide = WIDTH / len(one["counts"])
+def _bars(part: Mapping[str, Any], base: float, most: float, colour: str) -> Html:
+    wide = WIDTH / len(part["counts"])
     points = [f"0,{base:.1f}"]
-    for k, count in enumerate(one["counts"]):
-        top = base - (ROW - 3 * PAD) * _share(one, count) / most
+    for k, count in enumerate(part["counts"]):
+        top = base - (ROW - 3 * PAD) * _share(part, count) / most
         points += [f"{k * wide:.1f},{top:.1f}", f"{(k + 1) * wide:.1f},{top:.1f}"]
     points.append(f"{WIDTH:.1f},{base:.1f}")
     return h("polygon", points=" ".join(points), fill=colour, fill_opacity="0.35", stroke=colour)

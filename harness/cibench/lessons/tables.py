@@ -17,11 +17,11 @@ ERRORS = 5
 """How many Monte Carlo errors a stated failure is away from none."""
 
 
-def told(frames: Mapping[str, Any], lesson: Lesson, claim: Claim) -> Mapping[str, Any]:
+def series_of(frames: Mapping[str, Any], lesson: Lesson, claim: Claim) -> Mapping[str, Any]:
     """Return what the frames hold of a claim's series at its setting."""
     frame = frames["frames"][lesson.slider.settings.index(claim.at)]
-    found: Mapping[str, Any] = frame["series"][lesson.series.index(claim.series)]
-    return found
+    series: Mapping[str, Any] = frame["series"][lesson.series.index(claim.series)]
+    return series
 
 
 def errors_from_none(frames: Mapping[str, Any], lesson: Lesson, claim: Claim) -> float:
@@ -30,14 +30,14 @@ def errors_from_none(frames: Mapping[str, Any], lesson: Lesson, claim: Claim) ->
     None is a bias of zero, or nominal coverage. A coverage near 0 or 1 has hardly an error of its
     own, so the larger counts of that and the error that nominal coverage has.
     """
-    one = told(frames, lesson, claim)
+    series = series_of(frames, lesson, claim)
     value, error = (
-        float(x if x is not None else math.nan) for x in one["scores"][claim.measure][:2]
+        float(x if x is not None else math.nan) for x in series["scores"][claim.measure][:2]
     )
     if METRICS[claim.measure].loss is not Loss.SHORTFALL:
         return abs(value) / error if error > 0 else math.nan
     level = float(frames["level"])
-    nominal = math.sqrt(level * (1 - level) / max(one["answered"], 1))
+    nominal = math.sqrt(level * (1 - level) / max(series["answered"], 1))
     return (level - value) / max(error, nominal)
 
 
@@ -46,7 +46,7 @@ def holds(frames: Mapping[str, Any], lesson: Lesson) -> tuple[bool, bool]:
 
     The lower Wilson limit of the remedy's coverage, failures counted as misses, is above the floor.
     """
-    low = told(frames, lesson, lesson.remedy)["scores"]["coverage_with_failures"][2]
+    low = series_of(frames, lesson, lesson.remedy)["scores"]["coverage_with_failures"][2]
     cured = low is not None and float(low) > lesson.remedy.floor
     return errors_from_none(frames, lesson, lesson.failure) >= ERRORS, cured
 
@@ -54,14 +54,14 @@ def holds(frames: Mapping[str, Any], lesson: Lesson) -> tuple[bool, bool]:
 def doubts(frames: Mapping[str, Any], lesson: Lesson) -> list[str]:
     """Return what the run does not bear out of what the lesson states, in words."""
     fails, cures = holds(frames, lesson)
-    said, more = [], "more replicates may settle it, or the lesson is not true of this design"
+    sentences, more = [], "more replicates may settle it, or the lesson is not true of this design"
     if not fails:
         far = errors_from_none(frames, lesson, lesson.failure)
-        said.append(f"the stated failure is {far:.1f} errors from none, not {ERRORS}; {more}")
+        sentences.append(f"the stated failure is {far:.1f} errors from none, not {ERRORS}; {more}")
     if not cures:
-        low = told(frames, lesson, lesson.remedy)["scores"]["coverage_with_failures"][2]
-        said.append(f"the remedy's coverage may be as low as {low}, below its floor; {more}")
-    return said
+        low = series_of(frames, lesson, lesson.remedy)["scores"]["coverage_with_failures"][2]
+        sentences.append(f"the remedy's coverage may be as low as {low}, below its floor; {more}")
+    return sentences
 
 
 Frames = Mapping[str, Any]
@@ -71,27 +71,27 @@ def verdict(lesson: Lesson, frames: Frames, ui: Interface, at: int) -> str:
     """Say of one setting what the failing method's answers are worth, and what the test says."""
     frame = frames["frames"][at]
     place = lesson.series.index(lesson.failure.series)
-    told = frame["series"][place]
+    series = frame["series"][place]
     label, level = ui.label(lesson, lesson.series[place]), f"{100 * frames['level']:g}"
-    coverage = ui.share(told["scores"]["coverage"])
-    measure = "bias" if told["moments"] else "median_bias"
+    coverage = ui.share(series["scores"]["coverage"])
+    measure = "bias" if series["moments"] else "median_bias"
     key = {"bias": "verdict", "median_bias": "verdict_median"}[measure]
-    if told["scores"][measure][0] is None:
+    if series["scores"][measure][0] is None:
         key = "verdict_limits"
-    bias = ui.measured(told["scores"][measure])
-    said = ui.say(key, method=label, bias=bias, coverage=coverage, level=level)
+    bias = ui.measured(series["scores"][measure])
+    sentence = ui.say(key, method=label, bias=bias, coverage=coverage, level=level)
     alarms = frame["diagnostic"]
     if not alarms:
-        return said
-    test = lesson.said(ui.language).test
-    return f"{said} {ui.say('verdict_alarm', diagnostic=test, alarms=ui.share(alarms))}"
+        return sentence
+    test = lesson.words_in(ui.language).test
+    return f"{sentence} {ui.say('verdict_alarm', diagnostic=test, alarms=ui.share(alarms))}"
 
 
 def claim_lines(lesson: Lesson, frames: Frames, ui: Interface) -> Html:
     """Write the stated failure and the stated remedy with what this run says of them."""
     failure, remedy = lesson.failure, lesson.remedy
     distance = number(errors_from_none(frames, lesson, failure), 10)
-    scores = told(frames, lesson, failure)["scores"]
+    scores = series_of(frames, lesson, failure)["scores"]
     value = (
         ui.share(scores[failure.measure]) if METRICS[failure.measure].share
         else ui.measured(scores[failure.measure])
@@ -102,7 +102,7 @@ def claim_lines(lesson: Lesson, frames: Frames, ui: Interface) -> Html:
     )  # fmt: skip
     cured = ui.say(
         "remedy", method=ui.label(lesson, remedy.series), at=ui.local(plain(remedy.at)),
-        coverage=ui.share(told(frames, lesson, remedy)["scores"]["coverage"]),
+        coverage=ui.share(series_of(frames, lesson, remedy)["scores"]["coverage"]),
         floor=ui.local(f"{100 * remedy.floor:g}"),
     )  # fmt: skip
     mark = ["✓" if held else "?" for held in holds(frames, lesson)]
@@ -141,9 +141,12 @@ def _row(
     lesson: Lesson, frame: Mapping[str, Any], i: int, ui: Interface, measures: Sequence[str],
     tested: bool,
 ) -> Html:  # fmt: skip
-    one, scores = frame["series"][i], frame["series"][i]["scores"]
+    series, scores = frame["series"][i], frame["series"][i]["scores"]
     cells = [ui.measured(scores[name]) for name in measures]
-    cells += [ui.share(scores["coverage"], sign=False), str(one["replicates"] - one["answered"])]
+    cells += [
+        ui.share(scores["coverage"], sign=False),
+        str(series["replicates"] - series["answered"]),
+    ]
     cells += [ui.share(frame["diagnostic"], sign=False) if i == 0 else ""] if tested else []
     at = ui.local(plain(frame["setting"]))
     return h(

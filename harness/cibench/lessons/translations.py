@@ -48,9 +48,9 @@ class Interface:
         value, _, low, high = (_float(x) for x in parts)
         if value is None:
             return BLANK
-        shown = percent(value, digits(low, high))
-        shown = self.say("percent", value=shown) if sign else shown
-        return self.local(f"{shown} ({limits(low, high)})")
+        text = percent(value, digits(low, high))
+        text = self.say("percent", value=text) if sign else text
+        return self.local(f"{text} ({limits(low, high)})")
 
     def near(self, value: Any, scale: float | None) -> str:
         """Write an analyst's number with the digits that its standard error leaves."""
@@ -73,8 +73,8 @@ class Interface:
         """
         if p is None:
             return BLANK if statistic is None else self.near(statistic, None)
-        shown = f"{float(p):.2f}"
-        return "p < " + self.local("0.01") if shown == "0.00" else f"p = {self.local(shown)}"
+        text = f"{float(p):.2f}"
+        return "p < " + self.local("0.01") if text == "0.00" else f"p = {self.local(text)}"
 
     def setting(self, lesson: Lesson, at: int) -> str:
         """Write a setting of the slider."""
@@ -82,9 +82,9 @@ class Interface:
 
     def label(self, lesson: Lesson, series: Series) -> str:
         """Name a series as the lesson's file does, with its view in words."""
-        label = lesson.said(self.language).labels.get(series.estimator, series.estimator)
+        label = lesson.words_in(self.language).labels.get(series.estimator, series.estimator)
         if series.view == "asked":
-            of = "treated_question" if lesson.asked == "treated" else lesson.asked
+            of = "treated_question" if lesson.question == "treated" else lesson.question
             return self.say("asked", label=label, question=self.say(of))
         return self.say("passed", label=label) if series.view == "passed" else label
 

@@ -36,7 +36,7 @@ def translations(
 
     Methods are looked up among `labels`, unless those are wrong themselves.
     """
-    found = []
+    translated = []
     for language in LANGUAGES:
         other = path.parent / language / path.name
         if other.is_file():
@@ -44,10 +44,10 @@ def translations(
             table.check_keys(
                 ("title", "assumption", "prose", "slider", "test", "estimators", "questions")
             )
-            given = table.table("estimators").content
-            for name in given:
+            labelled = table.table("estimators").content
+            for name in labelled:
                 if labels is not None and name not in labels:
                     table.fault("estimators", unknown("method of this lesson", name, labels), name)
-            every = {**english.labels, **given}
-            found.append((table, words(table, language, english.slider, english.test, every)))
-    return found
+            every = {**english.labels, **labelled}
+            translated.append((table, words(table, language, english.slider, english.test, every)))
+    return translated

@@ -110,6 +110,21 @@ def mad(t: Array, theta: Array) -> Median:
 
 
 @metric(
+    POINTS, Kind.RELATIVE, place=155, label="MdAPE",
+    meaning="median absolute error over the size of the truth", loss=Loss.ITSELF,
+)  # fmt: skip
+def mdape(t: Array, theta: Array) -> Result:
+    """Return the median absolute percentage error as a share, blank where a truth is zero.
+
+    Each error is taken over the truth of its own replicate. Its error is `median_score`'s. Source:
+    Hyndman and Koehler (2006), International Journal of Forecasting 22, section 2.2.
+    """
+    if not t.size or (theta == 0).any():
+        return blank("a truth is zero") if t.size else BLANK
+    return Median(np.abs((t - theta) / theta))
+
+
+@metric(
     POINTS, Kind.RELATIVE, place=160, label="MAE", meaning="mean absolute error",
     loss=Loss.ITSELF, moments="hidden",
 )  # fmt: skip

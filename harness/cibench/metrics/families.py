@@ -49,8 +49,8 @@ def coverage_common(family: Sequence[Group], truth_mcse: Sequence[float]) -> lis
     for group in family:
         chosen = common & group["ok"] & _present(group, *SETS)
         low, high, theta, outside = (group[name][chosen] for name in SETS)
-        held = partial(intervals.coverage, low, high, outside=outside)
-        scores.append(with_truth_error(held, theta, truth_mcse[0]))
+        coverage = partial(intervals.coverage, low, high, outside=outside)
+        scores.append(with_truth_error(coverage, theta, truth_mcse[0]))
     return scores
 
 

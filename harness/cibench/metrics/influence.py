@@ -127,8 +127,8 @@ class Share(Statistic):
         if self.among is not None:
             hits = (self.hits & self.among).astype(float)
             return Ratio(hits, self.among.astype(float)).influence
-        found = Mean(self.hits.astype(float)).influence
-        return Influence(found.value, found.each, found.why, counts=True)
+        mean_hits = Mean(self.hits.astype(float)).influence
+        return Influence(mean_hits.value, mean_hits.each, mean_hits.why, counts=True)
 
 
 @dataclass(frozen=True, eq=False)

@@ -153,8 +153,8 @@ class Metric:
 
     def result(self, returned: Any) -> Result:
         """Return the metric's own part of what its function returned."""
-        found: Result = returned[self.part] if self.part else returned
-        return found
+        selected: Result = returned[self.part] if self.part else returned
+        return selected
 
     def of(self, columns: Mapping[str, Array], level: float) -> Result:
         """Return the metric of columns by name."""
@@ -172,8 +172,8 @@ class Metric:
 
     def losses(self, columns: Mapping[str, Array], level: float) -> Array:
         """Return what each replicate lost, of a metric with a power."""
-        found = self.of(columns, level)
-        mean = found.square if isinstance(found, Root) else found
+        result = self.of(columns, level)
+        mean = result.square if isinstance(result, Root) else result
         assert isinstance(mean, Mean), f"{self.name} is no power mean of losses"
         return mean.terms
 
@@ -258,8 +258,8 @@ class Registry(Mapping[str, Metric]):
         return self._ordered
 
 
-def _home(one: Metric) -> str:
-    return f"{one.function.__module__}.{one.function.__qualname__}"
+def _home(entry: Metric) -> str:
+    return f"{entry.function.__module__}.{entry.function.__qualname__}"
 
 
 METRICS = Registry()
@@ -302,5 +302,5 @@ def listed(table: Table, first: Sequence[str] = ()) -> list[Metric]:
 
     Raises KeyError where `first` names none of the table.
     """
-    found = {one.name: one for one in METRICS.values() if table in one.tables}
-    return [found.pop(name) for name in first] + list(found.values())
+    by_name = {one.name: one for one in METRICS.values() if table in one.tables}
+    return [by_name.pop(name) for name in first] + list(by_name.values())

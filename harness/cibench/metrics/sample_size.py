@@ -126,8 +126,8 @@ def need(measure: str, target: float, group: Group, level: float, truth_mcse: fl
 
 def _counted(metric: Metric, rows: Group, level: float) -> int:
     """Return how many replicates a share is one of: all, or those among which it counts."""
-    found = metric.of(rows, level)
-    some = found.among if isinstance(found, Share) else None
+    result = metric.of(rows, level)
+    some = result.among if isinstance(result, Share) else None
     return rows["ok"].size if some is None else int(some.sum())
 
 

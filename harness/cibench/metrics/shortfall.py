@@ -63,8 +63,8 @@ def shortfall(
     low: Array, high: Array, theta: Array, outside: Outside = False, *, level: float
 ) -> Score:
     """Return the nominal level less the coverage, with the coverage's error."""
-    held = coverage(low, high, theta, outside)
-    return Score(level - held.value, held.mcse)
+    measured = coverage(low, high, theta, outside)
+    return Score(level - measured.value, measured.mcse)
 
 
 def attribution(

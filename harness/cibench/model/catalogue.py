@@ -11,14 +11,14 @@ from cibench.utils.missing import missing
 
 def dials_of(known: Mapping[str, Any], scenario: Any) -> Mapping[str, Any]:
     """Return what the catalogue's scenarios say of one's dials."""
-    found: Mapping[str, Any] = (known.get(scenario) or {}).get("dials") or {}
-    return found
+    declared: Mapping[str, Any] = (known.get(scenario) or {}).get("dials") or {}
+    return declared
 
 
 def at_default(dials: Any, about: Mapping[str, Any]) -> bool:
     """Say whether a row's dials are all where the catalogue's dials of its scenario start."""
-    given = {} if missing(dials) else json.loads(dials)
-    return all(v == (about.get(name) or {}).get("default", 0) for name, v in given.items())
+    settings = {} if missing(dials) else json.loads(dials)
+    return all(v == (about.get(name) or {}).get("default", 0) for name, v in settings.items())
 
 
 def alternatives(assumption: str) -> tuple[str, ...]:

@@ -320,5 +320,5 @@ def find_scenario(name: str) -> type[Scenario]:
     >>> find_scenario("did/two-group").name
     'did/two-group'
     """
-    found: type[Scenario] = registry.entry("scenario", name).value
-    return found
+    cls: type[Scenario] = registry.entry("scenario", name).value
+    return cls

@@ -192,5 +192,5 @@ def find_estimator(name: str) -> Estimator:
     >>> find_estimator("panel/twfe").kind
     'estimate'
     """
-    found: Estimator = registry.entry("estimator", name).value
-    return found
+    registered: Estimator = registry.entry("estimator", name).value
+    return registered

@@ -134,5 +134,5 @@ def picture(png: bytes, words: str) -> Html:
 
 def facts(known: Iterable[tuple[str, Any]]) -> Html:
     """Write named facts as a list, without those that are not known."""
-    told = [(name, value) for name, value in known if value not in (None, "")]
-    return h("dl", [(h("dt", name), h("dd", str(value))) for name, value in told])
+    filled = [(name, value) for name, value in known if value not in (None, "")]
+    return h("dl", [(h("dt", name), h("dd", str(value))) for name, value in filled])

@@ -92,8 +92,8 @@ def parse(text: Any) -> dict[str, Any]:
 
 def dials_of(about: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what the catalogue says of a scenario's dials, by name."""
-    found: Mapping[str, Any] = about.get("dials") or {}
-    return found
+    declared: Mapping[str, Any] = about.get("dials") or {}
+    return declared
 
 
 def _title(key: Mapping[str, Any], siblings: Sequence[Mapping[str, Any]]) -> str:

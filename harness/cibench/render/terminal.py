@@ -14,8 +14,8 @@ PLAIN_WIDTH = 160
 
 def console() -> Console:
     """Return a console on standard output, wide enough for tables where it is piped."""
-    made = Console(highlight=False)
-    return made if made.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
+    default = Console(highlight=False)
+    return default if default.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
 
 
 def table(rows: list[dict[str, str]], title: str = "") -> Table:

@@ -65,8 +65,8 @@ class AnswerCollector:
 
         lost = [part for part in self._lost if len(part)]
         none = pd.DataFrame(columns=[*LOST, "rows"])
-        found = pd.concat(lost, ignore_index=True) if lost else none
-        return Answers(self._groups, found, self._refits)
+        failures = pd.concat(lost, ignore_index=True) if lost else none
+        return Answers(self._groups, failures, self._refits)
 
 
 def _lost(cell: CellRows) -> pd.DataFrame:
@@ -78,8 +78,8 @@ def _lost(cell: CellRows) -> pd.DataFrame:
     first = pc.and_(estimates, pc.fill_null(pc.equal(table["refit"], 0), True))
     rows = as_frame(table.filter(pc.and_(first, pc.not_equal(table["status"], "ok"))))
     counts = rows.groupby(list(LOST), dropna=False, sort=False, as_index=False)
-    found: pd.DataFrame = counts.agg(rows=("refit", "size"))
-    return found
+    totals: pd.DataFrame = counts.agg(rows=("refit", "size"))
+    return totals
 
 
 def _key(names: Mapping[Any, Any]) -> Key:

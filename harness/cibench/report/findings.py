@@ -74,8 +74,8 @@ def who(case: Case) -> Html:
 def place(case: Case) -> str:
     """Name the setting and, where the scenario was run in several ways, which one it was."""
     where = ["" if case.at_default else f"at {case.setting.label}", case.view.apart]
-    said = ", ".join(part for part in where if part)
-    return f" ({said})" if said else ""
+    text = ", ".join(part for part in where if part)
+    return f" ({text})" if text else ""
 
 
 def breaking(case: Case) -> Html:
@@ -150,8 +150,8 @@ def tag(case: Case) -> Html | None:
     """Mark a breakdown as declared, or as a surprise."""
     score = case.score
     if score["broken"]:
-        said = "must fail here" if score["expected"] == Expected.FAILS else "assumes this"
-        return join(" ", h("span", f"as declared: it {said}", cls="tag"))
+        text = "must fail here" if score["expected"] == Expected.FAILS else "assumes this"
+        return join(" ", h("span", f"as declared: it {text}", cls="tag"))
     if score["expected"] != Expected.VALID:
         return None
     assert score["verdict"] == ExpectationVerdict.FAILS_UNEXPECTEDLY  # both are read off the limits
@@ -177,8 +177,8 @@ def findings(views: Sequence[View]) -> list[Finding]:
     by_method: dict[tuple[str, str], list[Case]] = {}
     for case in cases(views):
         by_method.setdefault(case.pair, []).append(case)
-    found = [finding for group in by_method.values() for finding in _of_method(group)]
-    return sorted(found, key=lambda finding: finding.rank)
+    gathered = [finding for group in by_method.values() for finding in _of_method(group)]
+    return sorted(gathered, key=lambda finding: finding.rank)
 
 
 def _of_method(group: Sequence[Case]) -> Iterator[Finding]:

@@ -67,8 +67,10 @@ def _head(view: View) -> Html:
             top.append(h("th", "all at default", rowspan=2, scope="col", cls="default"))
         else:
             breaks = view.dial(dial).get("breaks")
-            said = h("span", f"breaks “{breaks}”", cls="breaks") if breaks else None
-            top.append(h("th", h("b", dial), said, colspan=len(part), scope="colgroup", cls="dial"))
+            caption = h("span", f"breaks “{breaks}”", cls="breaks") if breaks else None
+            top.append(
+                h("th", h("b", dial), caption, colspan=len(part), scope="colgroup", cls="dial")
+            )
     below = [
         h("th", plain(s.value) if s.dial else s.label, scope="col", cls="dial" if first else None)
         for dial, part in groups if dial != DEFAULT
@@ -92,8 +94,8 @@ def _cell(view: View, method: str, setting: Setting) -> Html:
         words = f"{MARKS[verdict]} no answer" if verdict is CoverageVerdict.SILENT else "declined"
         kind = "silent" if verdict is CoverageVerdict.SILENT else "none"
         return h("td", words, cls=kind, title=MEANING[verdict])
-    held, low, high = coverage_of(score)
-    share = percent(held, digits(low, high))
+    coverage, low, high = coverage_of(score)
+    share = percent(coverage, digits(low, high))
     return h(
         "td",
         h("span", h("b", share), h("span", MARKS.get(verdict), cls="mark"), cls="share"),
@@ -116,10 +118,10 @@ def _colours(score: Score) -> str | None:
     return f"background:rgb({red},{green},{blue});color:{ink}"
 
 
-SHOWN = 5
+MOST_FINDINGS = 5
 """Findings that stand open; the others wait behind a fold."""
 
-HELD = (CoverageVerdict.SOUND, CoverageVerdict.LOW, CoverageVerdict.CONSERVATIVE)
+SOUND_VERDICTS = (CoverageVerdict.SOUND, CoverageVerdict.LOW, CoverageVerdict.CONSERVATIVE)
 
 
 def headline(views: Sequence[View]) -> Html:
@@ -182,10 +184,10 @@ def _listed(listed: Sequence[Finding]) -> Html | None:
         for f in listed
     ]
     return join(
-        h("ol", lines[:SHOWN], cls="findings"),
+        h("ol", lines[:MOST_FINDINGS], cls="findings"),
         _folded(
-            [h("ol", lines[SHOWN:], cls="findings")] if lines[SHOWN:] else [],
-            count(len(lines) - SHOWN, "more finding"),
+            [h("ol", lines[MOST_FINDINGS:], cls="findings")] if lines[MOST_FINDINGS:] else [],
+            count(len(lines) - MOST_FINDINGS, "more finding"),
         ),
     )
 
@@ -198,7 +200,7 @@ def _sound(every: Sequence[Case]) -> Html | None:
     lowest_coverage = {
         key: min(coverage_of(c.score)[0] for c in group)
         for key, group in groups.items()
-        if all(c.verdict in HELD and not fails_often(c.score) for c in group)
+        if all(c.verdict in SOUND_VERDICTS and not fails_often(c.score) for c in group)
     }
     if not lowest_coverage:
         return None

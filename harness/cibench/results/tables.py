@@ -97,8 +97,8 @@ class RunTables(Mapping[str, "pd.DataFrame"]):
         if name not in self._tables:
             table = BY_NAME[name]
             self._collect(table.collects)
-            made = table.compute(self) if table.compute else self.collected(table.collects[-1])
-            self._tables[name] = made
+            content = table.compute(self) if table.compute else self.collected(table.collects[-1])
+            self._tables[name] = content
         return self._tables[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -132,8 +132,8 @@ class RunTables(Mapping[str, "pd.DataFrame"]):
         if make not in self._collected:
             self._collect([make])
             self._collected[make] = self._collectors.pop(make).table()
-        found: T = self._collected[make]
-        return found
+        result: T = self._collected[make]
+        return result
 
     def write(self, folder: Path) -> None:
         """Write the tables into a folder."""

@@ -65,8 +65,8 @@ def _users(text: str, package: str, suite: Suite) -> list[Change]:
 
     fits = frozenset(n for n in suite.estimators if used(find_estimator(n)))
     draws = {cell.scenario.name for cell in suite.cells if used(cell.scenario)}
-    found = [Change(text, estimators=fits)] if fits else []
-    return [*found, *(Change(text, name) for name in sorted(draws))]
+    of_fits = [Change(text, estimators=fits)] if fits else []
+    return [*of_fits, *(Change(text, name) for name in sorted(draws))]
 
 
 def _sources(manifest: Mapping[str, Any], suite: Suite) -> list[Change]:

@@ -113,8 +113,8 @@ def _flags(table: pa.Table) -> dict[str, Array]:
     """Say of each row whether it was answered, failed or declined."""
     statuses, own = coded(table, "status")
     if own.size and (own.min() < 0 or not set(statuses) <= set(STATUSES)):
-        found = next((s for s in statuses if s not in STATUSES), None)
-        raise BadInput(f"the replicate table holds an unknown status: {found!r}")
+        stray = next((s for s in statuses if s not in STATUSES), None)
+        raise BadInput(f"the replicate table holds an unknown status: {stray!r}")
     return {f: np.array([s in meant for s in statuses], bool)[own] for f, meant in _FLAGS.items()}
 
 

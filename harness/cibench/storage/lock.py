@@ -11,7 +11,7 @@ from pathlib import Path
 from cibench.utils.errors import BadInput
 
 LOCK = ".lock"
-_held: set[Path] = set()
+_locked: set[Path] = set()
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def locked(run: Path) -> Iterator[None]:
     import fcntl
 
     path = (run / LOCK).resolve()
-    if path in _held:
+    if path in _locked:
         raise BadInput(f"{run} is in use by this process")
     try:
         descriptor = os.open(run / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -37,8 +37,8 @@ def locked(run: Path) -> Iterator[None]:
             raise BadInput(f"{run} is in use by another run: {holder or error}") from error
         os.truncate(descriptor, 0)
         os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
-        _held.add(path)
+        _locked.add(path)
         yield
     finally:
-        _held.discard(path)
+        _locked.discard(path)
         os.close(descriptor)

@@ -139,8 +139,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest; raises BadInput where the folder is no run or one of a later format."""
     manifest = _read_json(folder, MANIFEST)
     if manifest.get("format", 0) > FORMAT:
-        made = manifest.get("versions", {}).get("cibench", "another version")
-        raise BadInput(f"{folder / MANIFEST}: written by cibench {made}, whose format is newer")
+        version = manifest.get("versions", {}).get("cibench", "another version")
+        raise BadInput(f"{folder / MANIFEST}: written by cibench {version}, whose format is newer")
     return manifest
 
 

@@ -145,8 +145,8 @@ def _in_one_line(url: str) -> Iterator[None]:
 
 
 def _mark(path: Path) -> Mark:
-    found = path.stat()
-    return found.st_mtime_ns, found.st_size
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
 
 
 def _rank(name: str) -> tuple[bool, str]:

@@ -195,5 +195,5 @@ def _by_cell(table: pa.Table) -> list[tuple[tuple[Any, ...], pa.Table]]:
 def _keys(table: pa.Table, firsts: Array) -> list[dict[str, Any]]:
     import pyarrow as pa
 
-    found: list[dict[str, Any]] = table.select(list(CELL)).take(pa.array(firsts)).to_pylist()
-    return found
+    keys: list[dict[str, Any]] = table.select(list(CELL)).take(pa.array(firsts)).to_pylist()
+    return keys

@@ -85,8 +85,8 @@ def places(table: pa.Table, entrants: Sequence[tuple[str, str]]) -> Array:
     """Return the place of each row's estimator and options among the entrants, -1 for none."""
     known = {tuple(entrant): place for place, entrant in enumerate(entrants)}
     (names, name), (options, option) = (coded(table, c) for c in ("estimator", "options"))
-    found = [[known.get((one, with_), -1) for with_ in options] for one in names]
-    return np.array(found, dtype=np.int64).reshape(len(names), len(options))[name, option]
+    grid = [[known.get((one, with_), -1) for with_ in options] for one in names]
+    return np.array(grid, dtype=np.int64).reshape(len(names), len(options))[name, option]
 
 
 def coded(table: pa.Table, name: str) -> tuple[list[Any], Array]:

@@ -54,8 +54,8 @@ class Entry:
     @cached_property
     def expect(self) -> Mapping[str, Any]:
         """Return its `expect`, empty where it says nothing."""
-        found: Mapping[str, Any] = self.content.get("expect") or {}
-        return found
+        content: Mapping[str, Any] = self.content.get("expect") or {}
+        return content
 
     @cached_property
     def crossed(self) -> bool:
@@ -249,8 +249,8 @@ def _other_question(names: Names, method: Mapping[str, Any]) -> str:
     own = list(method.get("targets" if overall else "horizons") or ())
     if names.get("estimand") in own:
         return ""
-    asked = f"{names.get('estimand')}{'' if overall else ' per horizon'}"
-    return f"it answers {', '.join(own) or 'no such thing'}, not {asked}"
+    question = f"{names.get('estimand')}{'' if overall else ' per horizon'}"
+    return f"it answers {', '.join(own) or 'no such thing'}, not {question}"
 
 
 def _broken(

@@ -65,8 +65,8 @@ class Ranking:
 
     def role(self, estimator: str, catalogue: Mapping[str, Any]) -> str:
         """Say whether an estimator is an `oracle`, a `baseline` or, "", a contender."""
-        said = (catalogue.get("estimators") or {}).get(estimator) or {}
-        if said.get("oracle"):
+        about = (catalogue.get("estimators") or {}).get(estimator) or {}
+        if about.get("oracle"):
             return "oracle"
         named = any(fnmatchcase(estimator, name) for name in self.baselines)
         return "baseline" if named else ""

@@ -99,8 +99,8 @@ class Cell:
 
     def __str__(self) -> str:
         fields: dict[str, Any] = {**parameters(type(self.scenario)), **dials(type(self.scenario))}
-        given = {**values_of(self.scenario, Parameter), **values_of(self.scenario, Dial)}
-        moved = [f" {k}={_short(v)}" for k, v in given.items() if v != fields[k].default]
+        values = {**values_of(self.scenario, Parameter), **values_of(self.scenario, Dial)}
+        moved = [f" {k}={_short(v)}" for k, v in values.items() if v != fields[k].default]
         return f"{self.scenario.name} n={self.n}{''.join(moved)}"
 
 

@@ -21,12 +21,12 @@ WHOLE = ("frame", "problem", "level")
 """What an argument can be besides a role's columns: all columns, the problem, the nominal level."""
 
 
-def adapted(given: Any, data: Mapping[str, str] | None, gives: Sequence[str]) -> Fit:
+def adapted(subject: Any, data: Mapping[str, str] | None, gives: Sequence[str]) -> Fit:
     """Return a fit of the harness's form around a function, a class or an object with `fit`.
 
     `data` maps argument names to roles, "frame", "problem" or "level"; without it the function is
-    called as `given(problem, rng)`, or `given(problem)` if it takes one argument. The answer is an
-    `Estimate`, or a value, a standard error and, if there are, two limits: a tuple of these, or
+    called as `subject(problem, rng)`, or `subject(problem)` if it takes one argument. The answer is
+    an `Estimate`, or a value, a standard error and, if there are, two limits: a tuple of these, or
     the attributes `gives` of what comes back (of an object with `fit`: of the fitted object).
     Raises BadInput for a name that is no role.
     """
@@ -34,25 +34,25 @@ def adapted(given: Any, data: Mapping[str, str] | None, gives: Sequence[str]) ->
         if role not in (*ROLE_NAMES, *WHOLE):
             problem = unknown("role", role, (*ROLE_NAMES, *WHOLE))
             raise BadInput(f"data: {argument}: {problem}")
-    call = _call(given, data)
+    call = _call(subject, data)
 
     def fit(problem: Problem, rng: np.random.Generator) -> Estimate:
         return answer(call(problem, rng), gives, problem.level)
 
-    fit.__doc__ = inspect.getdoc(given)
-    fit.__module__ = _owner(given).__module__
-    fit.__qualname__ = _owner(given).__qualname__
+    fit.__doc__ = inspect.getdoc(subject)
+    fit.__module__ = _owner(subject).__module__
+    fit.__qualname__ = _owner(subject).__qualname__
     return fit
 
 
-def _owner(given: Any) -> Any:
+def _owner(subject: Any) -> Any:
     """Return what has a name: a function or class itself, of an object its class."""
-    return given if hasattr(given, "__qualname__") else type(given)
+    return subject if hasattr(subject, "__qualname__") else type(subject)
 
 
-def name_of(given: Any) -> str:
+def name_of(subject: Any) -> str:
     """Return the id `own/name` for a function, a class or an object."""
-    name = _owner(given).__name__
+    name = _owner(subject).__name__
     words = "".join(f"-{c.lower()}" if c.isupper() else c for c in name).replace("_", "-")
     parts = [part for part in words.split("-") if part.isalnum()]
     joined = "-".join(parts) or "estimator"
@@ -60,21 +60,21 @@ def name_of(given: Any) -> str:
 
 
 def _call(
-    given: Any, data: Mapping[str, str] | None
+    subject: Any, data: Mapping[str, str] | None
 ) -> Callable[[Problem, np.random.Generator], Any]:
-    if hasattr(given, "fit") and not inspect.isroutine(given):
-        return lambda problem, rng: _fitted(given, data, problem, rng)
+    if hasattr(subject, "fit") and not inspect.isroutine(subject):
+        return lambda problem, rng: _fitted(subject, data, problem, rng)
     if data is not None:
-        return lambda problem, _: given(**_arguments(data, problem))
-    takes_rng = len(inspect.signature(given).parameters) > 1
-    return lambda problem, rng: given(problem, rng) if takes_rng else given(problem)
+        return lambda problem, _: subject(**_arguments(data, problem))
+    takes_rng = len(inspect.signature(subject).parameters) > 1
+    return lambda problem, rng: subject(problem, rng) if takes_rng else subject(problem)
 
 
 def _fitted(
-    given: Any, data: Mapping[str, str] | None, problem: Problem, rng: np.random.Generator
+    subject: Any, data: Mapping[str, str] | None, problem: Problem, rng: np.random.Generator
 ) -> Any:
     """Fit a new object, of a class with its defaults, and return it."""
-    model: Any = given() if inspect.isclass(given) else copy.deepcopy(given)
+    model: Any = subject() if inspect.isclass(subject) else copy.deepcopy(subject)
     arguments = _arguments(data, problem) if data is not None else {"problem": problem, "rng": rng}
     returned = model.fit(**arguments)
     return model if returned is None else returned

@@ -41,17 +41,22 @@ def answer(estimator: Estimator, problem: Problem, **options: object) -> Answer:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            found = estimator.fit(problem, np.random.default_rng(0), **options)
+            returned = estimator.fit(problem, np.random.default_rng(0), **options)
         except Declined:
             return {}
-    if isinstance(found, Mapping):
-        return {k: v for t in problem.targets if t in found for k, v in _parts(t, found[t]).items()}
-    return _parts(next(iter(problem.targets), None), found)
+    if isinstance(returned, Mapping):
+        return {
+            k: v
+            for t in problem.targets
+            if t in returned
+            for k, v in _parts(t, returned[t]).items()
+        }
+    return _parts(next(iter(problem.targets), None), returned)
 
 
-def _parts(target: Target | None, given: Estimate | Diagnosis) -> dict[tuple[str, str], float]:
-    found = ((part, getattr(given, part, None)) for part in PARTS)
-    return {(str(target), part): float(value) for part, value in found if value is not None}
+def _parts(target: Target | None, returned: Estimate | Diagnosis) -> dict[tuple[str, str], float]:
+    parts = ((part, getattr(returned, part, None)) for part in PARTS)
+    return {(str(target), part): float(value) for part, value in parts if value is not None}
 
 
 def distance(before: Answer, after: Answer, factor: float = 1.0) -> float:
@@ -71,16 +76,16 @@ def distance(before: Answer, after: Answer, factor: float = 1.0) -> float:
     return worst
 
 
-def _apart(one: float, other: float) -> float:
-    if one == other or (isnan(one) and isnan(other)):
+def _apart(first: float, other: float) -> float:
+    if first == other or (isnan(first) and isnan(other)):
         return 0.0
-    return inf if isnan(one) or isnan(other) else abs(one - other)
+    return inf if isnan(first) or isnan(other) else abs(first - other)
 
 
-def _scale(given: Answer, target: str) -> float:
-    se = given.get((target, "se"), 0.0)
-    reach = given.get((target, "high"), 0.0) - given.get((target, "low"), 0.0)
-    for scale in (se, reach, abs(given.get((target, "value"), 0.0))):
+def _scale(numbers: Answer, target: str) -> float:
+    se = numbers.get((target, "se"), 0.0)
+    reach = numbers.get((target, "high"), 0.0) - numbers.get((target, "low"), 0.0)
+    for scale in (se, reach, abs(numbers.get((target, "value"), 0.0))):
         if 0 < scale < inf:
             return scale
     return 1.0
@@ -112,9 +117,9 @@ def covariates_reversed(problem: Problem) -> Problem:
 
 def index_repeated(problem: Problem) -> Problem:
     """Give every two rows of the data frame one index value."""
-    made = replace(problem)
-    made.frame.index = made.frame.index // 2
-    return made
+    repeated = replace(problem)
+    repeated.frame.index = repeated.frame.index // 2
+    return repeated
 
 
 def in_thousandths(problem: Problem) -> Problem:
@@ -164,9 +169,9 @@ def deviations(estimator: Estimator, problem: Problem, **options: object) -> dic
 
 def level_faults(estimator: Estimator, problem: Problem, **options: object) -> list[str]:
     """Return what is wrong at several levels: estimates that move, limits that do not nest."""
-    found = [answer(estimator, replace(problem, level=level), **options) for level in LEVELS]
+    answers = [answer(estimator, replace(problem, level=level), **options) for level in LEVELS]
     faults = []
-    for inner, outer, level in zip(found, found[1:], LEVELS[1:], strict=False):
+    for inner, outer, level in zip(answers, answers[1:], LEVELS[1:], strict=False):
         faults += [f"{level:g}: {fault}" for fault in _not_nested(inner, outer)]
     return faults
 

@@ -62,13 +62,13 @@ def rows_of(estimator: Estimator, place: Place, options: Options) -> list[tuple[
         if all(row[name] in values for name, values in forms.items())
     ]  # fmt: skip
     own = {f"{estimator.name} {key}": values for key, values in options.items()}
-    found = extended_rows(shared, {**forms, **own})
+    rows = extended_rows(shared, {**forms, **own})
     return [
         (
             {name: row[name] for name in forms},
             {key: row[f"{estimator.name} {key}"] for key in options},
         )
-        for row in found
+        for row in rows
     ]
 
 
@@ -109,6 +109,6 @@ def _with_room(tables: list[dict[str, Any]], place: Place, forms: Row, name: str
     for table in tables:
         if table["parameters"] == forms and name not in table["estimators"]:
             return table
-    made = {"scenario": place.scenario, "n": place.n, "parameters": forms}
-    tables.append({**made, "estimators": [], "options": {}})
+    cell = {"scenario": place.scenario, "n": place.n, "parameters": forms}
+    tables.append({**cell, "estimators": [], "options": {}})
     return tables[-1]

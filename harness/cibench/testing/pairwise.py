@@ -51,8 +51,8 @@ def extended_rows(rows: Sequence[Row], factors: Mapping[str, Sequence[Any]]) -> 
     at = {name: {_key(v): k for k, v in enumerate(values)} for name, values in factors.items()}
     sizes = _sizes(factors)
     left, grown = _pairs(sizes), list[dict[str, int]]()
-    for given in rows:
-        row = _filled({name: at[name][_key(v)] for name, v in given.items()}, sizes, left)
+    for kept in rows:
+        row = _filled({name: at[name][_key(v)] for name, v in kept.items()}, sizes, left)
         grown.append(row)
         left -= _within(row)
     while left:
@@ -73,9 +73,9 @@ def _key(value: Any) -> tuple[str, Any]:
 
 def _pairs(sizes: Mapping[str, int]) -> set[Pair]:
     return {
-        ((one, i), (other, j))
-        for one, other in combinations(sizes, 2)
-        for i in range(sizes[one])
+        ((first, i), (other, j))
+        for first, other in combinations(sizes, 2)
+        for i in range(sizes[first])
         for j in range(sizes[other])
     }
 
@@ -89,8 +89,8 @@ def _next(sizes: Mapping[str, int], left: set[Pair]) -> dict[str, int]:
     order = list(sizes)
 
     def place(pair: Pair) -> tuple[int, int, int, int]:
-        (one, i), (other, j) = pair
-        return order.index(one), order.index(other), i, j
+        (first, i), (second, j) = pair
+        return order.index(first), order.index(second), i, j
 
     return _filled(dict(sorted(left, key=place)[0]), sizes, left)
 

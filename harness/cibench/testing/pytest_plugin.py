@@ -99,27 +99,27 @@ def check(  # noqa: PLR0913 - what a test may want to say of its estimator
     from cibench.utils.errors import BadInput
 
     wanted = [bench.only] if bench.only and not scenarios else list(scenarios)
-    found = []
+    comparisons = []
     try:
         rules = Rules().with_margins([f"{k}={v}" for k, v in (margins or {}).items()])
         with trials.entered(fit, name, data, gives, estimand, assumes) as estimator:
             planned = list(trials.trials(bench, estimator, wanted, against, **cell))
             if not planned:
                 raise BadInput(f"{estimator} answers none of {', '.join(wanted) or 'no scenario'}")
-            for one in planned:
+            for trial in planned:
                 alone = len(planned) == 1
-                with nullcontext() if alone or not subtests else subtests.test(msg=one.scenario):
-                    found += [] if expect else _one(bench, one, rules)
-                    if expect and (said := trials.promised(bench, one, power)):
-                        pytest.fail(said, pytrace=False)
+                with nullcontext() if alone or not subtests else subtests.test(msg=trial.scenario):
+                    comparisons += [] if expect else _scenario(bench, trial, rules)
+                    if expect and (failure := trials.promised(bench, trial, power)):
+                        pytest.fail(failure, pytrace=False)
     except BadInput as error:
-        said = f"cibench: {error}"
+        failure = f"cibench: {error}"
     else:
-        return found
-    pytest.fail(said, pytrace=False)  # out here, or pytest shows what it was raised from, too
+        return comparisons
+    pytest.fail(failure, pytrace=False)  # out here, or pytest shows what it was raised from, too
 
 
-def _one(bench: Bench, trial: Trial, rules: Any) -> list[Comparison]:
+def _scenario(bench: Bench, trial: Trial, rules: Any) -> list[Comparison]:
     """Save or compare one scenario."""
     from cibench.testing import trial as trials
     from cibench.utils.errors import BadInput
@@ -128,12 +128,12 @@ def _one(bench: Bench, trial: Trial, rules: Any) -> list[Comparison]:
         trials.save(bench, trial)
         return []
     try:
-        compared, said = trials.compare(bench, trial, rules)
+        compared, failure = trials.compare(bench, trial, rules)
     except BadInput as error:
         hint = "" if "edited" in str(error) else "; pytest --cibench-update-baseline saves one"
-        said = f"cibench: {trial.scenario}: {error}{hint}"
-    if said:
-        pytest.fail(said, pytrace=False)
+        failure = f"cibench: {trial.scenario}: {error}{hint}"
+    if failure:
+        pytest.fail(failure, pytrace=False)
     return [compared]
 
 

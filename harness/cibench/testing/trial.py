@@ -15,7 +15,7 @@ from cibench.gate.check import check_suite
 from cibench.gate.comparison import Comparison
 from cibench.gate.expectations import check_expectations
 from cibench.gate.output import cell_views
-from cibench.gate.output.cell_views import Told, changed_most, tell
+from cibench.gate.output.cell_views import CellView, changed_most, tell
 from cibench.gate.output.expectations import in_words
 from cibench.gate.output.files import PAGE, write_files
 from cibench.gate.rules import MEASURES, Rules
@@ -61,19 +61,21 @@ class Trial:
 
 @contextmanager
 def entered(
-    given: Any, name: str | None, data: Mapping[str, str] | None, gives: Sequence[str],
+    subject: Any, name: str | None, data: Mapping[str, str] | None, gives: Sequence[str],
     estimand: str | None, assumes: Sequence[str] = (),
 ) -> Iterator[str]:  # fmt: skip
     """Have an estimator on the shelf for a while; yield its id. A registered one stays there."""
-    if isinstance(given, str | Estimator):
-        yield given if isinstance(given, str) else given.name
+    if isinstance(subject, str | Estimator):
+        yield subject if isinstance(subject, str) else subject.name
         return
     if estimand is not None and estimand not in list(Estimand):
         raise BadInput(unknown("estimand", estimand, Estimand))
-    fit, targets = adapted(given, data, gives), [Estimand(estimand)] if estimand else Estimand
-    found = Estimator(name or name_of(given), fit, targets=tuple(targets), assumes=tuple(assumes))
-    with registry.lent("estimator", found.name, found, fit.__module__, fit.__qualname__):
-        yield found.name
+    fit, targets = adapted(subject, data, gives), [Estimand(estimand)] if estimand else Estimand
+    estimator = Estimator(
+        name or name_of(subject), fit, targets=tuple(targets), assumes=tuple(assumes)
+    )
+    with registry.lent("estimator", estimator.name, estimator, fit.__module__, fit.__qualname__):
+        yield estimator.name
 
 
 def trials(
@@ -117,46 +119,50 @@ def save(bench: Bench, trial: Trial) -> Path:
 
 def compare(bench: Bench, trial: Trial, rules: Rules) -> tuple[Comparison, str]:
     """Run a trial against its baseline; return the comparison and, where it fails, the message."""
-    found = baseline.load(trial.baseline, bench.baselines)
+    reference = baseline.load(trial.baseline, bench.baselines)
     out = bench.runs / slug(trial.baseline)
     shutil.rmtree(out, ignore_errors=True)
-    wanted = min(trial.suite.replicates, found.about["replicates"])
+    wanted = min(trial.suite.replicates, reference.about["replicates"])
     replicates = wanted if bench.replicates else None
-    compared = check_suite(trial.suite, found, rules, out, replicates=replicates)
-    told = tell(compared, found.about["catalogue"])
+    compared = check_suite(trial.suite, reference, rules, out, replicates=replicates)
+    views = tell(compared, reference.about["catalogue"])
     if not compared.exit_code:
         return compared, ""
-    write_files(out, compared, told)
-    return compared, message(compared, told, out)
+    write_files(out, compared, views)
+    return compared, message(compared, views, out)
 
 
 def promised(bench: Bench, trial: Trial, power: float) -> str:
     """Run a trial and judge what was declared of it; return the message where it fails."""
     out = bench.runs / slug(f"expected {trial.baseline}")
     shutil.rmtree(out, ignore_errors=True)
-    found = check_expectations(trial.suite, out, replicates=bench.replicates, power=power)
-    if not found.exit_code:
+    judged = check_expectations(trial.suite, out, replicates=bench.replicates, power=power)
+    if not judged.exit_code:
         return ""
-    lines = [f"cibench, as declared: {found.headline}"]
-    lines += [line for row in found.rows if (line := in_words(row)) and row["verdict"] in SURPRISES]
-    return "\n".join([*lines, f"run: {found.run.folder}"])
+    lines = [f"cibench, as declared: {judged.headline}"]
+    lines += [
+        line for row in judged.rows if (line := in_words(row)) and row["verdict"] in SURPRISES
+    ]
+    return "\n".join([*lines, f"run: {judged.run.folder}"])
 
 
-def message(found: Comparison, told: Sequence[Told], out: Path) -> str:
+def message(comparison: Comparison, views: Sequence[CellView], out: Path) -> str:
     """Say what failed: measure, both values, the paired error, the effective z and the replay."""
-    lines = [f"cibench against {found.provenance['baseline']}: {cell_views.headline(found)}"]
-    for one in told:
-        if one.cell.why:
-            lines.append(f"{one.place}: {one.method}: not comparable: {one.cell.why}")
-        elif one.cell.verdict in found.rules.failing:
-            lines.append(f"{one.place}: {one.method}: {one.cell.verdict}")
-            lines += _table(one)
-            lines += _replays(one, found)
-    lines += [cell_views.level_line(found), f"page: {out / PAGE}"]
+    lines = [
+        f"cibench against {comparison.provenance['baseline']}: {cell_views.headline(comparison)}"
+    ]
+    for view in views:
+        if view.cell.why:
+            lines.append(f"{view.place}: {view.method}: not comparable: {view.cell.why}")
+        elif view.cell.verdict in comparison.rules.failing:
+            lines.append(f"{view.place}: {view.method}: {view.cell.verdict}")
+            lines += _table(view)
+            lines += _replays(view, comparison)
+    lines += [cell_views.level_line(comparison), f"page: {out / PAGE}"]
     return "\n".join(lines)
 
 
-def _table(one: Told) -> list[str]:
+def _table(view: CellView) -> list[str]:
     head = ("", "before", "after", "change", "paired error", "margin", "effective z")
     rows = [
         (
@@ -164,7 +170,7 @@ def _table(one: Told) -> list[str]:
             cell_views.size(m, m.difference), cell_views.error(m), cell_views.margin(m),
             cell_views.errors_beyond(m),
         )
-        for m in one.telling
+        for m in view.telling
     ]  # fmt: skip
     wide = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     return [f"  {_aligned(row, wide)}".rstrip() for row in (head, *rows)]
@@ -175,10 +181,10 @@ def _aligned(row: Sequence[str], wide: Sequence[int]) -> str:
     return "  ".join([row[0].ljust(wide[0]), *numbers])
 
 
-def _replays(one: Told, found: Comparison) -> list[str]:
+def _replays(view: CellView, comparison: Comparison) -> list[str]:
     return [
         f"  replicate {r.replicate}: estimate {r.estimate[0]:.6g} → {r.estimate[1]:.6g}, standard "
         f"error {r.std_error[0]:.6g} → {r.std_error[1]:.6g}\n"
-        f"    {cell_views.replay(str(found.provenance['run']), one.cell, r.replicate)}"
-        for r in changed_most(one.cell, found.rules.tolerance, 3)
+        f"    {cell_views.replay(str(comparison.provenance['run']), view.cell, r.replicate)}"
+        for r in changed_most(view.cell, comparison.rules.tolerance, 3)
     ]

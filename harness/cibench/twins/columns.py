@@ -64,16 +64,16 @@ def find_identities(columns: Columns, protected: tuple[str, ...] = ()) -> tuple[
     column that is derived itself, so that the order does not matter.
     """
     varying = {n: c for n, c in columns.items() if np.ptp(c) > 0}
-    found: dict[str, Derived] = {}
+    derived: dict[str, Derived] = {}
     for name in varying:
         if name in protected:
             continue
-        others = [o for o in varying if o != name and o not in found]
-        used = {p for d in found.values() for p in Formula(d.formula).names}
+        others = [o for o in varying if o != name and o not in derived]
+        used = {p for d in derived.values() for p in Formula(d.formula).names}
         formula = None if name in used else _identity(varying, name, others)
         if formula:
-            found[name] = Derived(name, formula)
-    return tuple(found.values())
+            derived[name] = Derived(name, formula)
+    return tuple(derived.values())
 
 
 def _identity(columns: Columns, name: str, others: list[str]) -> str | None:
@@ -88,34 +88,34 @@ def _identity(columns: Columns, name: str, others: list[str]) -> str | None:
     return None
 
 
-def _same(one: Array, other: Array) -> bool:
-    scale = max(float(np.abs(one).max()), float(np.abs(other).max()))
-    if abs(one[0] - other[0]) > EXACT * scale:  # the first row rules out nearly all
+def _same(first: Array, other: Array) -> bool:
+    scale = max(float(np.abs(first).max()), float(np.abs(other).max()))
+    if abs(first[0] - other[0]) > EXACT * scale:  # the first row rules out nearly all
         return False
-    return bool(np.all(np.abs(one - other) <= EXACT * scale))
+    return bool(np.all(np.abs(first - other) <= EXACT * scale))
 
 
 def derive(columns: Columns, derived: tuple[Derived, ...], rows: int) -> Columns:
     """Return the columns with the derived ones in place."""
-    made = {d.name: Formula(d.formula)(columns, rows) for d in derived}
-    return {**columns, **made}
+    computed = {d.name: Formula(d.formula)(columns, rows) for d in derived}
+    return {**columns, **computed}
 
 
 def round_off(columns: Columns, known: tuple[Column, ...]) -> Columns:
     """Return the columns within their ranges, integers and categories whole."""
-    made = dict(columns)
+    rounded = dict(columns)
     for column in known:
-        if column.name in made:
-            value = np.clip(made[column.name], column.low, column.high)
-            made[column.name] = value if column.kind == "continuous" else np.rint(value)
-    return made
+        if column.name in rounded:
+            value = np.clip(rounded[column.name], column.low, column.high)
+            rounded[column.name] = value if column.kind == "continuous" else np.rint(value)
+    return rounded
 
 
 def mask(columns: Columns, known: tuple[Column, ...]) -> Columns:
     """Return the columns with NaN where their indicators say that they are missing."""
-    made = {n: c for n, c in columns.items() if not n.startswith(MISSING)}
+    masked = {n: c for n, c in columns.items() if not n.startswith(MISSING)}
     for column in known:
-        if column.indicator and column.name in made:
+        if column.indicator and column.name in masked:
             gone = columns[column.indicator] == 1
-            made[column.name] = np.where(gone, np.nan, made[column.name])
-    return made
+            masked[column.name] = np.where(gone, np.nan, masked[column.name])
+    return masked

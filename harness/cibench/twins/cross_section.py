@@ -110,8 +110,8 @@ def _discontinuity(twin: Twin, noise: Noise, effect: Effect, dials: Mapping[str,
         d = inside
     at = {**noise.units, twin.treatment: d}
     base = twin.structure.baseline(at, n) + residual + dials.get("policy", 0) * sd * inside
-    shown = x + dials.get("error", 0) * sd_of(latent) * noise.second
-    rows = _outcome(twin, noise, {**columns, design.running: shown}, base, at, d, effect)
+    measured = x + dials.get("error", 0) * sd_of(latent) * noise.second
+    rows = _outcome(twin, noise, {**columns, design.running: measured}, base, at, d, effect)
     return Rows(
         *rows, residual, {twin.treatment: expected}, target, latent={design.running: latent}
     )
@@ -157,8 +157,8 @@ def _observables(twin: Twin, noise: Noise, effect: Effect, dials: Mapping[str, f
     expected = mechanism.probability(noise.units, n, factor) if mechanism.binary else (
         mechanism.mean(noise.units, n)
     )  # fmt: skip
-    made = _outcome(twin, noise, noise.units, base, noise.units, d, effect)
-    return Rows(*made, residual, {twin.treatment: expected}, d == 1)
+    outcome = _outcome(twin, noise, noise.units, base, noise.units, d, effect)
+    return Rows(*outcome, residual, {twin.treatment: expected}, d == 1)
 
 
 def _instrument(twin: Twin, noise: Noise, effect: Effect, dials: Mapping[str, float]) -> Rows:
@@ -180,8 +180,8 @@ def _instrument(twin: Twin, noise: Noise, effect: Effect, dials: Mapping[str, fl
         low, high = (first.draw({**units, name: mean + pull * (v - mean)}, noise.score)
                      for v in (np.zeros(n), np.ones(n)))  # fmt: skip
         target = low != high
-    made = _outcome(twin, noise, {**units, name: z}, base, units, d, effect)
-    return Rows(*made, residual, {name: mean, twin.treatment: first.mean(at, n)}, target)
+    outcome = _outcome(twin, noise, {**units, name: z}, base, units, d, effect)
+    return Rows(*outcome, residual, {name: mean, twin.treatment: first.mean(at, n)}, target)
 
 
 def _outcome(

@@ -23,7 +23,7 @@ ALLOWED = {
 }
 
 
-def _is_given(part: object) -> bool:
+def _is_set(part: object) -> bool:
     return part is not None and part is not False and part not in ("", ())
 
 
@@ -53,7 +53,7 @@ class Design:
         if self.kind not in DESIGNS:
             raise BadInput(f"--design: {unknown('design', self.kind, DESIGNS)}")
         for part in WANTED[self.kind]:
-            if part != "covariates" and not _is_given(getattr(self, part)):
+            if part != "covariates" and not _is_set(getattr(self, part)):
                 raise BadInput(f"--{part} is missing: a design of kind {self.kind} needs it")
         if self.kind == "did" and not (self.treatment or self.cohort):
             raise BadInput("--treatment or --cohort is missing: a did design needs one of them")
@@ -64,8 +64,8 @@ class Design:
     def _check_strangers(self) -> None:
         own = ALLOWED[self.kind] | {"kind", "outcome"}
         for part in fields(self):
-            given = getattr(self, part.name)
-            if part.name not in own and _is_given(given) and given != part.default:
+            value = getattr(self, part.name)
+            if part.name not in own and _is_set(value) and value != part.default:
                 raise BadInput(f"--{part.name}: a design of kind {self.kind} has no such part")
         parts = [n for n in self.columns if n]
         twice = [n for n in parts if parts.count(n) > 1]
@@ -82,7 +82,7 @@ class Design:
         return (*(p for p in parts if p), *(self.covariates or ()))
 
     @property
-    def given(self) -> tuple[str, ...]:
+    def design_columns(self) -> tuple[str, ...]:
         """Return the columns that are not covariates."""
         return self.columns[: len(self.columns) - len(self.covariates or ())]
 

@@ -32,15 +32,15 @@ def _loyalty() -> pd.DataFrame:
 
     from cibench.model.design import find_scenario
 
-    made = find_scenario("rd/loyalty-strong-covariates")()
-    return pd.DataFrame(dict(made.draw(1000, np.random.default_rng(20261121)).columns))
+    scenario = find_scenario("rd/loyalty-strong-covariates")()
+    return pd.DataFrame(dict(scenario.draw(1000, np.random.default_rng(20261121)).columns))
 
 
 def _data(name: str) -> pd.DataFrame:
     import causaldata
 
-    found: pd.DataFrame = getattr(causaldata, name).load_pandas().data
-    return found
+    frame: pd.DataFrame = getattr(causaldata, name).load_pandas().data
+    return frame
 
 
 def _castle() -> pd.DataFrame:

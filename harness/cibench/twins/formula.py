@@ -69,8 +69,8 @@ class Formula:
     def names(self) -> tuple[str, ...]:
         """Return the columns that the formula needs, each once."""
         quoted = self._quoted[1]
-        found = (n.id for n in ast.walk(self._tree) if isinstance(n, ast.Name))
-        return tuple(dict.fromkeys(quoted.get(n, n) for n in found if n not in FUNCTIONS))
+        identifiers = (n.id for n in ast.walk(self._tree) if isinstance(n, ast.Name))
+        return tuple(dict.fromkeys(quoted.get(n, n) for n in identifiers if n not in FUNCTIONS))
 
     def check(self, known: Iterable[str]) -> None:
         """Raise BadInput for a column that is not known."""

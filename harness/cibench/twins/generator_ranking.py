@@ -42,25 +42,25 @@ class Ranking(NamedTuple):
     @property
     def reversals(self) -> list[tuple[str, str, str]]:
         """Return pairs that stand one way over all generators and the other way without one."""
-        found = []
+        pairs = []
         for order, left in zip(self.without, self.all.over, strict=True):
             for i, j in combinations(range(len(self.estimators)), 2):
                 if (self.all.before(i, j) and order.before(j, i)) or (
                     self.all.before(j, i) and order.before(i, j)
                 ):
-                    found.append((left, self.estimators[i], self.estimators[j]))
-        return found
+                    pairs.append((left, self.estimators[i], self.estimators[j]))
+        return pairs
 
     @property
     def undecided(self) -> list[tuple[str, str, str]]:
         """Return pairs that are decided over all generators and no longer without one."""
-        found = []
+        pairs = []
         for order, left in zip(self.without, self.all.over, strict=True):
             for i, j in combinations(range(len(self.estimators)), 2):
                 decided = self.all.before(i, j) or self.all.before(j, i)
                 if decided and not (order.before(i, j) or order.before(j, i)):
-                    found.append((left, self.estimators[i], self.estimators[j]))
-        return found
+                    pairs.append((left, self.estimators[i], self.estimators[j]))
+        return pairs
 
 
 def ranking(scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> Ranking:
@@ -94,8 +94,8 @@ def ranking(scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> Ranking:
 
 
 def _family(catalogue: Mapping[str, Any], scenario: str) -> str:
-    found = GENERATOR.search(catalogue["scenarios"][scenario]["doc"])
-    return found[1] if found and scenario.startswith("twin/") else ""
+    match = GENERATOR.search(catalogue["scenarios"][scenario]["doc"])
+    return match[1] if match and scenario.startswith("twin/") else ""
 
 
 def _order(names: Sequence[str], value: Array, se: Array, chosen: list[int]) -> Order:

@@ -51,35 +51,38 @@ def _names(column: Column) -> list[str]:
 
 def numbers(twin: Twin, columns: Columns) -> dict[str, Array]:
     """Return covariates as analysts use them: dummies, and indicators beside filled gaps."""
-    made: dict[str, Array] = {}
+    numeric: dict[str, Array] = {}
     for column in _covariates(twin):
         x = columns[column.name]
         gone = columns[column.indicator] if column.indicator else np.zeros(len(x))
         if column.levels:
             for code, level in enumerate(column.levels[1:], 1):
-                made[f"{column.name}={level}"] = (x == code) * (1 - gone)
+                numeric[f"{column.name}={level}"] = (x == code) * (1 - gone)
         else:
-            made[column.name] = np.where(gone == 1, (column.low + column.high) / 2, x)
+            numeric[column.name] = np.where(gone == 1, (column.low + column.high) / 2, x)
         if column.indicator:
-            made[GONE + column.name] = gone
-    return made
+            numeric[GONE + column.name] = gone
+    return numeric
 
 
-def shown(twin: Twin, rows: Rows, targets: tuple[Target, ...]) -> Draw:
+def as_draw(twin: Twin, rows: Rows, targets: tuple[Target, ...]) -> Draw:
     """Return rows as a draw: the columns that have roles, and what lies behind them."""
     roles, design = roles_of(twin), twin.design
     numeric = numbers(twin, rows.columns)
     columns = {n: numeric.get(n, rows.columns.get(n)) for n in roles.columns}
     whole = (roles.unit, roles.time, roles.cohort, roles.cluster)
-    found = {
+    observed = {
         n: c.astype(np.int64) if n in whole else c for n, c in columns.items() if c is not None
     }
     latent = dict(rows.latent or {})
     since = latent.pop(SINCE, None)
     if design.side == "below" and design.running:
-        found[design.running], latent = -found[design.running], {n: -c for n, c in latent.items()}
+        observed[design.running], latent = (
+            -observed[design.running],
+            {n: -c for n, c in latent.items()},
+        )
     return Draw(
-        found, rows.baseline, rows.effects, _targets(rows, targets, since), rows.felt,
+        observed, rows.baseline, rows.effects, _targets(rows, targets, since), rows.felt,
         rows.exposed, latent,
     )  # fmt: skip
 

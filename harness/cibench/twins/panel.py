@@ -89,11 +89,11 @@ def _cells(
         felt = twin.outcome.realise(base + felt, noise.ravel()) - baseline
         treated = twin.outcome.realise(base + effects, noise.ravel()) - baseline
         effects = np.where(d.ravel() == 1, felt, treated)
-    shown = {n_: c for n_, c in columns.items() if n_ != SINCE}
-    shown |= {twin.treatment: d.ravel(), design.outcome: baseline + felt}
-    shown[design.cohort or COHORT] = np.repeat(cohort, periods)
+    observed = {n_: c for n_, c in columns.items() if n_ != SINCE}
+    observed |= {twin.treatment: d.ravel(), design.outcome: baseline + felt}
+    observed[design.cohort or COHORT] = np.repeat(cohort, periods)
     counted = (d == 1) & (time < (np.inf if np.any(panel.cohorts == 0) else panel.cohorts.max()))
     return Rows(
-        shown, baseline, effects, residual.ravel(), {}, counted.ravel(), felt, early != 0,
+        observed, baseline, effects, residual.ravel(), {}, counted.ravel(), felt, early != 0,
         latent={SINCE: since.ravel()},
     )  # fmt: skip

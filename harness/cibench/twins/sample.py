@@ -52,15 +52,15 @@ def write_sample(
     except ValueError as error:
         raise BadInput(f"--{error}") from error
     drawn = draw_rows(twin, rows, chosen, seed)
-    frame = pd.DataFrame(shown_columns(twin, drawn))
+    frame = pd.DataFrame(observed_columns(twin, drawn))
     write_csv(out, frame)
     for target, truth in truths_of(twin, chosen).items():
-        said = f" (Monte Carlo error {truth.mcse:.2g})" if truth.mcse else ""
+        precision = f" (Monte Carlo error {truth.mcse:.2g})" if truth.mcse else ""
         if target.horizon is None:
-            yield f"planted {target}: {truth.value:.6g}{said}"
+            yield f"planted {target}: {truth.value:.6g}{precision}"
 
 
-def shown_columns(twin: Twin, drawn: Rows) -> dict[str, Array]:
+def observed_columns(twin: Twin, drawn: Rows) -> dict[str, Array]:
     """Return rows as the seed's file has them, the design's columns first."""
     columns = {n: c for n, c in drawn.columns.items() if not n.startswith(MISSING)}
     table = twin.table(drawn.columns)

@@ -30,7 +30,7 @@ from cibench.twins.cross_section import Noise, Rows, rebuild, reconstruct
 from cibench.twins.file import open_twin
 from cibench.twins.formula import Formula
 from cibench.twins.generators.base import FAMILIES
-from cibench.twins.observed import roles_of, shown
+from cibench.twins.observed import as_draw, roles_of
 from cibench.twins.panel import SINCE, rebuild_panel
 from cibench.twins.twin import Effect, Panel, Twin
 from cibench.utils.errors import BadInput
@@ -123,14 +123,14 @@ def _of_panel(
     n = min(UNITS, CELLS // periods)
     rows = rebuild_panel(twin, n, rng, effect, {})
     assert rows.target is not None and rows.latent is not None
-    since, found = rows.latent[SINCE], {}
+    since, truths = rows.latent[SINCE], {}
     for target in targets:
         mask = rows.target if target.horizon is None else rows.target & (since == target.horizon)
         felt, count = ((v * mask).reshape(n, periods).sum(axis=1) for v in (rows.effects, 1.0))
         value = felt.sum() / count.sum()
         se = np.sqrt(np.sum((felt - value * count) ** 2)) / count.sum()
-        found[target] = Truth(float(value), float(se))
-    return found
+        truths[target] = Truth(float(value), float(se))
+    return truths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +168,7 @@ class TwinScenario(Scenario):
 
     def draw(self, n: int, rng: np.random.Generator) -> Draw:
         """Draw n units: rows of a cross-section, units of a panel."""
-        return shown(self.twin, self.rows(n, rng), self.targets())
+        return as_draw(self.twin, self.rows(n, rng), self.targets())
 
 
 def check_effect(twin: Twin, effect: Effect) -> None:
@@ -298,16 +298,16 @@ def register_twin(path: str | Path) -> type[TwinScenario]:
 
     See `fit_twin` for the whole way.
     """
-    made = _scenario_of(open_twin(Path(path)))
-    registry.register("scenario", made.name, made, made.__module__, made.__qualname__)
-    return made
+    cls = _scenario_of(open_twin(Path(path)))
+    registry.register("scenario", cls.name, cls, cls.__module__, cls.__qualname__)
+    return cls
 
 
 @lru_cache(maxsize=8)
 def _scenario_of(twin: Twin) -> type[TwinScenario]:
     (base, violates), estimands = base_of(twin), estimands_of(twin)
     words = f"{base.__doc__} Fitted to {twin.seed['rows']} rows of {twin.seed['where']}."
-    made = type(
+    cls = type(
         f"Twin_{twin.digest}", (base,),
         {
             "__doc__": f"{words}\n\nf {twin.structure.name}; generator {twin.family}.",
@@ -319,5 +319,5 @@ def _scenario_of(twin: Twin) -> type[TwinScenario]:
             "estimand": estimands if len(estimands) > 1 else estimands[0],
         },
     )  # fmt: skip
-    found: type[TwinScenario] = scenario(twin.name)(made)
-    return found
+    registered: type[TwinScenario] = scenario(twin.name)(cls)
+    return registered

@@ -125,13 +125,13 @@ class Twin:
 
     def table(self, columns: Columns) -> dict[str, Array]:
         """Return columns as the seed's file has them: gaps, texts of categories, whole numbers."""
-        shown = {}
+        restored = {}
         for name, column in mask(columns, self.known).items():
-            shown[name] = column
-        for one in self.known:
-            if one.name in shown:
-                shown[one.name] = _as_seed(shown[one.name], one)
-        return {n: c for n, c in shown.items() if not n.startswith(RESIDUAL)}
+            restored[name] = column
+        for spec in self.known:
+            if spec.name in restored:
+                restored[spec.name] = _as_seed(restored[spec.name], spec)
+        return {n: c for n, c in restored.items() if not n.startswith(RESIDUAL)}
 
 
 def _as_seed(values: Array, column: Column) -> Array:

@@ -41,8 +41,8 @@ class Entrant(NamedTuple):
 
 def sample_truths(draw: Draw, entrants: list[Entrant]) -> dict[Target, Truth]:
     """Return the truths that a draw has of its own: those of what is asked about the sample."""
-    asked = {t for e in entrants for t in e.targets if t.estimand.of_sample}
-    return {t: Truth(float(np.mean(draw.averaged(t)))) for t in asked}
+    targets = {t for e in entrants for t in e.targets if t.estimand.of_sample}
+    return {t: Truth(float(np.mean(draw.averaged(t)))) for t in targets}
 
 
 def rows_of(
@@ -187,8 +187,8 @@ def _bench(block: Block, note: Note, threads: Any) -> _Bench:
     scenario = configure(find_scenario(block.key["scenario"]), fields)
     entrants = []
     for name, text in block.entrants:
-        found = find_estimator(name)
-        entrants.append(Entrant(found, json.loads(text), text, found.targets_of(scenario)))
+        method = find_estimator(name)
+        entrants.append(Entrant(method, json.loads(text), text, method.targets_of(scenario)))
     return _Bench(block, scenario, scenario.assigned_roles(), entrants, note, threads)
 
 

@@ -62,8 +62,8 @@ class Terms(NamedTuple):
         for what, digest in digests.items():
             kind, name = what.split(" ", 1)
             entry = registry.entry("scenario" if kind == "scenario" else "estimator", name)
-            given = str(entry.path) in suite.plugins
-            sources.append(Source(what, str(entry.path) if given else entry.module, digest))
+            is_plugin = str(entry.path) in suite.plugins
+            sources.append(Source(what, str(entry.path) if is_plugin else entry.module, digest))
         versions = {"Python": _python(), **provenance.versions(suite.libraries)}
         return cls(
             uuid4().hex, tuple(modules), limits, tuple(versions.items()), tuple(sources), idle
@@ -255,8 +255,8 @@ def _reach(executor: str, url: str, host: str, port: int, seconds: float) -> Any
         threading.Thread(target=greet, daemon=True).start()
         return greeted.result(seconds)
     except (OSError, ValueError, distributed.TimeoutError) as error:
-        said = one_line(error) if str(error) else "no answer in time"
-        raise BadInput(f"--executor {executor}: no scheduler answers there: {said}") from error
+        cause = one_line(error) if str(error) else "no answer in time"
+        raise BadInput(f"--executor {executor}: no scheduler answers there: {cause}") from error
 
 
 def _slots(client: Any) -> Callable[[], int]:

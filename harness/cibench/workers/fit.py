@@ -155,8 +155,8 @@ def _answer(
             raise returned
         if target is None:
             return Answer(None, "ok", None, _diagnosis(returned))
-        one = _pick(returned, target, targets)
-        return Answer(target, "ok", None, _numbers(estimator, one))
+        estimate = _pick(returned, target, targets)
+        return Answer(target, "ok", None, _numbers(estimator, estimate))
     except Unusable as why:
         return Answer(target, why.status, str(why), {})
     except Exception as error:  # what it returned is the estimator's code, too

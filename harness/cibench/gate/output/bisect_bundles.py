@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cibench.gate.comparison import CellResult, Comparison
-from cibench.gate.output.cell_views import Replicate, Told, changed_most
+from cibench.gate.output.cell_views import CellView, Replicate, changed_most
 from cibench.render.labels import slug
 from cibench.utils.errors import BadInput
 from cibench.utils.files import write_json
@@ -23,71 +23,75 @@ CHANGE = "change.json"
 
 
 @dataclass(frozen=True)
-class Handed:
+class CellBundle:
     """Hold a changed cell, its fits that changed most, and the bundle of the first of them.
 
     `why` says why there is no bundle, "" where there is one.
     """
 
-    cell: Told
-    worst: tuple[Replicate, ...]
+    cell: CellView
+    largest_changes: tuple[Replicate, ...]
     folder: Path
     why: str = ""
 
 
-def hand_over(found: Comparison, told: Sequence[Told], out: Path, most: int = MOST) -> list[Handed]:
+def hand_over(
+    comparison: Comparison, views: Sequence[CellView], out: Path, most: int = MOST
+) -> list[CellBundle]:
     """Write a bundle for the worst fit of each changed cell, the worst `most` cells first.
 
     Cells that share a fit, as the horizons of an event study do, get one. Of unpaired comparisons
     no fit changed, and there is nothing to hand over.
     """
-    run = Path(str(found.provenance["run"]))
-    handed, seen = list[Handed](), set[tuple[Any, ...]]()
-    for one in told:
-        worst = tuple(changed_most(one.cell, found.rules.tolerance))
-        if not worst or (fit := _fit(one.cell, worst[0])) in seen:
+    run = Path(str(comparison.provenance["run"]))
+    bundles, seen = list[CellBundle](), set[tuple[Any, ...]]()
+    for view in views:
+        largest_changes = tuple(changed_most(view.cell, comparison.rules.tolerance))
+        if not largest_changes or (fit := _fit(view.cell, largest_changes[0])) in seen:
             continue
         seen.add(fit)
-        handed.append(_handed(run, one, worst, out))
-        if len(handed) == most:
+        bundles.append(_cell_bundle(run, view, largest_changes, out))
+        if len(bundles) == most:
             break
-    return handed
+    return bundles
 
 
-def _fit(cell: CellResult, worst: Replicate) -> tuple[Any, ...]:
+def _fit(cell: CellResult, replicate: Replicate) -> tuple[Any, ...]:
     keys = ("scenario", "n", "dials", "parameters", "estimator", "options")
-    return (*(cell.names[key] for key in keys), worst.replicate)
+    return (*(cell.names[key] for key in keys), replicate.replicate)
 
 
-def _handed(run: Path, one: Told, worst: tuple[Replicate, ...], out: Path) -> Handed:
+def _cell_bundle(
+    run: Path, view: CellView, largest_changes: tuple[Replicate, ...], out: Path
+) -> CellBundle:
     from cibench.execution.replay_bundle import write_bundle
-    from cibench.execution.replays import Wanted, replay
+    from cibench.execution.replays import FitAddress, replay
 
-    names = one.cell.names
+    names = view.cell.names
     dials, parameters, options = (
         {k: v for k, v in json.loads(names[part]).items() if v is not None}
         for part in ("dials", "parameters", "options")
     )
-    words = f"{names['estimator']} {one.place} r{worst[0].replicate}"
+    words = f"{names['estimator']} {view.place} r{largest_changes[0].replicate}"
     folder = out / slug(words)
-    fit = Wanted(
-        names["scenario"], names["estimator"], worst[0].replicate, int(names["n"]),
+    fit = FitAddress(
+        names["scenario"], names["estimator"], largest_changes[0].replicate, int(names["n"]),
         dials, parameters, options,
     )  # fmt: skip
     try:
         write_bundle(replay(run, fit), folder)
     except BadInput as error:
-        return Handed(one, worst, folder, str(error))
-    write_json(folder / CHANGE, _change(one, worst[0]))
-    return Handed(one, worst, folder)
+        return CellBundle(view, largest_changes, folder, str(error))
+    write_json(folder / CHANGE, _change(view, largest_changes[0]))
+    return CellBundle(view, largest_changes, folder)
 
 
-def _change(one: Told, worst: Replicate) -> dict[str, Any]:
+def _change(view: CellView, replicate: Replicate) -> dict[str, Any]:
     """Return both answers as plain data; a number that is not finite as a word."""
-    told = asdict(worst)
-    limits = told.pop("limits")
-    told |= {"low": limits[:2], "high": limits[2:]}
-    return {"cell": one.place, "estimator": one.method, **_plain(told)}
+    content = asdict(replicate)
+    limits = content.pop("limits")
+    content |= {"low": limits[:2], "high": limits[2:]}
+    return {"cell": view.place, "estimator": view.method, **_plain(content)}
 
 
 def _plain(value: Any) -> Any:
@@ -98,11 +102,15 @@ def _plain(value: Any) -> Any:
     return repr(value) if isinstance(value, float) and value - value != 0 else value
 
 
-def lines(handed: Sequence[Handed]) -> list[str]:
+def lines(bundles: Sequence[CellBundle]) -> list[str]:
     """Say of each changed cell which fits changed most and where the bundle is."""
-    said = []
-    for one in handed:
-        listed = ", ".join(f"{r.replicate} ({r.change:.3g} SE)" for r in one.worst)
-        said.append(f"{one.cell.place}: {one.cell.method}: changed most in replicates {listed}")
-        said.append(f"  no bundle: {one.why}" if one.why else f"  bundle: {one.folder}")
-    return said or ["no single fit changed: nothing to bundle"]
+    sentences = []
+    for bundle in bundles:
+        listed = ", ".join(f"{r.replicate} ({r.change:.3g} SE)" for r in bundle.largest_changes)
+        sentences.append(
+            f"{bundle.cell.place}: {bundle.cell.method}: changed most in replicates {listed}"
+        )
+        sentences.append(
+            f"  no bundle: {bundle.why}" if bundle.why else f"  bundle: {bundle.folder}"
+        )
+    return sentences or ["no single fit changed: nothing to bundle"]

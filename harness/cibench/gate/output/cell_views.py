@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cibench.gate.comparison import CellResult, Comparison
-from cibench.gate.judge import Judged
+from cibench.gate.judge import MeasureVerdict
 from cibench.gate.rules import MEANING, MEASURES, WORST_FIRST, ChangeVerdict, Scale
 from cibench.metrics.groups import Group
 from cibench.render.labels import DEFAULT, label, view_titles
@@ -31,33 +31,35 @@ NO_NOISE = 1e6
 """A change of so many errors has none to speak of: every replicate moved alike."""
 
 
-def value(one: Judged, number_of: float) -> str:
+def value(measure: MeasureVerdict, number_of: float) -> str:
     """Write a measure's value on one side."""
-    scale = MEASURES[one.name].scale
+    scale = MEASURES[measure.name].scale
     if scale is Scale.POINTS:
         return BLANK if missing(number_of) else f"{100 * number_of:.3g} %"
     text = number(number_of)
     return f"{text} SE" if scale is Scale.SE else text
 
 
-def change(one: Judged) -> str:
+def change(measure: MeasureVerdict) -> str:
     """Write a difference beside its paired error."""
-    if noiseless(one):
-        return f"{size(one, one.difference)} (0)"
-    written = signed(_factor(one.name) * one.difference, _factor(one.name) * one.error)
-    return f"{written}{_unit(one.name)} ({error(one)})"
+    if noiseless(measure):
+        return f"{size(measure, measure.difference)} (0)"
+    written = signed(
+        _factor(measure.name) * measure.difference, _factor(measure.name) * measure.error
+    )
+    return f"{written}{_unit(measure.name)} ({error(measure)})"
 
 
-def error(one: Judged) -> str:
+def error(measure: MeasureVerdict) -> str:
     """Write a difference's Monte Carlo error."""
-    scaled = _factor(one.name) * one.error
-    return "0" if noiseless(one) else number(scaled, scaled)
+    scaled = _factor(measure.name) * measure.error
+    return "0" if noiseless(measure) else number(scaled, scaled)
 
 
-def size(one: Judged, difference: float) -> str:
+def size(measure: MeasureVerdict, difference: float) -> str:
     """Write a difference, or an end of its limits, to three digits."""
-    scaled = float(f"{_factor(one.name) * difference:.12g}")  # -9.999999999999 is -10
-    return f"{signed(scaled)}{_unit(one.name)}"
+    scaled = float(f"{_factor(measure.name) * difference:.12g}")  # -9.999999999999 is -10
+    return f"{signed(scaled)}{_unit(measure.name)}"
 
 
 def _factor(name: str) -> float:
@@ -69,14 +71,14 @@ def _unit(name: str) -> str:
     return units.get(MEASURES[name].scale, "")
 
 
-def noiseless(one: Judged) -> bool:
+def noiseless(measure: MeasureVerdict) -> bool:
     """Say whether the change is the same in every replicate, but for rounding."""
-    return one.error <= abs(one.difference) / NO_NOISE
+    return measure.error <= abs(measure.difference) / NO_NOISE
 
 
-def margin(one: Judged) -> str:
+def margin(measure: MeasureVerdict) -> str:
     """Write the margin in the unit of the difference."""
-    return bare_margin(one.name, one.margin)
+    return bare_margin(measure.name, measure.margin)
 
 
 def bare_margin(name: str, number_of: float) -> str:
@@ -84,15 +86,15 @@ def bare_margin(name: str, number_of: float) -> str:
     return f"{plain(_factor(name) * number_of)}{_unit(name)}"
 
 
-def errors_beyond(one: Judged) -> str:
+def errors_beyond(measure: MeasureVerdict) -> str:
     """Write how many errors a change lies beyond its margin; ∞ where it has no noise."""
-    if one.z > NO_NOISE or (one.z and noiseless(one)):
+    if measure.z > NO_NOISE or (measure.z and noiseless(measure)):
         return "∞"
-    return f"{one.z:.1f}" if one.z else "0"
+    return f"{measure.z:.1f}" if measure.z else "0"
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class CellView:
     """Hold a cell's result with its names: where it is, at which setting, of which method."""
 
     cell: CellResult
@@ -106,61 +108,61 @@ class Told:
         return self.where if self.setting == DEFAULT else f"{self.where}, {self.setting}"
 
     @property
-    def telling(self) -> list[Judged]:
+    def telling(self) -> list[MeasureVerdict]:
         """Return the measures that changed, the worst verdict and the largest change first."""
-        found = [one for one in self.cell.measures if one.changed]
-        return sorted(found, key=lambda one: (WORST_FIRST.index(one.verdict), -one.z))
+        measures = [one for one in self.cell.measures if one.changed]
+        return sorted(measures, key=lambda one: (WORST_FIRST.index(one.verdict), -one.z))
 
 
-def tell(found: Comparison, catalogue: Mapping[str, Any]) -> list[Told]:
+def tell(comparison: Comparison, catalogue: Mapping[str, Any]) -> list[CellView]:
     """Name every cell, the worst verdict and the largest change first."""
     import pandas as pd
 
-    if not found.cells:
+    if not comparison.cells:
         return []
-    names = pd.DataFrame([dict(cell.names) for cell in found.cells], columns=list(SCORED))
+    names = pd.DataFrame([dict(cell.names) for cell in comparison.cells], columns=list(SCORED))
     named = label(names, catalogue)
     titles = view_titles([{str(k): v for k, v in row.items()} for row in named.to_dict("records")])
-    told = [
-        Told(cell, f"{row['scenario']}, {title}", str(row["at"]), str(row["method"]))
-        for cell, title, row in zip(found.cells, titles, _rows(named), strict=True)
+    views = [
+        CellView(cell, f"{row['scenario']}, {title}", str(row["at"]), str(row["method"]))
+        for cell, title, row in zip(comparison.cells, titles, _rows(named), strict=True)
     ]
-    return sorted(told, key=_rank)
+    return sorted(views, key=_rank)
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
 
 
-def _rank(told: Told) -> tuple[int, float, float]:
-    largest = max((one.z for one in told.telling), default=0.0)
-    moved = told.cell.changes
+def _rank(view: CellView) -> tuple[int, float, float]:
+    largest = max((one.z for one in view.telling), default=0.0)
+    moved = view.cell.changes
     share = float(moved.largest.max(initial=0)) if moved is not None else 0.0
-    return WORST_FIRST.index(told.cell.verdict), -largest, -share
+    return WORST_FIRST.index(view.cell.verdict), -largest, -share
 
 
 OUTCOMES = {0: "passed", 1: "failed", 2: "not comparable"}
 
 
-def headline(found: Comparison) -> str:
+def headline(comparison: Comparison) -> str:
     """Say what the gate says, and how many cells have each verdict."""
-    counts = Counter(cell.verdict for cell in found.cells)
-    said = ", ".join(f"{counts[v]} {v}" for v in WORST_FIRST if counts[v])
-    return f"{OUTCOMES[found.exit_code]}: {said or 'nothing to compare'}"
+    counts = Counter(cell.verdict for cell in comparison.cells)
+    summary = ", ".join(f"{counts[v]} {v}" for v in WORST_FIRST if counts[v])
+    return f"{OUTCOMES[comparison.exit_code]}: {summary or 'nothing to compare'}"
 
 
-def level_line(found: Comparison) -> str:
+def level_line(comparison: Comparison) -> str:
     """State the chance of a false alarm and what it covers."""
-    how = "the same data on both sides" if found.paired else "other data on either side"
+    how = "the same data on both sides" if comparison.paired else "other data on either side"
     return (
-        f"{how}; the chance of any false alarm over {count(len(found.cells), 'comparison')} is at "
-        f"most {found.rules.alpha:g} ({found.intervals} simultaneous intervals)"
+        f"{how}; the chance of any false alarm over {count(len(comparison.cells), 'comparison')} "
+        f"is at most {comparison.rules.alpha:g} ({comparison.intervals} simultaneous intervals)"
     )
 
 
-def open_line(found: Comparison) -> str:
+def open_line(comparison: Comparison) -> str:
     """Say how many intervals are too wide to exclude a change beyond the margin, "" of none."""
-    judged = [one for cell in found.cells for one in cell.measures]
+    judged = [one for cell in comparison.cells for one in cell.measures]
     wide = sum(not one.settled for one in judged)
     if not wide:
         return ""
@@ -202,19 +204,19 @@ def _catalogue(run: Path) -> Mapping[str, Any]:
         return {}
 
 
-def reasons(told: Told) -> Sequence[str]:
+def reasons(view: CellView) -> Sequence[str]:
     """Return why a cell has its verdict, in a line each."""
-    cell = told.cell
+    cell = view.cell
     if cell.verdict is ChangeVerdict.NOT_COMPARABLE:
         return [cell.why]
     return [
-        f"{MEASURES[one.name].words} {value(one, one.before)} → {value(one, one.after)}, "
-        f"{change(one)}, {errors_beyond(one)} errors beyond the margin of {margin(one)}"
-        for one in told.telling
+        f"{MEASURES[m.name].words} {value(m, m.before)} → {value(m, m.after)}, "
+        f"{change(m)}, {errors_beyond(m)} errors beyond the margin of {margin(m)}"
+        for m in view.telling
     ] or [numbers(cell, 0.0) or MEANING[cell.verdict]]
 
 
-SHOWN = 5
+MOST_REPLICATES = 5
 
 
 @dataclass(frozen=True)
@@ -233,7 +235,9 @@ class Replicate:
     status: tuple[str, str]
 
 
-def changed_most(cell: CellResult, tolerance: float, count: int = SHOWN) -> list[Replicate]:
+def changed_most(
+    cell: CellResult, tolerance: float, count: int = MOST_REPLICATES
+) -> list[Replicate]:
     """Return the replicates that changed by more than the tolerance, the largest change first."""
     if cell.changes is None:
         return []

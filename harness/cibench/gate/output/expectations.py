@@ -33,38 +33,45 @@ KEPT = ("expected", "because", "broken", "floor", "tries", "covered", "coverage"
         "verdict", "needed", "note")  # fmt: skip
 
 
-def print_expectations(out: Console, found: Expectations) -> None:
+def print_expectations(out: Console, expectations: Expectations) -> None:
     """Print surprises and counts, what is undecided, and where the report lies."""
-    for line in surprise_lines(found.run.expectations, found.run.catalogue):
+    for line in surprise_lines(expectations.run.expectations, expectations.run.catalogue):
         out.print(Text(line))
-    style = "bold red" if found.exit_code else "bold green"
-    out.print(Text(found.headline, style=style))
-    if (page := found.run.folder / "report.html").is_file():
+    style = "bold red" if expectations.exit_code else "bold green"
+    out.print(Text(expectations.headline, style=style))
+    if (page := expectations.run.folder / "report.html").is_file():
         out.print(f"page: {page.resolve()}", markup=False, soft_wrap=True)
 
 
-def write_expectations(folder: Path, found: Expectations) -> None:
+def write_expectations(folder: Path, expectations: Expectations) -> None:
     """Write the files into a folder."""
     make_folder(folder)
-    failing = [str(v) for v in found.failing]
+    failing = [str(v) for v in expectations.failing]
     content = {
-        "format": FORMAT, "verdict": found.headline.partition(":")[0],
-        "exit_code": found.exit_code, "failing": failing, "run": str(found.run.folder),
-        "replicates": found.run.manifest["replicates"],
-        "cells": [{name: _plain(row[name]) for name in (*SCORED, *KEPT)} for row in found.rows],
+        "format": FORMAT, "verdict": expectations.headline.partition(":")[0],
+        "exit_code": expectations.exit_code, "failing": failing,
+        "run": str(expectations.run.folder),
+        "replicates": expectations.run.manifest["replicates"],
+        "cells": [
+            {name: _plain(row[name]) for name in (*SCORED, *KEPT)} for row in expectations.rows
+        ],
     }  # fmt: skip
     write_json(folder / VERDICT, content)
-    cases = [_case(row, failing) for row in found.rows]
-    texts = {JUNIT: cases_as_xml("cibench check --expect", cases), SUMMARY: markdown(found)}
+    cases = [_case(row, failing) for row in expectations.rows]
+    texts = {JUNIT: cases_as_xml("cibench check --expect", cases), SUMMARY: markdown(expectations)}
     for name, text in texts.items():
         write_text(folder / name, text)
 
 
-def markdown(found: Expectations) -> str:
+def markdown(expectations: Expectations) -> str:
     """Return a summary fit for a pull request."""
-    mark = MARKS[ChangeVerdict.WORSE if found.exit_code else ChangeVerdict.BETTER]
-    lines = [f"### {mark} cibench: {found.headline}", ""]
-    loud = [r for r in found.rows if r["verdict"] in (*SURPRISES, ExpectationVerdict.INCONCLUSIVE)]
+    mark = MARKS[ChangeVerdict.WORSE if expectations.exit_code else ChangeVerdict.BETTER]
+    lines = [f"### {mark} cibench: {expectations.headline}", ""]
+    loud = [
+        r
+        for r in expectations.rows
+        if r["verdict"] in (*SURPRISES, ExpectationVerdict.INCONCLUSIVE)
+    ]
     if loud:
         names = ("verdict", "where", "estimator", "coverage", "floor", "why")
         lines += [table_row(*names), "|---|---|---|--:|--:|---|"]
@@ -87,10 +94,10 @@ def in_words(row: Mapping[str, Any]) -> str:
 
 
 def _case(row: Mapping[str, Any], failing: list[str]) -> Case:
-    said = f"{row['verdict']}: coverage {_share(row)}, floor {percent(row['floor'])} %"
+    message = f"{row['verdict']}: coverage {_share(row)}, floor {percent(row['floor'])} %"
     wrong = row["verdict"] in failing
     return Case(
-        _place(row), str(row["estimator"]), "failure" if wrong else "", said, row["because"]
+        _place(row), str(row["estimator"]), "failure" if wrong else "", message, row["because"]
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cibench.gate.comparison import CellResult
-from cibench.gate.output.cell_views import Told
+from cibench.gate.output.cell_views import CellView
 from cibench.metrics.groups import answers, present
 from cibench.model.types import Array
 from cibench.render.figures import INK, MISS, OKABE_ITO, SOFT, Plot, canvas, draw
@@ -25,26 +25,26 @@ DOTS = 1500
 PANELS = {"estimate": "estimate", "std_error": "standard error"}
 
 
-def scatter(told: Told, marked: Sequence[int]) -> Plot | None:
+def scatter(view: CellView, marked: Sequence[int]) -> Plot | None:
     """Draw estimates and standard errors before and after; None where there are none.
 
     `marked` are the replicates to be named. Without pairs the ordered values stand in for them.
     """
-    cell = told.cell
-    found = {name: _columns(cell, name) for name in PANELS}
-    shown = {name: columns for name, columns in found.items() if columns[0].size}
-    if not shown:
+    cell = view.cell
+    by_panel = {name: _columns(cell, name) for name in PANELS}
+    panels = {name: columns for name, columns in by_panel.items() if columns[0].size}
+    if not panels:
         return None
     paired = cell.pair.paired
     what = "each dot is one data set" if paired else "ordered values of either side"
-    size = max(columns[0].size for columns in shown.values())
+    size = max(columns[0].size for columns in panels.values())
     return draw(
-        f"{slug(told.place)}-{slug(told.method)}", "Before and after",
+        f"{slug(view.place)}-{slug(view.method)}", "Before and after",
         f"{count(size, 'fit')}, {what}; on the line nothing changed."
         + (" Numbered are the replicates that changed most." if marked and paired else ""),
-        f"Scatter plot of {' and '.join(PANELS[name] for name in shown)} before and after for "
-        f"{told.method} in {told.place}.",
-        lambda: _paint(shown, marked if paired else ()),
+        f"Scatter plot of {' and '.join(PANELS[name] for name in panels)} before and after for "
+        f"{view.method} in {view.place}.",
+        lambda: _paint(panels, marked if paired else ()),
     )  # fmt: skip
 
 
@@ -54,19 +54,19 @@ def _columns(cell: CellResult, name: str) -> tuple[Array, Array, Array]:
     if cell.pair.paired:
         there = np.isfinite(before[name]) & np.isfinite(after[name])
         return before[name][there], after[name][there], before["replicate"][there]
-    one, other = (present(answers(group), name)[0] for group in (before, after))
-    points = (np.arange(min(one.size, other.size, DOTS)) + 0.5) / max(1, min(one.size, DOTS))
+    old, new = (present(answers(group), name)[0] for group in (before, after))
+    points = (np.arange(min(old.size, new.size, DOTS)) + 0.5) / max(1, min(old.size, DOTS))
     points = points[points < 1]
-    if not one.size or not other.size:
-        return one[:0], other[:0], one[:0]
-    return np.quantile(one, points), np.quantile(other, points), np.zeros(points.size)
+    if not old.size or not new.size:
+        return old[:0], new[:0], old[:0]
+    return np.quantile(old, points), np.quantile(new, points), np.zeros(points.size)
 
 
-def _paint(shown: dict[str, tuple[Array, Array, Array]], marked: Sequence[int]) -> Figure:
+def _paint(panels: dict[str, tuple[Array, Array, Array]], marked: Sequence[int]) -> Figure:
     figure, [row] = canvas(
-        3.3, columns=len(shown), left=0.75, right=0.2, top=0.35, bottom=0.55, across=0.85
+        3.3, columns=len(panels), left=0.75, right=0.2, top=0.35, bottom=0.55, across=0.85
     )
-    for axes, (name, (before, after, replicate)) in zip(row, shown.items(), strict=True):
+    for axes, (name, (before, after, replicate)) in zip(row, panels.items(), strict=True):
         _panel(axes, before, after, replicate, marked)
         axes.set_title(PANELS[name])
         axes.set_xlabel("before")

@@ -13,7 +13,7 @@ from rich.text import Text
 from cibench.gate.comparison import Comparison
 from cibench.gate.compatibility import notes
 from cibench.gate.output import cell_views
-from cibench.gate.output.cell_views import Told, changed_most
+from cibench.gate.output.cell_views import CellView, changed_most
 from cibench.gate.rules import MEASURES, ChangeVerdict
 
 STYLES = {
@@ -30,73 +30,73 @@ CHANGED = (
 MOST_CELLS, MOST_MEASURES, MOST_REPLAYS = 20, 4, 3
 
 
-def show(out: Console, found: Comparison, told: Sequence[Told]) -> None:
+def show(out: Console, comparison: Comparison, views: Sequence[CellView]) -> None:
     """Print a comparison."""
-    loud = [one for one in told if one.cell.verdict in CHANGED]
+    loud = [view for view in views if view.cell.verdict in CHANGED]
     if loud:
         out.print(_table(loud[:MOST_CELLS]), "")
     if len(loud) > MOST_CELLS:
         out.print(f"... and {len(loud) - MOST_CELLS} more, in verdict.html", "")
-    quiet = [one for one in told if one.cell.verdict not in CHANGED]
-    for line in _quiet(quiet, found.rules.tolerance):
+    quiet = [view for view in views if view.cell.verdict not in CHANGED]
+    for line in _quiet(quiet, comparison.rules.tolerance):
         out.print(line)
-    _replays(out, found, loud)
-    _slower(out, told)
-    if differs := notes(found.provenance) if found.provenance else []:
+    _replays(out, comparison, loud)
+    _slower(out, views)
+    if differs := notes(comparison.provenance) if comparison.provenance else []:
         out.print(f"between the two: {'; '.join(differs)}", markup=False)
-    out.print(cell_views.level_line(found), markup=False)
-    if wide := cell_views.open_line(found):
+    out.print(cell_views.level_line(comparison), markup=False)
+    if wide := cell_views.open_line(comparison):
         out.print(wide, markup=False)
-    out.print(Text(cell_views.headline(found), style=STYLES[found.verdict]))
+    out.print(Text(cell_views.headline(comparison), style=STYLES[comparison.verdict]))
 
 
-def _table(told: Sequence[Told]) -> Table:
-    made = Table(box=None, pad_edge=False)
+def _table(views: Sequence[CellView]) -> Table:
+    table = Table(box=None, pad_edge=False)
     for name in ("verdict", "measure"):
-        made.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold")
     for name in ("before", "after", "change (error)", "margin", "errors beyond"):
-        made.add_column(name, justify="right", no_wrap=True)
-    for one in told:
-        made.add_row(
-            Text(one.cell.verdict, style=STYLES[one.cell.verdict]),
-            Text(f"{one.place}: {one.method}", style="bold"),
+        table.add_column(name, justify="right", no_wrap=True)
+    for view in views:
+        table.add_row(
+            Text(view.cell.verdict, style=STYLES[view.cell.verdict]),
+            Text(f"{view.place}: {view.method}", style="bold"),
         )
-        for line in _lines(one):
-            made.add_row("", *map(Text, line))
-    return made
+        for line in _lines(view):
+            table.add_row("", *map(Text, line))
+    return table
 
 
-def _lines(one: Told) -> list[tuple[str, ...]]:
-    if one.cell.verdict is ChangeVerdict.NOT_COMPARABLE:
-        return [(one.cell.why,)]
+def _lines(view: CellView) -> list[tuple[str, ...]]:
+    if view.cell.verdict is ChangeVerdict.NOT_COMPARABLE:
+        return [(view.cell.why,)]
     return [
         (
             MEASURES[m.name].words, cell_views.value(m, m.before), cell_views.value(m, m.after),
             cell_views.change(m), cell_views.margin(m), cell_views.errors_beyond(m),
         )
-        for m in one.telling[:MOST_MEASURES]
+        for m in view.telling[:MOST_MEASURES]
     ]  # fmt: skip
 
 
-def _quiet(told: Sequence[Told], tolerance: float) -> list[Text]:
+def _quiet(views: Sequence[CellView], tolerance: float) -> list[Text]:
     lines = []
-    for verdict, group in groupby(told, key=lambda one: one.cell.verdict):
+    for verdict, group in groupby(views, key=lambda one: one.cell.verdict):
         some = list(group)
-        said = Text(f"{len(some)} {verdict}", style=STYLES[verdict])
+        text = Text(f"{len(some)} {verdict}", style=STYLES[verdict])
         if verdict is ChangeVerdict.NUMERICALLY:
-            for one in some[:MOST_CELLS]:
-                what = cell_views.numbers(one.cell, tolerance)
-                said.append(f"\n  {one.place}: {one.method}: {what}")
-        lines.append(said)
+            for view in some[:MOST_CELLS]:
+                what = cell_views.numbers(view.cell, tolerance)
+                text.append(f"\n  {view.place}: {view.method}: {what}")
+        lines.append(text)
     return lines
 
 
-def _replays(out: Console, found: Comparison, told: Sequence[Told]) -> None:
-    run = str(found.provenance.get("run", "RUN"))
+def _replays(out: Console, comparison: Comparison, views: Sequence[CellView]) -> None:
+    run = str(comparison.provenance.get("run", "RUN"))
     commands: dict[str, None] = {}
-    for one in told:
-        for worst in changed_most(one.cell, found.rules.tolerance, 1):
-            commands[cell_views.replay(run, one.cell, worst.replicate)] = None
+    for view in views:
+        for worst in changed_most(view.cell, comparison.rules.tolerance, 1):
+            commands[cell_views.replay(run, view.cell, worst.replicate)] = None
     if commands:
         out.print("the fits that changed most, one a cell:")
         for command in list(commands)[:MOST_REPLAYS]:
@@ -104,18 +104,18 @@ def _replays(out: Console, found: Comparison, told: Sequence[Told]) -> None:
         out.print("")
 
 
-def _slower(out: Console, told: Sequence[Told]) -> None:
+def _slower(out: Console, views: Sequence[CellView]) -> None:
     """Name the estimators that take half as long again, or a third less; no verdict heeds it."""
     seen: dict[str, float] = {}
-    for one in told:
-        before, after = one.cell.seconds
-        if before > 0 and after == after and one.cell.verdict is not ChangeVerdict.NOT_COMPARABLE:  # noqa: PLR0124 - NaN
+    for view in views:
+        before, after = view.cell.seconds
+        if before > 0 and after == after and view.cell.verdict is not ChangeVerdict.NOT_COMPARABLE:  # noqa: PLR0124 - NaN
             ratio = after / before
             if ratio > 1.5 or ratio < 1 / 1.5:
-                seen.setdefault(one.method, ratio)
+                seen.setdefault(view.method, ratio)
     if seen:
-        said = ", ".join(f"{method} {ratio:.2g} times" for method, ratio in list(seen.items())[:8])
-        out.print(f"run time (no verdict heeds it): {said}", markup=False)
+        times = ", ".join(f"{method} {ratio:.2g} times" for method, ratio in list(seen.items())[:8])
+        out.print(f"run time (no verdict heeds it): {times}", markup=False)
 
 
 def show_baselines(out: Console, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -33,10 +33,10 @@ def strangers(run: Run, package: str) -> dict[str, str]:
     reasons: dict[str, list[str]] = {}
     for row in rows.group_by(names).aggregate([([], "count_all")]).to_pylist():
         if row["status"] != "declined":
-            said = row["reason"] if row["status"] == "failed" else ""
-            reasons.setdefault(row["estimator"], []).append(said or "")
+            reason = row["reason"] if row["status"] == "failed" else ""
+            reasons.setdefault(row["estimator"], []).append(reason or "")
     mine = _users(run.catalogue, package)
-    return {name: said[0] for name, said in reasons.items() if name in mine and _interface(said)}
+    return {name: texts[0] for name, texts in reasons.items() if name in mine and _interface(texts)}
 
 
 def _users(catalogue: Mapping[str, Any], package: str) -> set[str]:
@@ -54,16 +54,16 @@ def _interface(reasons: Sequence[str]) -> bool:
     )
 
 
-def without_strangers(found: Comparison, unknown: Mapping[str, str]) -> Comparison:
+def without_strangers(comparison: Comparison, unknown: Mapping[str, str]) -> Comparison:
     """Return the comparison in which what cannot talk to the package is not comparable."""
-    return replace(found, cells=tuple(_cell(cell, unknown) for cell in found.cells))
+    return replace(comparison, cells=tuple(_cell(cell, unknown) for cell in comparison.cells))
 
 
 def _cell(cell: CellResult, unknown: Mapping[str, str]) -> CellResult:
     why = unknown.get(cell.names["estimator"])
     if why is None:
         return cell
-    said = f"the adapter does not know the version's interface: {why}"
+    message = f"the adapter does not know the version's interface: {why}"
     return replace(
-        cell, verdict=ChangeVerdict.NOT_COMPARABLE, measures=(), notes=(), why=said, changes=None
+        cell, verdict=ChangeVerdict.NOT_COMPARABLE, measures=(), notes=(), why=message, changes=None
     )

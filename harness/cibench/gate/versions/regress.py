@@ -16,7 +16,7 @@ from cibench.gate.pairing import read_rows
 from cibench.gate.rules import Rules
 from cibench.gate.versions.environments import Environment, Unavailable, build, installed_here
 from cibench.gate.versions.interface import strangers, without_strangers
-from cibench.gate.versions.requirements import Wanted
+from cibench.gate.versions.requirements import RequestedVersion
 from cibench.results.api import load
 from cibench.results.run_folder import Run
 from cibench.suite.suite import Suite
@@ -55,13 +55,13 @@ class Step:
 
     before: Side
     after: Side
-    found: Comparison
+    comparison: Comparison
     catalogue: dict[str, object]
     folder: Path
 
 
 def regress(
-    wanted: Sequence[Wanted], plan: Plan
+    requests: Sequence[RequestedVersion], plan: Plan
 ) -> tuple[list[Side], list[Step], list[Unavailable]]:
     """Build the environments, run the suite in each and compare neighbours.
 
@@ -73,15 +73,15 @@ def regress(
         raise BadInput(f"suite {plan.suite.name} states precision: say --replicates")
     _clear(plan.out)
     pins, sides, lacking = installed_here(), list[Side](), list[Unavailable]()
-    for one in wanted:
-        plan.tell(f"{one.asked}: environment")
-        made = build(one, plan.cache, pins)
-        if isinstance(made, Environment):
-            pins = {**made.brought, **pins}
-            plan.tell(f"{one.asked}: run")
-            side = _run(one, made, plan)
+    for request in requests:
+        plan.tell(f"{request.requested}: environment")
+        environment = build(request, plan.cache, pins)
+        if isinstance(environment, Environment):
+            pins = {**environment.brought, **pins}
+            plan.tell(f"{request.requested}: run")
+            side = _run(request, environment, plan)
         else:
-            side = made
+            side = environment
         if isinstance(side, Side):
             sides.append(side)
         else:
@@ -99,28 +99,32 @@ def _clear(out: Path) -> None:
     write_text(out / MARK, "{}\n")
 
 
-def _run(one: Wanted, made: Environment, plan: Plan) -> Side | Unavailable:
+def _run(request: RequestedVersion, environment: Environment, plan: Plan) -> Side | Unavailable:
     """Run the suite with a version in a process of that environment's Python."""
-    folder = plan.out / one.slug
-    said = _call(made, plan, folder, plan.replicates or plan.suite.replicates)
+    folder = plan.out / request.slug
+    complaint = _call(environment, plan, folder, plan.replicates or plan.suite.replicates)
     if not (folder / "manifest.json").is_file():
-        return Unavailable(one.asked, f"the suite does not run with it: {said}")
+        return Unavailable(request.requested, f"the suite does not run with it: {complaint}")
     run = load(folder)
     expected, stored = (run.manifest[name] for name in ("expected_rows", "stored_rows"))
     if expected != stored:
-        return Unavailable(one.asked, f"the suite did not come to its end with it: {said}")
-    loaded = run.manifest["versions"].get(made.package, made.version)
-    if loaded.lower() != made.version.lower():
-        why = f"its environment loads {made.package} {loaded}: another path is in front of it"
-        return Unavailable(one.asked, why)
-    return Side(made, run, strangers(run, made.package))
+        return Unavailable(
+            request.requested, f"the suite did not come to its end with it: {complaint}"
+        )
+    loaded = run.manifest["versions"].get(environment.package, environment.version)
+    if loaded.lower() != environment.version.lower():
+        why = (
+            f"its environment loads {environment.package} {loaded}: another path is in front of it"
+        )
+        return Unavailable(request.requested, why)
+    return Side(environment, run, strangers(run, environment.package))
 
 
-def _call(made: Environment, plan: Plan, folder: Path, replicates: int) -> str:
+def _call(environment: Environment, plan: Plan, folder: Path, replicates: int) -> str:
     """Run the suite; return the last line of what was complained of."""
     source = plan.out / f"{folder.name}.toml"
     write_text(source, _text(plan.suite))
-    command = [made.python, "-P", "-m", "cibench.gate.versions", str(source), str(folder)]
+    command = [environment.python, "-P", "-m", "cibench.gate.versions", str(source), str(folder)]
     command += [str(replicates), str(plan.workers)]
     # a checkout in the working directory would otherwise stand in front of the version asked for
     places = {**os.environ, "PYTHONSAFEPATH": "1"}
@@ -142,12 +146,14 @@ def _compared(before: Side, after: Side, plan: Plan) -> Step:
     names = [side.run.folder.name for side in (before, after)]
     folder = plan.out / "--".join(names)
     kept = baseline.save(before.run, names[0], plan.out / "baselines", replace=True)
-    found = check.compare_run(after.run, kept, plan.rules)
-    if moved := check.changed(found):
+    comparison = check.compare_run(after.run, kept, plan.rules)
+    if moved := check.changed(comparison):
         random = _random(after, moved, plan)
-        found = check.compare_run(after.run, kept, plan.rules, random=random) if random else found
-    found = without_strangers(found, {**before.unknown, **after.unknown})
-    return Step(before, after, found, kept.about["catalogue"], folder)
+        comparison = (
+            check.compare_run(after.run, kept, plan.rules, random=random) if random else comparison
+        )
+    comparison = without_strangers(comparison, {**before.unknown, **after.unknown})
+    return Step(before, after, comparison, kept.about["catalogue"], folder)
 
 
 def _random(side: Side, moved: set[tuple[str, str]], plan: Plan) -> frozenset[tuple[str, str]]:
@@ -157,6 +163,6 @@ def _random(side: Side, moved: set[tuple[str, str]], plan: Plan) -> frozenset[tu
     if not (again / "manifest.json").is_file():
         return frozenset()
     tables = [read_rows(folder) for folder in (side.run.folder, again)]
-    found = check.restless(tables, moved)
+    restless = check.restless(tables, moved)
     shutil.rmtree(again)
-    return found
+    return restless

@@ -16,10 +16,10 @@ from cibench.utils.errors import BadInput
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequestedVersion:
     """Say which version of which package is wanted; `source` is what pip is given."""
 
-    asked: str
+    requested: str
     package: str
     source: str
     local: bool = False
@@ -28,7 +28,7 @@ class Wanted:
     def slug(self) -> str:
         """Return a name that does as a folder's."""
         place = blake2b(self.source.encode(), digest_size=2).hexdigest()  # two may be called alike
-        text = f"{Path(self.source).name}-{place}" if self.local else self.asked
+        text = f"{Path(self.source).name}-{place}" if self.local else self.requested
         return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-")
 
 
@@ -37,35 +37,37 @@ def canonical_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def wanted(asked: Sequence[str]) -> list[Wanted]:
+def requested_versions(texts: Sequence[str]) -> list[RequestedVersion]:
     """Return what is asked for; raises BadInput unless it is two or more forms of one package."""
-    found = [_one(text) for text in asked]
-    if len(found) < 2:
+    requests = [_requested_version(text) for text in texts]
+    if len(requests) < 2:
         raise BadInput(
             "name two or more versions of a package, like rdrobust==1.3.0 rdrobust==2.1.1; without "
             "a number it is the version that is installed here, and a folder is a checkout"
         )
-    if strangers := {one.package for one in found} - {found[0].package}:
-        raise BadInput(f"{found[0].package} and {sorted(strangers)[0]} are not the same package")
-    slugs = [one.slug for one in found]
-    for one in found:
-        if slugs.count(one.slug) > 1:
-            raise BadInput(f"{one.asked} is named twice")
-    return found
+    if strangers := {request.package for request in requests} - {requests[0].package}:
+        raise BadInput(f"{requests[0].package} and {sorted(strangers)[0]} are not the same package")
+    slugs = [request.slug for request in requests]
+    for request in requests:
+        if slugs.count(request.slug) > 1:
+            raise BadInput(f"{request.requested} is named twice")
+    return requests
 
 
-def _one(asked: str) -> Wanted:
-    path = Path(asked)
+def _requested_version(text: str) -> RequestedVersion:
+    path = Path(text)
     if path.is_dir():
-        return Wanted(asked, canonical_name(project_name(path)), str(path.resolve()), local=True)
+        return RequestedVersion(
+            text, canonical_name(project_name(path)), str(path.resolve()), local=True
+        )
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:
-        found = Requirement(asked)
+        requirement = Requirement(text)
     except InvalidRequirement as error:
-        said = str(error).splitlines()[0]
-        raise BadInput(f"'{asked}' is neither a folder nor a requirement: {said}") from error
-    return Wanted(asked, canonical_name(found.name), asked)
+        problem = str(error).splitlines()[0]
+        raise BadInput(f"'{text}' is neither a folder nor a requirement: {problem}") from error
+    return RequestedVersion(text, canonical_name(requirement.name), text)
 
 
 def project_name(folder: Path) -> str:
@@ -82,8 +84,8 @@ def project_name(folder: Path) -> str:
     try:
         old.read(folder / "setup.cfg", encoding="utf-8")
     except ConfigError as error:
-        said = str(error).splitlines()[0]
-        raise BadInput(f"{folder / 'setup.cfg'}: {said}") from error
+        problem = str(error).splitlines()[0]
+        raise BadInput(f"{folder / 'setup.cfg'}: {problem}") from error
     if name := old.get("metadata", "name", fallback=""):
         return name
     raise BadInput(f"{folder}: neither pyproject.toml nor setup.cfg names the package")
@@ -97,15 +99,17 @@ def supported() -> Mapping[str, str]:
         lines = requires("cibench") or []
     except PackageNotFoundError:  # run from a checkout that nobody installed
         lines = []
-    found = [Requirement(line) for line in lines]
-    return {canonical_name(one.name): str(one.specifier) for one in found if str(one.specifier)}
+    requirements = [Requirement(line) for line in lines]
+    return {
+        canonical_name(one.name): str(one.specifier) for one in requirements if str(one.specifier)
+    }
 
 
 def outside(package: str, version: str) -> str:
     """Say that a version is not one of those that cibench states, "" where it is."""
     from packaging.specifiers import SpecifierSet
 
-    said = supported().get(canonical_name(package), "")
-    if not said or SpecifierSet(said).contains(version, prereleases=True):
+    specifier = supported().get(canonical_name(package), "")
+    if not specifier or SpecifierSet(specifier).contains(version, prereleases=True):
         return ""
-    return f"{package} {version} is not of the versions that cibench states: {package}{said}"
+    return f"{package} {version} is not of the versions that cibench states: {package}{specifier}"

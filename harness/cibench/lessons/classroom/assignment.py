@@ -41,13 +41,13 @@ def write_assignment(
     names = read_students(students)
     check_new(folder)
     secret = nonce()
-    made = {name: _assign(lesson, name, secret, setting) for name in names}
+    assignments = {name: _assign(lesson, name, secret, setting) for name in names}
     files: Files = {}
-    for number, (name, (entry, drawn)) in enumerate(made.items(), 1):
+    for number, (name, (entry, drawn)) in enumerate(assignments.items(), 1):
         place = f"students/{number:03d}-{slug(name) or 'student'}"
         files[f"{place}/data.csv"] = _data(lesson, entry, drawn)
         files[f"{place}/task.md"] = _task(lesson, name, entry)
-    entries = {name: entry for name, (entry, _) in made.items()}
+    entries = {name: entry for name, (entry, _) in assignments.items()}
     key = {"lesson": str(lesson.path), "title": lesson.words["en"].title, "secret": secret,
            "students": entries}  # fmt: skip
     seals = [[name, entry["commitment"]] for name, entry in entries.items()]
@@ -119,9 +119,9 @@ def _effect_of(scenario: Scenario) -> str:
 
 
 def _truth(scenario: Scenario, lesson: Lesson, drawn: Draw) -> float:
-    found = {str(t.estimand): v.value for t, v in truths(scenario).items() if t.horizon is None}
-    if lesson.estimand in found:
-        return float(found[lesson.estimand])
+    values = {str(t.estimand): v.value for t, v in truths(scenario).items() if t.horizon is None}
+    if lesson.estimand in values:
+        return float(values[lesson.estimand])
     target = next(t for t in scenario.targets() if str(t.estimand) == lesson.estimand)
     return float(np.mean(drawn.averaged(Target(target.estimand))))
 

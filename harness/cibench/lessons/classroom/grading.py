@@ -84,20 +84,20 @@ def read_class(folder: Path, answers: Path) -> Class:
     """
     key = _key(folder)
     students: Mapping[str, Any] = key["students"]
-    found: dict[str, Answer] = {}
+    by_student: dict[str, Answer] = {}
     for line, row in enumerate(read_csv(answers), 2):
         where = f"{answers}:{line}"
         name = (row.get("student") or "").strip()
         if name not in students:
             raise BadInput(f"{where}: {unknown('student of this assignment', name, students)}")
-        if name in found:
+        if name in by_student:
             raise BadInput(f"{where}: '{name}' answers twice")
         if any((row.get(column) or "").strip() for column in (*NUMBERS, "decision")):
-            found[name] = _answer(name, students[name], row, where)
-    if not found:
+            by_student[name] = _answer(name, students[name], row, where)
+    if not by_student:
         raise BadInput(f"{answers}: no answers")
-    missing = tuple(name for name in students if name not in found)
-    return Class(str(key["title"]), tuple(found.values()), missing)
+    missing = tuple(name for name in students if name not in by_student)
+    return Class(str(key["title"]), tuple(by_student.values()), missing)
 
 
 def _key(folder: Path) -> dict[str, Any]:

@@ -14,58 +14,58 @@ from cibench.utils.files import csv_text, make_folder, write_text
 WIDTH, STEP, MISS, HIT, INK = 420.0, 14.0, "#b34700", "#0072B2", "#1f2933"
 
 
-def write_report(found: Class, folder: Path, language: str = "en") -> Path:
+def write_report(classroom: Class, folder: Path, language: str = "en") -> Path:
     """Write `report.html`, `grades.csv` and `revealed.csv`; return the report's path."""
     ui = Interface(language)
     grades = [
         [a.student, a.truth, a.setting, a.estimate, a.low, a.high, a.decision, a.error,
          a.covers, "" if a.right is None else a.right]
-        for a in found.answers
+        for a in classroom.answers
     ]  # fmt: skip
     heading = ["student", "truth", "setting", "estimate", "low", "high", "decision", "error",
                "covers", "right"]  # fmt: skip
-    revealed = [[a.student, a.truth, a.salt, a.commitment] for a in found.answers]
+    revealed = [[a.student, a.truth, a.salt, a.commitment] for a in classroom.answers]
     make_folder(folder)
     write_text(folder / "grades.csv", csv_text([heading, *grades]))
     sealed = ["student", "truth", "salt", "sha256"]
     write_text(folder / "revealed.csv", csv_text([sealed, *revealed]))
     path = folder / "report.html"
-    write_text(path, report(found, ui))
+    write_text(path, report(classroom, ui))
     return path
 
 
-def summary(found: Class, ui: Interface) -> list[str]:
+def summary(classroom: Class, ui: Interface) -> list[str]:
     """Return the report in sentences."""
-    coverage, bias, right = found.coverage, found.bias, found.right
+    coverage, bias, right = classroom.coverage, classroom.bias, classroom.right
     place = "class_within" if coverage.low <= 0.95 <= coverage.high else "class_outside"
-    said = [
+    sentences = [
         ui.say(
-            "class_covered", covered=sum(a.covers for a in found.answers),
-            answers=len(found.answers), place=ui.say(place),
+            "class_covered", covered=sum(a.covers for a in classroom.answers),
+            answers=len(classroom.answers), place=ui.say(place),
             share=ui.share([coverage.value, coverage.mcse, coverage.low, coverage.high]),
         ),
         ui.say("class_bias", bias=ui.measured([bias.value, bias.mcse])),
     ]  # fmt: skip
-    if any(a.right is not None for a in found.answers):
+    if any(a.right is not None for a in classroom.answers):
         share = ui.share([right.value, right.mcse, right.low, right.high])
-        said.append(ui.say("class_right", share=share))
-    if found.missing:
-        said.append(ui.say("class_missing", names=", ".join(found.missing)))
-    return said
+        sentences.append(ui.say("class_right", share=share))
+    if classroom.missing:
+        sentences.append(ui.say("class_missing", names=", ".join(classroom.missing)))
+    return sentences
 
 
-def report(found: Class, ui: Interface) -> str:
+def report(classroom: Class, ui: Interface) -> str:
     """Return the report as one HTML page."""
-    title = f"{ui.say('class')}: {found.title}"
+    title = f"{ui.say('class')}: {classroom.title}"
     names = ("student", "truth", "setting", "estimate", "interval", "error", "holds", "decision")
     head = [h("th", ui.words[name].format(level=95), scope="col") for name in names]
     return document(
         title, h("header", h("h1", title)),
         h("main",
-          h("section", [h("p", line) for line in summary(found, ui)], _picture(found, ui),
+          h("section", [h("p", line) for line in summary(classroom, ui)], _picture(classroom, ui),
             h("p", ui.say("class_picture"), cls="note")),
           h("section", h("div", h("table", h("thead", h("tr", head)),
-                                  h("tbody", [_row(a, ui) for a in found.answers]),
+                                  h("tbody", [_row(a, ui) for a in classroom.answers]),
                                   cls="people"),
                          cls="scroll", tabindex=0, role="group", aria_label=title),
             h("p", ui.say("sealed"), cls="note"))),
@@ -87,17 +87,17 @@ def _row(a: Answer, ui: Interface) -> Html:
     )  # fmt: skip
 
 
-def _picture(found: Class, ui: Interface) -> Html:
+def _picture(classroom: Class, ui: Interface) -> Html:
     """Draw every interval less its truth."""
-    ends = [end - a.truth for a in found.answers for end in (a.low, a.high)]
+    ends = [end - a.truth for a in classroom.answers for end in (a.low, a.high)]
     reach = max(map(abs, ends)) * 1.05 or 1.0
-    high = STEP * len(found.answers) + 24
+    high = STEP * len(classroom.answers) + 24
 
     def x(v: float) -> str:
         return f"{WIDTH / 2 * (1 + v / reach):.1f}"
 
     lines = [h("line", x1=x(0), x2=x(0), y1=0, y2=f"{high - 20:g}", stroke=INK, stroke_width=2)]
-    for i, a in enumerate(found.answers):
+    for i, a in enumerate(classroom.answers):
         y = f"{STEP * (i + 0.5):.1f}"
         look = {"stroke": HIT if a.covers else MISS, "stroke_width": 2 if a.covers else 4}
         lines.append(h("line", h("title", a.student), x1=x(a.low - a.truth),

@@ -150,5 +150,5 @@ def _title(view: View, method: str) -> str:
 
 
 def _alt(view: View, zips: Mapping[str, Zip]) -> str:
-    said = [f"{m}: {int((~z.hit).sum()):,} of {z.hit.size:,} miss" for m, z in zips.items()]
-    return f"{view.scenario}, {view.title}, intervals of the default cell. " + "; ".join(said)
+    misses = [f"{m}: {int((~z.hit).sum()):,} of {z.hit.size:,} miss" for m, z in zips.items()]
+    return f"{view.scenario}, {view.title}, intervals of the default cell. " + "; ".join(misses)

@@ -91,8 +91,8 @@ def _measure(row: Line, name: str) -> Html:
 
 def _pair(row: Line, name: str, write: Any) -> Html:
     parts = [(row[f"{name}_{end}"], row[f"{name}_{end}_mcse"]) for end in ("mean", "best")]
-    said = [join(write(v, e), " ", h("span", error_of(v, e), cls="mc")) for v, e in parts]
-    return join(*said, between=" → ")
+    pieces = [join(write(v, e), " ", h("span", error_of(v, e), cls="mc")) for v, e in parts]
+    return join(*pieces, between=" → ")
 
 
 def _share(row: Line, name: str) -> Html | str:

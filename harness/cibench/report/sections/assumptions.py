@@ -19,8 +19,8 @@ from cibench.render.numbers import digits, error_of, limits, number, percent, pl
 from cibench.report.coverage_verdicts import coverage_of, verdict_of
 from cibench.report.views import Score, View
 
-TOLD = (CoverageVerdict.BROKEN, CoverageVerdict.LOW, CoverageVerdict.SOUND)
-SAID = 12
+JUDGED_VERDICTS = (CoverageVerdict.BROKEN, CoverageVerdict.LOW, CoverageVerdict.SOUND)
+MOST_CONCLUSIONS = 12
 """Conclusions of a view that are written out; with more methods the table says it better."""
 
 
@@ -124,7 +124,10 @@ def _conclusions(context: Worlds) -> Html | None:
     items = [h("li", line) for line in _conditionals(context)]
     if not items:
         return None
-    return join(h("h4", "What follows, and on what condition"), h("ul", items[:SAID], cls="words"))
+    return join(
+        h("h4", "What follows, and on what condition"),
+        h("ul", items[:MOST_CONCLUSIONS], cls="words"),
+    )
 
 
 def _conditionals(context: Worlds) -> Iterator[Html]:
@@ -134,8 +137,10 @@ def _conditionals(context: Worlds) -> Iterator[Html]:
         if score is None or verdict_of(score) in (CoverageVerdict.SILENT, *UNJUDGED):
             continue
         broken = [name for name in assumed if fails(name, view.about.get("violates") or ())]
-        held = ", ".join(f"“{name}”" for name in assumed if name not in broken)
-        when = f"If {held} hold{'' if len(assumed) - len(broken) > 1 else 's'}" if held else "Here"
+        intact = ", ".join(f"“{name}”" for name in assumed if name not in broken)
+        when = (
+            f"If {intact} hold{'' if len(assumed) - len(broken) > 1 else 's'}" if intact else "Here"
+        )
         though = f" (the design breaks {', '.join(f'“{n}”' for n in broken)})" if broken else ""
         yield join(when, though, ", ", h("b", method, cls="method"), f" {_worth(score)}",
                    *_otherwise(view, method), ".")  # fmt: skip
@@ -150,16 +155,16 @@ def _otherwise(view: View, method: str) -> Iterator[str]:
             key=lambda s: abs((s.value or 0.0) - default),
         )
         score = view.scores.get((method, place.label))
-        if score is not None and verdict_of(score) in TOLD:
-            held, low, high = coverage_of(score)
-            share = f"{percent(held, digits(low, high))} % ({limits(low, high)})"
+        if score is not None and verdict_of(score) in JUDGED_VERDICTS:
+            coverage, low, high = coverage_of(score)
+            share = f"{percent(coverage, digits(low, high))} % ({limits(low, high)})"
             broken = view.dial(dial).get("breaks") or dial
             yield f"; if “{broken}” fails by {place.label}, in {share}"
 
 
 def _worth(score: Score) -> str:
-    held, low, high = coverage_of(score)
-    share = f"{percent(held, digits(low, high))} % ({limits(low, high)})"
+    coverage, low, high = coverage_of(score)
+    share = f"{percent(coverage, digits(low, high))} % ({limits(low, high)})"
     covers = f"covers the truth in {share} of the data sets"
     if not score["moments"]:
         return covers

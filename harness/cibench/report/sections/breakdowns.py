@@ -120,8 +120,8 @@ def _both_ways(view: View, line: Line) -> bool:
 
 
 def _setting(value: Any) -> Html:
-    said = BLANK if missing(value) else plain(value)
-    return h("td", said, cls="num", data_v=raw(value))
+    text = BLANK if missing(value) else plain(value)
+    return h("td", text, cls="num", data_v=raw(value))
 
 
 def _lengths(line: Line) -> Html:

@@ -142,5 +142,5 @@ def _relation(view: View, by: str, own: str, other: str) -> Html:
     line = view.pairs.get((by, own, other))
     if own == other or line is None or missing(line["tie"]):
         return h("td", "·" if own == other else BLANK, cls="mc")
-    said = f"{own} less {other}: {signed(line['difference'], line['mcse'])}"
-    return h("td", _mark(line), title=said, cls="tie" if line["tie"] else None)
+    title = f"{own} less {other}: {signed(line['difference'], line['mcse'])}"
+    return h("td", _mark(line), title=title, cls="tie" if line["tie"] else None)

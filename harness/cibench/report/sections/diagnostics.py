@@ -126,7 +126,7 @@ def _alarms(row: Line | None) -> Html:
              data_v=repr(float(row["alarms"])))  # fmt: skip
 
 
-SHOWN = 300
+MOST_ROWS = 300
 """Rows of the second table; a page that holds thousands is read by nobody."""
 
 HEAD = (
@@ -166,8 +166,8 @@ def _conditional(rows: Sequence[Line]) -> Html | None:
         return None
     reported.sort(key=lambda row: -abs(_doubtless(row)))
     more = (
-        f" The {SHOWN} that change most are shown of {len(reported):,}."
-        if len(reported) > SHOWN
+        f" The {MOST_ROWS} that change most are shown of {len(reported):,}."
+        if len(reported) > MOST_ROWS
         else ""
     )
     return h(
@@ -178,7 +178,7 @@ def _conditional(rows: Sequence[Line]) -> Html | None:
           "all, with paired Monte Carlo standard errors. Shown are the default and the settings "
           f"that break what the diagnostic tests; diagnostics.csv holds the others.{more}",
           cls="note"),
-        sortable(HEAD, [_row(row) for row in reported[:SHOWN]]), open=len(reported) <= 40,
+        sortable(HEAD, [_row(row) for row in reported[:MOST_ROWS]]), open=len(reported) <= 40,
     )  # fmt: skip
 
 

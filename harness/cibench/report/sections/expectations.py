@@ -72,8 +72,8 @@ def surprises(rows: Iterable[Line]) -> list[Surprise]:
         if row["verdict"] in SURPRISES:
             key = str(row["verdict"]), str(row["scenario"]), str(row["method"])
             groups.setdefault(key, []).append(row)
-    found = [Surprise(group) for group in groups.values()]
-    return sorted(found, key=lambda s: (SURPRISES.index(s.worst["verdict"]), -_beyond(s.worst)))
+    gathered = [Surprise(group) for group in groups.values()]
+    return sorted(gathered, key=lambda s: (SURPRISES.index(s.worst["verdict"]), -_beyond(s.worst)))
 
 
 def tally(rows: Iterable[Line]) -> dict[ExpectationVerdict, int]:

@@ -102,8 +102,8 @@ def _methods(scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> Html:
     known = catalogue.get("estimators") or {}
     lines = []
     for name in dict.fromkeys(scores["estimator"]):
-        said = str((known.get(name) or {}).get("doc") or "").split("\n")[0]
-        lines.append(h("li", h("b", name, cls="method"), f": {said}" if said else ""))
+        summary = str((known.get(name) or {}).get("doc") or "").split("\n")[0]
+        lines.append(h("li", h("b", name, cls="method"), f": {summary}" if summary else ""))
     return h("ul", lines)
 
 
@@ -238,8 +238,8 @@ def _truth(view: View) -> str:
     if not scores:
         return BLANK
     ends = (min(scores, key=lambda s: s["truth"]), max(scores, key=lambda s: s["truth"]))
-    said = " to ".join(dict.fromkeys(exact(s["truth"], s["truth_mcse"]) for s in ends))
-    return f"one for each replicate, {said} on average" if view.truth_varies else said
+    text = " to ".join(dict.fromkeys(exact(s["truth"], s["truth_mcse"]) for s in ends))
+    return f"one for each replicate, {text} on average" if view.truth_varies else text
 
 
 def _role(value: Any) -> str:

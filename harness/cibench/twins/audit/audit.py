@@ -109,9 +109,9 @@ def audit_columns(twin: Twin, columns: Columns, effect: Effect, what: str = "row
     if any(r.violations == r.rows and r.name.startswith("every unit") for r in rules):
         return Audit(rules, [], columns, effect, what)
     felt = felt_in(twin, columns, effect)
-    found = design_checks(twin, columns, felt)
-    critical = NormalDist().inv_cdf(1 - ERROR / (2 * len(found)))
-    checks = [Check(f.kind, f.name, f.discrepancy, f.margin, f.se, critical) for f in found]
+    discrepancies = design_checks(twin, columns, felt)
+    critical = NormalDist().inv_cdf(1 - ERROR / (2 * len(discrepancies)))
+    checks = [Check(f.kind, f.name, f.discrepancy, f.margin, f.se, critical) for f in discrepancies]
     return Audit(rules, [*checks, *_likeness(twin, columns, felt)], columns, effect, what)
 
 
@@ -128,13 +128,13 @@ def felt_in(twin: Twin, columns: Columns, effect: Effect) -> Array:
 
 
 def _likeness(twin: Twin, columns: Columns, felt: Array) -> list[Check]:
-    told = twin.summaries
-    definition = Definition.load(told["definition"])
+    summaries = twin.summaries
+    definition = Definition.load(summaries["definition"])
     table = mask(unit_table(twin, columns, felt), twin.known)
     value = definition.statistics(definition.moments(table).mean(axis=0))
-    rows = zip(definition.names, value - told["value"], told["se"], strict=True)
+    rows = zip(definition.names, value - summaries["value"], summaries["se"], strict=True)
     return [
-        Check(kind, name, float(gap), MARGINS[kind], float(se), float(told["critical"]))
+        Check(kind, name, float(gap), MARGINS[kind], float(se), float(summaries["critical"]))
         for (kind, name), gap, se in rows
     ]
 

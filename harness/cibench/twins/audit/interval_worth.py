@@ -58,9 +58,9 @@ def worth(twin: Twin, replicates: int = REPLICATES, rows: int = ROWS) -> Worth |
     true, size = float(twin.seed["effect"]), _units(twin, int(twin.seed["rows"]))
     planted, population = [], []
     for _ in range(replicates):
-        found, _ = estimated(twin, _draw(twin, size, true, rng))
-        value, se = estimated(twin, _draw(twin, _units(twin, rows), found, rng))
-        planted.append(covers(value - Z * se, value + Z * se, found))
+        estimate, _ = estimated(twin, _draw(twin, size, true, rng))
+        value, se = estimated(twin, _draw(twin, _units(twin, rows), estimate, rng))
+        planted.append(covers(value - Z * se, value + Z * se, estimate))
         population.append(covers(value - Z * se, value + Z * se, true))
     reach = Z * float(twin.seed["se"])
     return Worth(

@@ -30,56 +30,56 @@ KINDS = {
 }
 
 
-def score(found: Audit, kind: str) -> float:
+def score(audit: Audit, kind: str) -> float:
     """Return a score as quality reports give it: 1 less the mean discrepancy, pairs halved."""
-    gaps = [abs(c.discrepancy) for c in found.checks if c.kind == kind]
+    gaps = [abs(c.discrepancy) for c in audit.checks if c.kind == kind]
     if not gaps:
         return 1.0
     return 1 - float(np.mean(gaps)) / (2 if kind == "dependence" else 1)
 
 
-def write_report(twin: Twin, found: Audit, path: Path, told: Worth | None = None) -> None:
+def write_report(twin: Twin, audit: Audit, path: Path, intervals: Worth | None = None) -> None:
     """Write the report; raises BadInput where the place cannot be written."""
-    checks = {kind: [c for c in found.checks if c.kind == kind] for kind in KINDS}
+    checks = {kind: [c for c in audit.checks if c.kind == kind] for kind in KINDS}
     body = h(
-        "main", _head(twin, found), _worth(twin, told), _rules(found),
-        h("p", _margins(twin, found)), h("p", _dependence(twin, found)), _scores(found),
+        "main", _head(twin, audit), _worth(twin, intervals), _rules(audit),
+        h("p", _margins(twin, audit)), h("p", _dependence(twin, audit)), _scores(audit),
         [_table(title, checks[kind]) for kind, title in KINDS.items() if checks[kind]],
     )  # fmt: skip
     page = document(f"Audit of {twin.name}", body, style=PLAIN, scripts=())
     write_text(path, page)
 
 
-def _head(twin: Twin, found: Audit) -> Html:
-    told = twin.seed
+def _head(twin: Twin, audit: Audit) -> Html:
+    seed = twin.seed
     f = "is given" if twin.structure.known else (
-        f"was estimated from {told['rows']} rows: what is drawn knows no more of it than they do"
+        f"was estimated from {seed['rows']} rows: what is drawn knows no more of it than they do"
     )  # fmt: skip
     return join(
-        h("h1", "Audit: ", "passed" if found.passed else h("span", "failed", cls="bad")),
-        h("p", f"{found.what}; {twin.design.kind}; structure {twin.structure.name}; planted effect "
-          f"{found.effect}; seed {told['where']}, {told['rows']} rows."),
+        h("h1", "Audit: ", "passed" if audit.passed else h("span", "failed", cls="bad")),
+        h("p", f"{audit.what}; {twin.design.kind}; structure {twin.structure.name}; planted effect "
+          f"{audit.effect}; seed {seed['where']}, {seed['rows']} rows."),
         h("p", f"The outcome function {f}. Twins are test benches, not evidence."),
-        h("ul", [h("li", line) for line in found.lines]),
+        h("ul", [h("li", line) for line in audit.lines]),
     )  # fmt: skip
 
 
-def _worth(twin: Twin, told: Worth | None) -> Html | None:
+def _worth(twin: Twin, intervals: Worth | None) -> Html | None:
     """Say what intervals from enlarged data are worth, where the outcome function is estimated."""
-    if told is None:
+    if intervals is None:
         return None
     return join(
         h("h2", f"What enlarged data say of the world: what {twin.seed['rows']} rows say"),
-        [h("p", f"{line}.") for line in told.lines],
+        [h("p", f"{line}.") for line in intervals.lines],
         h("p", "Each trial draws a seed of the real size from the twin, estimates the effect, "
           "plants the estimate into enlarged data and forms the interval there."),
     )  # fmt: skip
 
 
-def _rules(found: Audit) -> Html:
+def _rules(audit: Audit) -> Html:
     rows = [
         h("tr", h("td", r.name), h("td", str(r.violations), cls=_numeric(good=not r.violations)))
-        for r in found.rules
+        for r in audit.rules
     ]
     head = h("tr", h("th", "rule"), h("th", "broken in rows"))
     return join(h("h2", "Rules that hold in every row"), h("table", head, rows))
@@ -89,8 +89,8 @@ def _numeric(*, good: bool) -> str:
     return "n" if good else "n bad"
 
 
-def _scores(found: Audit) -> Html:
-    shapes, pairs = score(found, "margin"), score(found, "dependence")
+def _scores(audit: Audit) -> Html:
+    shapes, pairs = score(audit, "margin"), score(audit, "dependence")
     return join(
         h("h2", "Likeness"),
         h("p", f"Quality scores as others give them: columns {100 * shapes:.1f} %, pairs "
@@ -118,22 +118,22 @@ def _table(title: str, checks: Sequence[Check]) -> Html:
     return join(h("h2", f"{title}{more}"), h("table", head, rows))
 
 
-def _margins(twin: Twin, found: Audit) -> Html:
+def _margins(twin: Twin, audit: Audit) -> Html:
     """Draw the seed's shares against those of the audited rows."""
-    definition, told = Definition.load(twin.summaries["definition"]), twin.summaries
+    definition, summaries = Definition.load(twin.summaries["definition"]), twin.summaries
     count = len(definition.shares)
-    gaps = np.array([c.discrepancy for c in found.checks if c.kind == "margin"])
-    seed = np.asarray(told["value"])[:count]
+    gaps = np.array([c.discrepancy for c in audit.checks if c.kind == "margin"])
+    seed = np.asarray(summaries["value"])[:count]
     drawn = _against(seed, seed + gaps, "share in the seed", "share in the audited rows", (0, 1))
     return picture(drawn, "shares of the seed and of the audited rows")
 
 
-def _dependence(twin: Twin, found: Audit) -> Html:
+def _dependence(twin: Twin, audit: Audit) -> Html:
     """Draw the seed's rank correlations against those of the audited rows."""
-    definition, told = Definition.load(twin.summaries["definition"]), twin.summaries
+    definition, summaries = Definition.load(twin.summaries["definition"]), twin.summaries
     first = len(definition.shares)
-    seed = np.asarray(told["value"])[first : first + len(definition.pairs)]
-    gaps = np.array([c.discrepancy for c in found.checks if c.kind == "dependence"])
+    seed = np.asarray(summaries["value"])[first : first + len(definition.pairs)]
+    gaps = np.array([c.discrepancy for c in audit.checks if c.kind == "dependence"])
     drawn = _against(
         seed, seed + gaps, "rank correlation in the seed", "in the audited rows", (-1, 1)
     )

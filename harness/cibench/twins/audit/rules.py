@@ -53,65 +53,65 @@ def coded(twin: Twin, table: Mapping[str, Array], rng: np.random.Generator) -> C
 def _codes(values: Array, column: Column) -> Array:
     code = {level: float(i) for i, level in enumerate(column.levels)}
     gone = [missing(v) or v == "" for v in values]
-    found = [code.get(str(v), -1.0) for v in values]
-    return np.where(gone, np.nan, found)
+    codes = [code.get(str(v), -1.0) for v in values]
+    return np.where(gone, np.nan, codes)
 
 
 def rules_of(twin: Twin, table: Columns) -> list[Rule]:
     """Count the violations in a table of numbers, NaN where a value is missing."""
     rows = len(table[twin.design.outcome])
-    found = _treatment_rules(twin, table)
+    rules = _treatment_rules(twin, table)
     for derived in twin.derived:
         gap = np.abs(Formula(derived.formula)(table, rows) - table[derived.name])
         broken = ~(gap <= EXACT * (1 + np.abs(table[derived.name])))
-        found.append((f"{derived.name} = {derived.formula}", broken))
+        rules.append((f"{derived.name} = {derived.formula}", broken))
     totals = {d.name for d in twin.derived}
     for column in twin.known:
         if column.name in table and column.name != twin.design.outcome:
-            found += _column_rules(column, table[column.name], bounded=column.name not in totals)
-    found += _outcome_rules(twin, table[twin.design.outcome])
-    found += _missing_rules(twin, table)
-    return [Rule(name, int(np.sum(broken)), rows) for name, broken in found]
+            rules += _column_rules(column, table[column.name], bounded=column.name not in totals)
+    rules += _outcome_rules(twin, table[twin.design.outcome])
+    rules += _missing_rules(twin, table)
+    return [Rule(name, int(np.sum(broken)), rows) for name, broken in rules]
 
 
 def _column_rules(column: Column, x: Array, *, bounded: bool) -> list[tuple[str, Array]]:
     seen = ~np.isnan(x)
     if column.levels:
         return [(f"{column.name}: only known levels", seen & (x < 0))]
-    found = []
+    rules = []
     if bounded:
         outside = seen & ((x < column.low) | (x > column.high))
-        found.append((f"{column.name}: {column.low:g} to {column.high:g}", outside))
+        rules.append((f"{column.name}: {column.low:g} to {column.high:g}", outside))
     if column.kind == "integer":
-        found.append((f"{column.name}: whole numbers", seen & (x != np.rint(x))))
+        rules.append((f"{column.name}: whole numbers", seen & (x != np.rint(x))))
     if not column.indicator:
-        found.append((f"{column.name}: never missing", ~seen))
-    return found
+        rules.append((f"{column.name}: never missing", ~seen))
+    return rules
 
 
 def _outcome_rules(twin: Twin, y: Array) -> list[tuple[str, Array]]:
     may, name = twin.outcome, twin.design.outcome
-    found = [(f"{name}: never missing", np.isnan(y))]
+    rules = [(f"{name}: never missing", np.isnan(y))]
     if may.support is not None:
-        found.append((f"{name}: only its {len(may.support)} values", ~np.isin(y, may.support)))
+        rules.append((f"{name}: only its {len(may.support)} values", ~np.isin(y, may.support)))
     elif not may.unbounded:
-        found.append((f"{name}: {may.low:g} to {may.high:g}", (y < may.low) | (y > may.high)))
+        rules.append((f"{name}: {may.low:g} to {may.high:g}", (y < may.low) | (y > may.high)))
     if may.whole:
-        found.append((f"{name}: whole numbers", y != np.rint(y)))
-    return found
+        rules.append((f"{name}: whole numbers", y != np.rint(y)))
+    return rules
 
 
 def _missing_rules(twin: Twin, table: Columns) -> list[tuple[str, Array]]:
     """Demand that columns which are always missing together stay so."""
-    found = []
+    rules = []
     for indicator in {c.indicator for c in twin.known if c.indicator}:
         names = [c.name for c in twin.known if c.indicator == indicator and c.name in table]
         gone = np.isnan([table[n] for n in names])
         if len(names) > 1:
-            found.append(
+            rules.append(
                 (f"{', '.join(names)}: missing together", np.asarray(gone.any(0) & ~gone.all(0)))
             )
-    return found
+    return rules
 
 
 def _treatment_rules(twin: Twin, table: Columns) -> list[tuple[str, Array]]:
@@ -120,9 +120,9 @@ def _treatment_rules(twin: Twin, table: Columns) -> list[tuple[str, Array]]:
         return _panel_rules(twin, table)
     if design.kind == "rd":
         sign = ">=" if design.side == "above" else "<"
-        said = f"{twin.treatment} = 1[{design.running} {sign} {design.cutoff:g}]"
+        words = f"{twin.treatment} = 1[{design.running} {sign} {design.cutoff:g}]"
         if not design.fuzzy:
-            return [(said, d != rule(twin, table[design.running]))]
+            return [(words, d != rule(twin, table[design.running]))]
     if design.kind == "iv" and not twin.mechanisms["treatment"].binary:
         return []
     return [(f"{twin.treatment}: 0 or 1", ~np.isin(d, (0, 1)))]
@@ -138,13 +138,13 @@ def _panel_rules(twin: Twin, table: Columns) -> list[tuple[str, Array]]:
     time, unit = (table[n].reshape(-1, periods) for n in (design.time, design.unit))
     off = (time != twin.panel.times) | (unit != unit[:, :1])
     left = np.diff(d.reshape(-1, periods), axis=1) < 0
-    found = [("every unit in every period", off), (f"{twin.treatment}: for good", left)]
+    rules = [("every unit in every period", off), (f"{twin.treatment}: for good", left)]
     if design.cohort and design.cohort in table:
         g = table[design.cohort]
-        found.append((f"{twin.treatment} = 1[{design.time} >= {design.cohort}]",
+        rules.append((f"{twin.treatment} = 1[{design.time} >= {design.cohort}]",
                       d != ((g > 0) & (table[design.time] >= g))))  # fmt: skip
     for name in design.covariates or ():
         wide = table[name].reshape(-1, periods)
         same = (wide == wide[:, :1]) | (np.isnan(wide) & np.isnan(wide[:, :1]))
-        found.append((f"{name}: the same in all of a unit's periods", ~same))
-    return found
+        rules.append((f"{name}: the same in all of a unit's periods", ~same))
+    return rules

@@ -33,7 +33,7 @@ SHARE = 0.03
 """Probabilities and correlations may be this far away."""
 
 
-class Found(NamedTuple):
+class Discrepancy(NamedTuple):
     """Hold what a check found: a discrepancy, its standard error and the margin it may use up."""
 
     kind: str
@@ -43,7 +43,7 @@ class Found(NamedTuple):
     margin: float
 
 
-def design_checks(twin: Twin, columns: Columns, felt: Array) -> list[Found]:
+def design_checks(twin: Twin, columns: Columns, felt: Array) -> list[Discrepancy]:
     """Run the checks of a twin's design on complete columns; `felt` is what was planted."""
     left = columns[twin.design.outcome] - structural(twin, columns) - felt
     if twin.panel is not None:
@@ -55,31 +55,35 @@ def design_checks(twin: Twin, columns: Columns, felt: Array) -> list[Found]:
     return _observables(twin, columns, left)
 
 
-def _discontinuity(twin: Twin, columns: Columns, left: Array) -> list[Found]:
+def _discontinuity(twin: Twin, columns: Columns, left: Array) -> list[Discrepancy]:
     design, d = twin.design, columns[twin.treatment]
     x, c, margin = columns[design.running], design.cutoff or 0.0, JUMP * twin.structure.sd
     h, sign = BANDWIDTH * sd_of(x), 1 if design.side == "above" else -1
     inside = rule(twin, x)
-    found = []
+    discrepancies = []
     if design.fuzzy:
         p = [_at_cutoff(twin, columns, x, c, side) for side in (0.0, 1.0)]
         jump, se = local_jump(d, x, c, h)
-        found.append(Found("take-up", "jump at the cutoff", sign * jump - (p[1] - p[0]), se, SHARE))
+        discrepancies.append(
+            Discrepancy("take-up", "jump at the cutoff", sign * jump - (p[1] - p[0]), se, SHARE)
+        )
     jump, se = local_jump(left, x, c, h)
-    found.append(
-        Found("effect", "jump at the cutoff less the planted one", sign * jump, se, margin)
+    discrepancies.append(
+        Discrepancy("effect", "jump at the cutoff less the planted one", sign * jump, se, margin)
     )
     for side in (0.0, 1.0):
         for q in PLACEBOS:
             at, here = float(np.quantile(x[inside == side], q)), inside == side
             jump, se = local_jump(left[here], x[here], at, h)
-            found.append(Found("placebo", f"jump at {at:.4g}", jump, se, margin))
+            discrepancies.append(Discrepancy("placebo", f"jump at {at:.4g}", jump, se, margin))
     for name in design.covariates or ():
         z = columns[name]
         jump, se = local_jump(z, x, c, h)
         se = float(np.hypot(se, twin.summaries["jumps"].get(name, 0.0)))
-        found.append(Found("placebo", f"jump of {name} at the cutoff", jump, se, JUMP * sd_of(z)))
-    return found
+        discrepancies.append(
+            Discrepancy("placebo", f"jump of {name} at the cutoff", jump, se, JUMP * sd_of(z))
+        )
+    return discrepancies
 
 
 def _at_cutoff(twin: Twin, columns: Columns, x: Array, c: float, side: float) -> float:
@@ -90,25 +94,25 @@ def _at_cutoff(twin: Twin, columns: Columns, x: Array, c: float, side: float) ->
     return float(twin.mechanisms["treatment"].probability(at, n).mean())
 
 
-def _observables(twin: Twin, columns: Columns, left: Array) -> list[Found]:
+def _observables(twin: Twin, columns: Columns, left: Array) -> list[Discrepancy]:
     d = columns[twin.treatment]
     p = twin.mechanisms["treatment"].mean(columns, len(d))
     value, se = _ratio((d - p) * left, (d - p) * d)
     margin = JUMP * twin.structure.sd
-    found = [Found("effect", "estimate less the planted one", value, se, margin)]
-    found += _calibration(d, p, "treatment")
-    return [*found, _tie(left, d - p, "treatment")]
+    discrepancies = [Discrepancy("effect", "estimate less the planted one", value, se, margin)]
+    discrepancies += _calibration(d, p, "treatment")
+    return [*discrepancies, _tie(left, d - p, "treatment")]
 
 
-def _instrument(twin: Twin, columns: Columns, left: Array) -> list[Found]:
+def _instrument(twin: Twin, columns: Columns, left: Array) -> list[Discrepancy]:
     d, z = columns[twin.treatment], columns[twin.design.instrument]
     e = twin.mechanisms["instrument"].mean(columns, len(z))
     value, se = _ratio((z - e) * left, (z - e) * d)
     margin = JUMP * twin.structure.sd / sd_of(d)
-    found = [Found("effect", "estimate less the planted one", value, se, margin)]
-    found += _calibration(z, e, "instrument")
-    found.append(_tie(left, z - e, "instrument"))
-    return [*found, _tie(left, d - least_fit(d, z, e), "treatment")]
+    discrepancies = [Discrepancy("effect", "estimate less the planted one", value, se, margin)]
+    discrepancies += _calibration(z, e, "instrument")
+    discrepancies.append(_tie(left, z - e, "instrument"))
+    return [*discrepancies, _tie(left, d - least_fit(d, z, e), "treatment")]
 
 
 def least_fit(d: Array, z: Array, e: Array) -> Array:
@@ -122,26 +126,30 @@ def _ratio(above: Array, below: Array) -> tuple[float, float]:
     return float(value), float(np.sqrt(np.sum((above - value * below) ** 2)) / abs(below.sum()))
 
 
-def _calibration(d: Array, p: Array, name: str) -> list[Found]:
+def _calibration(d: Array, p: Array, name: str) -> list[Discrepancy]:
     """Return how far the mean and the spread of a variable are from what its mechanism says."""
     scale, n = sd_of(d), len(d)
     error = (d - p) / scale
-    found = [Found("calibration", f"mean of {name}", error.mean(), error.std() / np.sqrt(n), SHARE)]
+    discrepancies = [
+        Discrepancy("calibration", f"mean of {name}", error.mean(), error.std() / np.sqrt(n), SHARE)
+    ]
     if np.ptp(p) > 1e-9:
         tilt = error * (p - p.mean()) / p.std()
-        said = f"{name} where it is likely"
-        found.append(Found("calibration", said, tilt.mean(), tilt.std() / np.sqrt(n), SHARE))
-    return found
+        what = f"{name} where it is likely"
+        discrepancies.append(
+            Discrepancy("calibration", what, tilt.mean(), tilt.std() / np.sqrt(n), SHARE)
+        )
+    return discrepancies
 
 
-def _tie(residual: Array, noise: Array, name: str) -> Found:
+def _tie(residual: Array, noise: Array, name: str) -> Discrepancy:
     """Return the correlation of the residual with what decides on the treatment."""
     product = (residual - residual.mean()) / sd_of(residual) * (noise - noise.mean()) / sd_of(noise)
     se = float(product.std() / np.sqrt(len(product)))
-    return Found("residual", f"correlation with {name}", float(product.mean()), se, SHARE)
+    return Discrepancy("residual", f"correlation with {name}", float(product.mean()), se, SHARE)
 
 
-def _panel(twin: Twin, columns: Columns, left: Array) -> list[Found]:
+def _panel(twin: Twin, columns: Columns, left: Array) -> list[Discrepancy]:
     assert twin.panel is not None
     periods = len(twin.panel.times)
     r, d = left.reshape(-1, periods), columns[twin.treatment].reshape(-1, periods)
@@ -151,19 +159,19 @@ def _panel(twin: Twin, columns: Columns, left: Array) -> list[Found]:
     margin = JUMP * twin.structure.sd
     gain = (r * d).sum(axis=1) / d.sum(axis=1) - (r * (1 - d)).sum(axis=1) / (1 - d).sum(axis=1)
     never = left.reshape(-1, periods)[~columns[twin.treatment].reshape(-1, periods).any(axis=1)]
-    found = [_mean("effect", "treated periods less earlier ones", gain, margin)]
+    discrepancies = [_mean("effect", "treated periods less earlier ones", gain, margin)]
     last = np.take_along_axis(r, first[:, None] - 1, axis=1)[:, 0]
     for k in range(EARLIEST, -1):
         seen = (since == k).any(axis=1)
         if seen.sum() >= 50:
             early = r[seen, first[seen] + k] - last[seen]
-            found.append(_mean("pre-trend", f"{-k} periods before adoption", early, margin))
+            discrepancies.append(_mean("pre-trend", f"{-k} periods before adoption", early, margin))
     if len(never) >= 50:
         drift = never[:, -1] - never[:, 0]
-        found.append(_mean("placebo", "drift of units that never adopt", drift, margin))
-    return found
+        discrepancies.append(_mean("placebo", "drift of units that never adopt", drift, margin))
+    return discrepancies
 
 
-def _mean(kind: str, name: str, values: Array, margin: float) -> Found:
+def _mean(kind: str, name: str, values: Array, margin: float) -> Discrepancy:
     se = float(values.std() / np.sqrt(len(values)))
-    return Found(kind, name, float(values.mean()), se, margin)
+    return Discrepancy(kind, name, float(values.mean()), se, margin)

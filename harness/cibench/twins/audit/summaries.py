@@ -51,11 +51,11 @@ def unit_table(twin: Twin, columns: Mapping[str, Array], felt: Array) -> Columns
     """
     design = twin.design
     if twin.panel is None:
-        made = {n: c for n, c in columns.items() if n != ABOVE}
+        table = {n: c for n, c in columns.items() if n != ABOVE}
         if design.kind == "observables":
             rows = len(columns[design.outcome])
-            made[PROPENSITY] = twin.mechanisms["treatment"].mean(columns, rows)
-        return made
+            table[PROPENSITY] = twin.mechanisms["treatment"].mean(columns, rows)
+        return table
     periods = len(twin.panel.times)
     left = columns[design.outcome] - structural(twin, columns) - felt
     wide = {
@@ -64,9 +64,9 @@ def unit_table(twin: Twin, columns: Mapping[str, Array], felt: Array) -> Columns
     }
     parts = [c.name for c in twin.known if c.name in (design.covariates or ())]
     parts += [c.indicator for c in twin.known if c.indicator]
-    given = {n: columns[n].reshape(-1, periods)[:, 0] for n in parts}
+    covariates = {n: columns[n].reshape(-1, periods)[:, 0] for n in parts}
     ever = columns[twin.treatment].reshape(-1, periods).max(axis=1)
-    return {**given, **wide, EVER: ever}
+    return {**covariates, **wide, EVER: ever}
 
 
 def summarise(

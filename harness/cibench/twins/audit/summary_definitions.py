@@ -42,9 +42,9 @@ class Definition:
     def names(self) -> list[tuple[str, str]]:
         """Return each summary's kind and what it is of."""
         words = {"below": "share below", "is": "share of"}
-        found = [("margin", f"{c}: {words[how]} {at:g}") for c, how, at in self.shares]
-        found += [("dependence", f"{a} and {b}") for a, b in self._pair_names]
-        return found + ([("density", self.window[0])] if self.window else [])
+        labels = [("margin", f"{c}: {words[how]} {at:g}") for c, how, at in self.shares]
+        labels += [("dependence", f"{a} and {b}") for a, b in self._pair_names]
+        return labels + ([("density", self.window[0])] if self.window else [])
 
     @property
     def pairs(self) -> list[tuple[int, int]]:
@@ -59,10 +59,10 @@ class Definition:
 
     @property
     def _pair_names(self) -> list[tuple[str, str]]:
-        def said(score: tuple[str, str, float]) -> str:
+        def label(score: tuple[str, str, float]) -> str:
             return f"{score[0]} = {score[2]:g}" if score[1] == "is" else score[0]
 
-        return [(said(self.scores[i]), said(self.scores[j])) for i, j in self.pairs]
+        return [(label(self.scores[i]), label(self.scores[j])) for i, j in self.pairs]
 
     def moments(self, columns: Columns) -> Array:
         """Return rows by moments: the indicators, the scores, their squares and products."""

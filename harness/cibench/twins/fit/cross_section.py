@@ -12,10 +12,10 @@ from cibench.twins.columns import Columns
 from cibench.twins.cross_section import ABOVE
 from cibench.twins.fit.assignment import Mechanism, fit_mechanism
 from cibench.twins.fit.features import FORMS, Features
-from cibench.twins.fit.residualise import features, made_parts, training_of, without
+from cibench.twins.fit.residualise import features, training_of, twin_parts, without
 from cibench.twins.fit.seed_data import Seed
-from cibench.twins.fit.structure import estimate, given
-from cibench.twins.fit.user_structure import Given
+from cibench.twins.fit.structure import estimate, from_formulas
+from cibench.twins.fit.user_structure import UserStructure
 from cibench.twins.formula import Formula
 from cibench.twins.generators.base import Training
 from cibench.twins.twin import RESIDUAL
@@ -26,7 +26,9 @@ EITHER = 0.02
 """From this share of rows on that contradict the cutoff the design is called fuzzy."""
 
 
-def fit_parts(seed: Seed, said: Given, rng: np.random.Generator) -> tuple[dict[str, Any], Training]:
+def fit_parts(
+    seed: Seed, user: UserStructure, rng: np.random.Generator
+) -> tuple[dict[str, Any], Training]:
     """Return the twin's parts that are no generator, and what the generator trains on."""
     design = seed.design
     covariates = without(seed.columns, (design.outcome, design.treatment, design.instrument))
@@ -41,22 +43,22 @@ def fit_parts(seed: Seed, said: Given, rng: np.random.Generator) -> tuple[dict[s
         shifter = columns[ABOVE]
         if design.fuzzy:
             mechanisms["treatment"] = _mechanism(
-                d, columns, _near(seed, covariates), (ABOVE,), said
+                d, columns, _near(seed, covariates), (ABOVE,), user
             )
     elif design.kind == "iv":
         z = seed.columns[design.instrument]
         columns[design.instrument] = shifter = z
-        mechanisms["instrument"] = _mechanism(z, covariates, plain, (), said, "instrument")
-        mechanisms["treatment"] = _mechanism(d, columns, plain, (design.instrument,), said)
+        mechanisms["instrument"] = _mechanism(z, covariates, plain, (), user, "instrument")
+        mechanisms["treatment"] = _mechanism(d, columns, plain, (design.instrument,), user)
     else:
-        mechanisms["treatment"] = _mechanism(d, covariates, plain, (), said)
-    if said.outcome:
-        fitted = given(y, d, covariates, said.outcome, said.effect, shifter)
+        mechanisms["treatment"] = _mechanism(d, covariates, plain, (), user)
+    if user.outcome:
+        fitted = from_formulas(y, d, covariates, user.outcome, user.effect, shifter)
     else:
         fitted = estimate(y, d, columns, _candidates(seed, covariates), shifter, rng)
     trained = without(covariates, tuple(x.name for x in seed.derived))
     training = training_of(seed, {**trained, RESIDUAL: fitted.residuals}, (RESIDUAL,))
-    return made_parts(seed, fitted.structure, mechanisms, said, None), training
+    return twin_parts(seed, fitted.structure, mechanisms, user, None), training
 
 
 def _treatment(seed: Seed) -> tuple[Array, Any]:
@@ -83,13 +85,15 @@ def _contradiction(seed: Seed, off: int) -> str:
     design, rows = seed.design, seed.rows
     sign = ">=" if design.side == "above" else "<"
     rule = f"1[{design.running} {sign} {design.cutoff:g}]"
-    said = f"{seed.where}: column '{design.treatment}' contradicts {rule} in {off} of {rows} rows"
+    problem = (
+        f"{seed.where}: column '{design.treatment}' contradicts {rule} in {off} of {rows} rows"
+    )
     if off > rows / 2:
         other = "below" if design.side == "above" else "above"
-        return f"{said}; is the other side treated? --side {other}"
+        return f"{problem}; is the other side treated? --side {other}"
     if off < EITHER * rows:
-        return f"{said}: errors in the data, to be corrected, or a fuzzy design: --fuzzy"
-    return f"{said}: the design is fuzzy: --fuzzy"
+        return f"{problem}: errors in the data, to be corrected, or a fuzzy design: --fuzzy"
+    return f"{problem}: the design is fuzzy: --fuzzy"
 
 
 def _above(seed: Seed) -> Array:
@@ -107,12 +111,12 @@ def _above(seed: Seed) -> Array:
 
 
 def _mechanism(
-    variable: Array, columns: Columns, features: Features, shifts: tuple[str, ...], said: Given,
-    part: str = "treatment",
+    variable: Array, columns: Columns, features: Features, shifts: tuple[str, ...],
+    user: UserStructure, part: str = "treatment",
 ) -> Mechanism:  # fmt: skip
     """Fit a law of assignment, or take the user's: the probability of a 1, or the mean."""
     fitted = fit_mechanism(variable, columns, features, shifts)
-    text = getattr(said, part)
+    text = getattr(user, part)
     if text:
         Formula(text).check(columns)
         p = Formula(text)(columns, len(variable))

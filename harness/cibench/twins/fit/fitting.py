@@ -10,7 +10,7 @@ from cibench.model.streams import stream
 from cibench.twins.columns import Derived
 from cibench.twins.file import sealed
 from cibench.twins.fit.seed_data import Seed
-from cibench.twins.fit.user_structure import Given
+from cibench.twins.fit.user_structure import UserStructure
 from cibench.twins.formula import Formula
 from cibench.twins.generators.base import Training, maker
 from cibench.twins.twin import Twin
@@ -18,7 +18,7 @@ from cibench.utils.errors import BadInput
 
 
 def fit_twin(
-    seed: Seed, generator: str = "vine", structure: Given | None = None, number: int = 0
+    seed: Seed, generator: str = "vine", structure: UserStructure | None = None, number: int = 0
 ) -> Twin:
     """Fit a twin to seed data; `number` seeds folds, ties and the generator's own search.
 
@@ -59,33 +59,37 @@ def fit_twin(
     """
     from cibench.twins.audit.summaries import summarise
 
-    seed = _with_derived(seed, structure or Given())
+    seed = _with_derived(seed, structure or UserStructure())
     rng = stream("twin", number, generator)
     twin, training = train_twin(seed, generator, structure, number, rng)
     return sealed(replace(twin, summaries=summarise(twin, seed, training, rng)))
 
 
 def train_twin(
-    seed: Seed, generator: str, structure: Given | None, number: int, rng: np.random.Generator
+    seed: Seed,
+    generator: str,
+    structure: UserStructure | None,
+    number: int,
+    rng: np.random.Generator,
 ) -> tuple[Twin, Training]:
     """Return a twin without summaries and digest, which draws as any other, and its training."""
-    said, make = structure or Given(), maker(generator)
+    user, make = structure or UserStructure(), maker(generator)
     if seed.design.kind == "did":
         from cibench.twins.fit.panel import fit_parts
     else:
         from cibench.twins.fit.cross_section import fit_parts
-    made, training = fit_parts(seed, said, stream("twin", number, "structure"))
+    parts, training = fit_parts(seed, user, stream("twin", number, "structure"))
     constants = {n: float(c[0]) for n, c in training.columns.items() if np.ptp(c) == 0}
     varying = {n: c for n, c in training.columns.items() if n not in constants}
     residuals = tuple(n for n in training.residuals if n in varying)
     trained = make.train(replace(training, columns=varying, residuals=residuals), rng)
-    return Twin(family=generator, generator=trained, constants=constants, **made), training
+    return Twin(family=generator, generator=trained, constants=constants, **parts), training
 
 
-def _with_derived(seed: Seed, said: Given) -> Seed:
+def _with_derived(seed: Seed, user: UserStructure) -> Seed:
     """Add the identities that the user names to those that were found; they must hold."""
     extra = []
-    for name, text in said.derived.items():
+    for name, text in user.derived.items():
         Formula(text).check(seed.columns)
         if name not in seed.columns:
             raise BadInput(f"derived: there is no column '{name}'")

@@ -10,45 +10,50 @@ import numpy as np
 from cibench.model.types import Array
 from cibench.twins.fit.assignment import Mechanism
 from cibench.twins.fit.panel_data import Grid, Residualised, grid_of, residualise
-from cibench.twins.fit.residualise import features, made_parts, training_of, without
+from cibench.twins.fit.residualise import features, training_of, twin_parts, without
 from cibench.twins.fit.seed_data import Seed
 from cibench.twins.fit.structure import Fitted, Structure
-from cibench.twins.fit.user_structure import Given
+from cibench.twins.fit.user_structure import UserStructure
 from cibench.twins.formula import Formula
 from cibench.twins.generators.base import Training
 from cibench.twins.panel import SINCE, residual_name
 
 
-def fit_parts(seed: Seed, said: Given, rng: np.random.Generator) -> tuple[dict[str, Any], Training]:
+def fit_parts(
+    seed: Seed, user: UserStructure, rng: np.random.Generator
+) -> tuple[dict[str, Any], Training]:
     """Return the twin's parts that are no generator, and what the generator trains on."""
     grid = grid_of(seed)
     chosen = features(seed, grid.covariates, "linear")
-    found = residualise(grid, chosen, rng)
-    left, structure = found.residuals, Structure(effect=found.effect, se=found.se)
-    if said.outcome:
-        fitted = _given_panel(seed, grid, said, found)
+    residualised = residualise(grid, chosen, rng)
+    left, structure = (
+        residualised.residuals,
+        Structure(effect=residualised.effect, se=residualised.se),
+    )
+    if user.outcome:
+        fitted = _user_panel(seed, grid, user, residualised)
         left, structure = fitted.residuals, fitted.structure
     structure = replace(structure, sd=float(left.std()))
     names = tuple(residual_name(t) for t in grid.times)
     trained = without(grid.covariates, tuple(x.name for x in seed.derived))
     columns = {**trained, **dict(zip(names, left.T, strict=True))}
     cohort = Mechanism(False, chosen, np.zeros(0))
-    made = made_parts(seed, structure, {"cohort": cohort}, said, found.panel)
-    made["seed"]["ever"] = (grid.cohort > 0).astype(float)
-    made["seed"]["notes"] = [*made["seed"]["notes"], *grid.notes]
-    return made, training_of(seed, columns, names)
+    parts = twin_parts(seed, structure, {"cohort": cohort}, user, residualised.panel)
+    parts["seed"]["ever"] = (grid.cohort > 0).astype(float)
+    parts["seed"]["notes"] = [*parts["seed"]["notes"], *grid.notes]
+    return parts, training_of(seed, columns, names)
 
 
-def _given_panel(seed: Seed, grid: Grid, said: Given, found: Residualised) -> Fitted:
+def _user_panel(seed: Seed, grid: Grid, user: UserStructure, residualised: Residualised) -> Fitted:
     n, periods = grid.y.shape
     columns = {name: np.repeat(c, periods) for name, c in grid.covariates.items()}
     columns |= {seed.design.time: np.tile(grid.times, n), SINCE: grid.since.ravel()}
-    Formula(said.outcome).check(columns)
-    left = grid.y - Formula(said.outcome)(columns, n * periods).reshape(n, periods)
-    felt: Array = np.full(left.shape, found.effect)
-    if said.effect:
-        Formula(said.effect).check(columns)
-        felt = Formula(said.effect)(columns, n * periods).reshape(n, periods)
+    Formula(user.outcome).check(columns)
+    left = grid.y - Formula(user.outcome)(columns, n * periods).reshape(n, periods)
+    felt: Array = np.full(left.shape, residualised.effect)
+    if user.effect:
+        Formula(user.effect).check(columns)
+        felt = Formula(user.effect)(columns, n * periods).reshape(n, periods)
     effect = float(felt[grid.d == 1].mean())
-    structure = Structure(said.outcome, said.effect, effect=effect, se=found.se)
+    structure = Structure(user.outcome, user.effect, effect=effect, se=residualised.se)
     return Fitted(structure, left - felt * grid.d)

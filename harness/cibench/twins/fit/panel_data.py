@@ -57,7 +57,7 @@ def grid_of(seed: Seed) -> Grid:
     cohort = _cohorts(seed, tables, times[0])
     d = (cohort[:, None] > 0) & (times[0] >= cohort[:, None])
     _check_constant(seed, tables)
-    covariates = {n: c[:, 0] for n, c in tables.items() if n not in design.given}
+    covariates = {n: c[:, 0] for n, c in tables.items() if n not in design.design_columns}
     whole = Grid(tables[design.outcome], d.astype(float), times[0], cohort, covariates, ())
     return _without_always(seed, whole)
 
@@ -106,11 +106,11 @@ def _without_always(seed: Seed, grid: Grid) -> Grid:
         raise BadInput(f"{seed.where}: no unit adopts the treatment within the periods seen")
     if not np.any(grid.cohort == 0) and len(np.unique(grid.cohort[~always])) < 2:
         raise BadInput(f"{seed.where}: all units adopt at once; there is nobody to compare with")
-    said = f"{int(always.sum())} units treated from the first period on are left out"
+    note = f"{int(always.sum())} units treated from the first period on are left out"
     kept = {n: c[~always] for n, c in grid.covariates.items()}
     return Grid(
         grid.y[~always], grid.d[~always], grid.times, grid.cohort[~always], kept,
-        (said,) if always.any() else (),
+        (note,) if always.any() else (),
     )  # fmt: skip
 
 

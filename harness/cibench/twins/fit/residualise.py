@@ -12,7 +12,7 @@ from cibench.twins.fit.assignment import Mechanism
 from cibench.twins.fit.features import Features, features_of
 from cibench.twins.fit.seed_data import Seed
 from cibench.twins.fit.structure import Structure
-from cibench.twins.fit.user_structure import Given
+from cibench.twins.fit.user_structure import UserStructure
 from cibench.twins.generators.base import Training
 from cibench.twins.twin import Outcome, Panel
 
@@ -40,28 +40,28 @@ def training_of(seed: Seed, columns: Columns, residuals: tuple[str, ...]) -> Tra
     return Training(columns, frozenset(discrete), frozenset(categories), residuals)
 
 
-def made_parts(
-    seed: Seed, structure: Structure, mechanisms: dict[str, Mechanism], said: Given,
+def twin_parts(
+    seed: Seed, structure: Structure, mechanisms: dict[str, Mechanism], user: UserStructure,
     panel: Panel | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Return the twin's parts that are no generator, by name."""
-    told = {
+    about_seed = {
         "rows": seed.rows, "where": Path(seed.where).name, "notes": list(seed.notes),
         "effect": structure.effect, "se": structure.se,
     }  # fmt: skip
     return {
         "design": seed.design, "known": seed.known, "derived": seed.derived,
-        "structure": structure, "mechanisms": mechanisms, "outcome": outcome_of(seed, said),
-        "panel": panel, "seed": told,
+        "structure": structure, "mechanisms": mechanisms, "outcome": outcome_of(seed, user),
+        "panel": panel, "seed": about_seed,
     }  # fmt: skip
 
 
-def outcome_of(seed: Seed, said: Given) -> Outcome:
+def outcome_of(seed: Seed, user: UserStructure) -> Outcome:
     """Return which values the outcome may take, from the user or from the seed's values."""
     y, kinds = seed.columns[seed.design.outcome], {c.name: c.kind for c in seed.known}
     whole = kinds.get(seed.design.outcome) == "integer" and seed.design.kind != "iv"
-    if said.bounds:
-        return Outcome(*said.bounds, whole=whole)
+    if user.bounds:
+        return Outcome(*user.bounds, whole=whole)
     values = np.unique(y)
     if len(values) <= SUPPORT and seed.design.kind != "iv":
         return Outcome(float(values[0]), float(values[-1]), values)

@@ -87,13 +87,13 @@ def seed_of(frame: pd.DataFrame, design: Design, where: str = "seed data") -> Se
         if name not in frame:
             raise BadInput(f"{where}: {unknown('column', name, map(str, frame.columns))}")
     notes: list[str] = []
-    whole = frame.dropna(subset=list(design.given)).reset_index(drop=True)
-    for name in design.given:
+    whole = frame.dropna(subset=list(design.design_columns)).reset_index(drop=True)
+    for name in design.design_columns:
         if frame[name].isna().all():
             raise BadInput(f"{where}: column '{name}' is empty")
     if len(whole) < len(frame):
         lost = len(frame) - len(whole)
-        notes.append(f"{lost} rows without {' or '.join(design.given)} are left out")
+        notes.append(f"{lost} rows without {' or '.join(design.design_columns)} are left out")
     if len(whole) < LEAST_ROWS:
         raise BadInput(f"{where}: {len(whole)} rows are too few: a twin needs {LEAST_ROWS}")
     whole, design = _rule(whole, design, where, notes)
@@ -117,15 +117,15 @@ def _rule(
     above = frame[design.running].to_numpy() >= design.cutoff
     treated = above if design.side == "above" else ~above
     rule = f"1[{design.running} {'>=' if design.side == 'above' else '<'} {design.cutoff:g}]"
-    for name in [str(n) for n in frame.columns if n not in design.given]:
+    for name in [str(n) for n in frame.columns if n not in design.design_columns]:
         if frame[name].dtype.kind not in "iufb" or not _repeats(frame[name], treated):
             continue
-        said = f"column '{name}' tells who is treated, {rule}"
+        words = f"column '{name}' tells who is treated, {rule}"
         if name in (design.covariates or ()):
-            raise BadInput(f"{where}: {said}: it can be no covariate")
+            raise BadInput(f"{where}: {words}: it can be no covariate")
         if not design.treatment and np.array_equal(frame[name].to_numpy(dtype=float), treated):
             design = replace(design, treatment=name)
-            notes.append(f"{said}: it is taken for the treatment")
+            notes.append(f"{words}: it is taken for the treatment")
         else:
             frame = frame.drop(columns=name)
             notes.append(f"column '{name}' is left out: it tells who is treated, {rule}")
@@ -145,7 +145,7 @@ def _parts(frame: pd.DataFrame, design: Design, where: str) -> tuple[Columns, li
     """Return the columns with a part of their own: numbers without gaps."""
     columns: Columns = {}
     known = []
-    for name in design.given:
+    for name in design.design_columns:
         series = frame[name]
         if series.dtype == bool:
             series = series.astype(int)
@@ -153,9 +153,9 @@ def _parts(frame: pd.DataFrame, design: Design, where: str) -> tuple[Columns, li
             columns[name] = np.unique(series.astype(str), return_inverse=True)[1].astype(float)
             continue
         if series.dtype.kind not in "iuf":
-            said = f"'{series.iloc[0]}'"
+            example = f"'{series.iloc[0]}'"
             kind = "a date" if DATE.match(str(series.iloc[0])) else "text"
-            raise BadInput(f"{where}: column '{name}' holds {kind} ({said}), not numbers")
+            raise BadInput(f"{where}: column '{name}' holds {kind} ({example}), not numbers")
         columns[name] = series.to_numpy(dtype=float)
         if not np.isfinite(columns[name]).all():
             raise BadInput(f"{where}: column '{name}' holds infinite numbers")
@@ -180,7 +180,7 @@ def _covariates(frame: pd.DataFrame, design: Design, where: str, notes: list[str
                 raise BadInput(f"{where}: covariate '{name}' {problem}")
         return list(design.covariates)
     chosen = []
-    for name in (str(n) for n in frame.columns if n not in design.given):
+    for name in (str(n) for n in frame.columns if n not in design.design_columns):
         problem = _problem(frame[name]) or _identifies(name, frame[name])
         if problem:
             notes.append(f"column '{name}' is left out: it {problem}")
@@ -228,8 +228,8 @@ def _add_covariate(frame: pd.DataFrame, name: str, columns: Columns, known: list
         values = series.to_numpy(dtype=float)
     else:
         texts = series.astype(str).to_numpy(dtype=str)
-        found, codes = np.unique(texts[~gone], return_inverse=True)
-        values, levels = np.zeros(len(texts)), tuple(found.tolist())
+        distinct, codes = np.unique(texts[~gone], return_inverse=True)
+        values, levels = np.zeros(len(texts)), tuple(distinct.tolist())
         values[~gone] = codes
     indicator = _indicator(name, gone, columns) if gone.any() else ""
     if gone.any():

@@ -77,7 +77,7 @@ class Fitted(NamedTuple):
     residuals: Array
 
 
-def given(
+def from_formulas(
     y: Array, d: Array, columns: Columns, formula: str, effect: str, shifter: Array
 ) -> Fitted:
     """Take the outcome function as it is given; the effect too, or estimate one number for it.
@@ -97,10 +97,12 @@ def given(
             residuals,
         )
     ones = np.ones((rows, 1))
-    found, se = slope(left, d, shifter, ones)
-    residuals = left - found * d
+    coefficient, se = slope(left, d, shifter, ones)
+    residuals = left - coefficient * d
     residuals = residuals - residuals.mean()
-    return Fitted(Structure(formula, effect=found, se=se, sd=float(residuals.std())), residuals)
+    return Fitted(
+        Structure(formula, effect=coefficient, se=se, sd=float(residuals.std())), residuals
+    )
 
 
 def estimate(
@@ -117,13 +119,13 @@ def estimate(
     residuals = np.empty(rows)
     for k in range(FOLDS):
         inside, outside = fold != k, fold == k
-        beta, found = _two_stages(y[inside], d[inside], shifter[inside], matrix[inside])
-        residuals[outside] = y[outside] - matrix[outside] @ beta - found * d[outside]
-    beta, found = _two_stages(y, d, shifter, matrix)
+        beta, coefficient = _two_stages(y[inside], d[inside], shifter[inside], matrix[inside])
+        residuals[outside] = y[outside] - matrix[outside] @ beta - coefficient * d[outside]
+    beta, coefficient = _two_stages(y, d, shifter, matrix)
     _, se = slope(y, d, shifter, matrix)
     residuals = residuals - residuals.mean()
     structure = Structure(
-        features=candidates[best], coefficients=beta, effect=found, se=se,
+        features=candidates[best], coefficients=beta, effect=coefficient, se=se,
         sd=float(residuals.std()),
     )  # fmt: skip
     return Fitted(structure, residuals)
@@ -147,8 +149,8 @@ def _loss(y: Array, x: Array, fold: Array) -> float:
 
 def _two_stages(y: Array, d: Array, shifter: Array, x: Array) -> tuple[Array, float]:
     """Return the coefficients of x and of the treatment, shifted from outside."""
-    found, _ = slope(y, d, shifter, x)
-    return least_squares(x, y - found * d), found
+    coefficient, _ = slope(y, d, shifter, x)
+    return least_squares(x, y - coefficient * d), coefficient
 
 
 def slope(y: Array, d: Array, shifter: Array, x: Array) -> tuple[float, float]:

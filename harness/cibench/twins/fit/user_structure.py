@@ -14,7 +14,7 @@ KEYS = ("outcome", "effect", "treatment", "instrument", "bounds", "derived")
 
 
 @dataclass(frozen=True)
-class Given:
+class UserStructure:
     """Hold what the user says of the structure: formulas, the outcome's bounds, more identities."""
 
     outcome: str = ""
@@ -25,7 +25,7 @@ class Given:
     derived: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Path) -> Given:
+    def read(cls, path: Path) -> UserStructure:
         """Read a structure file; raises BadInput with a line for each mistake: file, line, key."""
         table = open_table(path)
         table.check_keys(KEYS)

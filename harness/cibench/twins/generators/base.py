@@ -34,7 +34,7 @@ class Training:
         return len(next(iter(self.columns.values())))
 
     @property
-    def given(self) -> tuple[str, ...]:
+    def covariates(self) -> tuple[str, ...]:
         """Return the names of the columns that are not residuals."""
         return tuple(n for n in self.columns if n not in self.residuals)
 

@@ -81,8 +81,8 @@ class Margin:
 
 
 def _at(values: Array, place: Array) -> Array:
-    found: Array = values[np.minimum(place, len(values) - 1)]
-    return found
+    chosen: Array = values[np.minimum(place, len(values) - 1)]
+    return chosen
 
 
 def ranks(x: Array, rng: np.random.Generator) -> Array:
@@ -131,12 +131,12 @@ class Margins:
 
     def columns(self, scores: Array, *, normal: bool) -> Columns:
         """Return columns from uniform or standard normal scores, rows by columns."""
-        made = {}
+        drawn = {}
         for j, (name, margin) in enumerate(zip(self.names, self.margins, strict=True)):
             score = np.ascontiguousarray(scores[:, j])
             x = margin.normal_quantile(score) if normal else margin.quantile(score)
-            made[name] = self.orders[name][x.astype(int)] if name in self.orders else x
-        return made
+            drawn[name] = self.orders[name][x.astype(int)] if name in self.orders else x
+        return drawn
 
     def state(self) -> dict[str, Any]:
         """Return what a file keeps."""
@@ -158,7 +158,7 @@ def _order(training: Training, name: str) -> Array:
     """Return the category's codes in the order of the column whose ranks they explain best."""
     codes = training.columns[name].astype(int)
     count = np.bincount(codes)
-    best, found = -1.0, np.arange(len(count), dtype=float)
+    best, order = -1.0, np.arange(len(count), dtype=float)
     for other, column in training.columns.items():
         if other == name or other in training.categories or np.ptp(column) == 0:
             continue
@@ -166,8 +166,8 @@ def _order(training: Training, name: str) -> Array:
         means = np.bincount(codes, score) / np.maximum(count, 1)
         between = float(np.sum(count * (means - score.mean()) ** 2) / np.sum(count))
         if between > best:
-            best, found = between, np.argsort(means, kind="stable").astype(float)
-    return found
+            best, order = between, np.argsort(means, kind="stable").astype(float)
+    return order
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,8 +218,8 @@ class Vine:
 
 
 def _seeds(rng: np.random.Generator) -> list[int]:
-    found: list[int] = rng.integers(0, 2**31 - 1, SEEDS).tolist()
-    return found
+    seeds: list[int] = rng.integers(0, 2**31 - 1, SEEDS).tolist()
+    return seeds
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,11 +236,11 @@ class Gaussian:
         u, kinds = margins.uniforms(training, rng)
         size = len(kinds)
         below = {j: size + k for k, j in enumerate(j for j in range(size) if kinds[j] == "d")}
-        found = np.eye(size)
+        correlation = np.eye(size)
         for i, j in combinations(range(size), 2):
             columns = [i, j, *(below[k] for k in (i, j) if k in below)]
-            found[i, j] = found[j, i] = _pair(u[:, columns], [kinds[i], kinds[j]])
-        return cls(margins, _definite(found))
+            correlation[i, j] = correlation[j, i] = _pair(u[:, columns], [kinds[i], kinds[j]])
+        return cls(margins, _definite(correlation))
 
     @cached_property
     def _root(self) -> Array:
@@ -274,11 +274,11 @@ def _pair(u: Array, kinds: list[str]) -> float:
     return float(np.clip(np.ravel(fitted.parameters)[0], -CLOSE_TO_ONE, CLOSE_TO_ONE))
 
 
-def _definite(found: Array) -> Array:
+def _definite(correlation: Array) -> Array:
     """Return the correlation matrix with its eigenvalues lifted to a least one."""
-    values, vectors = np.linalg.eigh(found)
+    values, vectors = np.linalg.eigh(correlation)
     if values[0] >= LEAST_EIGENVALUE:
-        return found
+        return correlation
     lifted = (vectors * np.maximum(values, LEAST_EIGENVALUE)) @ vectors.T
     scale = np.sqrt(np.diag(lifted))
     return np.asarray(lifted / np.outer(scale, scale))

@@ -33,7 +33,7 @@ class Residuals:
     """
 
     names: tuple[str, ...]
-    given: tuple[str, ...]
+    covariates: tuple[str, ...]
     centre: Array
     spread: Array
     coefficients: Array
@@ -43,9 +43,9 @@ class Residuals:
     def of(cls, training: Training) -> Residuals:
         """Fit the scale to the covariates, squares included, and centre what it leaves."""
         names = training.residuals
-        given = tuple(n for n in training.given if np.ptp(training.columns[n]) > 0)
+        covariates = tuple(n for n in training.covariates if np.ptp(training.columns[n]) > 0)
         pool = stacked(training.columns, names)
-        x = stacked(training.columns, given) if given else np.zeros((len(pool), 0))
+        x = stacked(training.columns, covariates) if covariates else np.zeros((len(pool), 0))
         centre, spread = x.mean(axis=0), x.std(axis=0)
         size = np.sqrt((pool**2).mean(axis=1))
         level = np.log(np.maximum(size, 1e-3 * size.mean() or 1.0))
@@ -53,26 +53,27 @@ class Residuals:
         coefficients, *_ = np.linalg.lstsq(design, level, rcond=None)
         plain = pool / _scale(design, coefficients)[:, None]
         plain = plain - plain.mean(axis=0)
-        return cls(names, given, centre, spread, coefficients, plain)
+        return cls(names, covariates, centre, spread, coefficients, plain)
 
     def sample(self, columns: Columns, n: int, rng: np.random.Generator) -> Columns:
         """Draw residuals for rows whose covariates are drawn already."""
         drawn = self.pool[rng.integers(0, len(self.pool), n)]
-        x = stacked(columns, self.given) if self.given else np.zeros((n, 0))
+        x = stacked(columns, self.covariates) if self.covariates else np.zeros((n, 0))
         scale = _scale(_terms(x, self.centre, self.spread), self.coefficients)
         return {name: drawn[:, j] * scale for j, name in enumerate(self.names)}
 
     def state(self) -> dict[str, Any]:
         """Return what a file keeps."""
         return {
-            "names": list(self.names), "given": list(self.given), "centre": self.centre,
+            "names": list(self.names), "given": list(self.covariates), "centre": self.centre,
             "spread": self.spread, "coefficients": self.coefficients, "pool": self.pool,
         }  # fmt: skip
 
     @classmethod
     def load(cls, state: Mapping[str, Any]) -> Residuals:
         """Return the law that a file kept."""
-        return cls(**{**state, "names": tuple(state["names"]), "given": tuple(state["given"])})
+        content = {**state, "names": tuple(state["names"])}
+        return cls(covariates=tuple(content.pop("given")), **content)
 
 
 def _terms(x: Array, centre: Array, spread: Array) -> Array:
@@ -138,15 +139,15 @@ class Resampling:
         """Keep the rows and fit the residuals' law."""
         kept = {
             n: Smoothed.of(training.columns[n], discrete=n in training.discrete)
-            for n in training.given
+            for n in training.covariates
         }
         return cls(kept, training.rows, Residuals.of(training))
 
     def sample(self, n: int, rng: np.random.Generator) -> Columns:
         """Draw n rows."""
         rows = rng.integers(0, self.rows, n)
-        made = {name: column.at(rows, rng) for name, column in self.columns.items()}
-        return {**made, **self.residuals.sample(made, n, rng)}
+        drawn = {name: column.at(rows, rng) for name, column in self.columns.items()}
+        return {**drawn, **self.residuals.sample(drawn, n, rng)}
 
     def state(self) -> dict[str, Any]:
         """Return what a file keeps."""

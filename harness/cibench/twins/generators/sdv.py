@@ -45,9 +45,9 @@ class Synthesizer:
         """Keep the rows and fit the synthesizer once, so that what fails does so here."""
         number = int(rng.integers(SEED_RANGE))
         discrete = tuple(sorted(training.discrete & set(training.columns)))
-        made = cls(training.columns, discrete, tuple(training.columns), number)
-        _ = made._fitted
-        return made
+        synthesizer = cls(training.columns, discrete, tuple(training.columns), number)
+        _ = synthesizer._fitted
+        return synthesizer
 
     @cached_property
     def _fitted(self) -> Any:
@@ -56,21 +56,21 @@ class Synthesizer:
         from sdv.metadata import Metadata
 
         table = pd.DataFrame({n: self.columns[n] for n in self.order})
-        told = {
+        kinds = {
             n: {"sdtype": "categorical" if n in self.discrete else "numerical"} for n in self.order
         }
-        metadata = Metadata.load_from_dict({"tables": {TABLE: {"columns": told}}})
+        metadata = Metadata.load_from_dict({"tables": {TABLE: {"columns": kinds}}})
         with _quiet(self.number):
-            made = getattr(single_table, self.kind)(metadata, **self.options)
-            made.fit({TABLE: table})
-        return made
+            fitted = getattr(single_table, self.kind)(metadata, **self.options)
+            fitted.fit({TABLE: table})
+        return fitted
 
     def sample(self, n: int, rng: np.random.Generator) -> Columns:
         """Draw n rows that depend on the stream alone."""
-        made, number = self._fitted, int(rng.integers(SEED_RANGE))
+        synthesizer, number = self._fitted, int(rng.integers(SEED_RANGE))
         with _quiet(number):
-            made._set_random_state(number)  # there is no public way
-            drawn = made.sample(n)
+            synthesizer._set_random_state(number)  # there is no public way
+            drawn = synthesizer.sample(n)
         table = drawn[TABLE] if isinstance(drawn, dict) else drawn
         return {name: table[name].to_numpy(dtype=float) for name in self.order}
 

@@ -89,7 +89,7 @@ class Trees:
     def train(cls, training: Training, rng: np.random.Generator) -> Trees:
         """Grow the trees, numbers before categories, whose codes have no order to split by."""
         categories = training.categories
-        names = sorted(training.given, key=lambda n: n in categories)
+        names = sorted(training.covariates, key=lambda n: n in categories)
         kept = {n: Smoothed.of(training.columns[n], discrete=n in training.discrete) for n in names}
         trees = {}
         for place, name in enumerate(names[1:], 1):
@@ -100,14 +100,14 @@ class Trees:
 
     def sample(self, n: int, rng: np.random.Generator) -> Columns:
         """Draw n rows."""
-        made: Columns = {}
+        drawn: Columns = {}
         for name, column in self.columns.items():
             if name in self.trees:
-                rows = self.trees[name].donor(stacked(made, tuple(made)), rng)
+                rows = self.trees[name].donor(stacked(drawn, tuple(drawn)), rng)
             else:
                 rows = rng.integers(0, self.rows, n)
-            made[name] = column.at(rows, rng)
-        return {**made, **self.residuals.sample(made, n, rng)}
+            drawn[name] = column.at(rows, rng)
+        return {**drawn, **self.residuals.sample(drawn, n, rng)}
 
     def state(self) -> dict[str, Any]:
         """Return what a file keeps."""
