@@ -586,7 +586,7 @@ def test_leaving_out_a_scenario_stands_beside_the_rank(tmp_path: Path) -> None:
     head, *lines = table_of(page, "ranks")
     assert head[-2:] == ["rank without toy/line", "rank without toy/other"]
     assert {line[2]: line[-2:] for line in lines}["toy/wide"][1] == "3"
-    assert "toy/late : not run in every cell of toy/line." in text_of(page)
+    assert "toy/late : no score in every cell of toy/line." in text_of(page)
     assert "2 scenarios one by one" in text_of(page)
 
 

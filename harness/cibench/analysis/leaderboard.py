@@ -39,7 +39,7 @@ from cibench.model.types import Array
 from cibench.render.numbers import percent
 from cibench.storage import CellRows
 from cibench.suite.expectations import Expected
-from cibench.suite.ranking import CELL_KEYS, Entrant, Ranking
+from cibench.suite.ranking import BROKEN, CELL_KEYS, VALID, Entrant, Ranking
 from cibench.utils.errors import BadInput
 from cibench.utils.missing import missing
 
@@ -49,9 +49,6 @@ if TYPE_CHECKING:
 Names = Mapping[str, Any]
 
 Counted = Callable[[Names], bool]
-
-VALID, BROKEN = "valid", "broken"
-"""The cells in which contenders may be expected to be valid, and the others."""
 
 KINDS = (VALID, "default", "all", BROKEN)
 
@@ -211,16 +208,17 @@ def ranks(
     `results/reference/ranks` says by law and size how often they do (source of the sets: Mogstad,
     Romano, Shaikh and Wilhelm 2024, Review of Economic Studies 91).
 
-    `settings` says which cells a board is of: "valid" those with every dial at its default or with
-    nothing broken that a contender assumes, "broken" the others (by the suite's wish "default" or
-    "all"). `holds_level` is "no" for whom coverage (failures as misses) is below the floor in a
-    "valid" cell beyond doubt, or who is otherwise surprisingly invalid: these have no rank, not on
-    the board of the broken cells either, and `note` says where; "yes" where coverage is above the
-    floor in every such cell, else "unclear". Oracles have no rank either. Who never gives what the measure rests on, limits or an estimate, has none; for
-    those there is a board by RMSE beside one by sets. `without` names the scenario that was left
-    out, "" for the board itself. `worst` is the share of tries with the worst score; `declined` and
-    `unbounded` are shares of data sets that count as no tries. Who was not run in all cells has no
-    rank.
+    `settings` says which cells a board is of: "valid" those with every dial at its default or
+    with nothing broken that a contender assumes, "broken" the others (by the suite's wish
+    "default" or "all"). `holds_level` is "no" for whom coverage (failures as misses) is below
+    the floor in a "valid" cell beyond doubt, or who is otherwise surprisingly invalid: these
+    have no rank, not on the board of the broken cells either, and `note` says where; "yes"
+    where coverage is above the floor in every such cell, else "unclear". Oracles have no rank
+    either. Who never gives what the measure rests on, limits or an estimate, has none; for
+    those there is a board by RMSE beside one by sets. `without` names the scenario that was
+    left out, "" for the board itself. `worst` is the share of tries with the worst score;
+    `declined` and `unbounded` are shares of data sets that count as no tries. Who was not run
+    in all cells has no rank.
 
     `manifest` is the run's, which says who declined; `spec` what the suite declares of its
     ranking; `expectations` the run's verdicts, by default those of `judge_expectations` without a

@@ -18,7 +18,10 @@ ALL = "all"
 """Every pair of estimators, and not each with one reference."""
 
 
-SETTINGS = ("valid", "default", "all")
+VALID, BROKEN = "valid", "broken"
+"""The cells in which methods may be expected to be valid, and the others."""
+
+SETTINGS = (VALID, "default", "all")
 KEYS = ("measure", "worst", "settings", "reference", "weights", "baselines")
 
 Entrant = tuple[str, str]

@@ -5,18 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cibench.analysis.coverage_verdicts import CoverageVerdict
 from cibench.metrics import METRICS
 from cibench.render.html import Html, breakable, h, join
 from cibench.render.numbers import BLANK, count, error_of, number, percent, plain
-from cibench.suite.ranking import Ranking
+from cibench.report.headline import MARKS
+from cibench.suite.ranking import BROKEN, VALID, Ranking
 from cibench.utils.missing import missing
 
 if TYPE_CHECKING:
     import pandas as pd
 
-BOARD = ["design", "estimand", "horizon", "level"]
+FAIL = MARKS[CoverageVerdict.BROKEN]
+"""What stands in the place of a rank where the level is not held: the mark of the score tables."""
 
-Line = Mapping[str, Any]
+NO_TRIES = {
+    "declined": "share of data sets that the method declined, which are no tries",
+    "unbounded": "share of data sets with an unbounded set, which has no interval score",
+}
+BOARD = ["design", "estimand", "horizon", "level", "settings", "measure"]
+
+Line = Mapping[Any, Any]
 
 
 def ranks_section(
@@ -33,27 +42,46 @@ def ranks_section(
         for _, part in ranks.groupby(BOARD, sort=False, dropna=False)
     ]  # fmt: skip
     whole = [board for board in boards if any(line["without"] == "" for line in board)]
-    families = [board for board in whole if "/" not in board[0]["design"]]
-    single = [board for board in boards if "/" in board[0]["design"]]
+    first = [board for board in whole if board[0]["settings"] != BROKEN]
+    broken = [board for board in whole if board[0]["settings"] == BROKEN]
     measure = METRICS[str(boards[0][0]["measure"])].label
     return h(
-        "section", h("h2", "Leaderboard"),
-        h("p", f"Methods by the mean log ratio of their {measure} to the reference’s, over the "
-          "cells of the suite, which is taken as it is. A set such as 2–5 holds every rank that "
-          "noise does not rule out: the sets of a board are all right at once in 95 of 100 runs. "
-          f"{_penalty(spec, measure)} ranks.csv holds it all.", cls="note"),
-        [_leaderboard(board) for board in families],
-        h("details", h("summary", count(len(single), "scenario by itself", "scenarios one by one")),
-          [_leaderboard(board) for board in single]) if single else None, id="leaderboard",
+        "section", h("h2", "Leaderboard"), h("p", _about(first, measure, spec), cls="note"),
+        _boards(first),
+        h("details", h("summary", "How they degrade: settings in which an assumption is broken"),
+          h("p", "The same methods where a dial breaks what one of them assumes. A rank here says "
+            "whose intervals are hurt least, not whose can be believed.", cls="note"),
+          _boards(broken)) if broken else None, id="leaderboard",
     )  # fmt: skip
 
 
-def _penalty(spec: Mapping[str, Any], measure: str) -> str:
+def _about(boards: Sequence[Sequence[Line]], measure: str, spec: Mapping[str, Any]) -> str:
+    """Say what is ranked, over which cells, and what the ranks are worth."""
     worst = plain(float(spec.get("worst", Ranking().worst)))
+    cells = {
+        VALID: "the cells with every dial at its default, or with nothing broken that a method "
+        "assumes", "default": "the cells with every dial at its default",
+    }.get(str(boards[0][0]["settings"]) if boards else "", "all cells")  # fmt: skip
     return (
-        f"A failure, a decline or an unbounded set scores {worst} times the reference’s {measure}, "
-        "the worst there is."
+        f"Methods by the mean log ratio of their {measure} to the reference’s over {cells}. A set "
+        "such as 2–5 holds every rank that noise does not rule out; the sets of a board are made "
+        "to be right all at once in 95 of 100 runs, and with few replicates and heavy tails are in "
+        f"somewhat fewer. {FAIL} marks who does not hold its level there beyond doubt, and has no "
+        f"rank. A failure scores {worst} times the reference’s {measure}, the worst there is; "
+        "declined data sets and unbounded sets are no tries and have columns of their own. "
+        "ranks.csv holds it all."
     )
+
+
+def _boards(boards: Sequence[Sequence[Line]]) -> list[Html | None]:
+    """Write each design's own board, and those of single scenarios folded away."""
+    families = [board for board in boards if "/" not in board[0]["design"]]
+    single = [board for board in boards if "/" in board[0]["design"]]
+    return [
+        *(_leaderboard(board) for board in families),
+        h("details", h("summary", count(len(single), "scenario by itself", "scenarios one by one")),
+          [_leaderboard(board) for board in single]) if single else None,
+    ]  # fmt: skip
 
 
 def _leaderboard(board: Sequence[Mapping[Any, Any]]) -> Html:
@@ -61,10 +89,12 @@ def _leaderboard(board: Sequence[Mapping[Any, Any]]) -> Html:
     left_out = list(dict.fromkeys(line["without"] for line in board if line["without"] != ""))
     sets = {(line["without"], line["method"]): str(line["rank"]) for line in board}
     most = max((int(x["rank_high"]) for x in full if not missing(x["rank_high"])), default=1)
+    shown = [(name, why) for name, why in NO_TRIES.items() if any(x[name] > 0 for x in full)]
     numbers = [
         h("th", "ratio", title=f"to {full[0]['reference']}; simultaneous 95 % limits"),
         h("th", "log ratio", title="Monte Carlo standard error in brackets"),
-        h("th", "worst %", title="share of replicates with the worst score"),
+        h("th", "worst %", title="share of tries with the worst score: failures, and what it cuts"),
+        *(h("th", f"{name} %", title=meaning) for name, meaning in shown),
         *(h("th", "rank without", h("span", name, cls="below")) for name in left_out),
     ]
     head = h("thead", h(
@@ -72,8 +102,9 @@ def _leaderboard(board: Sequence[Mapping[Any, Any]]) -> Html:
         numbers,
     ))  # fmt: skip
     body = [
-        _row(line, most, [sets.get((w, line["method"]), "") for w in left_out]) for line in full
-    ]
+        _row(line, most, [name for name, _ in shown],
+             [sets.get((w, line["method"]), "") for w in left_out]) for line in full
+    ]  # fmt: skip
     table = h("table", head, h("tbody", body), cls="ranks")
     return join(h("h3", _title(full[0])), h("div", table, cls="scroll"), _notes(full))
 
@@ -81,13 +112,14 @@ def _leaderboard(board: Sequence[Mapping[Any, Any]]) -> Html:
 def _title(line: Line) -> Html:
     horizon = ", every horizon" if line["horizon"] == "each" else ""
     over = f"{count(int(line['cells']), 'cell')} of {count(int(line['scenarios']), 'scenario')}"
-    small = f" {line['estimand']}{horizon}; {over}; reference {line['reference']}"
+    by = METRICS[str(line["measure"])].label
+    small = f" {line['estimand']}{horizon}; by {by}; {over}; reference {line['reference']}"
     return join(str(line["design"]), h("span", small, cls="mc"))
 
 
-def _row(line: Line, most: int, others: Sequence[str]) -> Html:
+def _row(line: Line, most: int, no_tries: Sequence[str], others: Sequence[str]) -> Html:
     role = h("span", str(line["role"]), cls="tag") if line["role"] else None
-    rank = str(line["rank"]) or BLANK
+    rank = FAIL if line["holds_level"] == "no" else str(line["rank"]) or BLANK
     ratio = [
         h("td", BLANK, title=str(line["note"]), cls="num"), h("td", BLANK, cls="num"),
     ]  # fmt: skip
@@ -104,6 +136,7 @@ def _row(line: Line, most: int, others: Sequence[str]) -> Html:
         "tr", h("td", h("b", rank), cls="rank"), h("td", _bar(line, most)),
         h("th", breakable(str(line["method"])), " ", role, scope="row"), ratio,
         h("td", percent(line["worst"], 1), cls="num"),
+        [h("td", percent(line[name], 1), cls="num") for name in no_tries],
         [h("td", other or BLANK, cls="num") for other in others],
     )  # fmt: skip
 
