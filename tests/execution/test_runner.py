@@ -227,7 +227,8 @@ def test_a_scenario_that_cannot_draw_becomes_rows(tmp_path):
             {"scenario": "test/raises", "n": 5, "estimators": ["naive/difference-in-means"]}]}
     )  # fmt: skip
     rows = rows_of(suite, tmp_path / "draw")
-    assert set(rows["reason"]) == {"the scenario could not draw: ZeroDivisionError: no rows"}
+    (reason,) = set(rows["reason"])
+    assert reason.startswith("the scenario could not draw: ZeroDivisionError: no rows (test_runner")
     assert rows["data_hash"].isna().all() and len(rows) == 3
 
 

@@ -273,7 +273,7 @@ def test_failures_are_drawn_tallied_and_counted_as_misses(tmp_path: Path) -> Non
 def test_a_run_in_which_everything_failed_is_still_a_report(tmp_path: Path) -> None:
     rows = failed(fits(SOUND), 2.0, "crashed", "exit code -11")
     page = report(tmp_path, rows, catalogue(SOUND))
-    assert "every fit failed" in findings(page)
+    assert "answered none of 200: exit code -11" in findings(page)
     assert "exit code -11" in page
 
 

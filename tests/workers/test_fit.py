@@ -1,3 +1,4 @@
+import functools
 import math
 import random
 import sys
@@ -86,7 +87,30 @@ def test_what_comes_back_becomes_a_status_and_a_reason(returned, status, reason)
 )
 def test_what_is_raised_becomes_a_status_and_a_reason(error, status, reason):
     (answer,) = ask(raises(error)).answers
-    assert (answer.status, answer.reason) == (status, reason)
+    if status == "failed":
+        assert answer.reason.rpartition(" (test_fit.py:")[0] == reason
+    else:
+        assert (answer.status, answer.reason) == (status, reason)
+
+
+def test_a_fault_is_told_with_its_place_in_the_estimators_own_code(tmp_path):
+    helper, own = tmp_path / "helper.py", tmp_path / "my_method.py"
+    helper.write_text("def half(x):\n    return x / 'two'\n")
+    own.write_text("import json\nimport helper\n\ndef fit(problem, rng, how='here'):\n"
+                   "    if how == 'library':\n        return json.loads('{')\n"
+                   "    return helper.half(3)\n")  # fmt: skip
+    sys.path.insert(0, str(tmp_path))
+    try:
+        import my_method
+    finally:
+        sys.path.remove(str(tmp_path))
+    (answer,) = ask(my_method.fit).answers
+    assert answer.reason.startswith("TypeError: unsupported operand")
+    assert answer.reason.endswith("(helper.py:2)")  # the innermost line of the plug-in's folder
+    (answer,) = ask(lambda p, r: my_method.fit(p, r, "library")).answers
+    assert answer.reason.startswith("JSONDecodeError") and "decoder.py" not in answer.reason
+    (answer,) = ask(functools.partial(my_method.fit, how="library")).answers
+    assert answer.status == "failed"  # no code of its own, no place
 
 
 def test_ctrl_c_is_not_swallowed():

@@ -15,6 +15,8 @@ from enum import StrEnum
 from math import nan
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cibench.analysis.coverage_verdicts import (
     ALPHA,
     Coverage,
@@ -61,6 +63,7 @@ class ExpectationVerdict(StrEnum):
     SURVIVES = "survives unexpectedly"
     CONSERVATIVE = "conservative"
     INCONCLUSIVE = "inconclusive"
+    NO_ANSWER = "no answer"
     OTHER_QUESTION = "different question"
     NONE = ""
 
@@ -79,12 +82,20 @@ MEANING = {
     "they may",
     ExpectationVerdict.INCONCLUSIVE: "too few replicates to tell on which side of the floor "
     "coverage lies",
+    ExpectationVerdict.NO_ANSWER: "every fit failed, which is no finding about the method’s "
+    "statistics: failures.csv says why, and where in the code",
     ExpectationVerdict.OTHER_QUESTION: "the method does not answer what it was scored on",
 }
 
 
 def judge_expectation(expected: Expected, coverage: Coverage) -> ExpectationVerdict:
-    """Return what a coverage shows of what was expected of it: VALID or FAILS."""
+    """Return what a coverage shows of what was expected of it: VALID or FAILS.
+
+    Who never answered is faulty or was handed what it cannot take: that is no finding about its
+    statistics, in either direction.
+    """
+    if not coverage.answered:
+        return ExpectationVerdict.NO_ANSWER
     if expected is Expected.FAILS:
         if coverage.below:
             return ExpectationVerdict.FAILS
@@ -97,8 +108,9 @@ def judge_expectation(expected: Expected, coverage: Coverage) -> ExpectationVerd
 
 
 def judge_expectations(
-    scores: pd.DataFrame, catalogue: Mapping[str, Any], spec: Mapping[str, Any]
-) -> pd.DataFrame:
+    scores: pd.DataFrame, catalogue: Mapping[str, Any], spec: Mapping[str, Any],
+    failures: pd.DataFrame | None = None,
+) -> pd.DataFrame:  # fmt: skip
     """Return one row per row of the score table: what its coverage shows, and what was expected.
 
     `spec` is the content of the suite file. `covered` of `tries` hold the truth: a failure is a
@@ -107,7 +119,8 @@ def judge_expectations(
     else nominal less five points; `coverage_verdict` says where coverage lies, `verdict` (one of
     `ExpectationVerdict`) what that means for what was expected. `needed` says of an inconclusive
     one how many replicates would decide it, `note` why there is none to judge, or what the suite
-    gives as a reason for its floor. Raises BadInput where two [[cells]] tables contradict each
+    gives as a reason for its floor; with the table of `failures` it gives the commonest reason why
+    somebody never answered. Raises BadInput where two [[cells]] tables contradict each
     other.
 
     >>> import cibench
@@ -138,6 +151,8 @@ def judge_expectations(
         if row["kind"] != "diagnostic":
             expected = expectation(row, catalogue, word)
         lines.append(_line(row, expected, coverage, word.why))
+        if not coverage.answered and coverage.unjudged is None:
+            lines[-1]["note"] = _silence(row, coverage, failures)
     table = pd.DataFrame(lines, columns=list(EXPECTATIONS))
     keys = scores[list(SCORED)].reset_index(drop=True)
     return table.assign(**{name: keys[name] for name in SCORED})
@@ -169,3 +184,17 @@ def _note(coverage: Coverage, why: str) -> str:
     if coverage.unjudged is CoverageVerdict.DIAGNOSTIC:
         return "a diagnostic: diagnostics.csv scores it"
     return UNJUDGED_MEANING[coverage.unjudged] if coverage.unjudged else why
+
+
+def _silence(score: Mapping[str, Any], coverage: Coverage, failures: pd.DataFrame | None) -> str:
+    """Say of who never answered how often that was, and the commonest reason for it."""
+    text = f"answered none of {coverage.tries}"
+    if failures is None:
+        return text
+    keys = ("scenario", "dials", "parameters", "n", "options", "estimator")
+    same = np.logical_and.reduce([failures[key].to_numpy() == score[key] for key in keys])
+    tried = failures[same & (failures["status"] != "declined").to_numpy()]
+    if tried.empty:
+        return text
+    commonest = tried.sort_values("fits", ascending=False, kind="stable").iloc[0]
+    return f"{text}: {commonest['reason'] or commonest['status']}"

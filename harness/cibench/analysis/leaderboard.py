@@ -229,10 +229,10 @@ def ranks(
     >>> cell = {"scenario": "did/two-group", "n": 30, "estimators": methods}
     >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 20, "cells": [cell]})
     >>> board = cibench.ranks(run.replicates, run.scores, run.catalogue, run.manifest)
-    >>> board[["estimator", "ratio", "rank"]].round(1)
-                       estimator  ratio rank
-    0              did/collapsed    1.0    1
-    1  naive/difference-in-means   16.2    2
+    >>> board[["estimator", "ratio", "holds_level", "rank"]].round(1)
+                       estimator  ratio holds_level rank
+    0              did/collapsed    1.0     unclear    1
+    1  naive/difference-in-means   16.2          no
     """
 
     def verdicts() -> pd.DataFrame:
@@ -328,8 +328,8 @@ class Board:
         roles = {e: self.spec.role(e[0], self.catalogue) for e in entrants}
         if sum(roles[e] != "oracle" for e in whole) < FEWEST:
             return []
-        held = {e: self.settings.holds(e, cells) for e in entrants}
-        marked = {e for e in whole if held[e][0] == "no"}
+        levels = {e: self.settings.holds(e, cells) for e in entrants}
+        marked = {e for e in whole if levels[e][0] == "no"}
         ranked = [i for i, e in enumerate(whole) if roles[e] != "oracle" and e not in marked]
         scores, terms, freedom, starts = _sums(shares, whole, self.spec)
         rng = stream("ranks", *address, *shares)
@@ -346,8 +346,8 @@ class Board:
         about = _about(shares)
         for line in lines:
             e = line["entrant"]
-            line |= {"role": roles[e], "holds_level": held[e][0], **about, **_counts(e, shares)}
-            line["note"] = "; ".join(filter(None, (held[e][1], line["note"], _left_out(shares))))
+            line |= {"role": roles[e], "holds_level": levels[e][0], **about, **_counts(e, shares)}
+            line["note"] = "; ".join(filter(None, (levels[e][1], line["note"], _left_out(shares))))
             line["estimator"], line["options"] = line.pop("entrant")
         return _in_order(lines)
 

@@ -315,9 +315,9 @@ def _freedom(
     """Return the degrees of freedom of the variance of each difference, `most` at most."""
     counts = np.diff([*starts, terms.shape[1]])
     freedom = np.full(first.size, float(most))
-    for i, (one, two) in enumerate(zip(first, second, strict=True)):
+    for i, (here, there) in enumerate(zip(first, second, strict=True)):
         if squares[i] > 0 and most > 0:
-            square = np.square(terms[one] - terms[two])
+            square = np.square(terms[here] - terms[there])
             within = np.add.reduceat(square, np.asarray(starts)) ** 2 / counts
             spread = float((square**2).sum() - within.sum())
             if spread > 0:

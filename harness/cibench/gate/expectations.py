@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from cibench.suite.suite import Suite
 
 POWER = 0.95
-FAILING = SURPRISES
-KNOWN = (*SURPRISES, ExpectationVerdict.INCONCLUSIVE, ExpectationVerdict.CONSERVATIVE)
+FAILING = (*SURPRISES, ExpectationVerdict.NO_ANSWER)
+KNOWN = (*FAILING, ExpectationVerdict.INCONCLUSIVE, ExpectationVerdict.CONSERVATIVE)
 """The verdicts that can be made to fail."""
 
 BEARING = (Expected.VALID, Expected.FAILS)

@@ -63,6 +63,7 @@ class Contents:
         table, expected = self.run["scores"], self.run["expectations"]
         names = ("expected", "broken", "verdict", "coverage_verdict")
         beside = {name: expected[name].to_numpy() for name in names}
+        beside["verdict_note"] = expected["note"].to_numpy()
         return label(table.assign(**beside), self.run.catalogue)
 
     @cached_property

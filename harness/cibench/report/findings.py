@@ -154,6 +154,8 @@ def tag(case: Case) -> Html | None:
         return join(" ", h("span", f"as declared: it {text}", cls="tag"))
     if score["expected"] != Expected.VALID:
         return None
+    if case.verdict is CoverageVerdict.SILENT:
+        return join(" ", h("span", "no finding about its statistics", cls="tag"))
     assert score["verdict"] == ExpectationVerdict.FAILS_UNEXPECTEDLY  # both are read off the limits
     return join(" ", h("span", "a surprise: nothing it assumes is broken", cls="tag surprise"))
 
@@ -204,7 +206,7 @@ def _under_covers(broken: list[Case]) -> Finding:
     sentence = join(
         who(worst), " gives no answer in " if silent else " under-covers in ",
         h("b", worst.view.scenario), breaking(worst), ": ",
-        h("b", "every fit failed") if silent else coverage(score), off(score), ".",
+        h("b", str(score["verdict_note"])) if silent else coverage(score), off(score), ".",
         onset(worst, broken), also(worst, broken), tag(worst),
     )  # fmt: skip
     badge = "0 fits" if silent else f"{percent(coverage_of(score)[0])} %"

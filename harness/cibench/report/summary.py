@@ -9,6 +9,7 @@ from cibench.analysis.coverage_verdicts import CoverageVerdict
 from cibench.analysis.expectations import ExpectationVerdict
 from cibench.metrics.registry import listed
 from cibench.render.labels import label, view_titles
+from cibench.render.numbers import BLANK
 from cibench.report.coverage_verdicts import verdict_of
 from cibench.report.sections import expectations as surprises
 from cibench.report.views import KEYS, Score, written
@@ -43,7 +44,7 @@ def summary(
 def surprise_lines(expectations: pd.DataFrame, catalogue: Mapping[str, Any]) -> list[str]:
     """Return lines that say what was a surprise, and how much is not decided yet."""
     rows = surprises.lines(expectations, catalogue)
-    if not surprises.expected(rows):
+    if not surprises.expected(rows) and not surprises.silent(rows):
         return []
     counts = surprises.tally(rows)
     kept = [f"{n:,} {verdict}" for verdict, n in counts.items() if verdict in CONFIRMED]
@@ -52,6 +53,10 @@ def surprise_lines(expectations: pd.DataFrame, catalogue: Mapping[str, Any]) -> 
         f"  {s.method} {s.worst['verdict']} in {s.worst['scenario']} {s.sentence}"
         for s in surprises.surprises(rows)
     ]
+    lines = [
+        *(f"  {row['method']} {row['note']} in {row['scenario']}, {row['at']}"
+          for row in rows if row["coverage_verdict"] == surprises.SILENT), *lines,
+    ]  # fmt: skip
     return [head, *lines, *filter(None, [surprises.undecided(rows)])]
 
 
@@ -62,7 +67,8 @@ def _line(title: str, row: Score) -> dict[str, Any]:
         "estimator": row["method"],
     }
     for metric in listed("summary"):
-        line[HEADINGS.get(metric.name, metric.heading)] = written(row, metric)
+        silent = verdict_of(row) is CoverageVerdict.SILENT
+        line[HEADINGS.get(metric.name, metric.heading)] = BLANK if silent else written(row, metric)
     lost = row["failures"] + row["declined"]
     line["no answer"] = f"{lost} of {row['replicates']}" if lost else "0"
     line["broken"] = row["kind"] == "estimate" and verdict_of(row) is CoverageVerdict.BROKEN

@@ -230,7 +230,7 @@ def _answers(run: RunTables) -> Collector[Answers]:
 def _expectations(run: RunTables) -> pd.DataFrame:
     from cibench.analysis.expectations import judge_expectations
 
-    return judge_expectations(run["scores"], run.catalogue, run.suite)
+    return judge_expectations(run["scores"], run.catalogue, run.suite, run["failures"])
 
 
 def _comparison(run: RunTables) -> pd.DataFrame:
@@ -249,7 +249,7 @@ TABLES = (
     Table(
         "expectations", "expectations.csv",
         "what was expected of each method in each cell, and the verdict on it",
-        (_scores,), _expectations,
+        (_scores, _failures), _expectations,
     ),
     Table(
         "sensitivity", "sensitivity.csv", "where each method breaks along each dial",
@@ -264,7 +264,8 @@ TABLES = (
         (_pairs,), lambda run: run.collected(_pairs).frame(),
     ),
     Table(
-        "ranks", "ranks.csv", "leaderboards with confidence sets for the ranks", (_scores, _ranks),
+        "ranks", "ranks.csv", "leaderboards with confidence sets for the ranks",
+        (_scores, _failures, _ranks),
     ),
     Table("failures", "failures.csv", "why fits gave no answer, tallied", (_failures,)),
     Table(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -74,6 +76,26 @@ def one_line(error: BaseException) -> str:
     """Return an exception's type and message as one line of readable length."""
     detail, name = " ".join(words(error).split()), type(error).__name__
     return f"{name}: {detail}"[:REASON_LENGTH] if detail else name
+
+
+def one_line_at(error: BaseException, home: str) -> str:
+    """Return an exception as one line that ends in the place in somebody's own code: (file:line).
+
+    `home` is the file of that code; the place is the innermost one in its folder.
+    """
+    place, folder, step = "", os.path.dirname(home), error.__traceback__  # noqa: PTH120 - a name
+    while home and step is not None:
+        file = step.tb_frame.f_code.co_filename
+        if os.path.dirname(file) == folder:  # noqa: PTH120
+            place = f" ({os.path.basename(file)}:{step.tb_lineno})"  # noqa: PTH119
+        step = step.tb_next
+    return one_line(error) + place
+
+
+def file_of(function: object) -> str:
+    """Return the file in which a function's code stands, "" where it has none of its own."""
+    code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
+    return code.co_filename if code else ""
 
 
 def words(cause: object) -> str:

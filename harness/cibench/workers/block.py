@@ -23,7 +23,7 @@ from cibench.model.streams import data_address, fit_address, stream, unchanged_r
 from cibench.model.types import Draw, Problem, Roles, Target, Truth
 from cibench.storage.schema import schema
 from cibench.suite.suite import NO_REFITS, Refits
-from cibench.utils.errors import one_line
+from cibench.utils.errors import file_of, one_line_at
 from cibench.workers import fit
 
 if TYPE_CHECKING:
@@ -232,7 +232,8 @@ def _draw(bench: _Bench, replicate: int) -> Draw | FitOutcome:
     try:
         return draw_replicate(bench.scenario, block.key["n"], block.seed, replicate)
     except Exception as error:
-        return FitOutcome(-1, "failed", f"the scenario could not draw: {one_line(error)}", 0.0)
+        cause = one_line_at(error, file_of(type(bench.scenario).draw))
+        return FitOutcome(-1, "failed", f"the scenario could not draw: {cause}", 0.0)
 
 
 def draw_replicate(scenario: Scenario, n: int, seed: int, replicate: int) -> Draw:

@@ -20,7 +20,7 @@ import numpy as np
 from cibench.model.method import Estimator
 from cibench.model.streams import Part, seed_global_state, stream, untouched
 from cibench.model.types import Array, Declined, Diagnosis, Estimate, Problem, Target
-from cibench.utils.errors import REASON_LENGTH, one_line, words
+from cibench.utils.errors import REASON_LENGTH, file_of, one_line, one_line_at, words
 
 
 @contextlib.contextmanager
@@ -135,7 +135,7 @@ def _returned(
         ctrl_c = isinstance(error, KeyboardInterrupt)
         if ctrl_c and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             raise  # a worker ignores the signal: there it is the estimator's own
-        return Unusable("failed", one_line(error))
+        return Unusable("failed", one_line_at(error, file_of(estimator.fit)))
 
 
 def _digest(caught: list[warnings.WarningMessage]) -> str | None:

@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from cibench.analysis.expectations import SURPRISES, ExpectationVerdict
-from cibench.gate.expectations import Expectations
+from cibench.analysis.expectations import ExpectationVerdict
+from cibench.gate.expectations import FAILING, Expectations
 from cibench.gate.output.files import (
     FORMAT,
     JUNIT,
@@ -68,9 +68,7 @@ def markdown(expectations: Expectations) -> str:
     mark = MARKS[ChangeVerdict.WORSE if expectations.exit_code else ChangeVerdict.BETTER]
     lines = [f"### {mark} cibench: {expectations.headline}", ""]
     loud = [
-        r
-        for r in expectations.rows
-        if r["verdict"] in (*SURPRISES, ExpectationVerdict.INCONCLUSIVE)
+        r for r in expectations.rows if r["verdict"] in (*FAILING, ExpectationVerdict.INCONCLUSIVE)
     ]
     if loud:
         names = ("verdict", "where", "estimator", "coverage", "floor", "why")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from cibench.analysis.coverage_verdicts import CoverageVerdict
 from cibench.analysis.expectations import MEANING, SURPRISES, ExpectationVerdict
 from cibench.render.html import Html, breakable, h, join, place, raw, sortable
 from cibench.render.labels import DEFAULT, label, view_titles
@@ -88,11 +89,29 @@ def tally(rows: Iterable[Line]) -> dict[ExpectationVerdict, int]:
 
 def expected(rows: Iterable[Line]) -> int:
     """Count the rows that carry an expectation which could be judged."""
-    return sum(row["expected"] in _JUDGED and row["low"] == row["low"] for row in rows)
+    return sum(
+        row["expected"] in _JUDGED and row["low"] == row["low"]
+        and row["verdict"] != ExpectationVerdict.NO_ANSWER for row in rows
+    )  # fmt: skip
+
+
+def silent(rows: Iterable[Line]) -> list[str]:
+    """Return who answered nothing in some cell."""
+    names = (str(row["method"]) for row in rows if row["coverage_verdict"] == SILENT)
+    return list(dict.fromkeys(names))
 
 
 def heading(rows: Sequence[Line]) -> str:
-    """Sum up in one line: the surprises among what was expected."""
+    """Sum up in one line: who answered nothing, and the surprises among what was expected."""
+    faulty = silent(rows)
+    text = _surprising(rows)
+    if not faulty:
+        return text
+    named = faulty[0] if len(faulty) == 1 else count(len(faulty), "method")
+    return f"{named} answered nothing in a cell; {text[0].lower()}{text[1:]}"
+
+
+def _surprising(rows: Sequence[Line]) -> str:
     unexpected = [row for row in rows if row["verdict"] in SURPRISES]
     every = count(expected(rows), "expectation")
     if not expected(rows):
@@ -161,6 +180,7 @@ def _beyond(row: Line) -> float:
 
 
 _JUDGED = (Expected.VALID, Expected.FAILS)
+SILENT = CoverageVerdict.SILENT
 
 
 HEAD = (

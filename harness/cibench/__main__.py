@@ -1,0 +1,6 @@
+"""`python -m cibench`: the command line, as `cibench` is."""
+
+from cibench.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""A fault in a plug-in is told as one, with its place, and is no finding about its statistics."""
+
+import subprocess
+import sys
+
+import pytest
+
+import cibench
+from cibench.analysis.expectations import SURPRISES
+
+OWN = '''
+from cibench import Estimand, Estimate, estimator
+
+@estimator("own/typo", targets=(Estimand.ATT,), assumes=("parallel trends",))
+def typo(problem, rng):
+    """Divide by a word."""
+    return Estimate.wald(problem.outcome.mean() / "n", 1.0, problem.level)
+
+@estimator("own/other", targets=(Estimand.ATT,), assumes=())
+def other(problem, rng):
+    """Assume nothing, and never answer."""
+    raise KeyError("y2")
+'''
+
+
+@pytest.fixture
+def run(tmp_path, shelves):
+    (tmp_path / "own.py").write_text(OWN)
+    cells = [{
+        "scenario": "did/two-group", "n": 20, "dials": {"trend": [0.4]},
+        "estimators": ["own/typo", "own/other", "did/collapsed"],
+        "expect": {"fails": {"own/typo": {"trend": 0.4}}},
+    }]  # fmt: skip
+    spec = {"name": "faults", "seed": 1, "replicates": 40, "cells": cells}
+    return cibench.run({**spec, "plugins": [str(tmp_path / "own.py")]}, tmp_path / "run")
+
+
+def test_who_never_answers_gets_no_verdict_and_the_reason_with_its_line(run):
+    table = run.expectations.set_index(["estimator", "dial"])
+    for name, line in (("own/typo", 7), ("own/other", 12)):
+        rows = table.loc[name]
+        assert set(rows["verdict"]) == {"no answer"}  # valid or to fail: neither is shown
+        assert set(rows["expected"]) <= {"valid", "fails"}
+        for note in rows["note"]:
+            assert note.startswith("answered none of 40: ") and note.endswith(f"(own.py:{line})")
+    assert not run.expectations["verdict"].isin(SURPRISES).any()
+
+
+def test_page_and_console_tell_it_as_a_fault(run):
+    from cibench.report.summary import summary, surprise_lines
+
+    page = run.write_report().read_text(encoding="utf-8")
+    assert "2 methods answered nothing in a cell; no surprise among" in page
+    assert "answered none of 40: TypeError" in page and "(own.py:7)" in page
+    assert "fails unexpectedly in" not in page and "survives unexpectedly in" not in page
+    head, first, *_ = surprise_lines(run.expectations, run.catalogue)
+    assert head.startswith("2 methods answered nothing in a cell; ")
+    assert first.startswith("  own/typo answered none of 40: TypeError")
+    lines = summary(run.scores, run.expectations, run.catalogue)
+    assert set(lines.loc[lines["estimator"] == "own/typo", "coverage %"]) == {"–"}
+
+
+def test_a_gate_on_expectations_does_not_pass_who_never_answers(run):
+    from cibench.gate.expectations import expectations_of
+
+    found = expectations_of(run)
+    assert found.exit_code == 1 and "4 no answer" in found.headline
+
+
+@pytest.mark.parametrize("module", ["cibench", "cibench.cli"])
+def test_the_command_line_is_a_module_too(module):
+    shown = subprocess.run(
+        [sys.executable, "-m", module, "list", "suits"], capture_output=True, text=True, check=False
+    )
+    assert shown.returncode == 2 and "suits" in shown.stderr
+    listed = subprocess.check_output([sys.executable, "-m", module, "list", "suites"], text=True)
+    assert "quickstart" in listed
