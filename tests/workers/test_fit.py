@@ -208,5 +208,16 @@ def test_posterior_draws_become_the_pit_and_the_crps_of_a_normal():
     assert pit == pytest.approx(below, abs=1e-4)
     assert crps == pytest.approx(expected, abs=1e-4)
     small = np.array([0.3, -1.0, 2.0])
-    by_hand = np.abs(small - 1).mean() - np.abs(small[:, None] - small).mean() / 2
+    pairs = np.abs(small[:, None] - small)[~np.eye(3, dtype=bool)]  # of two different draws
+    by_hand = np.abs(small - 1).mean() - pairs.mean() / 2
     assert reduce_posterior(small, 1.0) == (2 / 3, pytest.approx(by_hand))
+    assert reduce_posterior(np.array([3.0]), 1.0) == (0, 2)
+
+
+@pytest.mark.parametrize("m", [2, 10, 100])
+def test_the_crps_of_few_draws_is_that_of_the_posterior_on_average(m):
+    rng, trials = np.random.default_rng(6), 20_000
+    truth, draws = rng.normal(size=trials), rng.normal(size=(trials, m))
+    scores = [reduce_posterior(x, t)[1] for x, t in zip(draws, truth, strict=True)]
+    error = np.std(scores) / math.sqrt(trials)
+    assert np.mean(scores) == pytest.approx(1 / math.sqrt(math.pi), abs=4 * error)

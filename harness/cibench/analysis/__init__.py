@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from cibench.analysis.leaderboard import ranks
     from cibench.analysis.one_pass import Collector, collect
     from cibench.analysis.published import compare_published
+    from cibench.analysis.repeated_data import find_repeated_data
     from cibench.analysis.scores import score
     from cibench.analysis.sensitivity import Study, curves, measure_sensitivity, study
 
 __all__ = [
-    "Collector", "Study", "collect", "compare_published", "curves", "judge_calibration",
+    "Collector", "Study", "collect", "compare_published", "curves", "find_repeated_data",
+    "judge_calibration",
     "judge_expectations", "measure_instability", "measure_sensitivity", "pairs", "ranks", "score",
     "score_diagnostics", "study", "tally_failures",
 ]  # fmt: skip
@@ -35,6 +37,7 @@ _HOMES = {
     "cibench.analysis.failures": ("tally_failures",),
     "cibench.analysis.leaderboard": ("ranks",),
     "cibench.analysis.published": ("compare_published",),
+    "cibench.analysis.repeated_data": ("find_repeated_data",),
     "cibench.analysis.scores": ("score",),
     "cibench.analysis.sensitivity": ("Study", "curves", "measure_sensitivity", "study"),
 }  # fmt: skip

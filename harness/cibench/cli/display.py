@@ -28,9 +28,12 @@ EXAMPLES = 5
 
 def show_scores(run: Run) -> None:
     """Print a run's score table and below it the surprises."""
+    from cibench.report.sections.repeated_data import sentences
     from cibench.report.summary import surprise_lines
 
     show_table(run.scores, run.expectations, run.catalogue)
+    for line in sentences(run.repeated, run.catalogue):
+        console().print(f"equal data sets: {line}", markup=False, soft_wrap=True)
     for line in surprise_lines(run.expectations, run.catalogue):
         console().print(Text(line))
 

@@ -21,6 +21,7 @@ from cibench.report.sections.failures import fits, reasons
 from cibench.report.sections.leaderboard import ranks_section
 from cibench.report.sections.posteriors import calibrated_section
 from cibench.report.sections.published import published_section
+from cibench.report.sections.repeated_data import repeated_section
 from cibench.report.sections.run_facts import (
     ademp_section,
     methods_section,
@@ -61,6 +62,8 @@ def _provenance(contents: Contents) -> Html:
 
 
 OPENING = (
+    Section("Repeated data", "repeated", ("repeated",),
+            lambda c: repeated_section(c.run["repeated"], c.run.catalogue)),
     Section("Surprises", "surprises", ("expectations",),
             lambda c: expected_section(c.expectations)),
     Section("Findings", "findings", ("scores",), lambda c: headline(c.views)),

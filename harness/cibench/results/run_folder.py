@@ -58,6 +58,7 @@ class Run:
     pairs = _TableOf("pairs")
     ranks = _TableOf("ranks")
     failures = _TableOf("failures")
+    repeated = _TableOf("repeated")
     diagnostics = _TableOf("diagnostics")
     instability = _TableOf("instability")
     calibration = _TableOf("calibration")

@@ -221,6 +221,12 @@ def _calibration(run: RunTables) -> Collector[pd.DataFrame]:
     return CalibrationCollector(run.catalogue)
 
 
+def _repeated(_: RunTables) -> Collector[pd.DataFrame]:
+    from cibench.analysis.repeated_data import RepeatedDataCollector
+
+    return RepeatedDataCollector()
+
+
 def _answers(run: RunTables) -> Collector[Answers]:
     from cibench.report.answers import AnswerCollector
 
@@ -268,6 +274,10 @@ TABLES = (
         (_scores, _failures, _ranks),
     ),
     Table("failures", "failures.csv", "why fits gave no answer, tallied", (_failures,)),
+    Table(
+        "repeated", "repeated.csv", "cells whose replicates share data sets, where there are any",
+        (_repeated,), when=When.WITH_ROWS,
+    ),
     Table(
         "diagnostics", "diagnostics.csv",
         "false alarms and detection of each diagnostic, and what passing it leaves of the methods",

@@ -249,11 +249,15 @@ def _diagnosis(diagnosis: object) -> dict[str, Any]:
 def reduce_posterior(draws: Array, truth: float) -> tuple[float, float]:
     """Return the probability integral transform and the CRPS of the truth under posterior draws.
 
-    The CRPS is E|X - truth| - E|X - X'|/2 over the draws (Gneiting and Raftery 2007, equation 21),
-    the second mean by sorting: sum of (2i - m - 1) x_(i) over m squared is half of E|X - X'|.
+    The CRPS is E|X - truth| - E|X - X'|/2 (Gneiting and Raftery 2007, equation 21). Over m
+    draws the second mean is taken over the m (m - 1) pairs of two of them, by sorting: half of
+    it is the sum of (2i - m - 1) x_(i) over m (m - 1). With the m^2 pairs, those of a draw with
+    itself too, the score would be larger on average than the posterior's, by 1 part in m of
+    that half (Ferro 2014, Quarterly Journal of the Royal Meteorological Society 140). Of one
+    draw it is the distance.
     """
     x = np.sort(np.asarray(draws, dtype=float))
     ranks = np.arange(1, x.size + 1)
     pit = np.mean(x < truth) + 0.5 * np.mean(x == truth)
-    spread = np.sum((2 * ranks - x.size - 1) * x) / x.size**2
+    spread = np.sum((2 * ranks - x.size - 1) * x) / (x.size * max(x.size - 1, 1))
     return float(pit), float(np.mean(np.abs(x - truth)) - spread)
