@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cibench.analysis.scores import COUNTS
 from cibench.metrics import METRICS, Metric, Score, metric
 from cibench.metrics.influence import Mean, Share
 from cibench.metrics.registry import EVERYWHERE, POINTS, Kind, Loss, Scope, Table, listed
 from cibench.storage.groups import NUMBERS
+from cibench.storage.schema import SCORED
 
 Array = NDArray[Any]
 TESTS = Path(__file__).parents[1]
@@ -25,7 +27,9 @@ def test_every_record_holds_together(name: str) -> None:
     assert one.name == name and one.label and one.meaning
     assert set(one.needs) <= set(NUMBERS) and set(one.flags) <= {"ok", "failed", "declined"}
     assert set(one.tables) <= set(get_args(Table)) and one.scope in get_args(Scope)
-    assert one.place < inf and one.columns[:2] == (name, f"{name}_mcse")
+    assert one.place < inf, f"{name}: choose a place among the metrics, a number no other has"
+    assert one.columns[:2] == (name, f"{name}_mcse")
+    assert not set(one.columns) & {*SCORED, *COUNTS, "truth", "truth_mcse", "moments", "seconds"}
     if one.part_of:
         assert one.moments == "blank" and set(METRICS[one.part_of].needs) <= set(one.needs)
     if one.scope != "estimator":  # what looks at several groups has no influences of one

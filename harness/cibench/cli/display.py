@@ -58,19 +58,19 @@ def show_plan(plan: Plan) -> None:
     from cibench.metrics import METRICS
 
     out = console()
-    made_table = Table(box=None, pad_edge=False)
+    listing = Table(box=None, pad_edge=False)
     names = ("cell", "replicates", "at most", "decided by", "s each", "time", "at most")
     for i, name in enumerate(names):
-        made_table.add_column(name, justify="left" if i in (0, 3) else "right", overflow="fold")
+        listing.add_column(name, justify="left" if i in (0, 3) else "right", overflow="fold")
     for cell in plan.cells:
         counts = cell.replicates, cell.at_most
         times = [clock(count * cell.seconds / plan.workers) for count in counts]
         by = f"{cell.measure} of {cell.estimator}" if cell.measure else "nothing is known"
         texts = (cell.cell, *map(_count, counts), by, f"{cell.seconds:.2g}", *times)
-        made_table.add_row(*map(Text, texts))
+        listing.add_row(*map(Text, texts))
     targets = [f"{m} {t:g} {METRICS[m].kind}".rstrip() for m, t in plan.targets.items()]
     out.print(f"Monte Carlo errors wanted: {', '.join(targets)}")
-    out.print(made_table)
+    out.print(listing)
     out.print(
         f"All cells with their own counts: {clock(plan.seconds)}, at most "
         f"{clock(plan.seconds_at_most)}, on {plan.workers} worker(s); one count for all: "

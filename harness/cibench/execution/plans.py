@@ -30,6 +30,7 @@ from cibench.suite.precision import first, most
 from cibench.suite.suite import Cell, Suite
 from cibench.utils.errors import BadInput
 from cibench.utils.files import canonical
+from cibench.utils.missing import for_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,13 +87,13 @@ class Plan:
         return float(sum(getattr(c, count) * c.seconds for c in known)) / self.workers
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the plan as plain data, None for what is not known or has no end."""
+        """Return the plan as plain data: None for what is not known, "inf" for what has no end."""
         whole = {"suite": self.suite, "targets": dict(self.targets), "pilot": self.pilot,
                  "workers": self.workers, "replicates": self.replicates,
                  "seconds": self.seconds, "seconds_at_most": self.seconds_at_most}  # fmt: skip
         cells = [asdict(cell) for cell in self.cells]
-        return {name: _plain(v) for name, v in whole.items()} | {
-            "cells": [{name: _plain(v) for name, v in cell.items()} for cell in cells]
+        return {name: for_json(v) for name, v in whole.items()} | {
+            "cells": [{name: for_json(v) for name, v in cell.items()} for cell in cells]
         }
 
 
@@ -224,7 +225,3 @@ def _plan(
 
 def _identity(names: Mapping[str, Any]) -> str:
     return canonical([names[key] for key in CELL if key not in ("dial", "setting")])
-
-
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and not isfinite(value) else value

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cibench.analysis.expectations import ALPHA, SURPRISES, ExpectationVerdict
+from cibench.analysis.expectations import ALPHA, BEARING, SURPRISES, ExpectationVerdict
 from cibench.execution.settings import IN_PROCESS, RunSettings
 from cibench.gate.check import RUN, clear
 from cibench.results.api import run as run_suite
@@ -36,7 +36,6 @@ FAILING = (*SURPRISES, ExpectationVerdict.NO_ANSWER)
 KNOWN = (*FAILING, ExpectationVerdict.INCONCLUSIVE, ExpectationVerdict.CONSERVATIVE)
 """The verdicts that can be made to fail."""
 
-BEARING = (Expected.VALID, Expected.FAILS)
 WORST_FIRST = (*KNOWN, ExpectationVerdict.FAILS, ExpectationVerdict.VALID)
 
 

@@ -1,8 +1,9 @@
 """The one record of each metric: its function and all that tables, plans, reports and gates need.
 
 A metric is one function under the decorator `metric`, in any module of this package. Who scores,
-plans, compares, ranks, reports, teaches or gates reads `METRICS` and keeps no list of its own but
-for an order, or for the few that a narrow table has room for.
+plans, compares, ranks, reports or teaches reads `METRICS` and keeps no list of its own but for an
+order, or for the few that a narrow table has room for. A gate compares a few chosen measures, each
+with a margin of its own (`cibench.gate.rules`), and takes their words, scales and losses from here.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from cibench.analysis.expectations import ExpectationVerdict
 from cibench.render.html import Html, h, join
 from cibench.render.labels import DEFAULT, Setting
 from cibench.render.numbers import digits, limits, percent, signed
-from cibench.report.coverage_verdicts import (
+from cibench.report.score_readings import (
     bias_in_se,
     broken,
     clearly_biased,

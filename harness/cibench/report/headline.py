@@ -10,8 +10,8 @@ from cibench.analysis.coverage_verdicts import ALPHA, MEANING, CoverageVerdict
 from cibench.render.html import Html, breakable, h, join
 from cibench.render.labels import DEFAULT, Setting
 from cibench.render.numbers import BLANK, count, digits, limits, percent, plain
-from cibench.report.coverage_verdicts import coverage_of, fails_often, shortfall, verdict_of
 from cibench.report.findings import Case, Finding, cases, findings, in_se
+from cibench.report.score_readings import coverage_of, fails_often, shortfall, verdict_of
 from cibench.report.views import Score, View
 
 UNDER, OVER = (179, 71, 0), (0, 114, 178)

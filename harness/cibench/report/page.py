@@ -15,11 +15,11 @@ from cibench.report.contents import Contents
 from cibench.report.headline import headline
 from cibench.report.sections.algorithm_seeds import seeds_section
 from cibench.report.sections.breakdowns import breakdown_section
+from cibench.report.sections.calibration import calibration_section
 from cibench.report.sections.diagnostics import diagnostic_section
 from cibench.report.sections.expectations import expected_section
 from cibench.report.sections.failures import fits, reasons
 from cibench.report.sections.leaderboard import ranks_section
-from cibench.report.sections.posteriors import calibrated_section
 from cibench.report.sections.published import published_section
 from cibench.report.sections.repeated_data import repeated_section
 from cibench.report.sections.run_facts import (
@@ -83,7 +83,7 @@ CLOSING = (
     Section("Seeds", "seeds", ("instability",),
             lambda c: seeds_section(c.run["instability"], c.run.catalogue)),
     Section("Calibration", "calibration", ("calibration",),
-            lambda c: calibrated_section(c.run["calibration"], c.run.catalogue)),
+            lambda c: calibration_section(c.run["calibration"], c.run.catalogue)),
     Section("Published", "published", ("comparison",),
             lambda c: published_section(c.run["comparison"])),
     Section("Failures", "failures", ("failures",), _failures),
@@ -104,7 +104,7 @@ def page(contents: Contents) -> str:
             key=lambda v: v.scenario,
         )
     }  # fmt: skip
-    opening, closing = ([(s, s.write(contents)) for s in part] for part in (OPENING, CLOSING))
+    opening, closing = ([(s, _written(s, contents)) for s in part] for part in (OPENING, CLOSING))
     links = [
         *_links(opening), *((name, slug(f"scenario {name}")) for name in scenarios),
         *_links(closing),
@@ -115,6 +115,15 @@ def page(contents: Contents) -> str:
           [scenario_section(v, contents.drawn, contents.worlds) for v in scenarios.values()],
           [part for _, part in closing]),
     )  # fmt: skip
+
+
+def _written(section: Section, contents: Contents) -> Html | None:
+    """Write a section; a fault in it names it, and whose report it was to be in."""
+    try:
+        return section.write(contents)
+    except Exception as error:
+        error.add_note(f"in the section '{section.name}' of the report in {contents.folder}")
+        raise
 
 
 def _place(views: Sequence[View], scenario: str) -> int:

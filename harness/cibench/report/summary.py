@@ -10,7 +10,7 @@ from cibench.analysis.expectations import ExpectationVerdict
 from cibench.metrics.registry import listed
 from cibench.render.labels import label, view_titles
 from cibench.render.numbers import BLANK
-from cibench.report.coverage_verdicts import verdict_of
+from cibench.report.score_readings import verdict_of
 from cibench.report.sections import expectations as surprises
 from cibench.report.views import KEYS, Score, written
 

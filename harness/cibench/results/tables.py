@@ -1,7 +1,7 @@
 """The list of a run's tables: what each is called, where it is written, what it rests on.
 
-The attributes of `Run`, the files of a run folder and the sections of the report follow this list;
-to add a table is to add an entry here, with the collector that makes it.
+The files of a run folder follow this list, and tests hold the attributes of `Run`, the sections of
+the report and README's table to it; `ARCHITECTURE.md` says how to add one.
 """
 
 from __future__ import annotations

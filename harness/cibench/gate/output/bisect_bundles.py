@@ -17,6 +17,7 @@ from cibench.gate.output.cell_views import CellView, Replicate, changed_most
 from cibench.render.labels import slug
 from cibench.utils.errors import BadInput
 from cibench.utils.files import write_json
+from cibench.utils.missing import for_json
 
 MOST = 3
 CHANGE = "change.json"
@@ -91,15 +92,7 @@ def _change(view: CellView, replicate: Replicate) -> dict[str, Any]:
     content = asdict(replicate)
     limits = content.pop("limits")
     content |= {"low": limits[:2], "high": limits[2:]}
-    return {"cell": view.place, "estimator": view.method, **_plain(content)}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(part) for part in value]
-    return repr(value) if isinstance(value, float) and value - value != 0 else value
+    return {"cell": view.place, "estimator": view.method, **for_json(content)}
 
 
 def lines(bundles: Sequence[CellBundle]) -> list[str]:

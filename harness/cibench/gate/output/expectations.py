@@ -26,7 +26,7 @@ from cibench.render.numbers import percent
 from cibench.report.summary import surprise_lines
 from cibench.storage.schema import SCORED
 from cibench.utils.files import make_folder, write_json, write_text
-from cibench.utils.missing import missing
+from cibench.utils.missing import for_json
 
 MOST = 30
 KEPT = ("expected", "because", "broken", "floor", "tries", "covered", "coverage", "low", "high",
@@ -53,7 +53,7 @@ def write_expectations(folder: Path, expectations: Expectations) -> None:
         "run": str(expectations.run.folder),
         "replicates": expectations.run.manifest["replicates"],
         "cells": [
-            {name: _plain(row[name]) for name in (*SCORED, *KEPT)} for row in expectations.rows
+            {name: for_json(row[name]) for name in (*SCORED, *KEPT)} for row in expectations.rows
         ],
     }  # fmt: skip
     write_json(folder / VERDICT, content)
@@ -107,9 +107,3 @@ def _share(row: Mapping[str, Any]) -> str:
 def _place(row: Mapping[str, Any]) -> str:
     dial = f", {row['dial']} = {row['setting']:g}" if isinstance(row["dial"], str) else ""
     return f"{row['scenario']}, n = {row['n']}{dial}"
-
-
-def _plain(value: Any) -> Any:
-    if missing(value):
-        return None
-    return value.item() if hasattr(value, "item") else value

@@ -17,6 +17,7 @@ from cibench.gate.output import cell_views
 from cibench.gate.output.cell_views import CellView, changed_most
 from cibench.gate.rules import FAILING, MEASURES, ChangeVerdict
 from cibench.utils.files import make_folder, write_json, write_text
+from cibench.utils.missing import for_json
 
 MOST_LINES = 20
 MARKS = {
@@ -182,8 +183,8 @@ def _cell(view: CellView, comparison: Comparison) -> dict[str, Any]:
         "why": cell.why or None,
         "notes": list(cell.notes),
         "changed_share": None if moved is None else moved.share(comparison.rules.tolerance),
-        "largest_change": None if moved is None else _plain(float(moved.largest.max(initial=0))),
-        "seconds": [_plain(s) for s in cell.seconds],
+        "largest_change": None if moved is None else for_json(float(moved.largest.max(initial=0))),
+        "seconds": [for_json(s) for s in cell.seconds],
         "measures": [_measure(m) for m in cell.measures],
         "changed_most": [_replicate(r, cell, comparison) for r in some],
     }
@@ -195,11 +196,11 @@ def _measure(measure: MeasureVerdict) -> dict[str, Any]:
         "verdict": str(measure.verdict),
         "unit": str(MEASURES[measure.name].scale),
         **{
-            name: _plain(getattr(measure, name))
+            name: for_json(getattr(measure, name))
             for name in ("before", "after", "difference", "error", "low", "high", "margin", "z")
         },
         "settled": measure.settled,
-        "loss": None if measure.loss is None else [_plain(end) for end in measure.loss],
+        "loss": None if measure.loss is None else [for_json(end) for end in measure.loss],
     }
 
 
@@ -207,15 +208,9 @@ def _replicate(replicate: Any, cell: CellResult, comparison: Comparison) -> dict
     run = str(comparison.provenance.get("run", "RUN"))
     return {
         "replicate": replicate.replicate,
-        "change": _plain(replicate.change),
-        "estimate": [_plain(x) for x in replicate.estimate],
-        "std_error": [_plain(x) for x in replicate.std_error],
+        "change": for_json(replicate.change),
+        "estimate": [for_json(x) for x in replicate.estimate],
+        "std_error": [for_json(x) for x in replicate.std_error],
         "status": list(replicate.status),
         "replay": cell_views.replay(run, cell, replicate.replicate),
     }
-
-
-def _plain(x: float) -> float | str | None:
-    if math.isnan(x):
-        return None
-    return float(x) if math.isfinite(x) else ("inf" if x > 0 else "-inf")

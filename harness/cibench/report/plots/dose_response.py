@@ -13,8 +13,8 @@ from cibench.model.types import Array
 from cibench.render.figures import INK, Look, Plot, canvas, draw
 from cibench.render.labels import DEFAULT, Setting
 from cibench.render.numbers import number, percent, plain
-from cibench.report.coverage_verdicts import coverage_of
 from cibench.report.plots.forest import mark_nominal
+from cibench.report.score_readings import coverage_of
 from cibench.report.views import Line, View
 from cibench.utils.missing import missing
 

@@ -17,7 +17,7 @@ from cibench.render.figures import (
     pitch,
 )
 from cibench.render.numbers import limits, percent, signed
-from cibench.report.coverage_verdicts import coverage_of
+from cibench.report.score_readings import coverage_of
 from cibench.report.views import View
 from cibench.suite.expectations import SHORTFALL
 from cibench.utils.missing import missing

@@ -16,7 +16,7 @@ from cibench.model.catalogue import alternatives, fails
 from cibench.render.html import Html, h, join
 from cibench.render.labels import DEFAULT
 from cibench.render.numbers import digits, error_of, limits, number, percent, plain
-from cibench.report.coverage_verdicts import coverage_of, verdict_of
+from cibench.report.score_readings import coverage_of, verdict_of
 from cibench.report.views import Score, View
 
 JUDGED_VERDICTS = (CoverageVerdict.BROKEN, CoverageVerdict.LOW, CoverageVerdict.SOUND)

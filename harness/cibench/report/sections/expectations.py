@@ -8,12 +8,11 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from cibench.analysis.coverage_verdicts import CoverageVerdict
-from cibench.analysis.expectations import MEANING, SURPRISES, ExpectationVerdict
+from cibench.analysis.expectations import BEARING, MEANING, SURPRISES, ExpectationVerdict
 from cibench.render.html import Html, breakable, h, join, place, raw, sortable
 from cibench.render.labels import DEFAULT, label, view_titles
 from cibench.render.numbers import BLANK, count, digits, limits, percent
 from cibench.report.views import KEYS
-from cibench.suite.expectations import Expected
 from cibench.utils.missing import missing
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def tally(rows: Iterable[Line]) -> dict[ExpectationVerdict, int]:
 def expected(rows: Iterable[Line]) -> int:
     """Count the rows that carry an expectation which could be judged."""
     return sum(
-        row["expected"] in _JUDGED and row["low"] == row["low"]
+        row["expected"] in BEARING and row["low"] == row["low"]
         and row["verdict"] != ExpectationVerdict.NO_ANSWER for row in rows
     )  # fmt: skip
 
@@ -179,7 +178,6 @@ def _beyond(row: Line) -> float:
     return float(max(below, above))
 
 
-_JUDGED = (Expected.VALID, Expected.FAILS)
 SILENT = CoverageVerdict.SILENT
 
 

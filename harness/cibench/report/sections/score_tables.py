@@ -11,7 +11,7 @@ from cibench.metrics.registry import listed
 from cibench.render.html import Html, h, header, join, raw
 from cibench.render.labels import DEFAULT
 from cibench.render.numbers import BLANK, digits, error_of, limits, number, percent
-from cibench.report.coverage_verdicts import verdict_of
+from cibench.report.score_readings import verdict_of
 from cibench.report.views import Score, View
 from cibench.utils.missing import missing
 

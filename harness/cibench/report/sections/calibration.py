@@ -27,7 +27,7 @@ HEAD = (
 )  # fmt: skip
 
 
-def calibrated_section(table: pd.DataFrame, catalogue: Mapping[str, Any]) -> Html | None:
+def calibration_section(table: pd.DataFrame, catalogue: Mapping[str, Any]) -> Html | None:
     """Write the section; none where no scenario draws its parameters from a method's prior."""
     if table.empty:
         return None
