@@ -123,19 +123,26 @@ def load(name: str) -> Any:
     """Import a command, or a group of them, and return what parses its arguments."""
     module, _, attribute = COMMANDS[name][0].partition(":")
     target = getattr(import_module(module), attribute)
-    alone = typer.Typer(add_completion=False)
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)  # which eats [hints]
     if isinstance(target, typer.Typer):
         alone.add_typer(target, name=name)
     else:
         alone.command(name, cls=Command)(target)
-    return typer.main.get_group(alone).commands[name]
+    command = typer.main.get_group(alone).commands[name]
+    for each in getattr(command, "commands", {}).values():  # whole, where typer cuts at 45 letters
+        each.short_help = (each.help or "").partition("\n\n")[0].replace("\n", " ")
+    return command
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; bad input ends it with a line on standard error for each and code 2."""
     command = Commands(
-        commands={name: TyperCommand(name, help=line) for name, (_, line) in COMMANDS.items()},
-        help=HELP, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]},
+        commands={
+            name: TyperCommand(name, help=line, short_help=line)
+            for name, (_, line) in COMMANDS.items()
+        },
+        help=HELP, no_args_is_help=True, rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )  # fmt: skip
     try:
         code = command.main(arguments, prog_name="cibench", standalone_mode=False)

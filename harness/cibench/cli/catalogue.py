@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -60,7 +61,10 @@ def _page(name: str) -> dict[str, Any]:
 
 
 def _print_listing(shelves: dict[str, Any]) -> None:
-    """Print one table per shelf."""
+    """Print one table per shelf; where output is piped a line for each entry, whole."""
+    if not sys.stdout.isatty():
+        typer.echo("\n\n".join(_lines(shelf, rows) for shelf, rows in shelves.items() if rows))
+        return
     from cibench.render.terminal import cell, console, table
 
     out = console()
@@ -68,6 +72,17 @@ def _print_listing(shelves: dict[str, Any]) -> None:
         if entries:
             rows = [{k: cell(v) for k, v in entry.items()} for entry in entries]
             out.print(table(rows, f"[bold]{shelf}[/bold]"), "")
+
+
+def _lines(shelf: str, entries: list[dict[str, Any]]) -> str:
+    """Write a shelf in columns of text, as other programs read it."""
+    rows = [
+        [", ".join(v) if isinstance(v, list) else str(v) for v in entry.values()]
+        for entry in entries
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    texts = [shelf, *("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)]
+    return "\n".join(texts)
 
 
 def print_page(page: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -94,7 +93,9 @@ def one_line_at(error: BaseException, home: str) -> str:
 
 def file_of(function: object) -> str:
     """Return the file in which a function's code stands, "" where it has none of its own."""
-    code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    code = getattr(function, "__code__", None)
     return code.co_filename if code else ""
 
 
