@@ -796,7 +796,29 @@ def undocumented(problem, rng):
     return mean_difference(problem, rng)
 
 
+def lies_beside_its_limits(problem, rng):
+    """Give a value ten standard errors above its own limits."""
+    honest = mean_difference(problem, rng)
+    return replace(honest, value=honest.value + 10 * honest.se)
+
+
+def gives_another_p_value(problem, rng):
+    """Give a p-value that its limits contradict."""
+    honest = mean_difference(problem, rng)
+    holds = honest.low < 0 < honest.high
+    return replace(honest, p_value=0.001 if holds else 0.9)
+
+
+def bands_too_narrow(problem, rng):
+    """Give a simultaneous band inside the pointwise limits."""
+    honest = mean_difference(problem, rng)
+    return replace(honest, band_low=honest.low + honest.se, band_high=honest.high)
+
+
 FAULTY = [
+    (lies_beside_its_limits, "check_coherence", "is not within"),
+    (gives_another_p_value, "check_coherence", "but its limits at 0.95"),
+    (bands_too_narrow, "check_coherence", "is narrower than limits"),
     (mutates_its_frame, "check_leaves_data", "changes problem.frame"),
     (sorts_its_frame, "check_leaves_data", "changes problem.frame"),
     (writes_into_columns, "check_leaves_data", "writes into column 'y'"),

@@ -54,6 +54,18 @@ def test_empty_sets_and_rays_miss_on_no_side() -> None:
 # --- interval score
 
 
+def test_answers_outside_their_own_limits_are_counted() -> None:
+    t = np.array([0.0, 3.0, 1.0, 0.0, 0.0, 5.0, 1.0 + 1e-9])
+    low = np.array([-1.0, -1, -1, -1, np.inf, -1, -1])
+    high = np.array([1.0, 1, 1, np.inf, -np.inf, 1, 1])
+    rays = np.array([0, 0, 0, 0, 0, 1, 0], dtype=bool)
+    by_hand = [False, True, False, False, True, False, False]  # 5 lies outside (-1, 1), as it says
+    found = intervals.excludes_estimate(t, low, high, rays)
+    assert found.value == np.mean(by_hand)
+    assert intervals.excludes_estimate(t, t - 1, t + 1, False).value == 0
+    assert intervals.excludes_estimate(t, t, t, False).value == 0  # noiseless
+
+
 def test_the_interval_score_by_hand() -> None:
     low, high, theta = arrays([0, 0, 0], [2, 2, 2], [1, -0.5, 3])
     score = intervals.interval_score(low, high, theta, level=0.9)

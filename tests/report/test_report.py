@@ -811,3 +811,14 @@ def test_bands_of_hidden_moments_do_not_squash_the_axis(tmp_path: Path) -> None:
         draw_bands(axes, view, (method, "rho", "bias"), look[method], 0.0, 1.0)
     low, high = axes.get_ylim()
     assert -1 < low < high < 1
+
+
+def test_answers_outside_their_own_limits_open_the_page(tmp_path: Path) -> None:
+    rows = fits(SOUND)
+    beside = rows.assign(estimate=rows["estimate"] + np.where(rows["replicate"] % 4 == 0, 9.0, 0.0))
+    page = report(tmp_path, beside, catalogue(SOUND))
+    words = " ".join(findings(page).split())
+    assert words.startswith("25 % toy/sound contradicts itself in toy/line : 25 % (20–31) of its")
+    assert "toy/sound contradicts itself; no method broke" in text_of(page)
+    assert "Held up" not in page
+    assert "contradicts itself" not in report(tmp_path / "sound", rows, catalogue(SOUND))

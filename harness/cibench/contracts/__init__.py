@@ -70,6 +70,7 @@ ESTIMATOR_CHECKS: tuple[Callable[[Estimator], None], ...] = (
     estimator_declarations.check_accepts_some,
     estimator_fits.check_no_secret_draw,
     estimator_fits.check_answers,
+    estimator_fits.check_coherence,
     estimator_fits.check_repeatable,
     estimator_fits.check_leaves_data,
     estimator_fits.check_leaves_state,

@@ -115,6 +115,70 @@ def _check_limits(low: float | None, high: float | None, name: str, where: str) 
     require(low <= high or empty, where, f"{name} in the wrong order: {low:g} and {high:g}")
 
 
+def check_coherence(estimator: Estimator) -> None:
+    """Demand that value, limits, p-value and band of one answer do not contradict each other.
+
+    Limits hold the value, a p-value is below 1 - level where zero lies outside the limits and not
+    elsewhere, and a simultaneous band is nowhere narrower than the limits. An empty set holds
+    nothing, and what is within rounding of an edge may lie on either side.
+    """
+    if estimator.kind == "diagnostic":
+        return
+    for trial in trials(estimator):
+        problem, _ = data(estimator, trial.scenario)
+        for target, estimate in _estimates(trial, estimator.targets_of(trial.scenario)).items():
+            where = f"{_where(estimator, trial)}, {target}"
+            _check_value_within(estimate, where)
+            _check_p_value(estimate, problem.level, where)
+            _check_band(estimate, where)
+
+
+ROUNDING = 1e-6
+"""How near an edge, in lengths of the interval, is on neither side."""
+
+
+def _side(estimate: Estimate, point: float) -> int:
+    """Return 1 where the set holds a point, -1 where it does not, 0 at an edge or if undecided."""
+    low, high = estimate.low, estimate.high
+    if low is None or high is None or low > high:
+        return 0
+    reach = ROUNDING * (high - low) if isfinite(high - low) else 0.0
+    if min(abs(point - low), abs(point - high)) <= reach:
+        return 0
+    return 1 if (low < point < high) != estimate.outside else -1
+
+
+def _check_value_within(estimate: Estimate, where: str) -> None:
+    if estimate.value is None:
+        return
+    among = "outside" if estimate.outside else "within"
+    complaint = f"its value {estimate.value:g} is not {among} {estimate.low} and {estimate.high}"
+    require(_side(estimate, estimate.value) >= 0, where, complaint)
+
+
+def _check_p_value(estimate: Estimate, level: float, where: str) -> None:
+    p = estimate.p_value
+    side = _side(estimate, 0.0)
+    if p is None or isnan(p) or not side or abs(p - (1 - level)) <= ROUNDING:
+        return
+    holds = "hold" if side > 0 else "do not hold"
+    complaint = f"p-value {p:.3g}, but its limits at {level:g} {holds} zero"
+    require((p > 1 - level) == (side > 0), where, complaint)
+
+
+def _check_band(estimate: Estimate, where: str) -> None:
+    ends = (estimate.band_low, estimate.low, estimate.high, estimate.band_high)
+    if any(end is None or not isfinite(end) for end in ends) or estimate.outside:
+        return
+    band_low, low, high, band_high = (float(end) for end in ends if end is not None)
+    slack = ROUNDING * (high - low)
+    wide = band_low <= low + slack and band_high >= high - slack
+    complaint = (
+        f"the band {band_low:g} to {band_high:g} is narrower than limits {low:g} to {high:g}"
+    )
+    require(wide, where, complaint)
+
+
 def check_repeatable(estimator: Estimator) -> None:
     """Demand the same answer from the same data and address, to the bit."""
     trial = first_answered(estimator)

@@ -37,6 +37,10 @@ def covers(
     return np.where(outside, (point <= low) | (point >= high), inside)
 
 
+EDGE = 1e-6
+"""How near an end, in lengths of the set, is on neither side of it."""
+
+
 @metric(
     SETS, Kind.SHARE, place=80, label="coverage", meaning="share of intervals that hold the truth",
     loss=Loss.SHORTFALL, tables=(*REPORTED, "differences", "paper"),
@@ -100,6 +104,21 @@ def set_length(low: Array, high: Array, outside: Outside = False) -> Array:
 def rejection(low: Array, high: Array, outside: Outside = False) -> Share:
     """Return the share of sets that do not hold zero: the power, or the size if the truth is 0."""
     return Share(~covers(low, high, 0.0, outside))
+
+
+@metric(
+    ("estimate", *LIMITS), Kind.SHARE, place=125, label="excludes its estimate",
+    meaning="share of answers whose limits do not hold their own estimate", tables=("scores",),
+)  # fmt: skip
+def excludes_estimate(t: Array, low: Array, high: Array, outside: Outside = False) -> Share:
+    """Return the share of sets that do not hold the estimate they come with; empty ones hold none.
+
+    What is within rounding of an end counts as held.
+    """
+    with np.errstate(all="ignore"):
+        slack = np.where(np.isfinite(high - low), EDGE * np.abs(high - low), 0.0)
+        edge = np.minimum(np.abs(t - low), np.abs(t - high)) <= slack
+    return Share(~covers(low, high, t, outside) & ~(edge & (low <= high)))
 
 
 @metric(

@@ -14,6 +14,7 @@ from cibench.report.score_readings import (
     bias_in_se,
     broken,
     clearly_biased,
+    contradicts_itself,
     coverage_of,
     fails_often,
     shortfall,
@@ -191,6 +192,8 @@ def _of_method(group: Sequence[Case]) -> Iterator[Finding]:
             where = case.setting.dial or (DEFAULT if case.at_default else "several")
             by_dial.setdefault(where, []).append(case)
     yield from (_under_covers(broken) for broken in by_dial.values())
+    if contradicting := [c for c in group if contradicts_itself(c.score)]:
+        yield _contradicts(max(contradicting, key=lambda c: float(c.score["excludes_estimate"])))
     if failing := [c for c in group if c.score["answered"] and fails_often(c.score)]:
         yield _fails(max(failing, key=lambda c: float(c.score["failure_rate"])))
     if wide := [c for c in group if c.verdict is CoverageVerdict.CONSERVATIVE]:
@@ -212,6 +215,18 @@ def _under_covers(broken: list[Case]) -> Finding:
     badge = "0 fits" if silent else f"{percent(coverage_of(score)[0])} %"
     tier = 0 if worst.at_default else 2 if declared(worst) else 1
     return Finding("broken", badge, sentence, (tier, -shortfall(score)))
+
+
+def _contradicts(case: Case) -> Finding:
+    score = case.score
+    share, low, high = (score[f"excludes_estimate{end}"] for end in ("", "_low", "_high"))
+    sentence = join(
+        who(case), " contradicts itself in ", h("b", case.view.scenario), place(case), ": ",
+        h("b", f"{percent(share, digits(low, high))} %"), h("span", f" ({limits(low, high)})",
+        cls="mc"), " of its answers lie outside their own limits, whose coverage says nothing of "
+        "them.",
+    )  # fmt: skip
+    return Finding("off", f"{percent(share)} %", sentence, (0, -float(share)))
 
 
 def _is_off(case: Case) -> Finding:

@@ -11,7 +11,14 @@ from cibench.render.html import Html, breakable, h, join
 from cibench.render.labels import DEFAULT, Setting
 from cibench.render.numbers import BLANK, count, digits, limits, percent, plain
 from cibench.report.findings import Case, Finding, cases, findings, in_se
-from cibench.report.score_readings import coverage_of, fails_often, shortfall, verdict_of
+from cibench.report.score_readings import (
+    clearly_biased,
+    contradicts_itself,
+    coverage_of,
+    fails_often,
+    shortfall,
+    verdict_of,
+)
 from cibench.report.views import Score, View
 
 UNDER, OVER = (179, 71, 0), (0, 114, 178)
@@ -159,7 +166,18 @@ def _heat_maps(views: Sequence[View], every: Sequence[Case]) -> Html:
 
 
 def _verdict(every: Sequence[Case]) -> str:
-    """Sum up in one line: how many methods broke, and how many of them at the default."""
+    """Sum up in one line: who contradicts itself, how many methods broke, and where."""
+    odd = {c.method for c in every if contradicts_itself(c.score)}
+    text = _broken(every)
+    if not odd:
+        return text
+    names = (
+        f"{min(odd)} contradicts itself" if len(odd) == 1 else f"{len(odd)} contradict themselves"
+    )
+    return f"{names}; {text[0].lower()}{text[1:]}"
+
+
+def _broken(every: Sequence[Case]) -> str:
     methods, broken = {c.method for c in every}, {c.method for c in every if c.broken}
     at_default = {c.method for c in every if c.broken and c.at_default}
     if not methods:
@@ -200,7 +218,7 @@ def _sound(every: Sequence[Case]) -> Html | None:
     lowest_coverage = {
         key: min(coverage_of(c.score)[0] for c in group)
         for key, group in groups.items()
-        if all(c.verdict in SOUND_VERDICTS and not fails_often(c.score) for c in group)
+        if all(c.verdict in SOUND_VERDICTS and not _faulty(c.score) for c in group)
     }
     if not lowest_coverage:
         return None
@@ -212,6 +230,11 @@ def _sound(every: Sequence[Case]) -> Html | None:
     return h(
         "div", h("span", "Held up", cls="badge"), h("ul", note, lines, cls="said"), cls="sound"
     )
+
+
+def _faulty(score: Score) -> bool:
+    """Say whether something else than coverage is wrong with a score, beyond doubt."""
+    return fails_often(score) or clearly_biased(score) or contradicts_itself(score)
 
 
 def _by_scenario(

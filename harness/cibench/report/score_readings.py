@@ -69,6 +69,12 @@ def clearly_biased(score: Score) -> bool:
     return abs(ratio) - 1.96 * error > HALF_SE
 
 
+def contradicts_itself(score: Score) -> bool:
+    """Say whether more than one answer in a hundred lies outside its own limits, beyond doubt."""
+    low = score["excludes_estimate_low"]
+    return not missing(low) and bool(low > FAILS_OFTEN)
+
+
 def fails_often(score: Score) -> bool:
     """Say whether more than one fit in a hundred fails, beyond doubt."""
     low = score["failure_rate_low"]
