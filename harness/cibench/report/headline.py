@@ -166,9 +166,13 @@ def _heat_maps(views: Sequence[View], every: Sequence[Case]) -> Html:
 
 
 def _verdict(every: Sequence[Case]) -> str:
-    """Sum up in one line: who contradicts itself, how many methods broke, and where."""
+    """Sum up in one line: who contradicts itself or never answers, how many broke, and where."""
     odd = {c.method for c in every if contradicts_itself(c.score)}
+    silent = {c.method for c in every if c.verdict is CoverageVerdict.SILENT}
     text = _broken(every)
+    if silent:
+        names = min(silent) if len(silent) == 1 else count(len(silent), "method")
+        text = f"{names} answered nothing in a cell; {text[0].lower()}{text[1:]}"
     if not odd:
         return text
     names = (
@@ -178,6 +182,7 @@ def _verdict(every: Sequence[Case]) -> str:
 
 
 def _broken(every: Sequence[Case]) -> str:
+    every = [c for c in every if c.verdict is not CoverageVerdict.SILENT]
     methods, broken = {c.method for c in every}, {c.method for c in every if c.broken}
     at_default = {c.method for c in every if c.broken and c.at_default}
     if not methods:

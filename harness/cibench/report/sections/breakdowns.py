@@ -107,10 +107,16 @@ def _row(view: View, line: Line) -> Html:
     place = line["breakdown"] if not missing(line["breakdown"]) else inf
     return h(
         "tr", h("th", breakable(str(line["method"])), scope="row"), h("td", where),
-        h("td", in_words(line), data_v=raw(abs(place - line["default"]))),
+        h("td", _words(view, line), data_v=raw(abs(place - line["default"]))),
         *(_setting(line[f"bracket_{end}"]) for end in ("low", "high")),
         _lengths(line), *_bias(line),
     )  # fmt: skip
+
+
+def _words(view: View, line: Line) -> Html:
+    """Say where a method breaks; of one that never answered that there is nothing to say."""
+    own = [score for (method, _), score in view.scores.items() if method == line["method"]]
+    return in_words(line) if any(score["answered"] for score in own) else join("answered nothing")
 
 
 def _both_ways(view: View, line: Line) -> bool:
