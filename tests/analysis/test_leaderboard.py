@@ -120,9 +120,17 @@ def test_who_declines_or_gives_an_unbounded_set_is_compared_on_the_other_data_se
         found = board(changed)
         line = found.loc["test/a"]
         assert line["log_ratio"] == pytest.approx(rest.loc["test/a", "log_ratio"], rel=1e-12)
-        assert (line["worst"], line[name]) == (0, 0.1) and line["rank"]
+        assert (line["worst"], line[name], line["rank"]) == (0, 0.1, "")
+        assert line["note"].endswith("the 90 % of data sets to which it gave a bounded answer")
         others = board(table).loc["test/b"]
         assert found.loc["test/b", "log_ratio"] == others["log_ratio"]
+    rarely = table.assign(ci_high=np.where(mine & (table["replicate"] < 8), inf, table["ci_high"]))
+    assert board(rarely).loc["test/a", ["unbounded", "rank"]].tolist() == [0.04, "1"]
+    empty = table.assign(
+        ci_low=np.where(mine & few, inf, table["ci_low"]),
+        ci_high=np.where(mine & few, -inf, table["ci_high"]),
+    )
+    assert board(empty).loc["test/a", ["unbounded", "worst"]].tolist() == [0, 0.1]
     by_points = board(open_sets, measure="rmse").loc["test/a"]  # a matter of sets only
     assert by_points["unbounded"] == 0
     assert by_points["log_ratio"] == board(table, measure="rmse").loc["test/a", "log_ratio"]
@@ -180,7 +188,7 @@ def test_nothing_is_worse_than_the_worst_nor_better_than_its_inverse() -> None:
         assert found.loc[name, "ratio"] == pytest.approx(50)
         assert found.loc[name, "worst"] == 1
     assert found.loc["test/far", "rank"] == "3"
-    assert found.loc["test/never", ["rank", "holds_level"]].tolist() == ["", "no"]
+    assert found.loc["test/never", ["rank", "holds_level"]].tolist() == ["", "no answer"]
     line = found.loc["baseline/zero"]
     assert (line["role"], line["rank"]) == ("baseline", "") and np.isnan(line["ratio"])
     assert line["note"] == "gives no limits, on which this board rests"

@@ -843,6 +843,15 @@ FAULTY = [
 ]
 
 
+def permutes_a_few_times(problem, rng):
+    """Give the p-value of 9 permutations, which cannot be below 0.1."""
+    return replace(mean_difference(problem, rng), p_value=0.1)
+
+
+def test_a_test_by_few_permutations_contradicts_nothing():
+    CHECK_OF_ESTIMATOR["check_coherence"](declared(permutes_a_few_times))
+
+
 def assert_caught(faulty, check, line):
     with pytest.raises(ContractError, match=re.escape(line)) as caught:
         CHECK_OF_ESTIMATOR[check](faulty)

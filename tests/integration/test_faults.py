@@ -50,14 +50,14 @@ def test_page_and_console_tell_it_as_a_fault(run):
     from cibench.report.summary import summary, surprise_lines
 
     page = run.write_report().read_text(encoding="utf-8")
-    assert "2 methods answered nothing in a cell; no surprise among" in page
+    assert "2 methods failed in most fits of a cell; no surprise among" in page
     assert "answered none of 40: TypeError" in page and "(own.py:7)" in page
-    words = "2 methods answered nothing in a cell; 1 of 1 method broke, only where an assumption is"
+    words = "2 methods failed in most fits of a cell; 1 of 1 method broke, only where an assumption"
     assert words in page
-    assert page.count(">answered nothing</td>") == 2  # in place of a breakdown point
+    assert page.count(">failed in most fits</td>") == 2  # in place of a breakdown point
     assert "fails unexpectedly in" not in page and "survives unexpectedly in" not in page
     head, first, *_ = surprise_lines(run.expectations, run.catalogue)
-    assert head.startswith("2 methods answered nothing in a cell; ")
+    assert head.startswith("2 methods failed in most fits of a cell; ")
     assert first.startswith("  own/typo answered none of 40: TypeError")
     lines = summary(run.scores, run.expectations, run.catalogue)
     assert set(lines.loc[lines["estimator"] == "own/typo", "coverage %"]) == {"–"}

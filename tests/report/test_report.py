@@ -821,4 +821,4 @@ def test_answers_outside_their_own_limits_open_the_page(tmp_path: Path) -> None:
     assert words.startswith("25 % toy/sound contradicts itself in toy/line : 25 % (20–31) of its")
     assert "toy/sound contradicts itself; no method broke" in text_of(page)
     assert "Held up" not in page
-    assert "contradicts itself" not in report(tmp_path / "sound", rows, catalogue(SOUND))
+    assert "contradicts itself" not in findings(report(tmp_path / "sound", rows, catalogue(SOUND)))

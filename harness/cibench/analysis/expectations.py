@@ -26,6 +26,7 @@ from cibench.analysis.coverage_verdicts import (
 from cibench.analysis.coverage_verdicts import (
     MEANING as UNJUDGED_MEANING,
 )
+from cibench.render.numbers import percent
 from cibench.storage.schema import SCORED
 from cibench.suite.expectations import (
     SHORTFALL,
@@ -35,6 +36,7 @@ from cibench.suite.expectations import (
     expectation,
     stated,
 )
+from cibench.utils.missing import missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,11 +66,18 @@ class ExpectationVerdict(StrEnum):
     CONSERVATIVE = "conservative"
     INCONCLUSIVE = "inconclusive"
     NO_ANSWER = "no answer"
+    CONTRADICTS = "contradicts itself"
     OTHER_QUESTION = "different question"
     NONE = ""
 
 
 SURPRISES = (ExpectationVerdict.FAILS_UNEXPECTEDLY, ExpectationVerdict.SURVIVES)
+
+FAULTS = (ExpectationVerdict.NO_ANSWER, ExpectationVerdict.CONTRADICTS)
+"""What is wrong with a method or its adapter, whatever was expected of its statistics."""
+
+CONTRADICTING = 0.01
+"""The share of answers outside their own limits above which, beyond doubt, they contradict them."""
 
 MEANING = {
     ExpectationVerdict.VALID: "nothing that it assumes is broken, and coverage is above the floor",
@@ -82,20 +91,16 @@ MEANING = {
     "they may",
     ExpectationVerdict.INCONCLUSIVE: "too few replicates to tell on which side of the floor "
     "coverage lies",
-    ExpectationVerdict.NO_ANSWER: "every fit failed, which is no finding about the method’s "
-    "statistics: failures.csv says why, and where in the code",
+    ExpectationVerdict.NO_ANSWER: "more than half of the fits failed, which is no finding about "
+    "the method’s statistics: failures.csv says why, and where in the code",
+    ExpectationVerdict.CONTRADICTS: "more than one answer in a hundred lies outside its own "
+    "limits, whose coverage says nothing of it",
     ExpectationVerdict.OTHER_QUESTION: "the method does not answer what it was scored on",
 }
 
 
 def judge_expectation(expected: Expected, coverage: Coverage) -> ExpectationVerdict:
-    """Return what a coverage shows of what was expected of it: VALID or FAILS.
-
-    Who never answered is faulty or was handed what it cannot take: that is no finding about its
-    statistics, in either direction.
-    """
-    if not coverage.answered:
-        return ExpectationVerdict.NO_ANSWER
+    """Return what a coverage shows of what was expected of it: VALID or FAILS."""
     if expected is Expected.FAILS:
         if coverage.below:
             return ExpectationVerdict.FAILS
@@ -120,7 +125,7 @@ def judge_expectations(
     `ExpectationVerdict`) what that means for what was expected. `needed` says of an inconclusive
     one how many replicates would decide it, `note` why there is none to judge, or what the suite
     gives as a reason for its floor; with the table of `failures` it gives the commonest reason why
-    somebody never answered. Raises BadInput where two [[cells]] tables contradict each
+    most fits failed. Raises BadInput where two [[cells]] tables contradict each
     other.
 
     >>> import cibench
@@ -151,8 +156,9 @@ def judge_expectations(
         if row["kind"] != "diagnostic":
             expected = expectation(row, catalogue, word)
         lines.append(_line(row, expected, coverage, word.why))
-        if not coverage.answered and coverage.unjudged is None:
-            lines[-1]["note"] = _silence(row, coverage, failures)
+        if fault := _fault(row, coverage, failures):
+            verdict, note = fault
+            lines[-1] |= {"verdict": str(verdict), "needed": nan, "note": note}
     table = pd.DataFrame(lines, columns=list(EXPECTATIONS))
     keys = scores[list(SCORED)].reset_index(drop=True)
     return table.assign(**{name: keys[name] for name in SCORED})
@@ -179,6 +185,25 @@ def _line(
     }  # fmt: skip
 
 
+def _fault(
+    score: Mapping[str, Any], coverage: Coverage, failures: pd.DataFrame | None
+) -> tuple[ExpectationVerdict, str] | None:
+    """Return what is wrong with a method, and in words how much; it is no finding about statistics.
+
+    Whether answers lie outside their own limits is told by Wilson's lower limit of their share.
+    """
+    if score["kind"] == "diagnostic":
+        return None
+    if coverage.unjudged is None and 2 * int(score["answered"]) < coverage.tries:
+        return ExpectationVerdict.NO_ANSWER, _silence(score, coverage, failures)
+    low = score.get("excludes_estimate_low")
+    if missing(low) or not float(low or 0) > CONTRADICTING:
+        return None
+    share = percent(score["excludes_estimate"])
+    note = f"{share} % of its answers lie outside their own limits"
+    return ExpectationVerdict.CONTRADICTS, note
+
+
 def _note(coverage: Coverage, why: str) -> str:
     """Say why there is no coverage to judge, or what the suite gives as its reason."""
     if coverage.unjudged is CoverageVerdict.DIAGNOSTIC:
@@ -187,8 +212,8 @@ def _note(coverage: Coverage, why: str) -> str:
 
 
 def _silence(score: Mapping[str, Any], coverage: Coverage, failures: pd.DataFrame | None) -> str:
-    """Say of who never answered how often that was, and the commonest reason for it."""
-    text = f"answered none of {coverage.tries}"
+    """Say how few tries were answered, and the commonest reason for it."""
+    text = f"answered {score['answered'] or 'none'} of {coverage.tries}"
     if failures is None:
         return text
     keys = ("scenario", "dials", "parameters", "n", "options", "estimator")

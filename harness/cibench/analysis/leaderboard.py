@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from cibench.analysis.coverage_verdicts import UNJUDGED, CoverageVerdict
-from cibench.analysis.expectations import SURPRISES, judge_expectations
+from cibench.analysis.expectations import FAULTS, judge_expectations
 from cibench.analysis.one_pass import from_rows
 from cibench.analysis.ranking_losses import (
     Compared,
@@ -53,7 +53,9 @@ Counted = Callable[[Names], bool]
 KINDS = (VALID, "default", "all", BROKEN)
 
 TARGET_CELL = (*CELL_KEYS, "estimand", "level")
-BROKEN_LEVEL = (CoverageVerdict.BROKEN, CoverageVerdict.SILENT)
+UNRANKED = ("no", *map(str, FAULTS))
+"""What of `holds_level` leaves a method without a rank."""
+
 HOLDING = (CoverageVerdict.SOUND, CoverageVerdict.CONSERVATIVE)
 
 
@@ -107,8 +109,10 @@ class Settings:
             if line is None or not (default or self.expected.get(_cell(names), False)):
                 continue
             verdict = CoverageVerdict(line["coverage_verdict"])
-            if verdict in BROKEN_LEVEL or line["verdict"] in SURPRISES[:1]:
-                return "no", _broken_at(line, verdict)
+            if line["verdict"] in FAULTS:
+                return str(line["verdict"]), f"{line['note']}, in {_at(line)}"
+            if verdict is CoverageVerdict.BROKEN:
+                return "no", _broken_at(line)
             verdicts.append(verdict)
         judged = [verdict for verdict in verdicts if verdict not in UNJUDGED]
         if not judged:
@@ -116,12 +120,14 @@ class Settings:
         return ("yes" if all(verdict in HOLDING for verdict in judged) else "unclear"), ""
 
 
-def _broken_at(line: Names, verdict: CoverageVerdict) -> str:
-    at = f"{line['scenario']}, n = {line['n']}"
-    if verdict is CoverageVerdict.SILENT:
-        return f"answered nothing in {at}"
+def _at(line: Names) -> str:
+    moved = "" if missing(line["dial"]) else f", {line['dial']} = {line['setting']:g}"
+    return f"{line['scenario']}, n = {line['n']}{moved}"
+
+
+def _broken_at(line: Names) -> str:
     return (
-        f"does not hold its level in {at}: coverage {percent(line['coverage'])} % "
+        f"does not hold its level in {_at(line)}: coverage {percent(line['coverage'])} % "
         f"({percent(line['low'])}–{percent(line['high'])}), floor {percent(line['floor'])} %"
     )
 
@@ -211,14 +217,15 @@ def ranks(
     `settings` says which cells a board is of: "valid" those with every dial at its default or
     with nothing broken that a contender assumes, "broken" the others (by the suite's wish
     "default" or "all"). `holds_level` is "no" for whom coverage (failures as misses) is below
-    the floor in a "valid" cell beyond doubt, or who is otherwise surprisingly invalid: these
-    have no rank, not on the board of the broken cells either, and `note` says where; "yes"
-    where coverage is above the floor in every such cell, else "unclear". Oracles have no rank
-    either. Who never gives what the measure rests on, limits or an estimate, has none; for
-    those there is a board by RMSE beside one by sets. `without` names the scenario that was
-    left out, "" for the board itself. `worst` is the share of tries with the worst score;
-    `declined` and `unbounded` are shares of data sets that count as no tries. Who was not run
-    in all cells has no rank.
+    the floor in a "valid" cell beyond doubt, "no answer" or "contradicts itself" for whom a
+    fault of that kind was found there: these have no rank, not on the board of the broken cells
+    either, and `note` says where; "yes" where coverage is above the floor in every such cell,
+    else "unclear". Oracles have no rank either. Who never gives what the measure rests on,
+    limits or an estimate, has none; for those there is a board by RMSE beside one by sets.
+    `without` names the scenario that was left out, "" for the board itself. `worst` is the
+    share of tries with the worst score; `declined` and `unbounded` are shares of data sets that
+    count as no tries; with more than 5 in 100 of these a method has no rank. Nor has who was not
+    run in all cells.
 
     `manifest` is the run's, which says who declined; `spec` what the suite declares of its
     ranking; `expectations` the run's verdicts, by default those of `judge_expectations` without a
@@ -323,13 +330,14 @@ class Board:
         self, shares: Mapping[str, ScenarioShare], cells: Sequence[Names], address: Sequence[str]
     ) -> list[dict[str, Any]]:
         """Return the lines of one board, the best first; none with fewer than two to score."""
-        entrants = list(dict.fromkeys(e for s in shares.values() for e in (*s.counts, *s.without)))
+        entrants = list(dict.fromkeys(e for s in shares.values() for e in (*s.runs, *s.without)))
         whole = [e for e in entrants if all(s.counts.get(e, 0) == s.cells for s in shares.values())]
         roles = {e: self.spec.role(e[0], self.catalogue) for e in entrants}
         if sum(roles[e] != "oracle" for e in whole) < FEWEST:
             return []
         levels = {e: self.settings.holds(e, cells) for e in entrants}
-        marked = {e for e in whole if levels[e][0] == "no"}
+        selective = {e: few for e in whole if (few := _selective(e, shares))}
+        marked = {e for e in whole if levels[e][0] in UNRANKED} | set(selective)
         ranked = [i for i, e in enumerate(whole) if roles[e] != "oracle" and e not in marked]
         scores, terms, freedom, starts = _sums(shares, whole, self.spec)
         rng = stream("ranks", *address, *shares)
@@ -347,7 +355,8 @@ class Board:
         for line in lines:
             e = line["entrant"]
             line |= {"role": roles[e], "holds_level": levels[e][0], **about, **_counts(e, shares)}
-            line["note"] = "; ".join(filter(None, (levels[e][1], line["note"], _left_out(shares))))
+            notes = (levels[e][1], selective.get(e, ""), line["note"], _left_out(shares))
+            line["note"] = "; ".join(filter(None, notes))
             line["estimator"], line["options"] = line.pop("entrant")
         return _in_order(lines)
 
@@ -368,6 +377,9 @@ class Board:
 
 
 FEWEST = 2
+MOST_LEFT_OUT = 0.05
+"""The share of data sets without a bounded answer above which a method has no rank."""
+
 BY_POINTS = "rmse"
 """The measure of those who give no limits."""
 
@@ -383,9 +395,21 @@ def _in_order(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     def place(line: Mapping[str, Any]) -> int:
         if isnan(line["ratio"]):
             return 2
-        return int(line["holds_level"] == "no" and not line["rank"] and line["role"] != "oracle")
+        return int(line["rank"] == "" and line["role"] != "oracle")
 
     return sorted(lines, key=place)
+
+
+def _selective(entrant: Entrant, shares: Mapping[str, ScenarioShare]) -> str:
+    """Say of who leaves too many data sets out that its score is of the others, "" of whom not.
+
+    Nobody can tell whether the data sets that it left out were the hard ones.
+    """
+    counts = _counts(entrant, shares)
+    left_out = counts["declined"] + counts["unbounded"]
+    if left_out <= MOST_LEFT_OUT:
+        return ""
+    return f"scored on the {percent(1 - left_out)} % of data sets to which it gave a bounded answer"
 
 
 def _about(shares: Mapping[str, ScenarioShare]) -> dict[str, Any]:
@@ -404,12 +428,14 @@ def _left_out(shares: Mapping[str, ScenarioShare]) -> str:
 
 def _counts(entrant: Entrant, shares: Mapping[str, ScenarioShare]) -> dict[str, float]:
     """Return the shares of replicates with the worst score, declined, and with unbounded sets."""
-    ran = max(sum(share.counts.get(entrant, 0) for share in shares.values()), 1)
-    tables = {"worst": "penalised", "declined": "declined", "unbounded": "unbounded"}
-    return {
-        name: sum(getattr(share, table).get(entrant, 0.0) for share in shares.values()) / ran
-        for name, table in tables.items()
-    }
+    scored = ("worst", "penalised", "counts")
+    left_out = (("declined", "declined", "runs"), ("unbounded", "unbounded", "runs"))
+    averages = {}
+    for name, table, cells in (scored, *left_out):
+        total = sum(getattr(share, table).get(entrant, 0.0) for share in shares.values())
+        ran = sum(getattr(share, cells).get(entrant, 0) for share in shares.values())
+        averages[name] = total / max(ran, 1)
+    return averages
 
 
 def _sums(

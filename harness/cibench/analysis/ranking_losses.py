@@ -78,7 +78,8 @@ def unbounded(group: Group, spec: Ranking) -> Array:
     """Say of each replicate whether its set is unbounded and the measure is one of sets."""
     if "ci_low" not in METRICS[spec.measure].needs:
         return np.zeros(group["ok"].size, dtype=bool)
-    infinite = np.isinf(group["ci_low"]) | np.isinf(group["ci_high"])
+    low, high = group["ci_low"], group["ci_high"]
+    infinite = (np.isinf(low) | np.isinf(high)) & ~(low > high)  # an empty set is not unbounded
     return np.asarray(group["ok"] & (infinite | (group["outside"] == 1)))
 
 
@@ -150,8 +151,8 @@ class ScenarioShare:
 
     `truths` are the errors of simulated truths, by the truth: cells with the same truth share it.
     `lost` counts cells in which the reference has no score above zero; `penalised`, `declined`
-    and `unbounded` sum shares of replicates over cells. `without` names who never gives what the
-    measure rests on.
+    and `unbounded` sum shares of replicates over the cells that `runs` counts; `counts` are those
+    with a score. `without` names who never gives what the measure rests on.
     """
 
     reference: Entrant
@@ -162,6 +163,7 @@ class ScenarioShare:
     declined: dict[Entrant, float] = field(default_factory=dict)
     unbounded: dict[Entrant, float] = field(default_factory=dict)
     counts: dict[Entrant, int] = field(default_factory=dict)
+    runs: dict[Entrant, int] = field(default_factory=dict)
     without: set[Entrant] = field(default_factory=set)
     blocks: dict[int, Block] = field(default_factory=dict)
     truths: dict[float, dict[Entrant, float]] = field(default_factory=dict)
@@ -229,6 +231,7 @@ def _add(
             share.without.add(entrant)
             continue
         run = group["ok"] | group["failed"] | group["declined"]
+        share.runs[entrant] = share.runs.get(entrant, 0) + 1
         for name, flag in (("declined", group["declined"]), ("unbounded", unbounded(group, spec))):
             sums: dict[Entrant, float] = getattr(share, name)
             sums[entrant] = sums.get(entrant, 0.0) + float(flag.sum()) / max(int(run.sum()), 1)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from cibench.cli.index import kept
+from cibench.render.labels import cell
 from cibench.utils.errors import BadInput, unknown
 
 
@@ -65,7 +66,7 @@ def _print_listing(shelves: dict[str, Any]) -> None:
     if not sys.stdout.isatty():
         typer.echo("\n\n".join(_lines(shelf, rows) for shelf, rows in shelves.items() if rows))
         return
-    from cibench.render.terminal import cell, console, table
+    from cibench.render.terminal import console, table
 
     out = console()
     for shelf, entries in shelves.items():
@@ -76,10 +77,7 @@ def _print_listing(shelves: dict[str, Any]) -> None:
 
 def _lines(shelf: str, entries: list[dict[str, Any]]) -> str:
     """Write a shelf in columns of text, as other programs read it."""
-    rows = [
-        [", ".join(v) if isinstance(v, list) else str(v) for v in entry.values()]
-        for entry in entries
-    ]
+    rows = [[cell(value) for value in entry.values()] for entry in entries]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     texts = [shelf, *("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)]
     return "\n".join(texts)

@@ -10,7 +10,7 @@ from cibench.lessons.parse import built_in_lessons
 from cibench.model import descriptions, registry
 from cibench.model.design import dials, estimands, find_scenario
 from cibench.model.method import find_estimator
-from cibench.render.terminal import cell
+from cibench.render.labels import cell
 from cibench.suite.parse import built_in_suites
 from cibench.utils.errors import BadInput, unknown
 

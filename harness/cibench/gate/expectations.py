@@ -20,7 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cibench.analysis.expectations import ALPHA, BEARING, SURPRISES, ExpectationVerdict
+from cibench.analysis.expectations import (
+    ALPHA,
+    BEARING,
+    FAULTS,
+    SURPRISES,
+    ExpectationVerdict,
+)
 from cibench.execution.settings import IN_PROCESS, RunSettings
 from cibench.gate.check import RUN, clear
 from cibench.results.api import run as run_suite
@@ -32,7 +38,7 @@ if TYPE_CHECKING:
     from cibench.suite.suite import Suite
 
 POWER = 0.95
-FAILING = (*SURPRISES, ExpectationVerdict.NO_ANSWER)
+FAILING = (*SURPRISES, *FAULTS)
 KNOWN = (*FAILING, ExpectationVerdict.INCONCLUSIVE, ExpectationVerdict.CONSERVATIVE)
 """The verdicts that can be made to fail."""
 

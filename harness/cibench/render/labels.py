@@ -132,3 +132,8 @@ def _by_combination(frame: pd.DataFrame, columns: list[str], name: Callable[...,
 
 def _listed(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} = {plain(value)}" for name, value in values.items())
+
+
+def cell(value: Any) -> str:
+    """Return a value as a table shows it: a list with commas between."""
+    return ", ".join(value) if isinstance(value, list) else str(value)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -26,8 +24,3 @@ def table(rows: list[dict[str, str]], title: str = "") -> Table:
     for row in rows:
         grid.add_row(*(Text(v) for v in row.values()))
     return grid
-
-
-def cell(value: Any) -> str:
-    """Return a value as a table shows it: a list with commas between."""
-    return ", ".join(value) if isinstance(value, list) else str(value)

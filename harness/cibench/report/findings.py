@@ -17,6 +17,7 @@ from cibench.report.score_readings import (
     contradicts_itself,
     coverage_of,
     fails_often,
+    gave_no_answer,
     shortfall,
     verdict_of,
 )
@@ -150,13 +151,15 @@ def declared(case: Case) -> bool:
 def tag(case: Case) -> Html | None:
     """Mark a breakdown as declared, or as a surprise."""
     score = case.score
+    if gave_no_answer(score):
+        return join(" ", h("span", "no finding about its statistics", cls="tag"))
     if score["broken"]:
         text = "must fail here" if score["expected"] == Expected.FAILS else "assumes this"
         return join(" ", h("span", f"as declared: it {text}", cls="tag"))
     if score["expected"] != Expected.VALID:
         return None
-    if case.verdict is CoverageVerdict.SILENT:
-        return join(" ", h("span", "no finding about its statistics", cls="tag"))
+    if contradicts_itself(score):
+        return None
     assert score["verdict"] == ExpectationVerdict.FAILS_UNEXPECTEDLY  # both are read off the limits
     return join(" ", h("span", "a surprise: nothing it assumes is broken", cls="tag surprise"))
 
@@ -205,14 +208,14 @@ def _of_method(group: Sequence[Case]) -> Iterator[Finding]:
 
 def _under_covers(broken: list[Case]) -> Finding:
     worst = max(broken, key=lambda c: shortfall(c.score))
-    score, silent = worst.score, worst.verdict is CoverageVerdict.SILENT
+    score, silent = worst.score, gave_no_answer(worst.score)
     sentence = join(
-        who(worst), " gives no answer in " if silent else " under-covers in ",
+        who(worst), " hardly answers in " if silent else " under-covers in ",
         h("b", worst.view.scenario), breaking(worst), ": ",
-        h("b", str(score["verdict_note"])) if silent else coverage(score), off(score), ".",
+        h("b", str(score["verdict_note"])) if silent else join(coverage(score), off(score)), ".",
         onset(worst, broken), also(worst, broken), tag(worst),
     )  # fmt: skip
-    badge = "0 fits" if silent else f"{percent(coverage_of(score)[0])} %"
+    badge = f"{score['answered']:,} fits" if silent else f"{percent(coverage_of(score)[0])} %"
     tier = 0 if worst.at_default else 2 if declared(worst) else 1
     return Finding("broken", badge, sentence, (tier, -shortfall(score)))
 

@@ -12,10 +12,13 @@ from cibench.render.labels import DEFAULT, Setting
 from cibench.render.numbers import BLANK, count, digits, limits, percent, plain
 from cibench.report.findings import Case, Finding, cases, findings, in_se
 from cibench.report.score_readings import (
+    MARKS,
     clearly_biased,
     contradicts_itself,
     coverage_of,
     fails_often,
+    faults,
+    gave_no_answer,
     shortfall,
     verdict_of,
 )
@@ -23,11 +26,6 @@ from cibench.report.views import Score, View
 
 UNDER, OVER = (179, 71, 0), (0, 114, 178)
 """Vermilion, darkened for white text, and blue: ends of a scale that colour-blind people tell."""
-
-MARKS = {
-    CoverageVerdict.BROKEN: "▼", CoverageVerdict.CONSERVATIVE: "▲",
-    CoverageVerdict.UNCLEAR: "?", CoverageVerdict.SILENT: "✕",
-}  # fmt: skip
 
 
 def heat_map(view: View) -> Html:
@@ -167,22 +165,12 @@ def _heat_maps(views: Sequence[View], every: Sequence[Case]) -> Html:
 
 def _verdict(every: Sequence[Case]) -> str:
     """Sum up in one line: who contradicts itself or never answers, how many broke, and where."""
-    odd = {c.method for c in every if contradicts_itself(c.score)}
-    silent = {c.method for c in every if c.verdict is CoverageVerdict.SILENT}
-    text = _broken(every)
-    if silent:
-        names = min(silent) if len(silent) == 1 else count(len(silent), "method")
-        text = f"{names} answered nothing in a cell; {text[0].lower()}{text[1:]}"
-    if not odd:
-        return text
-    names = (
-        f"{min(odd)} contradicts itself" if len(odd) == 1 else f"{len(odd)} contradict themselves"
-    )
-    return f"{names}; {text[0].lower()}{text[1:]}"
+    text, faulty = _broken(every), faults((c.score["verdict"], c.method) for c in every)
+    return f"{faulty}; {text[0].lower()}{text[1:]}" if faulty else text
 
 
 def _broken(every: Sequence[Case]) -> str:
-    every = [c for c in every if c.verdict is not CoverageVerdict.SILENT]
+    every = [c for c in every if not gave_no_answer(c.score)]
     methods, broken = {c.method for c in every}, {c.method for c in every if c.broken}
     at_default = {c.method for c in every if c.broken and c.at_default}
     if not methods:

@@ -104,7 +104,7 @@ def page(contents: Contents) -> str:
             key=lambda v: v.scenario,
         )
     }  # fmt: skip
-    opening, closing = ([(s, _written(s, contents)) for s in part] for part in (OPENING, CLOSING))
+    opening, closing = ([(s, _write(s, contents)) for s in part] for part in (OPENING, CLOSING))
     links = [
         *_links(opening), *((name, slug(f"scenario {name}")) for name in scenarios),
         *_links(closing),
@@ -117,7 +117,7 @@ def page(contents: Contents) -> str:
     )  # fmt: skip
 
 
-def _written(section: Section, contents: Contents) -> Html | None:
+def _write(section: Section, contents: Contents) -> Html | None:
     """Write a section; a fault in it names it, and whose report it was to be in."""
     try:
         return section.write(contents)

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from cibench.analysis.coverage_verdicts import UNJUDGED, CoverageVerdict
+from cibench.analysis.expectations import FAULTS, ExpectationVerdict
 from cibench.metrics.moments import noiseless
+from cibench.render.numbers import count
 from cibench.report.views import Score
 from cibench.utils.missing import missing
+
+MARKS = {
+    CoverageVerdict.BROKEN: "▼", CoverageVerdict.CONSERVATIVE: "▲",
+    CoverageVerdict.UNCLEAR: "?", CoverageVerdict.SILENT: "✕",
+}  # fmt: skip
 
 HALF_SE = 0.5
 """A bias beyond this share of the empirical SE is worth a word even where intervals cover."""
@@ -69,10 +77,31 @@ def clearly_biased(score: Score) -> bool:
     return abs(ratio) - 1.96 * error > HALF_SE
 
 
+def gave_no_answer(score: Score) -> bool:
+    """Say whether more than half of its fits failed, which the verdict on it says."""
+    return bool(score["verdict"] == ExpectationVerdict.NO_ANSWER)
+
+
 def contradicts_itself(score: Score) -> bool:
-    """Say whether more than one answer in a hundred lies outside its own limits, beyond doubt."""
-    low = score["excludes_estimate_low"]
-    return not missing(low) and bool(low > FAILS_OFTEN)
+    """Say whether its answers lie outside their own limits, which the verdict on it says."""
+    return bool(score["verdict"] == ExpectationVerdict.CONTRADICTS)
+
+
+def faults(verdicts: Iterable[tuple[str, str]]) -> str:
+    """Name who is at fault, of pairs of verdict and method, in a clause for each kind of fault."""
+    methods: dict[str, dict[str, None]] = {verdict: {} for verdict in FAULTS}
+    for verdict, method in verdicts:
+        if verdict in FAULTS:
+            methods[verdict][method] = None
+    clauses = []
+    for verdict, names in methods.items():
+        alone = next(iter(names)) if len(names) == 1 else count(len(names), "method")
+        if names and verdict == ExpectationVerdict.NO_ANSWER:
+            clauses.append(f"{alone} failed in most fits of a cell")
+        elif names:
+            verb = "contradicts itself" if len(names) == 1 else "contradict themselves"
+            clauses.append(f"{alone} {verb}")
+    return "; ".join(clauses)
 
 
 def fails_often(score: Score) -> bool:

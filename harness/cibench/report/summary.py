@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cibench.analysis.coverage_verdicts import CoverageVerdict
-from cibench.analysis.expectations import ExpectationVerdict
+from cibench.analysis.expectations import FAULTS, ExpectationVerdict
 from cibench.metrics.registry import listed
 from cibench.render.labels import label, view_titles
 from cibench.render.numbers import BLANK
@@ -44,7 +44,8 @@ def summary(
 def surprise_lines(expectations: pd.DataFrame, catalogue: Mapping[str, Any]) -> list[str]:
     """Return lines that say what was a surprise, and how much is not decided yet."""
     rows = surprises.lines(expectations, catalogue)
-    if not surprises.expected(rows) and not surprises.silent(rows):
+    faulty = [row for row in rows if row["verdict"] in FAULTS]
+    if not surprises.expected(rows) and not faulty:
         return []
     counts = surprises.tally(rows)
     kept = [f"{n:,} {verdict}" for verdict, n in counts.items() if verdict in CONFIRMED]
@@ -55,7 +56,7 @@ def surprise_lines(expectations: pd.DataFrame, catalogue: Mapping[str, Any]) -> 
     ]
     lines = [
         *(f"  {row['method']} {row['note']} in {row['scenario']}, {row['at']}"
-          for row in rows if row["coverage_verdict"] == surprises.SILENT), *lines,
+          for row in faulty), *lines,
     ]  # fmt: skip
     return [head, *lines, *filter(None, [surprises.undecided(rows)])]
 

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cibench.analysis.expectations import SURPRISES
 from cibench.gate import baseline
 from cibench.gate.check import check_suite
 from cibench.gate.comparison import Comparison
-from cibench.gate.expectations import check_expectations
+from cibench.gate.expectations import FAILING, check_expectations
 from cibench.gate.output import cell_views
 from cibench.gate.output.cell_views import CellView, changed_most, tell
 from cibench.gate.output.expectations import in_words
@@ -140,9 +139,7 @@ def promised(bench: Bench, trial: Trial, power: float) -> str:
     if not judged.exit_code:
         return ""
     lines = [f"cibench, as declared: {judged.headline}"]
-    lines += [
-        line for row in judged.rows if (line := in_words(row)) and row["verdict"] in SURPRISES
-    ]
+    lines += [line for row in judged.rows if (line := in_words(row)) and row["verdict"] in FAILING]
     return "\n".join([*lines, f"run: {judged.run.folder}"])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from cibench.analysis.expectations import ExpectationVerdict
+from cibench.analysis.expectations import FAULTS, ExpectationVerdict
 from cibench.gate.expectations import FAILING, Expectations
 from cibench.gate.output.files import (
     FORMAT,
@@ -80,22 +80,33 @@ def markdown(expectations: Expectations) -> str:
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     floor = f"{percent(row['floor'])} %"
     method = f"`{row['estimator']}`"
-    return row["verdict"], _place(row), method, _share(row), floor, row["because"]
+    why = row["note"] if row["verdict"] in FAULTS else row["because"]
+    return row["verdict"], _place(row), method, _share(row), floor, why
 
 
 def in_words(row: Mapping[str, Any]) -> str:
     """Say what was expected of a row and what was found."""
     return (
-        f"{_place(row)}: {row['estimator']} {row['verdict']}: coverage {_share(row)}, floor "
-        f"{percent(row['floor'])} %; expected {row['expected']}: {row['because']}"
+        f"{_place(row)}: {row['estimator']} {_finding(row)}; expected {row['expected']}: "
+        f"{row['because']}"
     )
 
 
+def _finding(row: Mapping[str, Any]) -> str:
+    """Say the verdict and what it rests on: a coverage and its floor, or what is wrong."""
+    if row["verdict"] in FAULTS:
+        return f"{row['verdict']}: {row['note']}"
+    return f"{row['verdict']}: coverage {_share(row)}, floor {percent(row['floor'])} %"
+
+
 def _case(row: Mapping[str, Any], failing: list[str]) -> Case:
-    message = f"{row['verdict']}: coverage {_share(row)}, floor {percent(row['floor'])} %"
     wrong = row["verdict"] in failing
     return Case(
-        _place(row), str(row["estimator"]), "failure" if wrong else "", message, row["because"]
+        _place(row),
+        str(row["estimator"]),
+        "failure" if wrong else "",
+        _finding(row),
+        row["because"],
     )
 
 

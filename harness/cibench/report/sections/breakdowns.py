@@ -8,6 +8,7 @@ from typing import Any
 
 from cibench.render.html import Html, breakable, h, join, raw, sortable
 from cibench.render.numbers import BLANK, error_of, number, percent, plain, signed
+from cibench.report.score_readings import gave_no_answer
 from cibench.report.sections.score_tables import HIDDEN
 from cibench.report.views import Line, View
 from cibench.utils.missing import missing
@@ -114,9 +115,9 @@ def _row(view: View, line: Line) -> Html:
 
 
 def _words(view: View, line: Line) -> Html:
-    """Say where a method breaks; of one that never answered that there is nothing to say."""
+    """Say where a method breaks; of one that failed in most fits that there is nothing to say."""
     own = [score for (method, _), score in view.scores.items() if method == line["method"]]
-    return in_words(line) if any(score["answered"] for score in own) else join("answered nothing")
+    return join("failed in most fits") if all(map(gave_no_answer, own)) else in_words(line)
 
 
 def _both_ways(view: View, line: Line) -> bool:

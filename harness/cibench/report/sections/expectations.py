@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from cibench.analysis.coverage_verdicts import CoverageVerdict
-from cibench.analysis.expectations import BEARING, MEANING, SURPRISES, ExpectationVerdict
+from cibench.analysis.expectations import BEARING, FAULTS, MEANING, SURPRISES, ExpectationVerdict
 from cibench.render.html import Html, breakable, h, join, place, raw, sortable
 from cibench.render.labels import DEFAULT, label, view_titles
 from cibench.render.numbers import BLANK, count, digits, limits, percent
+from cibench.report.score_readings import faults
 from cibench.report.views import KEYS
 from cibench.utils.missing import missing
 
@@ -90,24 +90,14 @@ def expected(rows: Iterable[Line]) -> int:
     """Count the rows that carry an expectation which could be judged."""
     return sum(
         row["expected"] in BEARING and row["low"] == row["low"]
-        and row["verdict"] != ExpectationVerdict.NO_ANSWER for row in rows
+        and row["verdict"] not in FAULTS for row in rows
     )  # fmt: skip
 
 
-def silent(rows: Iterable[Line]) -> list[str]:
-    """Return who answered nothing in some cell."""
-    names = (str(row["method"]) for row in rows if row["coverage_verdict"] == SILENT)
-    return list(dict.fromkeys(names))
-
-
 def heading(rows: Sequence[Line]) -> str:
-    """Sum up in one line: who answered nothing, and the surprises among what was expected."""
-    faulty = silent(rows)
-    text = _surprising(rows)
-    if not faulty:
-        return text
-    named = faulty[0] if len(faulty) == 1 else count(len(faulty), "method")
-    return f"{named} answered nothing in a cell; {text[0].lower()}{text[1:]}"
+    """Sum up in one line: who is at fault, and the surprises among what was expected."""
+    text, faulty = _surprising(rows), faults((r["verdict"], str(r["method"])) for r in rows)
+    return f"{faulty}; {text[0].lower()}{text[1:]}" if faulty else text
 
 
 def _surprising(rows: Sequence[Line]) -> str:
@@ -176,9 +166,6 @@ def _beyond(row: Line) -> float:
     """Return how far beyond doubt a coverage is on the wrong side of its floor."""
     below, above = row["floor"] - row["high"], row["low"] - row["floor"]
     return float(max(below, above))
-
-
-SILENT = CoverageVerdict.SILENT
 
 
 HEAD = (

@@ -6,18 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cibench.analysis.coverage_verdicts import CoverageVerdict
+from cibench.analysis.expectations import FAULTS
 from cibench.metrics import METRICS
 from cibench.render.html import Html, breakable, h, join
 from cibench.render.numbers import BLANK, count, error_of, number, percent, plain
-from cibench.report.headline import MARKS
+from cibench.report.score_readings import MARKS
 from cibench.suite.ranking import BROKEN, VALID, Ranking
 from cibench.utils.missing import missing
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FAIL = MARKS[CoverageVerdict.BROKEN]
-"""What stands in the place of a rank where the level is not held: the mark of the score tables."""
+FAIL, FAULT = MARKS[CoverageVerdict.BROKEN], MARKS[CoverageVerdict.SILENT]
+"""What stands in the place of a rank where the level is not held, or a method is at fault."""
 
 NO_TRIES = {
     "declined": "share of data sets that the method declined, which are no tries",
@@ -66,10 +67,12 @@ def _about(boards: Sequence[Sequence[Line]], measure: str, spec: Mapping[str, An
         f"Methods by the mean log ratio of their {measure} to the reference’s over {cells}. A set "
         "such as 2–5 holds every rank that noise does not rule out; the sets of a board are right "
         "all at once in 95 of 100 runs, by RMSE with heavy tails and 50 replicates in 89 of 100. "
-        f"{FAIL} marks who does not hold its level there beyond doubt, and has no "
-        f"rank. A failure scores {worst} times the reference’s {measure}, the worst there is; "
-        "declined data sets and unbounded sets are no tries and have columns of their own. "
-        "ranks.csv holds it all."
+        f"{FAIL} marks who does not hold its level there beyond doubt, {FAULT} who never answers "
+        f"or contradicts itself; these have no rank. A failure scores {worst} times the "
+        f"reference’s {measure}, the worst there is; declined data sets and unbounded sets are no "
+        "tries, and with more than 5 in 100 of them there is no rank: whether these were the hard "
+        "ones nobody knows. No limit allows for failures rarer than the run could show. ranks.csv "
+        "holds it all."
     )
 
 
@@ -119,7 +122,8 @@ def _title(line: Line) -> Html:
 
 def _row(line: Line, most: int, no_tries: Sequence[str], others: Sequence[str]) -> Html:
     role = h("span", str(line["role"]), cls="tag") if line["role"] else None
-    rank = FAIL if line["holds_level"] == "no" else str(line["rank"]) or BLANK
+    fault = FAULT if line["holds_level"] in FAULTS else BLANK
+    rank = FAIL if line["holds_level"] == "no" else str(line["rank"]) or fault
     ratio = [
         h("td", BLANK, title=str(line["note"]), cls="num"), h("td", BLANK, cls="num"),
     ]  # fmt: skip

@@ -20,9 +20,10 @@ def repeated_section(table: pd.DataFrame, catalogue: Mapping[str, Any]) -> Html 
     lines = sentences(table, catalogue)
     return h(
         "section", h("h2", f"{count(len(lines), 'cell')} with repeated data sets"),
-        h("p", "Monte Carlo errors and limits take every replicate for a draw of its own. Where "
-          "replicates share a data set they are too small, however many there are: the scenario "
-          "may return a stored table, or fix its seed.", cls="note"),
+        h("p", "Monte Carlo errors and limits take every replicate for a draw of its own. Where a "
+          "scenario returns a stored table or fixes its seed they are too small, however many "
+          "replicates there are. With a few units and discrete columns independent draws may be "
+          "equal by chance; then they are right.", cls="note"),
         h("ul", [h("li", line) for line in lines]), id="repeated",
     )  # fmt: skip
 
