@@ -78,3 +78,39 @@ def test_the_command_line_is_a_module_too(module):
     assert shown.returncode == 2 and "suits" in shown.stderr
     listed = subprocess.check_output([sys.executable, "-m", module, "list", "suites"], text=True)
     assert "quickstart" in listed
+
+
+SOMETIMES = '''"""y = d + e, and at times no data."""
+import numpy as np
+from cibench import Draw, Estimand, Scenario, scenario
+
+@scenario("own/raises")
+class Raises(Scenario):
+    """Fails in some of its draws."""
+    estimand = Estimand.ATE
+    def truth(self):
+        return 1.0
+    def draw(self, n, rng):
+        if rng.random() < 0.4:
+            raise ValueError("no data today")
+        d, e = rng.integers(0, 2, n), rng.normal(size=n)
+        return Draw({"y": d + e, "d": d}, e, np.ones(n))
+'''
+
+
+def test_a_data_set_that_cannot_be_drawn_cannot_be_bundled_and_leaves_no_folder(
+    tmp_path, shelves, monkeypatch
+):
+    from cibench.execution.replay_bundle import write_bundle
+    from cibench.execution.replays import FitAddress, replay
+    from cibench.utils.errors import BadInput
+
+    (tmp_path / "own.py").write_text(SOMETIMES)
+    cell = {"scenario": "own/raises", "n": 20, "estimators": "naive/difference-in-means"}
+    spec = {"name": "s", "seed": 1, "replicates": 12, "cells": [cell]}
+    run = cibench.run({**spec, "plugins": [str(tmp_path / "own.py")]}, tmp_path / "run")
+    lost = int(run.replicates.query("status == 'failed'")["replicate"].iloc[0])
+    again = replay(run.folder, FitAddress("own/raises", "naive/difference-in-means", lost))
+    with pytest.raises(BadInput, match=rf"draw replicate {lost}: ValueError: no data .*own.py:13"):
+        write_bundle(again, tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()

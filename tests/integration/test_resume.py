@@ -120,6 +120,20 @@ def test_a_complete_run_is_left_as_it_is(plugins, tmp_path, fits):
     }
 
 
+def test_what_a_suite_says_of_rows_that_are_all_there_is_taken_over(plugins, tmp_path, fits):
+    first = suite_of(plugins)
+    execute(first, tmp_path / "r")
+    count, rows = len(fits), names(tmp_path / "r")
+    (cell,) = first.spec["cells"]
+    changed = {"cells": [{**cell, "expect": {"floor": 0.5}}], "ranking": {"measure": "rmse"}}
+    again = parse_suite({**first.spec, **changed})
+    execute(again, tmp_path / "r")
+    assert len(fits) == count and names(tmp_path / "r") == rows
+    run = cibench.load(tmp_path / "r")
+    assert run.suite["ranking"] == {"measure": "rmse"}
+    assert set(run.expectations["floor"].dropna()) == {0.5}
+
+
 EXTENDED = [
     ("replicates", {}, {"replicates": 9}, 6),
     ("sizes", {"n": [10, 20]}, {}, 12),

@@ -572,7 +572,7 @@ def test_the_leaderboard_prints_sets_where_noise_can_swap_ranks(tmp_path: Path) 
     table = {row[2]: row for row in table_of(page, "ranks")}
     assert list(table) == ["method", "toy/oracle oracle", "toy/first", "toy/same", "toy/wide"]
     assert [row[0] for row in table.values()][1:] == ["–", "1–2", "1–2", "3"]
-    assert "scores 30 times the reference’s interval score" in text_of(page)
+    assert "No loss counts more than 30 times the reference’s mean interval score" in text_of(page)
     assert 'href="#leaderboard"' in page and "reference toy/oracle" in text_of(page)
 
 

@@ -15,9 +15,9 @@ from cibench.execution.settings import TUNING, Tuning
 from cibench.model import registry, types
 from cibench.model.method import find_estimator
 from cibench.model.streams import digest, fit_address, global_seed
-from cibench.model.types import Array
+from cibench.model.types import Array, Draw
 from cibench.storage import provenance
-from cibench.utils.errors import BadInput
+from cibench.utils.errors import BadInput, file_of, one_line_at
 from cibench.utils.files import asset, make_folder, size, write_csv, write_json, write_text
 from cibench.workers.block import draw_replicate
 
@@ -47,11 +47,13 @@ def write_bundle(replayed: Replayed, out: Path | None = None, tuning: Tuning = T
 
     The script needs no cibench where the estimator's file imports only what `NOUNS` names:
     then the file, those beside it and cibench's nouns come with it. Raises BadInput where the
-    folder holds something else or cannot be written.
+    scenario cannot draw the data set, and where the folder holds something else or cannot be
+    written.
     """
     folder = out or Path(_name(replayed))
     if folder.exists() and not (folder / MARK).exists() and any(folder.iterdir()):
         raise BadInput(f"{folder} is not empty; name another folder with --out")
+    data = _draw(replayed)
     try:
         make_folder(folder)
         rows = json.loads(replayed.stored.to_json(orient="records", double_precision=15))
@@ -59,7 +61,7 @@ def write_bundle(replayed: Replayed, out: Path | None = None, tuning: Tuning = T
         timeout = replayed.suite.timeout
         patience = timeout + tuning.slack_seconds if timeout else None
         write_json(folder / MARK, facts)
-        write_text(folder / "reproduce.py", _script(folder, replayed, patience))
+        write_text(folder / "reproduce.py", _script(folder, replayed, data, patience))
         write_text(folder / "output.txt", _output(folder, replayed, patience))
     except OSError as error:
         raise BadInput(f"{folder}: {error.strerror or error}") from error
@@ -72,7 +74,20 @@ def _name(replayed: Replayed) -> str:
     return re.sub(r"[^a-z0-9]+", "-", "replay-" + "-".join(words))
 
 
-def _script(folder: Path, replayed: Replayed, patience: float | None) -> str:
+def _draw(replayed: Replayed) -> Draw:
+    """Draw the data set again; raises BadInput with the place in the scenario's own code."""
+    block, scenario = replayed.block, replayed.suite.cells[0].scenario
+    try:
+        return draw_replicate(scenario, block.key["n"], block.seed, block.first)
+    except Exception as error:
+        cause = one_line_at(error, file_of(type(scenario).draw))
+        raise BadInput(
+            f"there is no data set to bundle: {scenario.name} could not draw replicate "
+            f"{block.first}: {cause}"
+        ) from error
+
+
+def _script(folder: Path, replayed: Replayed, data: Draw, patience: float | None) -> str:
     """Write what the script needs and return its text; after `patience` it says where it hangs."""
     block, scenario = replayed.block, replayed.suite.cells[0].scenario
     name, options = block.entrants[0]
@@ -82,7 +97,8 @@ def _script(folder: Path, replayed: Replayed, patience: float | None) -> str:
     adapter = _write_adapter(folder, registry.entry("estimator", name))
     find, draw = (adapter, "None") if adapter else _with_cibench(replayed)
     values = {
-        "TITLE": _title(replayed), "FIND": find, "DRAW": draw, **_write_data(folder, replayed),
+        "TITLE": _title(replayed), "FIND": find, "DRAW": draw,
+        **_write_data(folder, replayed, data),
         "VERSIONS": ", ".join(f"{package} {version}" for package, version in versions.items()),
         "NEEDS": "these and the files beside it" if adapter else "cibench",
         "ROLES": repr(scenario.assigned_roles()), "LEVEL": repr(block.level),
@@ -105,13 +121,12 @@ def _title(replayed: Replayed) -> str:
     return " ".join(title.split()).replace("\\", "/").replace('"', "'")
 
 
-def _write_data(folder: Path, replayed: Replayed) -> dict[str, str]:
+def _write_data(folder: Path, replayed: Replayed, data: Draw) -> dict[str, str]:
     """Write the data set as Parquet and CSV and return how the script reads the very columns."""
     import pandas as pd
 
-    block, scenario = replayed.block, replayed.suite.cells[0].scenario
-    draw = draw_replicate(scenario, block.key["n"], block.seed, block.first)
-    columns: dict[str, Array] = {n: draw.columns[n] for n in scenario.assigned_roles().columns}
+    scenario = replayed.suite.cells[0].scenario
+    columns: dict[str, Array] = {n: data.columns[n] for n in scenario.assigned_roles().columns}
     frame = pd.DataFrame(columns)
     frame.to_parquet(folder / "data.parquet", index=False)
     write_csv(folder / "data.csv", frame, blank="nan")

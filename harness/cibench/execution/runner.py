@@ -52,6 +52,7 @@ def execute(suite: Suite, folder: Path, settings: RunSettings = IN_PROCESS) -> N
         plugins = (*plugins, *_own_modules(suite))
     with _opened(folder, suite, settings) as session:
         if session.complete:
+            session.restate()
             return
         cutter = Cutter(suite, session.inventory, plugins, settings.tuning.block_seconds)
         try:

@@ -78,7 +78,7 @@ def write_notes(folder: Path, suite: Suite, before: Mapping[str, Any] | None, st
         "declined": [refusal._asdict() for refusal in suite.refusals],
         **({"precision": suite.precision.spec, "cells": cells(suite)} if suite.precision else {}),
     }
-    _write_suite(folder, suite)
+    write_suite(folder, suite)
     write_json(folder / CATALOGUE, describe(suite.scenarios, suite.estimators))
     write_json(folder / MANIFEST, manifest)
 
@@ -92,12 +92,20 @@ def _machine(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {name: manifest[name] for name in ("platform", "python", "cpu_features")}
 
 
-def _write_suite(folder: Path, suite: Suite) -> None:
-    text = suite.as_toml()
+def write_suite(folder: Path, suite: Suite) -> None:
+    """Write the suite as it is run, with the figures that it names, into a run folder."""
     if suite.published:
         write_bytes(folder / PUBLISHED, suite.published.read_bytes())
-        text = to_toml({**suite.spec, "published": PUBLISHED})
-    write_text(folder / SUITE, text)
+    write_text(folder / SUITE, _text_of(suite))
+
+
+def states_otherwise(folder: Path, suite: Suite) -> bool:
+    """Say whether a run folder's suite file is not what `write_suite` would write."""
+    return (folder / SUITE).read_text(encoding="utf-8") != _text_of(suite)
+
+
+def _text_of(suite: Suite) -> str:
+    return to_toml({**suite.spec, "published": PUBLISHED}) if suite.published else suite.as_toml()
 
 
 def cells(suite: Suite, stopped: Mapping[int, str] | None = None) -> list[dict[str, Any]]:

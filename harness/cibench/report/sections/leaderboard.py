@@ -68,10 +68,11 @@ def _about(boards: Sequence[Sequence[Line]], measure: str, spec: Mapping[str, An
         "such as 2–5 holds every rank that noise does not rule out; the sets of a board are right "
         "all at once in 95 of 100 runs, by RMSE with heavy tails and 50 replicates in 89 of 100. "
         f"{FAIL} marks who does not hold its level there beyond doubt, {FAULT} who never answers "
-        f"or contradicts itself; these have no rank. A failure scores {worst} times the "
-        f"reference’s {measure}, the worst there is; declined data sets and unbounded sets are no "
-        "tries, and with more than 5 in 100 of them there is no rank: whether these were the hard "
-        "ones nobody knows. No limit allows for failures rarer than the run could show. ranks.csv "
+        f"or contradicts itself; these have no rank. No loss counts more than {worst} times the "
+        f"reference’s mean {measure}, which is what a failure scores; declined data sets and "
+        "unbounded sets are no tries, and with more than 5 in 100 of them there is no rank: "
+        "whether these were the hard ones nobody knows. No limit allows for failures rarer than "
+        "the run could show. ranks.csv "
         "holds it all."
     )
 
