@@ -1,21 +1,19 @@
-"""The one verdict on a coverage: by exact limits that hold for all verdicts of a run at once.
+"""The verdict on a coverage: by exact limits, whose level all that a run judges has in common.
 
-Say m rows of a run have a coverage to be judged. Each gets Clopper and Pearson's limits at the
-level 1 - ALPHA / m, so that each holds the true coverage but for a chance of ALPHA / m at most, and
-by Bonferroni's inequality all m of them hold theirs at once in 95 of 100 runs, however the rows
-depend on each other (they share their data). Every verdict is a statement about the true coverage
-that is true wherever the limits hold it: that it lies below the floor, above it, below nominal, or
-above what a nominal level can explain. Hence a run holds a false verdict of any kind with
-probability ALPHA at most. The verdict on an expectation, the marks of tables and heat maps, and the
-findings that open a report are all read off these limits, so that none can contradict another.
+Each coverage gets Clopper and Pearson's limits at the level 1 - ALPHA / m, where m numbers of the
+run are judged (`cibench.analysis.judged_scores`), so that each holds the true coverage but for a
+chance of ALPHA / m at most. Every verdict is a statement about the true coverage that is true
+wherever the limits hold it: that it lies below the floor, above it, below nominal, or above what a
+nominal level can explain. The verdict on an expectation, the marks of tables and heat maps, and the
+findings that open a report are all read off these limits.
 
 A coverage is a share of tries: a failure is a try that missed, who declines has not tried.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from math import nan, sqrt
@@ -106,6 +104,19 @@ class Coverage:
         """Return the share of tries that covered, NaN where nobody tried."""
         return self.covered / self.tries if self.tries else nan
 
+    def with_limits(self, alpha: float) -> Coverage:
+        """Return it with its limits at a level of 1 - alpha; as it is where it is not judged.
+
+        An error in the truth widens them by as many of its standard errors as their level has.
+        """
+        if self.unjudged is not None:
+            return self
+        low, high = exact(self.covered, self.tries, alpha)
+        slack = 0.0
+        if self.truth_error > _ROUNDING:
+            slack = NormalDist().inv_cdf(1 - alpha / 2) * self.truth_error
+        return replace(self, low=max(0.0, low - slack), high=min(1.0, high + slack), alpha=alpha)
+
     @property
     def below(self) -> bool:
         """Say whether the true coverage is below the floor, beyond doubt."""
@@ -143,28 +154,27 @@ class Coverage:
         return max(count, self.tries + 1.0)
 
 
-def judge_coverages(scores: Sequence[Mapping[str, Any]], floors: Sequence[float]) -> list[Coverage]:
-    """Return the coverage of every row of a score table, judged together.
-
-    `floors` has a floor for each row. An error in the truth widens a row's limits by as many of its
-    standard errors as their level has.
-    """
-    coverages = [_tally(score, floor) for score, floor in zip(scores, floors, strict=True)]
-    judged = sum(one.unjudged is None for one in coverages)
-    return [one if one.unjudged else _limited(one, ALPHA / judged) for one in coverages]
-
-
-def _tally(score: Mapping[str, Any], floor: float) -> Coverage:
-    """Count the tries and those that covered."""
+def tally(score: Mapping[str, Any], floor: float) -> Coverage:
+    """Count the tries of a row of a score table and those that covered; limits come later."""
     level, unjudged = float(score["level"]), _unjudged(score)
     if unjudged is not None:
         return Coverage(0, 0, floor, level, unjudged=unjudged)
+    return _counted(score, "coverage_with_failures", floor)
+
+
+def tally_bands(score: Mapping[str, Any], floor: float) -> Coverage | None:
+    """Count the tries whose simultaneous bands held the truths of all horizons; None: no level."""
+    if not 0 < float(score["level"]) < 1:
+        return None
+    return _counted(score, "simultaneous_coverage_with_failures", floor)
+
+
+def _counted(score: Mapping[str, Any], name: str, floor: float) -> Coverage:
     tries = int(score["replicates"]) - int(score["declined"])
-    share = float(score["coverage_with_failures"])
-    error = float(score["coverage_with_failures_mcse"])
+    share, error = float(score[name]), float(score[f"{name}_mcse"])
     of_chance = share * (1 - share) / tries
     return Coverage(
-        round(share * tries), tries, floor, level, answered=bool(score["answered"]),
+        round(share * tries), tries, floor, float(score["level"]), answered=bool(score["answered"]),
         truth_error=sqrt(max(0.0, error**2 - of_chance)),
     )  # fmt: skip
 
@@ -180,18 +190,6 @@ def _unjudged(score: Mapping[str, Any]) -> CoverageVerdict | None:
     if missing(score["coverage_with_failures"]):
         return CoverageVerdict.NO_LIMITS
     return CoverageVerdict.NOISELESS if noiseless(score) else None
-
-
-def _limited(coverage: Coverage, alpha: float) -> Coverage:
-    """Return the coverage with its limits at a level of 1 - alpha."""
-    low, high = exact(coverage.covered, coverage.tries, alpha)
-    slack = 0.0
-    if coverage.truth_error > _ROUNDING:
-        slack = NormalDist().inv_cdf(1 - alpha / 2) * coverage.truth_error
-    return Coverage(
-        coverage.covered, coverage.tries, coverage.floor, coverage.level, max(0.0, low - slack),
-        min(1.0, high + slack), alpha, coverage.truth_error, answered=coverage.answered,
-    )  # fmt: skip
 
 
 def exact(covered: int, tries: int, alpha: float) -> tuple[float, float]:

@@ -1,37 +1,33 @@
 """From scores and declarations to verdicts: does every method do what was expected of it.
 
-Everything comes from the run folder: the score table, the catalogue, the suite as it was run.
-Whether a method is valid or fails is read off the limits of its coverage, of which
-`cibench.analysis.coverage_verdicts` says what they are worth. A surprise can be false in one way
-only, the upper limit of a valid method too low or the lower one of a broken one too high: false
-surprises turn up in half of the runs with a false verdict at most, and in far fewer where coverages
-do not sit on their floors.
+Everything comes from the run folder: the score table, the catalogue, the suite as it was run. A
+method is valid where its coverage is above the floor, that of its simultaneous bands too, its bias
+at most half an empirical SE and its SE ratio within a range. Each is read off limits that hold for
+all of a run at once (`cibench.analysis.judged_scores`). It fails where one of them is on the wrong
+side, beyond doubt; standard errors that are too large make it conservative. What cannot be judged
+is said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from math import nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cibench.analysis.coverage_verdicts import (
-    ALPHA,
-    Coverage,
-    CoverageVerdict,
-    judge_coverages,
-)
-from cibench.analysis.coverage_verdicts import (
-    MEANING as UNJUDGED_MEANING,
-)
+from cibench.analysis.coverage_verdicts import ALPHA, Coverage, CoverageVerdict
+from cibench.analysis.coverage_verdicts import MEANING as COVERAGE_MEANING
+from cibench.analysis.error_verdicts import BIAS, SE_RATIO, ErrorLimits
+from cibench.analysis.judged_scores import Bounds, Judged, JudgedScore, Side, judge_scores
 from cibench.render.numbers import percent
 from cibench.storage.schema import SCORED
 from cibench.suite.expectations import (
     SHORTFALL,
     Expectation,
     Expected,
+    Statement,
     entries,
     expectation,
     stated,
@@ -47,8 +43,12 @@ __all__ = [
 ]  # fmt: skip
 
 EXPECTATIONS = (
-    *SCORED, "expected", "because", "broken", "floor", "tries", "covered", "coverage", "low",
-    "high", "coverage_verdict", "verdict", "needed", "note",
+    *SCORED, "expected", "because", "broken", "verdict", "decided_by", "unjudged", "needed", "note",
+    "floor", "tries", "covered", "coverage", "low", "high", "coverage_verdict",
+    "bands", "bands_low", "bands_high", "bands_verdict",
+    "bias_most", "bias_in_se", "bias_low", "bias_high", "bias_verdict",
+    "se_ratio_least", "se_ratio_most", "se_ratio", "se_ratio_low", "se_ratio_high",
+    "se_ratio_verdict",
 )  # fmt: skip
 """The columns of the table."""
 
@@ -80,17 +80,17 @@ CONTRADICTING = 0.01
 """The share of answers outside their own limits above which, beyond doubt, they contradict them."""
 
 MEANING = {
-    ExpectationVerdict.VALID: "nothing that it assumes is broken, and coverage is above the floor",
-    ExpectationVerdict.FAILS: "what it assumes is broken far enough, and coverage is below the "
-    "floor",
-    ExpectationVerdict.FAILS_UNEXPECTEDLY: "nothing that it assumes is broken, yet coverage is "
-    "below the floor",
-    ExpectationVerdict.SURVIVES: "what it assumes is broken far enough, yet coverage is above the "
-    "floor",
-    ExpectationVerdict.CONSERVATIVE: "valid, with intervals that miss less than half as often as "
-    "they may",
-    ExpectationVerdict.INCONCLUSIVE: "too few replicates to tell on which side of the floor "
-    "coverage lies",
+    ExpectationVerdict.VALID: "nothing that it assumes is broken, and what could be judged of "
+    "coverage, bands, bias and standard errors is within its bounds",
+    ExpectationVerdict.FAILS: "what it assumes is broken far enough, and coverage, bands, bias or "
+    "standard errors are on the wrong side of their bound",
+    ExpectationVerdict.FAILS_UNEXPECTEDLY: "nothing that it assumes is broken, yet coverage, "
+    "bands, bias or standard errors are on the wrong side of their bound",
+    ExpectationVerdict.SURVIVES: "what it assumes is broken far enough, yet all that could be "
+    "judged is within its bounds",
+    ExpectationVerdict.CONSERVATIVE: "nothing is on the wrong side of its bound, but intervals "
+    "miss less than half as often as they may, or standard errors are too large",
+    ExpectationVerdict.INCONCLUSIVE: "too few replicates to tell on which side of a bound it is",
     ExpectationVerdict.NO_ANSWER: "more than half of the fits failed, which is no finding about "
     "the method’s statistics: failures.csv says why, and where in the code",
     ExpectationVerdict.CONTRADICTS: "more than one answer in a hundred lies outside its own "
@@ -99,33 +99,48 @@ MEANING = {
 }
 
 
-def judge_expectation(expected: Expected, coverage: Coverage) -> ExpectationVerdict:
-    """Return what a coverage shows of what was expected of it: VALID or FAILS."""
-    if expected is Expected.FAILS:
-        if coverage.below:
-            return ExpectationVerdict.FAILS
-        return ExpectationVerdict.SURVIVES if coverage.above else ExpectationVerdict.INCONCLUSIVE
-    if coverage.below:
-        return ExpectationVerdict.FAILS_UNEXPECTEDLY
-    if coverage.conservative:
-        return ExpectationVerdict.CONSERVATIVE
-    return ExpectationVerdict.VALID if coverage.above else ExpectationVerdict.INCONCLUSIVE
+def judge_expectation(
+    expected: Expected, sides: Mapping[Judged, Side]
+) -> tuple[ExpectationVerdict, tuple[Judged, ...]]:
+    """Return what was found of an expectation, VALID or FAILS, and which numbers decide it.
+
+    `sides` has all that could be judged; where that is nothing there is no verdict.
+    """
+    on = {side: tuple(name for name, s in sides.items() if s is side) for side in Side}
+    fails, valid = ExpectationVerdict.FAILS, ExpectationVerdict.VALID
+    if expected is Expected.VALID:
+        fails = ExpectationVerdict.FAILS_UNEXPECTEDLY
+    else:
+        valid = ExpectationVerdict.SURVIVES
+    if not sides:
+        return ExpectationVerdict.NONE, ()
+    if on[Side.BAD]:
+        return fails, on[Side.BAD]
+    if on[Side.UNCLEAR] and not (on[Side.WIDE] and expected is Expected.VALID):
+        return ExpectationVerdict.INCONCLUSIVE, on[Side.UNCLEAR]
+    if on[Side.WIDE] and expected is Expected.VALID:
+        return ExpectationVerdict.CONSERVATIVE, on[Side.WIDE]
+    return valid, tuple(sides)
 
 
 def judge_expectations(
     scores: pd.DataFrame, catalogue: Mapping[str, Any], spec: Mapping[str, Any],
     failures: pd.DataFrame | None = None,
 ) -> pd.DataFrame:  # fmt: skip
-    """Return one row per row of the score table: what its coverage shows, and what was expected.
+    """Return one row per row of the score table: what it shows, and what was expected.
 
-    `spec` is the content of the suite file. `covered` of `tries` hold the truth: a failure is a
-    miss, who declines has not tried. `low` and `high` are exact limits that hold for all rows of
-    the table at once, widened by an error in the truth; `floor` is the one that the suite states,
-    else nominal less five points; `coverage_verdict` says where coverage lies, `verdict` (one of
-    `ExpectationVerdict`) what that means for what was expected. `needed` says of an inconclusive
-    one how many replicates would decide it, `note` why there is none to judge, or what the suite
-    gives as a reason for its floor; with the table of `failures` it gives the commonest reason why
-    most fits failed. Raises BadInput where two [[cells]] tables contradict each
+    `spec` is the content of the suite file. `verdict` (one of `ExpectationVerdict`) is what was
+    found of the expectation and `decided_by` the numbers that it rests on; `unjudged` says of which
+    of them there is nothing to judge, and why. `needed` says of an inconclusive one how many
+    replicates would decide it; `note` why there is no coverage to judge, or what the suite gives as
+    a reason for its bounds; with the table of `failures` it gives the commonest reason why most
+    fits failed.
+
+    `covered` of `tries` hold the truth: a failure is a miss, who declines has not tried. `bands` is
+    the share of tries whose simultaneous bands hold the truths of all horizons, in the first row of
+    each family of horizons that has them. `bias_in_se` is bias over empirical SE. Each has its
+    limits, which hold for all that is judged in the table at once, its bounds, those of the suite
+    or the defaults, and its verdict. Raises BadInput where two [[cells]] tables contradict each
     other.
 
     >>> import cibench
@@ -146,43 +161,94 @@ def judge_expectations(
         {str(key): value for key, value in record.items()} for record in scores.to_dict("records")
     ]
     words = [stated(tables, row, scenarios.get(row["scenario"]) or {}) for row in rows]
-    floors = [
-        word.floor or round(float(row["level"]) - SHORTFALL, 12)
-        for row, word in zip(rows, words, strict=True)
-    ]
+    bounds = [bounds_of(word, float(row["level"])) for row, word in zip(rows, words, strict=True)]
     lines = []
-    for row, word, coverage in zip(rows, words, judge_coverages(rows, floors), strict=True):
+    for row, word, judged in zip(rows, words, judge_scores(rows, bounds), strict=True):
         expected = Expectation(Expected.NOTHING, "")
         if row["kind"] != "diagnostic":
             expected = expectation(row, catalogue, word)
-        lines.append(_line(row, expected, coverage, word.why))
-        if fault := _fault(row, coverage, failures):
+        lines.append(_line(row, expected, judged, word.why))
+        if fault := _fault(row, judged.coverage, failures):
             verdict, note = fault
-            lines[-1] |= {"verdict": str(verdict), "needed": nan, "note": note}
+            lines[-1] |= {"verdict": str(verdict), "decided_by": "", "needed": nan, "note": note}
     table = pd.DataFrame(lines, columns=list(EXPECTATIONS))
     keys = scores[list(SCORED)].reset_index(drop=True)
     return table.assign(**{name: keys[name] for name in SCORED})
 
 
+def count_unjudged(rows: Iterable[Mapping[str, Any]]) -> dict[Judged, int]:
+    """Count, of rows of the table that carry an expectation, how many lack a verdict on what."""
+    counts = dict.fromkeys(Judged, 0)
+    for row in rows:
+        if row["expected"] in BEARING and row["verdict"] not in FAULTS:
+            for clause in filter(None, str(row["unjudged"]).split("; ")):
+                for name in clause.partition(": ")[0].split(", "):
+                    counts[Judged(name)] += 1
+    return {name: n for name, n in counts.items() if n}
+
+
+def bounds_of(statement: Statement, level: float) -> Bounds:
+    """Return the bounds that a suite states of a row, the defaults where it says nothing."""
+    floor = statement.floor or round(level - SHORTFALL, 12)
+    return Bounds(floor, statement.bias or BIAS, statement.se_ratio or SE_RATIO)
+
+
 def _line(
-    score: Mapping[str, Any], expected: Expectation, coverage: Coverage, why: str
+    score: Mapping[str, Any], expected: Expectation, judged: JudgedScore, why: str
 ) -> dict[str, Any]:
     """Return a row of the table."""
-    bears, judged = expected.expected in BEARING, coverage.unjudged is None
+    bears = expected.expected in BEARING
     verdict, needed = ExpectationVerdict.NONE, nan
+    decided_by: tuple[Judged, ...] = ()
     if expected.expected is Expected.OTHER_QUESTION:
         verdict = ExpectationVerdict.OTHER_QUESTION
-    elif bears and judged:
-        verdict = judge_expectation(expected.expected, coverage)
-        needed = coverage.needed if verdict is ExpectationVerdict.INCONCLUSIVE else nan
+    elif bears:
+        verdict, decided_by = judge_expectation(expected.expected, judged.sides)
+        needed = judged.needed if verdict is ExpectationVerdict.INCONCLUSIVE else nan
     return {
         **{name: score[name] for name in SCORED}, "expected": str(expected.expected),
         "because": expected.because, "broken": "; ".join(expected.broken),
-        "floor": coverage.floor if judged else nan, "tries": coverage.tries,
-        "covered": coverage.covered, "coverage": coverage.share, "low": coverage.low,
-        "high": coverage.high, "coverage_verdict": str(coverage.verdict), "verdict": str(verdict),
-        "needed": needed, "note": _note(coverage, why if bears else ""),
+        "verdict": str(verdict), "decided_by": ", ".join(decided_by),
+        "unjudged": _unjudged(judged) if bears else "", "needed": needed,
+        "note": _note(judged.coverage, why if bears else ""),
+        **_coverage_columns(judged.coverage, judged.bands),
+        **_error_columns(judged.bias, judged.se_ratio),
     }  # fmt: skip
+
+
+def _coverage_columns(coverage: Coverage, bands: Coverage | None) -> dict[str, Any]:
+    held_to = coverage.unjudged is None
+    columns = {
+        "floor": coverage.floor if held_to else nan, "tries": coverage.tries,
+        "covered": coverage.covered, "coverage": coverage.share, "low": coverage.low,
+        "high": coverage.high, "coverage_verdict": str(coverage.verdict),
+        "bands": nan, "bands_low": nan, "bands_high": nan, "bands_verdict": "",
+    }  # fmt: skip
+    if bands is not None:
+        columns |= {
+            "floor": bands.floor, "bands": bands.share, "bands_low": bands.low,
+            "bands_high": bands.high, "bands_verdict": str(bands.verdict),
+        }  # fmt: skip
+    return columns
+
+
+def _error_columns(bias: ErrorLimits, se_ratio: ErrorLimits) -> dict[str, Any]:
+    return {
+        "bias_most": nan if bias.unjudged else bias.most, "bias_in_se": bias.value,
+        "bias_low": bias.low, "bias_high": bias.high, "bias_verdict": str(bias.verdict),
+        "se_ratio_least": nan if se_ratio.unjudged else se_ratio.least,
+        "se_ratio_most": nan if se_ratio.unjudged else se_ratio.most,
+        "se_ratio": se_ratio.value, "se_ratio_low": se_ratio.low, "se_ratio_high": se_ratio.high,
+        "se_ratio_verdict": str(se_ratio.verdict),
+    }  # fmt: skip
+
+
+def _unjudged(judged: JudgedScore) -> str:
+    """Say of which numbers there is nothing to judge, and why: a clause for each reason."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in judged.unjudged.items():
+        reasons.setdefault(reason, []).append(name)
+    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
 
 
 def _fault(
@@ -208,7 +274,7 @@ def _note(coverage: Coverage, why: str) -> str:
     """Say why there is no coverage to judge, or what the suite gives as its reason."""
     if coverage.unjudged is CoverageVerdict.DIAGNOSTIC:
         return "a diagnostic: diagnostics.csv scores it"
-    return UNJUDGED_MEANING[coverage.unjudged] if coverage.unjudged else why
+    return COVERAGE_MEANING[coverage.unjudged] if coverage.unjudged else why
 
 
 def _silence(score: Mapping[str, Any], coverage: Coverage, failures: pd.DataFrame | None) -> str:

@@ -29,6 +29,7 @@ from cibench.storage import CellRows
 from cibench.storage.groups import FAILURES, Part
 from cibench.storage.schema import CELL, SCORED, schema
 from cibench.storage.spool import SpooledGroup
+from cibench.utils.missing import missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +65,9 @@ def lines(part: Part, catalogue: Mapping[str, Any]) -> list[Line]:
             for i in ordered:
                 measured[i] = replace(measured[i], reference=name)
     for members in families(part, (*TARGET, "estimator", "options")):
-        _compare("horizons", members, part, measured)
+        horizons = [i for i in members if not missing(part.names[i]["horizon"])]
+        if horizons:
+            _compare("horizons", horizons, part, measured)
     return measured
 
 

@@ -1,15 +1,18 @@
 """Judge without a baseline whether every method does what its declarations promise.
 
 The verdicts are those of `cibench.analysis.expectations`: a method of which nothing that it assumes
-is broken covers above the floor, one whose assumptions are broken far enough covers below it. How
-many replicates that takes is worked out beforehand from the power that is wanted.
+is broken keeps to its bounds, one whose assumptions are broken far enough does not. How many
+replicates that takes is worked out beforehand from the power that is wanted.
 
-With m methods and cells that carry an expectation, each is judged by exact limits at the level
-1 - ALPHA / m. A method whose coverage is nominal is shown to be above a floor p0 by R replicates if
-K >= c of them cover, c the least number with P(Bin(R, p0) >= c) < ALPHA / (2 m). All m are shown
-with the wanted chance if each is with a chance of 1 - (1 - power) / m (Bonferroni's inequality). Of
-one that is to fail it is taken that it covers as far below the floor as nominal lies above it. A
-method whose coverage is above the floor but below nominal takes more, and may be inconclusive.
+With m numbers to judge, at most a coverage, a bias and an SE ratio for each method and cell, each
+is judged at the level 1 - ALPHA / m. A method whose coverage is nominal is shown to be above a
+floor p0 by R replicates if K >= c of them cover, c the least number with P(Bin(R, p0) >= c) <
+ALPHA / (2 m); one without bias and with an SE ratio of 1 is shown to be within its bounds if limits
+that are wider by what a normal estimate strays with that chance lie inside. All are shown with the
+wanted chance if each is with a chance of 1 - (1 - power) / m (Bonferroni's inequality). Of one that
+is to fail it is taken that it covers as far below the floor as nominal lies above it. A method that
+is nearer to a bound takes more, and may be inconclusive. Simultaneous bands are not counted
+beforehand: nobody knows before the run who gives them.
 """
 
 from __future__ import annotations
@@ -26,7 +29,9 @@ from cibench.analysis.expectations import (
     FAULTS,
     SURPRISES,
     ExpectationVerdict,
+    count_unjudged,
 )
+from cibench.analysis.judged_scores import Bounds, Judged
 from cibench.execution.settings import IN_PROCESS, RunSettings
 from cibench.gate.check import RUN, clear
 from cibench.results.api import run as run_suite
@@ -63,7 +68,9 @@ class Expectations:
         """Say whether the gate holds, and how many rows have each verdict."""
         counts = Counter(row["verdict"] for row in self.rows)
         summary = ", ".join(f"{counts[v]} {v}" for v in WORST_FIRST if counts[v])
-        return f"{'failed' if self.exit_code else 'passed'}: {summary}"
+        lacking = ", ".join(f"{name} of {n:,}" for name, n in count_unjudged(self.rows).items())
+        unjudged = f" (not judged: {lacking})" if lacking else ""
+        return f"{'failed' if self.exit_code else 'passed'}: {summary}{unjudged}"
 
 
 def failing_on(names: Sequence[str]) -> tuple[ExpectationVerdict, ...]:
@@ -92,7 +99,7 @@ def check_expectations(
 def expectations_of(run: Run, failing: tuple[ExpectationVerdict, ...] = FAILING) -> Expectations:
     """Return what a run shows of its expectations; raises BadInput where there is none."""
     table = run.expectations
-    bearing = table[table["expected"].isin([str(e) for e in BEARING]) & (table["tries"] > 0)]
+    bearing = table[table["expected"].isin([str(e) for e in BEARING]) & (table["verdict"] != "")]
     if bearing.empty:
         raise BadInput(f"{run.folder}: nothing is expected of any method there")
     rows = [{str(k): v for k, v in row.items()} for row in bearing.to_dict("records")]
@@ -108,18 +115,20 @@ def replicates_for(suite: Suite, power: float) -> int:
     if not 0 < power < 1:
         raise BadInput(f"--power: {power:g} is not between 0 and 1")
     rows = list(expected(suite))
-    floors = [floor for found, floor in rows if found in BEARING]
-    if not floors:
+    bearing = [bounds for found, bounds in rows if found in BEARING]
+    if not bearing:
         raise BadInput(f"suite {suite.name}: nothing is expected of any method there")
-    each = 1 - (1 - power) / len(floors)
-    # Limits hold for all rows at once, for those of which nothing is expected too.
-    return max(settled_by(floor, suite.level, ALPHA / len(rows), each) for floor in set(floors))
+    # Limits hold for all that is judged at once, for rows of which nothing is expected too.
+    alpha = ALPHA / (len(Judged) - 1) / len(rows)
+    each = 1 - (1 - power) / (len(Judged) - 1) / len(bearing)
+    return max(settled_by(bounds, suite.level, alpha, each) for bounds in set(bearing))
 
 
-def expected(suite: Suite) -> Iterator[tuple[Expected, float]]:
-    """Yield what is expected of every estimator in every cell, and the floor it is held to."""
+def expected(suite: Suite) -> Iterator[tuple[Expected, Bounds]]:
+    """Yield what is expected of every estimator in every cell, and the bounds it is held to."""
+    from cibench.analysis.expectations import bounds_of
     from cibench.model.descriptions import describe
-    from cibench.suite.expectations import SHORTFALL, entries, expectation, stated
+    from cibench.suite.expectations import entries, expectation, stated
 
     catalogue = describe(suite.scenarios, suite.estimators)
     tables = entries(suite.spec)
@@ -135,13 +144,18 @@ def expected(suite: Suite) -> Iterator[tuple[Expected, float]]:
                     "horizon": target.horizon if target else None,
                 }  # fmt: skip
                 words = stated(tables, names, catalogue["scenarios"][cell.scenario.name])
-                floor = words.floor or round(suite.level - SHORTFALL, 12)
-                yield expectation(names, catalogue, words).expected, floor
+                found = expectation(names, catalogue, words).expected
+                yield found, bounds_of(words, suite.level)
 
 
-def settled_by(floor: float, level: float, alpha: float, power: float) -> int:
-    """Return the replicates that settle a nominal coverage, or one as far below the floor."""
+def settled_by(bounds: Bounds, level: float, alpha: float, power: float) -> int:
+    """Return the replicates that settle a nominal coverage, or one as far below the floor.
+
+    They settle a bias of zero and an SE ratio of one too, of normal estimates.
+    """
     from cibench.analysis.coverage_verdicts import sizes_for
+    from cibench.analysis.error_verdicts import sizes_within
 
-    below = 2 * floor - level
-    return int(max(sizes_for(p, floor, alpha, power) for p in (level, max(below, 0.0))))
+    below = 2 * bounds.floor - level
+    shares = (sizes_for(p, bounds.floor, alpha, power) for p in (level, max(below, 0.0)))
+    return int(max(*shares, sizes_within(bounds.bias, bounds.se_ratio, alpha, power)))

@@ -7,7 +7,7 @@ one of the scope `null cell` takes a group, that of the null cell, and the level
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -91,23 +91,86 @@ def simultaneous_coverage(family: Sequence[Group], truth_mcse: Sequence[float]) 
     if isinstance(family_bands, str):
         return [blank(family_bands) for _ in family]
     banded, common = family_bands
-    low, high, theta = (np.array([family[i][name][common] for i in banded]) for name in BANDS)
-    shift = np.array([[truth_mcse[i]] for i in banded])
+    columns = {name: np.array([family[i][name][common] for i in banded]) for name in BANDS}
+    covered = partial(intervals.simultaneous_coverage, columns["band_low"], columns["band_high"])
+    return _at_all_horizons(covered, columns["truth"], [truth_mcse[i] for i in banded], len(family))
 
-    def coverage(by: Array) -> Score:
-        return intervals.simultaneous_coverage(low, high, theta + by * shift)
 
-    return [with_truth_error(coverage, np.zeros(1), float(shift.any()))] * len(family)
+@metric(
+    BANDS, Kind.SHARE, scope="horizons", place=242, loss=Loss.SHORTFALL, tables=("scores",),
+    label="coverage of all horizons, failures as misses",
+    meaning="share of tries whose bands hold the truths of all horizons at once",
+)  # fmt: skip
+def simultaneous_coverage_with_failures(
+    family: Sequence[Group], truth_mcse: Sequence[float]
+) -> list[Score]:
+    """Return how often bands held the truths of all horizons, of all data sets that were tried.
+
+    A data set without an answer, or without a band at a horizon that has bands elsewhere, is a try
+    that missed; who declines has not tried. The family is aligned.
+    """
+    banded = _with_bands(family)
+    if not banded:
+        return [blank("") for _ in family]
+    tried = ~np.logical_and.reduce([family[i]["declined"] for i in banded])
+    columns = {name: np.array([family[i][name][tried] for i in banded]) for name in BANDS}
+    there = np.array([(family[i]["ok"] & _present(family[i], *BANDS))[tried] for i in banded])
+    low = np.where(there, columns["band_low"], np.inf)  # an empty band, which holds nothing
+    high = np.where(there, columns["band_high"], -np.inf)
+    covered = partial(intervals.simultaneous_coverage, low, high)
+    theta = np.where(there, columns["truth"], 0.0)
+    return _at_all_horizons(covered, theta, [truth_mcse[i] for i in banded], len(family))
+
+
+@metric(
+    SETS, Kind.SHARE, scope="horizons", place=244, tables=("scores",),
+    label="coverage of all horizons by pointwise limits",
+    meaning="share of replicates whose pointwise limits hold the truths of all horizons at once",
+)  # fmt: skip
+def joint_coverage(family: Sequence[Group], truth_mcse: Sequence[float]) -> list[Score]:
+    """Return how often pointwise limits hold the truths of all horizons at once.
+
+    Pointwise limits do not promise that; simultaneous bands do. Horizons without limits are left
+    out, and so are replicates that lack those of another horizon. The family is aligned.
+    """
+    there = [group["ok"] & _present(group, *SETS) for group in family]
+    limited = [i for i, answered in enumerate(there) if answered.any()]
+    if len(limited) < 2:
+        return [blank("fewer than two horizons have limits") for _ in family]
+    common = np.logical_and.reduce([there[i] for i in limited])
+    if not common.any():
+        return [blank("no replicate has the limits of all horizons") for _ in family]
+    low, high, theta, outside = (
+        np.array([family[i][name][common] for i in limited]) for name in SETS
+    )
+    covered = partial(intervals.simultaneous_coverage, low, high, outside=outside)
+    return _at_all_horizons(covered, theta, [truth_mcse[i] for i in limited], len(family))
 
 
 def bands(family: Sequence[Group]) -> tuple[list[int], Array] | str:
     """Return the horizons that have bands and mark the replicates that have all of them."""
-    with_bands = [group["ok"] & _present(group, *BANDS) for group in family]
-    banded = [i for i, there in enumerate(with_bands) if there.any()]
+    banded = _with_bands(family)
     if not banded:
         return ""
-    common = np.logical_and.reduce([with_bands[i] for i in banded])
+    common = np.logical_and.reduce([family[i]["ok"] & _present(family[i], *BANDS) for i in banded])
     return (banded, common) if common.any() else "no replicate has the bands of all horizons"
+
+
+def _with_bands(family: Sequence[Group]) -> list[int]:
+    """Return the horizons that have a band in some replicate."""
+    return [i for i, group in enumerate(family) if (group["ok"] & _present(group, *BANDS)).any()]
+
+
+def _at_all_horizons(
+    covered: Callable[[Array], Score], theta: Array, errors: Sequence[float], size: int
+) -> list[Score]:
+    """Score what all horizons have in common; their truths' errors move all of them one way."""
+    shift = np.array(errors)[:, None]
+
+    def coverage(by: Array) -> Score:
+        return covered(theta + by * shift)
+
+    return [with_truth_error(coverage, np.zeros(1), float(shift.any()))] * size
 
 
 @metric(

@@ -195,12 +195,12 @@ def missed(low: Array, high: Array, theta: Array, outside: Outside = False) -> t
     return (theta < low) & interval, (theta > high) & interval
 
 
-def simultaneous_coverage(low: Array, high: Array, theta: Array) -> Score:
-    """Return the share of replicates whose bands hold the truths of all horizons at once.
+def simultaneous_coverage(low: Array, high: Array, theta: Array, outside: Outside = False) -> Score:
+    """Return the share of replicates whose sets hold the truths of all horizons at once.
 
     The arrays have a row for each horizon and a column for each replicate.
     """
-    return Share(np.asarray(covers(low, high, theta).all(axis=0))).score
+    return Share(np.asarray(covers(low, high, theta, outside).all(axis=0))).score
 
 
 ZERO = "the truth is zero"

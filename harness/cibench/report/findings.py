@@ -9,7 +9,7 @@ from cibench.analysis.coverage_verdicts import CoverageVerdict
 from cibench.analysis.expectations import ExpectationVerdict
 from cibench.render.html import Html, h, join
 from cibench.render.labels import DEFAULT, Setting
-from cibench.render.numbers import digits, limits, percent, signed
+from cibench.render.numbers import digits, limits, number, percent, signed
 from cibench.report.score_readings import (
     bias_in_se,
     broken,
@@ -18,6 +18,8 @@ from cibench.report.score_readings import (
     coverage_of,
     fails_often,
     gave_no_answer,
+    has_large_errors,
+    has_small_errors,
     shortfall,
     verdict_of,
 )
@@ -160,7 +162,8 @@ def tag(case: Case) -> Html | None:
         return None
     if contradicts_itself(score):
         return None
-    assert score["verdict"] == ExpectationVerdict.FAILS_UNEXPECTEDLY  # both are read off the limits
+    # Bounds, verdicts and marks are read off the same limits.
+    assert score["verdict"] == ExpectationVerdict.FAILS_UNEXPECTEDLY
     return join(" ", h("span", "a surprise: nothing it assumes is broken", cls="tag surprise"))
 
 
@@ -201,9 +204,14 @@ def _of_method(group: Sequence[Case]) -> Iterator[Finding]:
         yield _fails(max(failing, key=lambda c: float(c.score["failure_rate"])))
     if wide := [c for c in group if c.verdict is CoverageVerdict.CONSERVATIVE]:
         yield _too_wide(min(wide, key=lambda c: shortfall(c.score)))
-    biased = [c for c in group if clearly_biased(c.score)]
-    if biased and not by_dial:
+    if by_dial:
+        return
+    if biased := [c for c in group if clearly_biased(c.score)]:
         yield _is_off(max(biased, key=lambda c: abs(bias_in_se(c.score)[0])))
+    if small := [c for c in group if has_small_errors(c.score)]:
+        yield _errs(min(small, key=lambda c: float(c.score["se_ratio"])), "small")
+    if large := [c for c in group if has_large_errors(c.score)]:
+        yield _errs(max(large, key=lambda c: float(c.score["se_ratio"])), "large")
 
 
 def _under_covers(broken: list[Case]) -> Finding:
@@ -237,9 +245,24 @@ def _is_off(case: Case) -> Finding:
     sentence = join(
         who(case), " is off in ", h("b", case.view.scenario), place(case), ": bias ",
         h("b", f"{signed(ratio, 0.1)} SE"), ", although its intervals cover (",
-        limits(*coverage_of(case.score)[1:]), " %).",
+        limits(*coverage_of(case.score)[1:]), " %).", tag(case),
     )  # fmt: skip
     return Finding("off", f"{signed(ratio, 1)} SE", sentence, (4, -abs(ratio)))
+
+
+def _errs(case: Case, how: str) -> Finding:
+    """Tell of standard errors that are too small or too large although intervals cover."""
+    score = case.score
+    ratio, low, high = (float(score[f"se_ratio{end}"]) for end in ("", "_low", "_high"))
+    sentence = join(
+        who(case), f" has too {how} standard errors in ", h("b", case.view.scenario), place(case),
+        ": SE ratio ", h("b", number(ratio, 0.1)),
+        h("span", f" ({number(low, 0.1)} to {number(high, 0.1)})", cls="mc"), ".",
+        tag(case) if how == "small" else None,
+    )  # fmt: skip
+    small = how == "small"
+    return Finding("off" if small else "wide", f"SE ×{number(ratio, 0.1)}", sentence,
+                   (4 if small else 5, -abs(ratio - 1)))  # fmt: skip
 
 
 def _fails(case: Case) -> Finding:

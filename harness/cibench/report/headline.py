@@ -19,6 +19,7 @@ from cibench.report.score_readings import (
     fails_often,
     faults,
     gave_no_answer,
+    has_small_errors,
     shortfall,
     verdict_of,
 )
@@ -227,7 +228,10 @@ def _sound(every: Sequence[Case]) -> Html | None:
 
 def _faulty(score: Score) -> bool:
     """Say whether something else than coverage is wrong with a score, beyond doubt."""
-    return fails_often(score) or clearly_biased(score) or contradicts_itself(score)
+    return (
+        fails_often(score) or clearly_biased(score) or has_small_errors(score)
+        or contradicts_itself(score)
+    )  # fmt: skip
 
 
 def _by_scenario(
@@ -265,7 +269,7 @@ def _rule() -> Html:
         "p", "A method is called broken only where even the upper limit of its coverage lies below "
         "the floor (the one that the suite states, else five points below nominal), and "
         "conservative where the lower limit says that its intervals miss less than half as often "
-        "as they may. Verdicts rest on exact limits that hold for all cells at once in "
+        "as they may. Verdicts on coverage rest on exact limits that hold for all cells at once in "
         f"{confidence} of 100 runs (expectations.csv has them); the limits printed here are cell "
         "by cell and narrower.", cls="note",
     )  # fmt: skip

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 from cibench.analysis.coverage_verdicts import UNJUDGED, CoverageVerdict
+from cibench.analysis.error_verdicts import ErrorVerdict
 from cibench.analysis.expectations import FAULTS, ExpectationVerdict
 from cibench.metrics.moments import noiseless
 from cibench.render.numbers import count
@@ -16,9 +17,6 @@ MARKS = {
     CoverageVerdict.BROKEN: "▼", CoverageVerdict.CONSERVATIVE: "▲",
     CoverageVerdict.UNCLEAR: "?", CoverageVerdict.SILENT: "✕",
 }  # fmt: skip
-
-HALF_SE = 0.5
-"""A bias beyond this share of the empirical SE is worth a word even where intervals cover."""
 
 FAILS_OFTEN = 0.01
 """A failure rate beyond doubt above this is a fault of its own."""
@@ -72,9 +70,18 @@ def bias_in_se(score: Score) -> tuple[float, float]:
 
 
 def clearly_biased(score: Score) -> bool:
-    """Say whether the bias is beyond doubt larger than half an empirical SE."""
-    ratio, error = bias_in_se(score)
-    return abs(ratio) - 1.96 * error > HALF_SE
+    """Say whether the bias is beyond its bound, beyond doubt, which the verdict on it says."""
+    return score["bias_verdict"] in (ErrorVerdict.TOO_LARGE, ErrorVerdict.TOO_SMALL)
+
+
+def has_small_errors(score: Score) -> bool:
+    """Say whether standard errors are too small, beyond doubt, which the verdict on them says."""
+    return bool(score["se_ratio_verdict"] == ErrorVerdict.TOO_SMALL)
+
+
+def has_large_errors(score: Score) -> bool:
+    """Say whether standard errors are too large, beyond doubt, which the verdict on them says."""
+    return bool(score["se_ratio_verdict"] == ErrorVerdict.TOO_LARGE)
 
 
 def gave_no_answer(score: Score) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cibench.model.catalogue import alternatives
 from cibench.suite.expectations import (
     AT_DEFAULT,
+    BOUNDS,
     Entry,
     Statement,
     broken_assumptions,
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from cibench.suite.suite import Cell
     from cibench.utils.toml import Table
 
-KEYS = ("floor", "fails", "violates", "why")
+KEYS = (*BOUNDS, "fails", "violates", "why")
 
 
 class _Cells(NamedTuple):
@@ -42,7 +44,8 @@ def check(entry: Table, catalogue: Mapping[str, Any], level: float | None) -> No
     """Note what is wrong in the `expect` of one [[cells]] table.
 
     That is an unknown key, estimator, dial or assumption, a floor that is not between 0 and the
-    level, a setting out of range, and a failure where the method relies on nothing that is broken.
+    level, a bias that is not above 0, a range of SE ratios that does not hold 1, a setting out of
+    range, and a failure where the method relies on nothing that is broken.
     Without a level floors are not checked, and names only where the table's own are right.
     """
     table = entry.table("expect")
@@ -53,8 +56,9 @@ def check(entry: Table, catalogue: Mapping[str, Any], level: float | None) -> No
         return
     cells = _cells(entry.content, catalogue, tuple(violates))
     _check_violates(table, cells)
-    if level is not None:
-        _check_floors(table, cells, level)
+    for key in BOUNDS:
+        if key != "floor" or level is not None:
+            _check_bounds(table, key, cells, level or 1.0)
     for pattern in fails.content:
         _check_fails(fails, pattern, cells, sure=not table.faulty("violates"))
 
@@ -96,14 +100,28 @@ def _check_violates(table: Table, cells: _Cells) -> None:
             table.fault("violates", unknown("assumption", name, assumed), number)
 
 
-def _check_floors(table: Table, cells: _Cells, level: float) -> None:
-    keys = ["floor"]
-    if isinstance(table.content.get("floor"), Mapping):
-        table = table.table("floor")
-        keys = [pattern for pattern in table.content if _matched(table, pattern, cells)]
-    wanted = f"a coverage above 0 and below the level {level:g}"
-    for key in keys:
-        table.take(key, (int, float), 0.5, lambda v: 0 < v < level, wanted)
+def _check_bounds(table: Table, key: str, cells: _Cells, level: float) -> None:
+    """Check a bound: one for all, or a table of one for each estimator or glob of them."""
+    keys, holder = [key], table
+    if isinstance(table.content.get(key), Mapping):
+        holder = table.table(key)
+        keys = [pattern for pattern in holder.content if _matched(holder, pattern, cells)]
+    for name in keys:
+        if key == "se_ratio":
+            wanted = "the least and the largest SE ratio, [0.8, 1.25] for example, with 1 between"
+            holder.take(name, list, [0.5, 2.0], _is_range, wanted)
+        elif key == "bias":
+            wanted = "a bias above 0, in empirical standard errors"
+            holder.take(name, (int, float), 0.5, lambda v: 0 < v < inf, wanted)
+        else:
+            wanted = f"a coverage above 0 and below the level {level:g}"
+            holder.take(name, (int, float), 0.5, lambda v: 0 < v < level, wanted)
+
+
+def _is_range(bounds: Sequence[Any]) -> bool:
+    """Say whether these are two numbers above 0 with 1 between them."""
+    numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in bounds)
+    return len(bounds) == 2 and numbers and 0 < bounds[0] < 1 < bounds[1] < inf
 
 
 def _matched(table: Table, pattern: str, cells: _Cells) -> Mapping[str, Any]:

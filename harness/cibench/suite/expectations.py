@@ -2,8 +2,10 @@
 
 expect = { floor = 0.9, fails = { "rdrobust/*" = { sorting = 0.2 } } }
 
-`floor` is the coverage that a valid method exceeds, a number or one for each name or glob of
-estimators; nominal less five points where nothing is said. `fails` says from which setting of a
+`floor` is the coverage that a valid method exceeds; nominal less five points where nothing is said.
+`bias` is the largest bias that it may have, in empirical standard errors (0.5), `se_ratio` the
+least and the largest ratio of its standard errors to that ([0.8, 1.25]). Each is one for all, or a
+table of one for each name or glob of estimators. `fails` says from which setting of a
 dial on a method must fail: there and at all settings farther from the default on the same side.
 Of a dial that goes both ways it takes a setting on either side, and the default itself stands for
 all settings; "default" in place of the dials says that the method fails with none of them moved,
@@ -30,6 +32,8 @@ Names = Mapping[str, Any]
 
 AT_DEFAULT = "default"
 
+BOUNDS = ("floor", "bias", "se_ratio")
+"""What a valid method keeps to: the bounds that a suite may state."""
 
 SHORTFALL = 0.05
 """How far below nominal the bound for coverage lies, where nothing else is asked for."""
@@ -102,7 +106,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Statement:
-    """Hold what all tables say of one row: its floor, the settings at which its method fails.
+    """Hold what all tables say of one row: its bounds, the settings at which its method fails.
 
     `at_default` is set where it fails with no dial moved. The empty one is what nobody said.
     """
@@ -112,6 +116,8 @@ class Statement:
     at_default: bool = False
     violates: frozenset[str] = frozenset()
     why: str = ""
+    bias: float | None = None
+    se_ratio: tuple[float, float] | None = None
 
 
 def entries(spec: Mapping[str, Any]) -> list[Entry]:
@@ -134,8 +140,7 @@ def stated(tables: Sequence[Entry], names: Names, about: Mapping[str, Any]) -> S
 def stated_by(entry: Entry, estimator: str) -> Statement:
     """Return what one table says of an estimator: of several patterns the closest has the word."""
     expect = entry.expect
-    floors = expect.get("floor")
-    floor = closest(floors, estimator) if isinstance(floors, Mapping) else floors
+    floor, bias, se_ratio = (_bound(expect.get(key), estimator) for key in BOUNDS)
     broken = closest(expect.get("fails") or {}, estimator)
     at_default = broken == AT_DEFAULT
     dials = {} if at_default or broken is None else broken
@@ -143,13 +148,21 @@ def stated_by(entry: Entry, estimator: str) -> Statement:
         None if floor is None else float(floor),
         {dial: tuple(map(float, listed(settings))) for dial, settings in dials.items()},
         at_default, frozenset(listed(expect.get("violates") or [])), str(expect.get("why") or ""),
+        None if bias is None else float(bias),
+        None if se_ratio is None else (float(se_ratio[0]), float(se_ratio[1])),
     )  # fmt: skip
+
+
+def _bound(stated: Any, estimator: str) -> Any:
+    return closest(stated, estimator) if isinstance(stated, Mapping) else stated
 
 
 def contradictions(first: Statement, other: Statement) -> Iterator[tuple[str, str]]:
     """Yield where the other says what cannot stand beside the one: the key, and the problem."""
-    if None not in (first.floor, other.floor) and first.floor != other.floor:
-        yield "floor", f"{other.floor:g}, but another table says {first.floor:g}"
+    for key in BOUNDS:
+        before, after = getattr(first, key), getattr(other, key)
+        if None not in (before, after) and before != after:
+            yield key, f"{written(after)}, but another table says {written(before)}"
     mine, theirs = first.fails or {}, other.fails or {}
     for dial in mine.keys() & theirs.keys():
         if mine[dial] != theirs[dial]:
@@ -157,13 +170,22 @@ def contradictions(first: Statement, other: Statement) -> Iterator[tuple[str, st
 
 
 def joined(first: Statement, other: Statement) -> Statement:
-    """Return what two tables say of a row; where they contradict each other the one's floor."""
+    """Return what two tables say of a row; where they contradict each other the one's bounds."""
     return Statement(
         other.floor if first.floor is None else first.floor,
         {**(first.fails or {}), **(other.fails or {})},
         first.at_default or other.at_default, first.violates | other.violates,
         "; ".join(dict.fromkeys(filter(None, (first.why, other.why)))),
+        other.bias if first.bias is None else first.bias,
+        other.se_ratio if first.se_ratio is None else first.se_ratio,
     )  # fmt: skip
+
+
+def written(bound: float | Sequence[float]) -> str:
+    """Write a bound as a suite file has it."""
+    if isinstance(bound, Sequence):
+        return f"[{', '.join(f'{end:g}' for end in bound)}]"
+    return f"{bound:g}"
 
 
 def parsed(text: Any) -> dict[str, Any]:

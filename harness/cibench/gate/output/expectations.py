@@ -9,7 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from cibench.analysis.expectations import FAULTS, ExpectationVerdict
+from cibench.analysis.expectations import EXPECTATIONS, FAULTS, ExpectationVerdict
+from cibench.analysis.judged_scores import Judged
 from cibench.gate.expectations import FAILING, Expectations
 from cibench.gate.output.files import (
     FORMAT,
@@ -22,15 +23,16 @@ from cibench.gate.output.files import (
     table_row,
 )
 from cibench.gate.rules import ChangeVerdict
-from cibench.render.numbers import percent
+from cibench.render.numbers import number, percent
+from cibench.report.sections.expectations import in_se, ratio
 from cibench.report.summary import surprise_lines
 from cibench.storage.schema import SCORED
 from cibench.utils.files import make_folder, write_json, write_text
 from cibench.utils.missing import for_json
 
 MOST = 30
-KEPT = ("expected", "because", "broken", "floor", "tries", "covered", "coverage", "low", "high",
-        "verdict", "needed", "note")  # fmt: skip
+LEFT_OUT = (*SCORED, "coverage_verdict", "bands_verdict", "bias_verdict", "se_ratio_verdict")
+KEPT = tuple(name for name in EXPECTATIONS if name not in LEFT_OUT)
 
 
 def print_expectations(out: Console, expectations: Expectations) -> None:
@@ -71,17 +73,16 @@ def markdown(expectations: Expectations) -> str:
         r for r in expectations.rows if r["verdict"] in (*FAILING, ExpectationVerdict.INCONCLUSIVE)
     ]
     if loud:
-        names = ("verdict", "where", "estimator", "coverage", "floor", "why")
-        lines += [table_row(*names), "|---|---|---|--:|--:|---|"]
+        names = ("verdict", "where", "estimator", "what was found", "why")
+        lines += [table_row(*names), "|---|---|---|---|---|"]
         lines += [table_row(*_cells(row)) for row in loud[:MOST]]
     return "\n".join(lines) + "\n"
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    floor = f"{percent(row['floor'])} %"
     method = f"`{row['estimator']}`"
     why = row["note"] if row["verdict"] in FAULTS else row["because"]
-    return row["verdict"], _place(row), method, _share(row), floor, why
+    return row["verdict"], _place(row), method, _facts(row), why
 
 
 def in_words(row: Mapping[str, Any]) -> str:
@@ -93,10 +94,27 @@ def in_words(row: Mapping[str, Any]) -> str:
 
 
 def _finding(row: Mapping[str, Any]) -> str:
-    """Say the verdict and what it rests on: a coverage and its floor, or what is wrong."""
+    """Say the verdict and what it rests on: numbers and their bounds, or what is wrong."""
     if row["verdict"] in FAULTS:
         return f"{row['verdict']}: {row['note']}"
-    return f"{row['verdict']}: coverage {_share(row)}, floor {percent(row['floor'])} %"
+    return f"{row['verdict']}: {_facts(row)}"
+
+
+def _facts(row: Mapping[str, Any]) -> str:
+    """Say of each number that decides the verdict what it is and what it is held to."""
+    return "; ".join(_fact(row, Judged(name)) for name in row["decided_by"].split(", ") if name)
+
+
+def _fact(row: Mapping[str, Any], name: Judged) -> str:
+    if name is Judged.BIAS:
+        return f"bias {in_se(row)} SE, at most {number(row['bias_most'])}"
+    if name is Judged.SE_RATIO:
+        least, most = number(row["se_ratio_least"]), number(row["se_ratio_most"])
+        return f"SE ratio {ratio(row)}, from {least} to {most}"
+    floor = f"floor {percent(row['floor'])} %"
+    if name is Judged.BANDS:
+        return f"bands of all horizons {_share(row, 'bands', 'bands_')}, {floor}"
+    return f"coverage {_share(row, 'coverage', '')}, {floor}"
 
 
 def _case(row: Mapping[str, Any], failing: list[str]) -> Case:
@@ -110,9 +128,9 @@ def _case(row: Mapping[str, Any], failing: list[str]) -> Case:
     )
 
 
-def _share(row: Mapping[str, Any]) -> str:
-    low, high = percent(row["low"], 1), percent(row["high"], 1)
-    return f"{percent(row['coverage'], 1)} % ({low}–{high}) of {row['tries']}"
+def _share(row: Mapping[str, Any], name: str, prefix: str) -> str:
+    low, high = percent(row[f"{prefix}low"], 1), percent(row[f"{prefix}high"], 1)
+    return f"{percent(row[name], 1)} % ({low}–{high}) of {row['tries']}"
 
 
 def _place(row: Mapping[str, Any]) -> str:
