@@ -12,9 +12,9 @@ from cibench.analysis.coverage_verdicts import (
     Coverage,
     CoverageVerdict,
     exact,
-    judge_coverages,
     replicates_needed,
 )
+from cibench.analysis.judged_scores import Bounds, judge_scores
 from cibench.metrics.core import proportion
 
 
@@ -75,8 +75,8 @@ def row(covered, replicates=100, failures=0, declined=0, **changes):
 
 
 def one(line, floor=0.9):
-    (coverage,) = judge_coverages([line], [floor])
-    return coverage
+    (judged,) = judge_scores([line], [Bounds(floor)])
+    return judged.coverage
 
 
 def test_who_declines_has_not_tried_and_who_fails_has_missed():
@@ -100,7 +100,7 @@ def test_who_declines_has_not_tried_and_who_fails_has_missed():
     ],
 )
 def test_what_is_not_judged_says_why_and_costs_the_others_nothing(line, verdict):
-    judged = judge_coverages([line, row(95)], [0.9, 0.9])
+    judged = [score.coverage for score in judge_scores([line, row(95)], [Bounds(0.9)] * 2)]
     assert judged[0].verdict is verdict and MEANING[verdict]
     beside = 2 if verdict is CoverageVerdict.SILENT else 1
     assert (judged[1].low, judged[1].high) == exact(95, 100, ALPHA / beside)

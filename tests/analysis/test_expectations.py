@@ -12,13 +12,14 @@ import pytest
 from commands import RUNNING, loaded
 
 import cibench
-from cibench.analysis.coverage_verdicts import ALPHA, Coverage, exact
+from cibench.analysis.coverage_verdicts import ALPHA, exact
 from cibench.analysis.expectations import (
     EXPECTATIONS,
     ExpectationVerdict,
     judge_expectation,
     judge_expectations,
 )
+from cibench.analysis.judged_scores import Judged, Side
 from cibench.metrics.core import proportion
 from cibench.storage.schema import SCORED
 from cibench.suite import parse_suite, read_suite
@@ -284,22 +285,32 @@ def test_contradicting_tables_are_bad_input_with_the_file(tmp_path):
 # Verdicts
 
 
+GOOD, BAD, WIDE, UNCLEAR = Side.GOOD, Side.BAD, Side.WIDE, Side.UNCLEAR
+BIAS, SE, COVERAGE = Judged.BIAS, Judged.SE_RATIO, Judged.COVERAGE
+
+
 @pytest.mark.parametrize(
-    ("kind", "low", "high", "verdict"),
+    ("sides", "if_valid", "if_fails", "decided_by"),
     [
-        (Expected.VALID, 0.91, 0.97, ExpectationVerdict.VALID),
-        (Expected.VALID, 0.89, 0.97, ExpectationVerdict.INCONCLUSIVE),
-        (Expected.VALID, 0.5, 0.89, ExpectationVerdict.FAILS_UNEXPECTEDLY),
-        (Expected.VALID, 0.976, 1.0, ExpectationVerdict.CONSERVATIVE),
-        (Expected.FAILS, 0.5, 0.89, ExpectationVerdict.FAILS),
-        (Expected.FAILS, 0.5, 0.91, ExpectationVerdict.INCONCLUSIVE),
-        (Expected.FAILS, 0.91, 0.97, ExpectationVerdict.SURVIVES),
-        (Expected.FAILS, 0.98, 1.0, ExpectationVerdict.SURVIVES),
+        ((GOOD, GOOD, GOOD), "valid as declared", "survives unexpectedly", (COVERAGE, BIAS, SE)),
+        ((GOOD, BAD, GOOD), "fails unexpectedly", "fails as declared", (BIAS,)),
+        ((BAD, UNCLEAR, BAD), "fails unexpectedly", "fails as declared", (COVERAGE, SE)),
+        ((GOOD, GOOD, UNCLEAR), "inconclusive", "inconclusive", (SE,)),
+        ((WIDE, GOOD, GOOD), "conservative", "survives unexpectedly", None),
+        ((GOOD, GOOD, WIDE), "conservative", "survives unexpectedly", None),
+        ((WIDE, UNCLEAR, GOOD), "conservative", "inconclusive", None),
+        ((GOOD, None, None), "valid as declared", "survives unexpectedly", (COVERAGE,)),
+        ((None, BAD, None), "fails unexpectedly", "fails as declared", (BIAS,)),
+        ((None, None, None), "", "", ()),
     ],
 )
-def test_the_vocabulary(kind, low, high, verdict):
-    coverage = Coverage(90, 100, floor=0.9, level=0.95, low=low, high=high)
-    assert judge_expectation(kind, coverage) is verdict
+def test_the_vocabulary(sides, if_valid, if_fails, decided_by):
+    known = dict(zip((COVERAGE, BIAS, SE), sides, strict=True))
+    known = {name: side for name, side in known.items() if side is not None}
+    for expects, wanted in ((Expected.VALID, if_valid), (Expected.FAILS, if_fails)):
+        verdict, by = judge_expectation(expects, known)
+        assert verdict == wanted
+        assert decided_by is None or by == decided_by
 
 
 # From a score table
@@ -384,6 +395,67 @@ def test_verdicts_and_what_has_none(row, covered, changes, verdict, note):
     [found] = verdicts((row, covered, 2000, changes))
     assert (found["verdict"], found["note"]) == (verdict, note)
     assert isnan(found["needed"]) is (verdict is not ExpectationVerdict.INCONCLUSIVE)
+
+
+ERRORS = {
+    "moments": True, "bias_mcse": 1 / sqrt(2000), "empirical_se_mcse": 1 / sqrt(4000),
+    "model_se": 1.0, "se_ratio": 1.0, "se_ratio_mcse": 1 / sqrt(4000),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "decided_by", "unjudged"),
+    [
+        ({}, V.VALID, "coverage, bias, standard errors", ""),
+        ({"bias": 1.0}, V.FAILS_UNEXPECTEDLY, "bias", ""),
+        ({"bias": -1.0}, V.FAILS_UNEXPECTEDLY, "bias", ""),
+        ({"bias": 0.5}, V.INCONCLUSIVE, "bias", ""),
+        ({"se_ratio": 0.5}, V.FAILS_UNEXPECTEDLY, "standard errors", ""),
+        ({"se_ratio": 2.0}, V.CONSERVATIVE, "standard errors", ""),
+        ({"se_ratio": 0.8}, V.INCONCLUSIVE, "standard errors", ""),
+        ({"moments": False, "bias": 9.0}, V.VALID, "coverage",
+         "bias, standard errors: the estimates have no moments"),
+        ({"model_se": np.nan, "se_ratio": np.nan}, V.VALID, "coverage, bias",
+         "standard errors: the method gives no standard errors"),
+        ({"coverage_with_failures": np.nan}, V.VALID, "bias, standard errors",
+         "coverage: the method gives no limits, so coverage is undefined"),
+        ({"bias_mcse": np.nan}, V.VALID, "coverage", "bias, standard errors: too few replicates"),
+        ({"se_ratio": 3e15, "empirical_se": 1e-18}, V.NONE, "",
+         "coverage: the estimates do not vary, so coverage says nothing; bias, standard errors: "
+         "the estimates do not vary"),
+    ],
+)  # fmt: skip
+def test_valid_is_about_bias_standard_errors_and_coverage(changes, verdict, decided_by, unjudged):
+    [found] = verdicts((names("toy/robust"), 1900, 2000, ERRORS | changes))
+    assert (found["verdict"], found["decided_by"]) == (verdict, decided_by)
+    assert found["unjudged"] == unjudged
+
+
+def test_bands_are_judged_once_for_all_horizons():
+    """A family's joint coverage stands in its first row, and costs the others one limit."""
+    held = proportion(34, 2000)
+    bands = {
+        "simultaneous_coverage_with_failures": held.value,
+        "simultaneous_coverage_with_failures_mcse": held.mcse,
+    }  # fmt: skip
+    rows = [(names("toy/few", estimand="ATT", horizon=h), 1900, 2000, bands) for h in range(3)]
+    found = verdicts(*rows)
+    assert [f["verdict"] for f in found] == [V.FAILS_UNEXPECTEDLY, V.VALID, V.VALID]
+    assert found[0]["decided_by"] == "bands" and found[0]["bands_verdict"] == "broken"
+    limits = [found[0]["bands_low"], found[0]["bands_high"]]
+    assert limits == pytest.approx(exact(34, 2000, ALPHA / 4))
+    assert isnan(found[1]["bands"]) and found[1]["bands_verdict"] == ""
+
+
+def test_bounds_are_the_suites():
+    expect = {"bias": {"toy/robust": 1.2}, "se_ratio": [0.4, 1.5]}
+    spec = {"cells": [TABLE | {"expect": expect}]}
+    off = ERRORS | {"bias": 1.0, "se_ratio": 0.5}
+    robust, both = verdicts(
+        *((names(name), 1900, 2000, off) for name in ("toy/robust", "toy/both")), spec=spec
+    )
+    assert (robust["verdict"], robust["bias_most"], robust["se_ratio_least"]) == (V.VALID, 1.2, 0.4)
+    assert (both["verdict"], both["decided_by"]) == (V.FAILS_UNEXPECTEDLY, "bias")
 
 
 def test_failures_that_are_expected_and_those_that_do_not_come():

@@ -35,7 +35,10 @@ def one(rows: pd.DataFrame, catalogue: dict[str, Any] = EMPTY) -> pd.Series[Any]
     return scores.iloc[0]
 
 
-RARE = {"size_adjusted_power", "simultaneous_coverage", "crps", "pit_mean", "pit_dispersion"}
+RARE = {
+    "size_adjusted_power", "simultaneous_coverage", "simultaneous_coverage_with_failures",
+    "joint_coverage", "crps", "pit_mean", "pit_dispersion",
+}  # fmt: skip
 """What plain rows cannot have: a null cell, bands, a posterior."""
 
 
@@ -170,7 +173,7 @@ def test_every_measure_in_the_table_is_the_function_on_the_arrays() -> None:
     rows = wald(t, s, truth=theta, seconds=np.linspace(1, 2, 40))
     low, high = rows["ci_low"].to_numpy(), rows["ci_high"].to_numpy()
     pit = rng.random(40)
-    rows = rows.assign(pit=pit, crps=pit, band_low=low, band_high=high)
+    rows = rows.assign(pit=pit, crps=pit, band_low=low, band_high=high, horizon=0)
     columns = {name: rows[name].to_numpy() for name in rows} | {"truth": theta}
     columns |= {
         "ok": np.full(40, True),
@@ -184,10 +187,11 @@ def test_every_measure_in_the_table_is_the_function_on_the_arrays() -> None:
         for name, metric in SCORES.items() if metric.scope == "estimator"
     } | {
         "precision_gain": Score(0.0, 0.0), "coverage_common": held, "simultaneous_coverage": held,
+        "simultaneous_coverage_with_failures": held,
     }  # fmt: skip
     assert expected["bias"] == accuracy.bias(t, theta)
     assert expected["coverage_with_failures"] == held
-    assert set(expected) == set(SCORES) - {"size_adjusted_power"}
+    assert set(expected) == set(SCORES) - {"size_adjusted_power", "joint_coverage"}
     line = one(rows)
     for name, found in expected.items():
         assert (line[name], line[f"{name}_mcse"]) == (found.value, found.mcse), name
@@ -403,6 +407,7 @@ def simulated_cells(trials: int, n: int) -> tuple[pd.DataFrame, dict[str, float]
         replicate=np.tile(np.arange(n), trials),
         status=np.where(rng.random(size) < 0.15, "failed", "ok"),
     )  # fmt: skip
+    rows = rows.assign(horizon=0)
     pit = rng.beta(2, 1, size)
     limits = {"low": rows["ci_low"], "high": rows["ci_high"]}
     rows = rows.assign(pit=pit, crps=pit, **{f"band_{end}": limits[end] for end in limits})
@@ -443,6 +448,7 @@ def simulated_truths(
         "type_s": float(below / (below + above)),
         "type_m": float(sizes.mean() / (below + above) / 2),
         "coverage_common": coverage, "simultaneous_coverage": coverage,
+        "simultaneous_coverage_with_failures": 0.85 * coverage,
         "crps": 2 / 3, "pit_mean": 2 / 3, "pit_dispersion": sqrt(12 / 18),
         "shortfall": 0.95 - coverage, "shortfall_failures": 0.15 * coverage,
         **{f"shortfall_{part}": share for part, share in true_shares(bias, model, df).items()},
@@ -471,7 +477,8 @@ SIMULATED = [
     "bias", "relative_bias", "mse", "rmse", "empirical_se", "model_se", "se_ratio", "coverage",
     "coverage_with_failures", "bias_eliminated_coverage", "ci_length", "rejection", "failure_rate",
     "median_bias", "mad", "mae", "lower_noncoverage", "type_m", "coverage_common",
-    "simultaneous_coverage", "crps", "pit_mean", "pit_dispersion", "shortfall", "shortfall_bias",
+    "simultaneous_coverage", "simultaneous_coverage_with_failures", "crps", "pit_mean",
+    "pit_dispersion", "shortfall", "shortfall_bias",
     "shortfall_se", "shortfall_shape", "shortfall_failures",
 ]  # fmt: skip
 """The metrics whose true values `simulated_cells` gives. Of others see test_score_targets.py: they

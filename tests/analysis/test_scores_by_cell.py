@@ -90,10 +90,31 @@ def test_simultaneous_coverage_stands_on_every_horizon() -> None:
         rows(t, horizon=i, band_low=np.array(low, float), band_high=5.0, status=status)
         for i, (low, status) in enumerate(bands)
     ]
-    scores = scored(*parts, rows(t, horizon=2))
-    assert scores["simultaneous_coverage"].tolist() == [1 / 3] * 3
+    scores = scored(*parts, rows(t, horizon=2), rows(t))
+    assert scores["simultaneous_coverage"].tolist()[:3] == [1 / 3] * 3
+    assert isnan(scores["simultaneous_coverage"][3])  # the overall effect is no horizon
+    # The fourth data set, whose fit failed at one horizon, is a try that missed.
+    assert scores["simultaneous_coverage_with_failures"].tolist()[:3] == [1 / 4] * 3
     blurred = scored(*(p.assign(truth_mcse=1.5) for p in parts))
     assert blurred["simultaneous_coverage_mcse"][0] > scores["simultaneous_coverage_mcse"][0]
+
+
+def test_who_declines_has_not_tried_his_bands() -> None:
+    t, status = np.full(4, 2.0), ["ok", "ok", "declined", "failed"]
+    parts = [rows(t, horizon=i, band_low=1.0, band_high=5.0, status=status) for i in range(2)]
+    line = scored(*parts).iloc[0]
+    assert line["simultaneous_coverage"] == 1
+    assert line["simultaneous_coverage_with_failures"] == 2 / 3
+
+
+def test_pointwise_limits_are_held_to_all_horizons_at_once() -> None:
+    """Independent horizons at 95 % each hold 0.95^3 of the time, whatever their bands do."""
+    count = 4000
+    parts = [rows(normal(count, seed=i), horizon=i, replicate=range(count)) for i in range(3)]
+    line = scored(*parts).iloc[0]
+    assert abs(line["joint_coverage"] - 0.95**3) < 4 * line["joint_coverage_mcse"]
+    alone = scored(parts[0]).iloc[0]
+    assert isnan(alone["joint_coverage"]) and "fewer than two horizons" in alone["note"]
 
 
 def test_adjusted_power_finds_the_nearest_cell_with_a_zero_truth() -> None:

@@ -21,7 +21,7 @@ from cibench.render.numbers import limits, number, percent, signed
 from cibench.report import write_report
 from cibench.report.contents import Contents
 from cibench.report.plots.dose_response import draw_bands
-from cibench.report.sections.expectations import undecided
+from cibench.report.sections.expectations import ratio, undecided
 from cibench.report.summary import summary, surprise_lines
 from cibench.results import RunTables
 
@@ -429,7 +429,7 @@ def test_diagnostics_have_their_own_table(tmp_path: Path) -> None:
 
 
 def test_a_sub_nominal_bias_is_told_even_where_intervals_cover(tmp_path: Path) -> None:
-    rows = fits(SOUND, bias=0.1, se=0.2)
+    rows = fits(SOUND, bias=0.15, se=0.2)
     assert "is off in" in findings(report(tmp_path, rows, catalogue(SOUND)))
 
 
@@ -628,7 +628,8 @@ def test_the_report_opens_with_the_surprises(tmp_path: Path) -> None:
     line = (
         f"toy/careless fails unexpectedly in toy/line at rho = 1 (n = 100): coverage "
         f"{percent(worst['coverage'])} % ({limits(worst['low'], worst['high'])}), below the floor "
-        "of 90 %, although nothing that it assumes is broken. Also at rho = 0.5 (n = 100)."
+        f"of 90 %; SE ratio {ratio(worst)}, below 0.8, although nothing that it assumes is broken. "
+        "Also at rho = 0.5 (n = 100)."
     )
     assert line in said
 
@@ -638,12 +639,14 @@ def test_what_was_declared_to_fail_is_no_surprise_and_what_survives_is_one(tmp_p
     said = opening(tmp_path / "a", planted(), relying(), spec(fails=fails))
     assert said.startswith(" No surprise among 6 expectations")
     assert "2 fails as declared" in said
-    sound = planted()
-    sound.loc[sound["estimator"] == BROKEN, ["ci_low", "ci_high"]] = 0.0, 2.0
+    settings = ((None, None), ("rho", 0.5), ("rho", 1.0))
+    fine: dict[str, Any] = {"replicates": 400, "ci_low": 0.0, "ci_high": 2.0}
+    survivor = [fits(BROKEN, dial=d, setting=s, **fine) for d, s in settings]
+    sound = pd.concat([planted().query("estimator != @BROKEN"), *survivor], ignore_index=True)
     said = opening(tmp_path / "b", sound, relying(), spec(fails=fails))
     assert "1 method survives unexpectedly" in said
     why = "although “independent errors” is broken by rho = 0.5, declared to fail from 0.5 on"
-    assert f"above the floor of 90 %, {why}" in said
+    assert f"between 0.8 and 1.25, {why}" in said and "above the floor of 90 %; bias" in said
 
 
 def test_without_a_declared_failure_there_is_no_verdict(tmp_path: Path) -> None:
@@ -777,14 +780,8 @@ def test_no_two_verdicts_of_a_page_contradict_each_other(tmp_path: Path, seed: i
     tables = RunTables.of_rows(rows, about, suite=said)
     found = tables["expectations"]
     page = write_report(tmp_path, tables).read_text()
-    by_cell = {
-        "broken": ("fails as declared", "fails unexpectedly", ""),
-        "sound": ("valid as declared", "survives unexpectedly", ""),
-        "conservative": ("conservative", "survives unexpectedly", ""),
-        "unclear": ("inconclusive", ""), "low": ("inconclusive", ""),
-    }  # fmt: skip
     for line in found.to_dict("records"):
-        assert line["verdict"] in by_cell[line["coverage_verdict"]]
+        agrees_with_its_numbers(line)
     marked = re.findall(r'data-verdict="([^"]+)"', page)
     assert sorted(marked) == sorted(found["coverage_verdict"])
     surprised = set(found["verdict"]) & {"fails unexpectedly", "survives unexpectedly"}
@@ -794,6 +791,24 @@ def test_no_two_verdicts_of_a_page_contradict_each_other(tmp_path: Path, seed: i
     assert not tagged or "fails unexpectedly" in surprised
     if "as declared: it must fail here" in page:
         assert "fails as declared" in set(found["verdict"])
+
+
+def agrees_with_its_numbers(line: dict[str, Any]) -> None:
+    """Hold a verdict to the limits and bounds that stand beside it."""
+    floor, verdict, coverage = line["floor"], line["verdict"], line["coverage_verdict"]
+    assert (line["high"] < floor) is (coverage == "broken")
+    if not verdict:
+        return
+    within = line["low"] > floor and line["bias_verdict"] == line["se_ratio_verdict"] == "within"
+    bad = coverage == "broken" or line["bias_verdict"].startswith("too")
+    bad = bad or line["se_ratio_verdict"] == "too small"
+    wide = not bad and (coverage == "conservative" or line["se_ratio_verdict"] == "too large")
+    assert bad is (verdict in ("fails as declared", "fails unexpectedly"))
+    assert within or verdict not in ("valid as declared",)
+    assert wide or verdict != "conservative"
+    if verdict == "survives unexpectedly":
+        assert not bad and line["low"] > floor
+    assert bad or within or wide or verdict == "inconclusive"
 
 
 def test_bands_of_hidden_moments_do_not_squash_the_axis(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from cibench.gate.output.files import (
     table_row,
 )
 from cibench.gate.rules import ChangeVerdict
-from cibench.render.numbers import number, percent
+from cibench.render.numbers import percent, plain
 from cibench.report.sections.expectations import in_se, ratio
 from cibench.report.summary import surprise_lines
 from cibench.storage.schema import SCORED
@@ -107,9 +107,9 @@ def _facts(row: Mapping[str, Any]) -> str:
 
 def _fact(row: Mapping[str, Any], name: Judged) -> str:
     if name is Judged.BIAS:
-        return f"bias {in_se(row)} SE, at most {number(row['bias_most'])}"
+        return f"bias {in_se(row)} SE, at most {plain(row['bias_most'])}"
     if name is Judged.SE_RATIO:
-        least, most = number(row["se_ratio_least"]), number(row["se_ratio_most"])
+        least, most = plain(row["se_ratio_least"]), plain(row["se_ratio_most"])
         return f"SE ratio {ratio(row)}, from {least} to {most}"
     floor = f"floor {percent(row['floor'])} %"
     if name is Judged.BANDS:

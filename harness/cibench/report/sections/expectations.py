@@ -19,7 +19,7 @@ from cibench.analysis.expectations import (
 from cibench.analysis.judged_scores import Judged
 from cibench.render.html import Html, breakable, h, join, place, raw, sortable
 from cibench.render.labels import DEFAULT, label, view_titles
-from cibench.render.numbers import BLANK, count, digits, limits, number, percent, signed
+from cibench.render.numbers import BLANK, count, digits, limits, number, percent, plain, signed
 from cibench.report.score_readings import faults
 from cibench.report.views import KEYS
 from cibench.utils.missing import missing
@@ -77,7 +77,7 @@ def fact(row: Line, name: Judged) -> str:
     """Say of one number of a row what it is, and on which side of its bound."""
     if name is Judged.BIAS:
         beyond = "more" if row["bias_verdict"] in BIASED else "not more"
-        return f"bias {in_se(row)} SE, {beyond} than {number(row['bias_most'])}"
+        return f"bias {in_se(row)} SE, {beyond} than {plain(row['bias_most'])}"
     if name is Judged.SE_RATIO:
         return f"SE ratio {ratio(row)}, {_side_of_ratio(row)}"
     floor = f"the floor of {percent(row['floor'])} %"
@@ -91,7 +91,7 @@ BIASED = (ErrorVerdict.TOO_LARGE, ErrorVerdict.TOO_SMALL)
 
 
 def _side_of_ratio(row: Line) -> str:
-    least, most = number(row["se_ratio_least"]), number(row["se_ratio_most"])
+    least, most = plain(row["se_ratio_least"]), plain(row["se_ratio_most"])
     if row["se_ratio_verdict"] == ErrorVerdict.TOO_SMALL:
         return f"below {least}"
     return (
