@@ -1,4 +1,5 @@
 import json
+import re
 from xml.etree import ElementTree
 
 import numpy as np
@@ -61,6 +62,7 @@ def check(tmp_path, shelves, call):
         (tmp_path / "made.py").write_text(PLUGIN.replace("FACTOR", factor))
         return call("check", *arguments)
 
+    run.call = call
     return run
 
 
@@ -91,6 +93,31 @@ def test_too_few_replicates_are_inconclusive_and_fail_if_asked_to(check):
     few = ("made.toml", "--expect", "--replicates", "20")
     assert check("1.0", *few)[0] == 0
     assert check("1.0", *few, "--fail-on", "inconclusive")[0] == 1
+
+
+def test_standard_errors_of_half_or_twice_their_size_are_seen_while_intervals_cover(
+    check, tmp_path
+):
+    """What `--fail-on` names fails beside surprises: it never lets one through."""
+    plugin = "np.sqrt(y[d].var() / d.sum() + y[~d].var() / (~d).sum())\n"
+    halved = PLUGIN.replace("return Estimate.wald(y[d].mean() - y[~d].mean(), se, problem.level)",
+                            "from dataclasses import replace\n"
+                            "    right = Estimate.wald(y[d].mean() - y[~d].mean(), se, 0.95)\n"
+                            "    return replace(right, se=SCALE * right.se)")  # fmt: skip
+    assert plugin in halved and "SCALE" in halved
+    enough = ("made.toml", "--expect", "--replicates", "1700", "--workers", "2", "--out", "out")
+
+    def verdict(scale, *more):
+        (tmp_path / "made.py").write_text(halved.replace("FACTOR", "1.0").replace("SCALE", scale))
+        return check.call("check", *enough, *more)
+
+    code, out, _ = verdict("0.5")
+    assert code == 1 and re.search(r"SE ratio 0\.[45]\d \(\S+ to \S+\), below 0\.8", out)
+    assert "coverage" not in out.split("fails unexpectedly in")[1].split("although")[0]
+    code, out, _ = verdict("2.0")
+    assert code == 0 and "1 conservative" in out
+    assert verdict("2.0", "--fail-on", "conservative")[0] == 1
+    assert verdict("0.5", "--fail-on", "conservative")[0] == 1
 
 
 @pytest.mark.parametrize(

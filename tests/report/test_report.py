@@ -793,6 +793,45 @@ def test_no_two_verdicts_of_a_page_contradict_each_other(tmp_path: Path, seed: i
         assert "fails as declared" in set(found["verdict"])
 
 
+def test_standard_errors_are_told_where_intervals_cover(tmp_path: Path) -> None:
+    """Limits of the right width beside an SE of half or of three times the size."""
+    right = fits(SOUND, replicates=400)
+    for factor, size, value in ((0.5, "small", "0.50"), (3.0, "large", "3.0")):
+        words = f"has too {size} standard errors in toy/line : SE ratio {value}"
+        off = right.assign(std_error=factor * right["std_error"])
+        page = report(tmp_path, off, catalogue(SOUND))
+        said = " ".join(findings(page).split())
+        assert words in said
+        assert ("a surprise: nothing it assumes is broken" in said) is (factor < 1)
+        assert "Held up" not in said or factor > 1
+
+
+def test_bands_have_a_section_and_a_mark(tmp_path: Path) -> None:
+    """Bands of a tenth of the limits' width; pointwise limits hold five horizons in 0.95^5."""
+    rng = np.random.default_rng(2)
+    parts = [
+        fits(SOUND, estimand="ATT", horizon=h, replicates=400,
+             estimate=1 + 0.1 * (e := rng.normal(size=400)), ci_low=0.804 + 0.1 * e,
+             ci_high=1.196 + 0.1 * e, band_low=0.98 + 0.1 * e, band_high=1.02 + 0.1 * e)
+        for h in range(5)
+    ]  # fmt: skip
+    about = catalogue(SOUND)
+    about["estimators"][SOUND]["horizons"] = ["ATT"]
+    tables = RunTables.of_rows(pd.concat(parts, ignore_index=True), about)
+    page = write_report(tmp_path, tables).read_text(encoding="utf-8")
+    line = tables["expectations"].iloc[0]
+    assert line["bands_verdict"] == "broken" and line["decided_by"] == "bands"
+    section = re.search(r'<section[^>]*id="bands".*?</section>', page, flags=re.S)
+    assert section
+    words = " ".join(text_of(section.group()).split())
+    assert f"Bands that do not hold all horizons: {SOUND}" in words and "▼" in words
+    joint = tables["scores"]["joint_coverage"].iloc[0]
+    assert abs(joint - 0.95**5) < 4 * tables["scores"]["joint_coverage_mcse"].iloc[0]
+    assert f"{percent(joint)} %" in words
+    opening = " ".join(text_of(page).split())
+    assert "bands of all horizons cover 0.0 %" in opening and "below the floor of 90 %" in opening
+
+
 def agrees_with_its_numbers(line: dict[str, Any]) -> None:
     """Hold a verdict to the limits and bounds that stand beside it."""
     floor, verdict, coverage = line["floor"], line["verdict"], line["coverage_verdict"]

@@ -150,9 +150,9 @@ def judge_expectations(
     >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 40, "cells": [cell]})
     >>> table = judge_expectations(run.scores, run.catalogue, run.suite)
     >>> table[["setting", "expected", "coverage", "low", "high", "verdict"]].round(2)
-       setting expected  coverage  low  high            verdict
-    0      NaN    valid       1.0  0.9   1.0       inconclusive
-    1      0.5    fails       0.0  0.0   0.1  fails as declared
+       setting expected  coverage   low  high            verdict
+    0      NaN    valid       1.0  0.87  1.00       inconclusive
+    1      0.5    fails       0.0  0.00  0.13  fails as declared
     """
     import pandas as pd
 

@@ -31,7 +31,7 @@ def check(  # noqa: PLR0913, PLR0917 - the options of a command line
     alpha: Annotated[float, typer.Option(help="Chance of any false alarm.")] = 0.002,
     tolerance: Annotated[float, typer.Option(help="In standard errors; below is equal.")] = 1e-5,
     fail_on: Annotated[
-        str | None, typer.Option(help="Verdicts that fail, with commas between.")
+        str | None, typer.Option(help="Verdicts that fail; with --expect, that fail too. Commas between.")
     ] = None,
     unpaired: Annotated[bool, typer.Option("--unpaired", help="Compare other data.")] = False,
     bundle: Annotated[
@@ -74,7 +74,7 @@ def _expected(
     from cibench.results.api import load
     from cibench.suite.parse import find_suite
 
-    failing = expectations.failing_on(wanted) if wanted else expectations.FAILING
+    failing = expectations.failing_on(wanted)
     folder = _run_folder(what, replicates)
     suite = None if folder else find_suite(what)
     name = suite.name if suite else Path(what).name

@@ -74,11 +74,14 @@ class Expectations:
 
 
 def failing_on(names: Sequence[str]) -> tuple[ExpectationVerdict, ...]:
-    """Return the verdicts of these names; raises BadInput with the near miss."""
+    """Return the verdicts that fail: surprises and faults, and those of these names too.
+
+    Raises BadInput with the near miss.
+    """
     for name in names:
         if name not in KNOWN:
             raise BadInput(unknown("verdict", name, map(str, KNOWN)))
-    return tuple(ExpectationVerdict(name) for name in names)
+    return tuple(dict.fromkeys((*FAILING, *map(ExpectationVerdict, names))))
 
 
 def check_expectations(
@@ -115,7 +118,7 @@ def replicates_for(suite: Suite, power: float) -> int:
     if not 0 < power < 1:
         raise BadInput(f"--power: {power:g} is not between 0 and 1")
     rows = list(expected(suite))
-    bearing = [bounds for found, bounds in rows if found in BEARING]
+    bearing = [bounds for expects, bounds in rows if expects in BEARING]
     if not bearing:
         raise BadInput(f"suite {suite.name}: nothing is expected of any method there")
     # Limits hold for all that is judged at once, for rows of which nothing is expected too.
@@ -144,8 +147,7 @@ def expected(suite: Suite) -> Iterator[tuple[Expected, Bounds]]:
                     "horizon": target.horizon if target else None,
                 }  # fmt: skip
                 words = stated(tables, names, catalogue["scenarios"][cell.scenario.name])
-                found = expectation(names, catalogue, words).expected
-                yield found, bounds_of(words, suite.level)
+                yield expectation(names, catalogue, words).expected, bounds_of(words, suite.level)
 
 
 def settled_by(bounds: Bounds, level: float, alpha: float, power: float) -> int:

@@ -14,6 +14,7 @@ from cibench.render.replay_command import command
 from cibench.report.contents import Contents
 from cibench.report.headline import headline
 from cibench.report.sections.algorithm_seeds import seeds_section
+from cibench.report.sections.bands import bands_section
 from cibench.report.sections.breakdowns import breakdown_section
 from cibench.report.sections.calibration import calibration_section
 from cibench.report.sections.diagnostics import diagnostic_section
@@ -78,6 +79,8 @@ OF_SCENARIO = ("scores", "curves", "pairs")
 """The tables that are told scenario by scenario, with plots."""
 
 CLOSING = (
+    Section("All horizons", "bands", ("expectations", "scores"),
+            lambda c: bands_section(c.run["scores"], c.run["expectations"], c.run.catalogue)),
     Section("Diagnostics", "diagnostics", ("diagnostics",),
             lambda c: diagnostic_section(c.diagnostics, list(map(figure, c.diagnostic_plots)))),
     Section("Seeds", "seeds", ("instability",),

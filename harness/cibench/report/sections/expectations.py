@@ -154,9 +154,13 @@ def _surprising(rows: Sequence[Line]) -> str:
         return "Nothing was expected that could be judged"
     if not unexpected:
         lacking = in_words(count_unjudged(rows))
+        pending = sum(row["verdict"] == ExpectationVerdict.INCONCLUSIVE for row in rows)
+        undecided_yet = f", {pending:,} of them undecided" if pending else ""
         if lacking:
-            return f"No surprise in what could be judged of {every} (not judged: {lacking})"
-        return f"No surprise among {every}"
+            every = f"in what could be judged of {every} (not judged: {lacking})"
+        else:
+            every = f"among {every}"
+        return f"No surprise {every}{undecided_yet}"
     methods = {
         verdict: {r["method"] for r in unexpected if r["verdict"] == verdict}
         for verdict in SURPRISES
@@ -332,13 +336,20 @@ def _row(row: Line) -> Html:
         h("td", h("b", verdict) if row["verdict"] in SURPRISES else verdict),
         place(row),
         h("td", str(row["at"]), cls="at"),
-        h("td", coverage(row) if judged else BLANK, cls="num", data_v=raw(row["coverage"])),
+        _figure(coverage(row) if judged else BLANK, row["coverage"]),
         h("td", percent(row["floor"]), cls="num", data_v=raw(row["floor"])),
-        h("td", in_se(row) if biased else BLANK, cls="num", data_v=raw(row["bias_in_se"])),
-        h("td", ratio(row) if errs else BLANK, cls="num", data_v=raw(row["se_ratio"])),
+        _figure(in_se(row) if biased else BLANK, row["bias_in_se"]),
+        _figure(ratio(row) if errs else BLANK, row["se_ratio"]),
         h("td", str(row["expected"] or BLANK), h("span", reason, cls="mc because"), cls="words"),
         h("td", decide, cls="num", data_v=raw(needed)),
     )  # fmt: skip
+
+
+def _figure(text: str, value: Any) -> Html:
+    """Put a number into a cell, its limits below."""
+    number_of, bracket, ends = text.partition(" (")
+    below = h("span", f"({ends}", cls="mc") if bracket else None
+    return h("td", number_of, h("br") if below else None, below, cls="num", data_v=raw(value))
 
 
 def _rule() -> Html:
