@@ -42,7 +42,8 @@ def test_who_never_answers_gets_no_verdict_and_the_reason_with_its_line(run):
         assert set(rows["verdict"]) == {"no answer"}  # valid or to fail: neither is shown
         assert set(rows["expected"]) <= {"valid", "fails"}
         for note in rows["note"]:
-            assert note.startswith("answered none of 40: ") and note.endswith(f"(own.py:{line})")
+            assert note.startswith("answered none of 10: ")
+            assert note.endswith(f"(own.py:{line}); stopped after ten identical exceptions")
     assert not run.expectations["verdict"].isin(SURPRISES).any()
 
 
@@ -51,14 +52,14 @@ def test_page_and_console_tell_it_as_a_fault(run):
 
     page = run.write_report().read_text(encoding="utf-8")
     assert "2 methods failed in most fits of a cell; no surprise among" in page
-    assert "answered none of 40: TypeError" in page and "(own.py:7)" in page
+    assert "answered none of 10: TypeError" in page and "(own.py:7)" in page
     words = "2 methods failed in most fits of a cell; 1 of 1 method broke, only where an assumption"
     assert words in page
     assert page.count(">failed in most fits</td>") == 2  # in place of a breakdown point
     assert "fails unexpectedly in" not in page and "survives unexpectedly in" not in page
     head, first, *_ = surprise_lines(run.expectations, run.catalogue)
     assert head.startswith("2 methods failed in most fits of a cell; ")
-    assert first.startswith("  own/typo answered none of 40: TypeError")
+    assert first.startswith("  own/typo answered none of 10: TypeError")
     lines = summary(run.scores, run.expectations, run.catalogue)
     assert set(lines.loc[lines["estimator"] == "own/typo", "coverage %"]) == {"–"}
 
@@ -108,9 +109,16 @@ def test_a_data_set_that_cannot_be_drawn_cannot_be_bundled_and_leaves_no_folder(
     (tmp_path / "own.py").write_text(SOMETIMES)
     cell = {"scenario": "own/raises", "n": 20, "estimators": "naive/difference-in-means"}
     spec = {"name": "s", "seed": 1, "replicates": 12, "cells": [cell]}
-    run = cibench.run({**spec, "plugins": [str(tmp_path / "own.py")]}, tmp_path / "run")
-    lost = int(run.replicates.query("status == 'failed'")["replicate"].iloc[0])
-    again = replay(run.folder, FitAddress("own/raises", "naive/difference-in-means", lost))
-    with pytest.raises(BadInput, match=rf"draw replicate {lost}: ValueError: no data .*own.py:13"):
+    with pytest.raises(BadInput, match=r"draw 5 .*: ValueError: no data today \(own.py:13"):
+        cibench.run({**spec, "plugins": [str(tmp_path / "own.py")]}, tmp_path / "run")
+    run = cibench.load(tmp_path / "run")
+    stored = int(run.replicates["replicate"].iloc[0])
+    again = replay(run.folder, FitAddress("own/raises", "naive/difference-in-means", stored))
+
+    def draw(self, n, rng):
+        raise ValueError("no data any more")
+
+    monkeypatch.setattr(cibench.find_scenario("own/raises"), "draw", draw)
+    with pytest.raises(BadInput, match=rf"draw replicate {stored}: ValueError: no data any more"):
         write_bundle(again, tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()

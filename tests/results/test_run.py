@@ -48,7 +48,7 @@ def test_the_settings_update_and_repair(tmp_path):
 )
 def test_settings_and_arguments_are_not_mixed(more):
     with pytest.raises(
-        BadInput, match=r"^settings: they hold workers, executor, update and repair"
+        BadInput, match=r"^settings: they hold workers, executor, update, repair, keep"
     ):
         cibench.run(SPEC, settings=RunSettings(), **more)
 

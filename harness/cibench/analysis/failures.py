@@ -11,7 +11,7 @@ from cibench.analysis.one_pass import from_rows
 from cibench.storage import CellRows
 from cibench.storage.groups import Part
 from cibench.storage.reader import as_frame
-from cibench.storage.schema import CELL
+from cibench.storage.schema import CELL, FINE
 from cibench.utils.missing import missing
 
 if TYPE_CHECKING:
@@ -42,6 +42,20 @@ def tally_failures(rows: pd.DataFrame) -> pd.DataFrame:
     0  did/collapsed  declined    20  20      0
     """
     return from_rows(rows, FailureCollector())
+
+
+def commonest_reasons(scores: pd.DataFrame, failures: pd.DataFrame) -> list[str]:
+    """Return for each score the commonest reason why fits of its failed, "" where none did.
+
+    `failures` are what `tally_failures` returns; who declines has not failed.
+    """
+    keys = [name for name in FIT if name not in ("kind", "dial", "setting")]
+    failed = failures[~failures["status"].isin(FINE)]
+    order = failed.sort_values("fits", ascending=False, kind="stable").drop_duplicates(keys)
+    reasons = dict(
+        zip(zip(*(order[key] for key in keys), strict=True), order["reason"], strict=True)
+    )
+    return [reasons.get(row, "") for row in zip(*(scores[key] for key in keys), strict=True)]
 
 
 @dataclass(eq=False)

@@ -31,7 +31,7 @@ def check(  # noqa: PLR0913, PLR0917 - the options of a command line
     alpha: Annotated[float, typer.Option(help="Chance of any false alarm.")] = 0.002,
     tolerance: Annotated[float, typer.Option(help="In standard errors; below is equal.")] = 1e-5,
     fail_on: Annotated[
-        str | None, typer.Option(help="Verdicts that fail; with --expect, that fail too. Commas between.")
+        str | None, typer.Option(help="Verdicts that fail, with --expect beside surprises.")
     ] = None,
     unpaired: Annotated[bool, typer.Option("--unpaired", help="Compare other data.")] = False,
     bundle: Annotated[

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cibench.cli.progress_bar import clock, pace
+from cibench.render.numbers import count
 from cibench.render.terminal import console, table
 from cibench.storage.schema import FINE
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from cibench.execution.progress import Status
     from cibench.execution.replays import Replayed
     from cibench.results.run_folder import Run
+    from cibench.storage.undrawn import Undrawn
 
 EXAMPLES = 5
 
@@ -34,6 +36,9 @@ def show_scores(run: Run) -> None:
     show_table(run.scores, run.expectations, run.catalogue)
     for line in sentences(run.repeated, run.catalogue):
         console().print(f"equal data sets: {line}", markup=False, soft_wrap=True)
+    for plugin in (run.manifest.get("checks") or {}).get("plugins", {}).values():
+        if plugin["warning"]:
+            console().print(f"equal data sets: {plugin['warning']}", markup=False, soft_wrap=True)
     for line in surprise_lines(run.expectations, run.catalogue):
         console().print(Text(line))
 
@@ -125,6 +130,16 @@ def show_replay(replayed: Replayed, bundle: Path) -> None:
     out.print(printed, markup=False, soft_wrap=True)
 
 
+def show_draw(undrawn: Undrawn | None) -> None:
+    """Print what came of drawing a data set again."""
+    out = console()
+    if undrawn is None:
+        out.print("the data set is drawn without a fault")
+    else:
+        text = undrawn.traceback or f"{undrawn.status}: {undrawn.reason}"
+        out.print(text, markup=False, soft_wrap=True, highlight=False)
+
+
 def show_failures(run: Run) -> None:
     """Print why fits gave no answer and, for one of each kind, how to look at it."""
     from cibench.render.replay_command import command
@@ -162,13 +177,17 @@ def show_status(status: Status, place: str) -> None:
     ]  # fmt: skip
     if lines:
         out.print(table(lines))
-    if status.state in ("interrupted", "killed"):
+    for line in status.notes:
+        out.print(line, markup=False, soft_wrap=True)
+    if status.state in ("interrupted", "killed", "unfinished"):
         out.print(f"to go on from there: cibench run {place}", markup=False)
 
 
 def _state(cell: Mapping[str, Any]) -> str:
     if cell.get("stopped"):
         return str(cell["stopped"])
+    if cell.get("undrawn"):
+        return f"{count(cell['undrawn'], 'data set')} could not be drawn"
     if cell["done"] >= cell["total"]:
         return "done"
     return "begun" if cell["done"] else "waiting"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cibench.utils.errors import BadInput
+
 if TYPE_CHECKING:
     from cibench.results.run_folder import Run
 
@@ -22,14 +24,16 @@ def status(folder: RunFolder) -> None:
     from cibench.storage.object_store import fetched
 
     with fetched(folder) as here:
-        show_status(look(here), folder)
+        show_status(look(here, folder), folder)
 
 
 def replay(
     folder: RunFolder,
     scenario: Annotated[str, typer.Option(help="The scenario of the fit.")],
     replicate: Annotated[int, typer.Option(help="Its replicate.")],
-    estimator: Annotated[str, typer.Option(help="Its estimator.")],
+    estimator: Annotated[
+        str | None, typer.Option(help="Its estimator; without one the data set is drawn alone.")
+    ] = None,
     n: Annotated[
         int | None, typer.Option(help="Its number of units, where there are several.")
     ] = None,
@@ -40,18 +44,33 @@ def replay(
 ) -> None:
     """Make one stored fit again and bundle it: data, a script, its output.
 
-    The exit code is 0 where the stored row came again, bit for bit, and 1 where it did not.
+    The exit code is 0 where the stored row came again, bit for bit, and 1 where it did not. Without
+    an estimator the data set is drawn and nothing fitted: 1 where that fails.
     """
-    from cibench.cli.display import show_replay
+    from cibench.cli.display import show_draw, show_replay
     from cibench.execution.replay_bundle import write_bundle
-    from cibench.execution.replays import FitAddress, read_options, read_pairs
+    from cibench.execution.replays import (
+        DrawAddress,
+        FitAddress,
+        read_options,
+        read_pairs,
+        replay_draw,
+    )
     from cibench.execution.replays import replay as replay_fit
     from cibench.storage.object_store import fetched
 
-    wanted = FitAddress(
-        scenario, estimator, replicate, n, read_pairs("--dial", dial),
-        read_pairs("--parameter", parameter), read_options(options),
-    )  # fmt: skip
+    pairs = read_pairs("--dial", dial), read_pairs("--parameter", parameter)
+    if estimator is None:
+        for name, value in (("--options", options), ("--out", out)):
+            if value is not None:
+                raise BadInput(f"{name}: belongs to a fit; name its --estimator too")
+        with fetched(folder) as here:
+            undrawn = replay_draw(here, DrawAddress(scenario, replicate, n, *pairs))
+        show_draw(undrawn)
+        if undrawn:
+            raise typer.Exit(FAILED)
+        return
+    wanted = FitAddress(scenario, estimator, replicate, n, *pairs, read_options(options))
     with fetched(folder) as here:
         replayed = replay_fit(here, wanted)
         show_replay(replayed, write_bundle(replayed, out))

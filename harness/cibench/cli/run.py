@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,11 +13,12 @@ import typer
 
 from cibench.cli.results import close
 from cibench.utils.addresses import LOCAL, is_url, parse
-from cibench.utils.errors import BadInput, Interrupted, RunInterrupted
+from cibench.utils.errors import BadInput, Interrupted, RunInterrupted, UndrawnData
 from cibench.utils.machine import workers_or_cores
 
 if TYPE_CHECKING:
     from cibench.execution.settings import RunSettings
+    from cibench.results.run_folder import Run
     from cibench.suite.suite import Suite
 
 
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
 def run_settings(
     workers: int | None, *,
     executor: str | None = None, update: bool = False, repair: bool = False,
+    keep_going: bool = True, checks: bool = False,
 ) -> Iterator[RunSettings]:  # fmt: skip
     """Yield how every command runs a suite: isolated, with one worker per core unless said.
 
-    Progress is shown for as long.
+    Commands that compare runs fit by fit want every fit, whatever it is like. Progress is shown for
+    as long.
     """
     from cibench.cli.progress_bar import progress_bar
     from cibench.execution.settings import RunSettings
@@ -36,7 +39,7 @@ def run_settings(
     with progress_bar() as listen:
         yield RunSettings(
             workers_or_cores(workers), isolate=True, executor=executor, update=update,
-            repair=repair, listen=listen,
+            repair=repair, keep_going=keep_going, checks=checks, listen=listen,
         )  # fmt: skip
 
 
@@ -58,6 +61,13 @@ def run(
     repair: Annotated[
         bool, typer.Option("--repair", help="Run again what damaged shards held.")
     ] = False,
+    keep_going: Annotated[
+        bool,
+        typer.Option("--keep-going", help="Go on with a method whose first ten fits raise alike."),
+    ] = False,
+    no_checks: Annotated[
+        bool, typer.Option("--no-checks", help="Do not hold plug-ins to their contracts first.")
+    ] = False,
 ) -> None:
     """Run a suite, or what is missing of it in its folder; score it and write its report."""
     from cibench.results.api import run as run_suite
@@ -68,8 +78,14 @@ def run(
     with _suite(suite, replicates) as chosen:
         place = out or (suite if _is_run(suite) else f"results/{chosen.name}")
         try:
-            with run_settings(workers, executor=there, update=update, repair=repair) as settings:
+            with run_settings(
+                workers, executor=there, update=update, repair=repair, keep_going=keep_going,
+                checks=not no_checks,
+            ) as settings:  # fmt: skip
                 result = run_suite(chosen, place, settings=settings)
+        except UndrawnData as fault:
+            _write_rest(fault.run)
+            raise
         except RunInterrupted as stop:
             again = f": {stop}; to go on from there: cibench run {place}" if str(stop) else ""
             raise Interrupted(f"interrupted{again}") from None
@@ -77,6 +93,19 @@ def run(
         result.write_scores()
         report = result.write_report()
     close(result, report)
+
+
+def _write_rest(result: Run) -> None:
+    """Write and show what there is of a run of which scenarios could not draw everything."""
+    from cibench.storage.object_store import copied_back
+
+    if not result.manifest["stored_rows"]:
+        return
+    with copied_back(result.url, result.folder):
+        result.write_scores()
+        report = result.write_report()
+    with suppress(typer.Exit):  # the code is that of the fault
+        close(result, report)
 
 
 def _cluster(workers: int | None, executor: str) -> str | None:

@@ -129,10 +129,14 @@ def check_coherence(estimator: Estimator) -> None:
     for trial in trials(estimator):
         problem, _ = data(estimator, trial.scenario)
         for target, estimate in _estimates(trial, estimator.targets_of(trial.scenario)).items():
-            where = f"{_where(estimator, trial)}, {target}"
-            _check_value_within(estimate, where)
-            _check_p_value(estimate, problem.level, where)
-            _check_band(estimate, where)
+            require_coherence(estimate, problem.level, f"{_where(estimator, trial)}, {target}")
+
+
+def require_coherence(estimate: Estimate, level: float, where: str) -> None:
+    """Demand that the parts of one answer do not contradict each other."""
+    _check_value_within(estimate, where)
+    _check_p_value(estimate, level, where)
+    _check_band(estimate, where)
 
 
 FAR = 0.5

@@ -50,15 +50,21 @@ def check_arrays(scenario: Scenario) -> None:
     """Demand arrays of one length, columns numeric and finite, masks boolean."""
     for at in settings(scenario):
         draw = small_draw(at)
-        rows = len(draw.baseline)
+        require_shapes(at, draw)
         for name, array in arrays(draw).items():
-            _check_array(array, rows, f"{label(at)}: {name}")
             mask = name == "exposed" or name.startswith("target")
             kinds = "b" if mask else "fiu" if name.startswith("column") else "fiub"
             wanted = "boolean" if mask else "numeric"
             require(array.dtype.kind in kinds, label(at), f"{name} is {array.dtype}, not {wanted}")
             if array.dtype.kind == "f":
                 require(np.isfinite(array).all(), label(at), f"{name} is not finite everywhere")
+
+
+def require_shapes(scenario: Scenario, draw: Draw) -> None:
+    """Demand arrays of one length of a draw."""
+    rows = len(draw.baseline)
+    for name, array in arrays(draw).items():
+        _check_array(array, rows, f"{label(scenario)}: {name}")
 
 
 def _check_array(array: object, rows: int, where: str) -> None:
@@ -93,12 +99,16 @@ def _affine(first: Array, other: Array) -> bool:
 def check_units(scenario: Scenario) -> None:
     """Demand that a draw of n has n units: distinct units of a panel, else rows."""
     for at in settings(scenario):
-        unit = at.assigned_roles().unit
         for n in (UNITS, 211):  # an odd number too, which halves and thirds do not divide
-            draw = small_draw(at, n)
-            count = len(np.unique(draw.columns[unit])) if unit else len(draw.baseline)
-            what = "distinct units" if unit else "rows"
-            require(count == n, label(at), f"a draw of n={n} has {count} {what}")
+            require_units(at, small_draw(at, n), n)
+
+
+def require_units(scenario: Scenario, draw: Draw, n: int) -> None:
+    """Demand n units of a draw of n: distinct units of a panel, else rows."""
+    unit = scenario.assigned_roles().unit
+    count = len(np.unique(draw.columns[unit])) if unit else len(draw.baseline)
+    what = "distinct units" if unit else "rows"
+    require(count == n, label(scenario), f"a draw of n={n} has {count} {what}")
 
 
 def check_treatment_varies(scenario: Scenario) -> None:
@@ -155,11 +165,16 @@ ENOUGH = (300, 3_000, 30_000)
 def check_outcome(scenario: Scenario) -> None:
     """Demand y = baseline + effects * treatment, or y = baseline + felt where that is given."""
     for at in settings(scenario):
-        roles, draw = at.assigned_roles(), small_draw(at)
-        felt = _own_effect(draw, roles) if draw.felt is None else draw.felt
-        what = "effects * treatment" if draw.felt is None else "felt"
-        gap = _apart(behind(draw, roles.outcome), draw.baseline + felt)
-        require(gap is None, label(at), f"the outcome is not baseline + {what} in {gap}")
+        require_outcome(at, small_draw(at))
+
+
+def require_outcome(scenario: Scenario, draw: Draw) -> None:
+    """Demand of a draw that y = baseline + effects * treatment, or baseline + felt where given."""
+    roles = scenario.assigned_roles()
+    felt = _own_effect(draw, roles) if draw.felt is None else draw.felt
+    what = "effects * treatment" if draw.felt is None else "felt"
+    gap = _apart(behind(draw, roles.outcome), draw.baseline + felt)
+    require(gap is None, label(scenario), f"the outcome is not baseline + {what} in {gap}")
 
 
 def check_latent_at_default(scenario: Scenario) -> None:

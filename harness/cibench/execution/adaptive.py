@@ -30,7 +30,7 @@ truth whose own error is larger, an estimator that never answers) is left out an
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import blake2b
 from math import ceil, inf, isfinite
 from pathlib import Path
@@ -44,7 +44,7 @@ from cibench.metrics.sample_size import Need, need
 from cibench.storage import cells
 from cibench.storage.groups import Part
 from cibench.suite.precision import first, most
-from cibench.suite.suite import NO_REFITS, Suite
+from cibench.suite.suite import NO_REFITS, Entrant, Suite
 
 if TYPE_CHECKING:
     from cibench.storage.session import Session
@@ -148,10 +148,11 @@ def pilot_of(suite: Suite) -> Suite:
     )
 
 
-def after_pilot(session: Session) -> dict[int, str]:
+def after_pilot(session: Session, faulty: Collection[int] = ()) -> dict[int, str]:
     """Let every cell have as many replicates as the pilot in the run folder asks for.
 
-    Returns why, by cell.
+    Of `faulty` ones, whose data sets could not all be drawn, nothing is decided. Returns why, by
+    cell.
     """
     suite, precision = session.suite, session.suite.precision
     assert precision is not None
@@ -159,49 +160,65 @@ def after_pilot(session: Session) -> dict[int, str]:
     decisions = {
         cell: from_pilot(lines_of(folder, cell, precision.targets), precision)
         for cell in range(len(suite.cells))
+        if cell not in faulty
     }
     _lengthen(session, decisions)
     return {cell: decision.stopped for cell, decision in decisions.items()}
 
 
-def next_round(session: Session, settled: dict[int, str]) -> bool:
+def next_round(session: Session, settled: dict[int, str], faulty: Collection[int] = ()) -> bool:
     """Look at the cells that are not settled yet and say whether any is to have more replicates.
 
     All that the session's suite asks for until now must be stored. `settled` takes up, by cell, why
-    it ends.
+    it ends. Of `faulty` ones, whose data sets could not all be drawn, nothing is decided; who has
+    stopped in a cell has no say there.
     """
     suite, precision = session.suite, session.suite.precision
     if precision is None or precision.pilot:
         return False
     decisions = {}
     for cell, count in enumerate(suite.counts):
-        if cell in settled:
+        if cell in settled or cell in faulty:
             continue
-        decisions[cell] = decide(lines_of(session.run, cell, precision.targets), count, precision)
+        stopped = session.inventory.stopped(cell)
+        lines = lines_of(session.run, cell, precision.targets, without=stopped)
+        decisions[cell] = decide(lines, count, precision)
         if decisions[cell].stopped:
             settled[cell] = decisions[cell].stopped
     if decisions:
         ended = {cell: Decision(suite.counts[cell], why) for cell, why in settled.items()}
         _lengthen(session, {**ended, **decisions})
-    return len(settled) < len(suite.cells)
+    return len(settled.keys() | set(faulty)) < len(suite.cells)
 
 
 def _lengthen(session: Session, decisions: Mapping[int, Decision]) -> None:
-    """Note the decisions; a cell keeps what it has where that is more."""
-    counts = [max(decisions[c].length, n) for c, n in enumerate(session.suite.counts)]
+    """Note the decisions; a cell keeps what it has where that is more, or none is made."""
+    counts = [
+        max(decisions[c].length, n) if c in decisions else n
+        for c, n in enumerate(session.suite.counts)
+    ]
     session.lengthen(counts, {cell: decision.stopped for cell, decision in decisions.items()})
 
 
-def lines_of(run: Path, cell: int, targets: Mapping[str, float]) -> list[Line]:
-    """Return what each target takes for each estimator of a cell, from its stored rows."""
-    return [line for rows in cells(run, only=cell) for line in needs_of(rows.part, targets)]
+def lines_of(
+    run: Path, cell: int, targets: Mapping[str, float], *, without: Collection[Entrant] = ()
+) -> list[Line]:
+    """Return what each target takes for each estimator of a cell, from its stored rows.
+
+    Entrants that it goes `without` are left out.
+    """
+    parts = [rows.part for rows in cells(run, only=cell)]
+    return [line for part in parts for line in needs_of(part, targets, without=without)]
 
 
-def needs_of(part: Part, targets: Mapping[str, float]) -> list[Line]:
+def needs_of(
+    part: Part, targets: Mapping[str, float], *, without: Collection[Entrant] = ()
+) -> list[Line]:
     """Return what each target takes for each estimator and estimand of a cell."""
     lines = []
     for names, group in zip(part.names, part.groups, strict=True):
-        if names["kind"] == "estimate":
+        entrant = Entrant(str(names["estimator"]), str(names["options"]))
+        if names["kind"] == "estimate" and entrant not in without:
             shared = float(np.nan_to_num(mean(present(group, "truth_mcse")[0])))
             level = float(names["level"])
             lines += [

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from cibench.model.design import truths
-from cibench.model.types import Array, Target, Truth
+from cibench.model.types import Target, Truth
 from cibench.storage.inventory import Inventory
+from cibench.storage.stops import FIRST
 from cibench.suite.suite import Suite
+from cibench.utils.errors import BadInput, one_line_of
 from cibench.workers.block import Block, Result
 
 MANY, LONGEST = 100, 10.0
@@ -30,34 +33,76 @@ class Cutter:
         self._block_seconds = block_seconds
         self._pace: dict[Any, float] = {}
         self._truths: dict[int, tuple[tuple[Target, Truth], ...]] = {}
-        self._missing()
+        self._under_way, self._lost = Counter[int](), Counter[int]()
+        self._learn_truths()
 
     def learn(self, block: Block, result: Result) -> None:
-        """Note how long a replicate of such a block takes."""
+        """Note how long a replicate of such a block takes, and how a cell's first fits ended."""
         self._pace[_kind(block)] = result.seconds / block.count
+        if block.first < FIRST:
+            self._under_way[block.cell] -= block.count
+            self._lost[block.cell] += len({fault.replicate for fault in result.undrawn})
+            self._inventory.starts[block.cell].note(self._suite.cells[block.cell], result.table)
 
-    def blocks(self, slots: Callable[[], int] = lambda: 1) -> Iterator[Block]:
-        """Yield the blocks of what is missing, cell by cell, each sized when it is asked for.
+    def blocks(self, slots: Callable[[], int] = lambda: 1) -> Iterator[Block | None]:
+        """Yield the blocks of what is missing, each sized when it is asked for.
 
-        Where `slots`, the number of blocks that can run at a time, is large they are longer.
+        A cell's first replicates come before the others, since they say whether somebody stops
+        there; None stands for waiting until they are done. A cell of which none of them can be
+        drawn has no others. Where `slots`, the number of blocks that can run at a time, is large
+        blocks are longer.
         """
-        missing = self._missing()
-        for index, cell in enumerate(self._suite.cells):
-            for first, count, entrants in missing[index]:
-                whole = Block(
-                    cell=index, key=cell.key, entrants=tuple(cell.entrants[e] for e in entrants),
-                    truths=self._truths[index], seed=self._suite.seed, level=self._suite.level,
-                    first=first, count=count, plugins=self._plugins, refits=self._suite.refits,
-                )  # fmt: skip
-                yield from self._pieces(whole, slots)
+        self._learn_truths()
+        early = None if self._inventory.keep_going else FIRST
+        waiting: list[int] = []
+        for index in range(len(self._suite.cells)):
+            yield from self._blocks(index, slots, 0, early)
+            if early is not None:
+                waiting.append(index)
+                yield from self._rest(waiting, slots)
+        while waiting:
+            yield None
+            yield from self._rest(waiting, slots)
 
-    def _missing(self) -> list[list[tuple[int, int, Array]]]:
-        """Return what is missing, cell by cell, whose truths are known from here on."""
-        cells = self._suite.cells
-        missing = [list(self._inventory.missing(index)) for index in range(len(cells))]
-        for index in [i for i, some in enumerate(missing) if some and i not in self._truths]:
-            self._truths[index] = tuple(truths(cells[index].scenario).items())
-        return missing
+    def _rest(self, waiting: list[int], slots: Callable[[], int]) -> Iterator[Block]:
+        """Yield the later blocks of the cells whose first replicates are done, and strike these."""
+        for index in [index for index in waiting if not self._under_way[index]]:
+            waiting.remove(index)
+            if self._lost[index] < FIRST:
+                yield from self._blocks(index, slots, FIRST, None)
+
+    def _blocks(
+        self, index: int, slots: Callable[[], int], start: int, stop: int | None
+    ) -> Iterator[Block]:
+        """Yield the blocks of a cell's missing replicates from `start` on, before `stop`."""
+        cell = self._suite.cells[index]
+        for first, count, entrants in self._inventory.missing(index, start, stop):
+            whole = Block(
+                cell=index, key=cell.key, entrants=tuple(cell.entrants[e] for e in entrants),
+                truths=self._truths[index], seed=self._suite.seed, level=self._suite.level,
+                first=first, count=count, plugins=self._plugins, refits=self._suite.refits,
+            )  # fmt: skip
+            if stop is not None:
+                self._under_way[index] += count
+            yield from self._pieces(whole, slots)
+
+    def _learn_truths(self) -> None:
+        """Ask for the truths of the cells of which something is missing.
+
+        Raises BadInput where a scenario cannot say them.
+        """
+        faults: dict[str, None] = {}
+        for index, cell in enumerate(self._suite.cells):
+            if index not in self._truths and any(True for _ in self._inventory.missing(index)):
+                try:
+                    self._truths[index] = tuple(truths(cell.scenario).items())
+                except BadInput:
+                    raise
+                except Exception as error:
+                    reason = one_line_of(error, type(cell.scenario).truth)
+                    faults[f"scenario {cell.scenario.name} cannot say its truth: {reason}"] = None
+        if faults:
+            raise BadInput(*faults)
 
     def _pieces(self, whole: Block, slots: Callable[[], int]) -> Iterator[Block]:
         first, end = whole.first, whole.first + whole.count

@@ -19,7 +19,7 @@ import numpy as np
 from cibench.execution.adaptive import Line, needs_of
 from cibench.execution.progress import Listener, Progress
 from cibench.execution.runner import execute
-from cibench.execution.settings import IN_PROCESS, RunSettings
+from cibench.execution.settings import EVERY_FIT, RunSettings
 from cibench.metrics.core import mean
 from cibench.metrics.groups import Group, present
 from cibench.metrics.sample_size import check_target
@@ -121,7 +121,7 @@ def targets_of(suite: Suite, texts: Sequence[str]) -> dict[str, float]:
 
 
 def plan(
-    suite: Suite, targets: Mapping[str, float], settings: RunSettings = IN_PROCESS, *,
+    suite: Suite, targets: Mapping[str, float], settings: RunSettings = EVERY_FIT, *,
     pilot: int = PILOT,
 ) -> Plan:  # fmt: skip
     """Run the pilot and return what every cell needs to reach the targets.

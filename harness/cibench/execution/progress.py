@@ -14,7 +14,9 @@ from time import perf_counter
 from typing import Any
 
 from cibench.storage import shards
-from cibench.storage.manifest import is_settled, read_manifest
+from cibench.storage.manifest import is_settled, read_catalogue, read_manifest
+from cibench.storage.stops import summaries
+from cibench.storage.undrawn import sentences
 from cibench.utils.errors import BadInput, Unwritable
 from cibench.utils.files import write_text
 
@@ -26,7 +28,8 @@ SETTLED = 2.0
 class CellProgress:
     """Count one cell's rows and failed fits, and the seconds that its blocks took here.
 
-    `stopped` says why the cell has no more replicates, where precision decides.
+    `stopped` says why the cell has no more replicates, where precision decides; `undrawn` counts
+    data sets that could not be drawn.
     """
 
     name: str
@@ -36,6 +39,7 @@ class CellProgress:
     rows: int = 0
     seconds: float = 0.0
     stopped: str = ""
+    undrawn: int = 0
 
     def add(self, rows: int, failures: int, seconds: float) -> None:
         """Count a block."""
@@ -143,9 +147,10 @@ class Watch:
 class Status:
     """Say how far a run is.
 
-    `state` is running, finished, interrupted or, where the process went without a word, killed.
-    Of a run that is not running, rows are those in the shards. `cells` hold name, total, done and
-    failures; there are none where the run never wrote a note.
+    `state` is running, finished, interrupted, unfinished (scenarios could not draw data sets) or,
+    where the process went without a word, killed. Of a run that is not running, rows are those in
+    the shards. `cells` hold name, total, done and failures; there are none where the run never
+    wrote a note. `notes` say what could not be drawn, and who has stopped.
     """
 
     run: Path
@@ -157,10 +162,14 @@ class Status:
     rate: float
     left: float | None
     cells: list[dict[str, Any]]
+    notes: list[str] = field(default_factory=list)
 
 
-def look(run: Path) -> Status:
-    """Return how far the run in a folder is; raises BadInput where there is none."""
+def look(run: Path, place: str = "") -> Status:
+    """Return how far the run in a folder is, which its user calls by a place.
+
+    Raises BadInput where there is none.
+    """
     manifest, note = read_manifest(run), _note(run)
     state, done = note.get("state", "interrupted"), note.get("done", 0)
     if state == "running" and not _alive(note):
@@ -170,14 +179,22 @@ def look(run: Path) -> Status:
         stored = _stored(run)
         done = sum(stored.values())
         whole = done == manifest["expected_rows"] and is_settled(manifest)
-        state = "finished" if whole else "interrupted" if state == "finished" else state
+        if state == "finished" and not whole:
+            state = "unfinished" if manifest.get("undrawn") else "interrupted"
+        state = "finished" if whole else state
         for index, cell in enumerate(cells):
             cell["done"] = stored.get(index, 0)
     where = f"process {note.get('process')} on {note.get('host')}" if note else ""
     return Status(
         run, state, where, done, manifest["expected_rows"], note.get("failures", 0),
-        note.get("rate", 0.0), note.get("left"), cells,
+        note.get("rate", 0.0), note.get("left"), cells, _notes(run, manifest, place),
     )  # fmt: skip
+
+
+def _notes(run: Path, manifest: Mapping[str, Any], place: str) -> list[str]:
+    undrawn = manifest.get("undrawn") or ()
+    lines = sentences(undrawn, place or run, read_catalogue(run)) if undrawn else []
+    return [*lines, *summaries(manifest.get("stopped") or ())]
 
 
 def _note(run: Path) -> dict[str, Any]:

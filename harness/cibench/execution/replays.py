@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from cibench.execution.blocks import Cutter
 from cibench.execution.settings import TUNING
 from cibench.model import registry
-from cibench.model.design import find_scenario
+from cibench.model.design import Parameter, dials, find_scenario, values_of
+from cibench.model.method import find_estimator
 from cibench.render.replay_command import KEYS, arguments
 from cibench.storage import cells
 from cibench.storage.changes import changes
@@ -21,11 +22,12 @@ from cibench.storage.manifest import read_catalogue, read_manifest, read_suite
 from cibench.storage.provenance import modules
 from cibench.storage.reader import as_frame
 from cibench.storage.schema import MAY_DIFFER, TYPES
+from cibench.storage.undrawn import Undrawn
 from cibench.suite.parse import parse_suite
-from cibench.suite.suite import Suite
+from cibench.suite.suite import Cell, Suite
 from cibench.utils.errors import BadInput
 from cibench.utils.missing import missing
-from cibench.workers.block import Block
+from cibench.workers.block import Block, Result
 from cibench.workers.supervisor import Child, Limits
 
 if TYPE_CHECKING:
@@ -46,6 +48,20 @@ class FitAddress:
     dials: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DrawAddress:
+    """Say which data set is meant: dials not named are at their default, the rest is unique.
+
+    See `replay_draw`.
+    """
+
+    scenario: str
+    replicate: int
+    n: int | None = None
+    dials: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,16 +124,68 @@ def replay(run: Path, wanted: FitAddress) -> Replayed:
         registry.load_plugin(plugin)
     stored = _stored(run, wanted)
     suite = _suite_of(manifest, content, stored.iloc[0])
-    cutter = Cutter(suite, Inventory.empty(suite), suite.plugins, TUNING.block_seconds)
-    (block,) = (block.part(wanted.replicate, 1) for block in cutter.blocks())
+    known = Inventory.empty(suite, keep_going=True)
+    cutter = Cutter(suite, known, suite.plugins, TUNING.block_seconds)
+    (block,) = (block.part(wanted.replicate, 1) for block in cutter.blocks() if block)
+    again = _in_child(suite, block).table.to_pandas()
+    changed = [change.text for change in changes(manifest, suite)]
+    return Replayed(run, suite, block, stored, again, _differences(stored, again), changed)
+
+
+def replay_draw(run: Path, wanted: DrawAddress) -> Undrawn | None:
+    """Draw a data set again, in a process of its own under the run's limits, and fit nothing.
+
+    Returns what is wrong with the draw, None where nothing is. Raises BadInput where the folder is
+    no run and where no cell of it is meant, or several.
+
+    >>> import cibench
+    >>> from cibench.execution import DrawAddress, replay_draw
+    >>> cell = {"scenario": "did/two-group", "n": 30, "estimators": "did/collapsed"}
+    >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 20, "cells": [cell]})
+    >>> replay_draw(run.folder, DrawAddress("did/two-group", replicate=7)) is None
+    True
+    """
+    content = read_suite(run)
+    read_manifest(run)
+    suite = parse_suite(content, where=str(run))
+    meant = [cell for cell in suite.cells if _is_meant_cell(cell, wanted)]
+    if len(meant) > 1:
+        specs = type(meant[0].scenario).specs
+        meant = [
+            cell for cell in meant
+            if all(value == specs[name].default or name in wanted.parameters
+                   for name, value in values_of(cell.scenario, Parameter).items())
+        ] or meant  # fmt: skip
+    if len(meant) != 1:
+        which = "several cells are meant" if meant else "no such cell is in its suite"
+        names = "; ".join(map(str, (meant or suite.cells)[:6]))
+        raise BadInput(f"{run}: {which}; there are: {names}")
+    (cell,) = meant
+    block = Block(
+        cell=0, key=cell.key, entrants=(), truths=(), seed=suite.seed, level=suite.level,
+        first=wanted.replicate, count=1, plugins=suite.plugins,
+    )  # fmt: skip
+    undrawn = _in_child(suite, block).undrawn
+    return undrawn[0] if undrawn else None
+
+
+def _is_meant_cell(cell: Cell, wanted: DrawAddress) -> bool:
+    scenario = cell.scenario
+    if scenario.name != wanted.scenario or wanted.n not in (None, cell.n):
+        return False
+    at_rest = {name: dial.default for name, dial in dials(type(scenario)).items()}
+    settings = {**at_rest, **wanted.dials, **wanted.parameters}
+    return all(getattr(scenario, name, ...) == value for name, value in settings.items())
+
+
+def _in_child(suite: Suite, block: Block) -> Result:
+    """Run a block in a process of its own under the suite's limits."""
     child = Child(modules(suite), Limits(suite.timeout, suite.memory))
     try:
         child.start()
-        again = child.run(block).table.to_pandas()
+        return child.run(block)
     finally:
         child.stop()
-    changed = [change.text for change in changes(manifest, suite)]
-    return Replayed(run, suite, block, stored, again, _differences(stored, again), changed)
 
 
 def _stored(run: Path, wanted: FitAddress) -> pd.DataFrame:
@@ -142,6 +210,8 @@ def _stored(run: Path, wanted: FitAddress) -> pd.DataFrame:
         )
     kinds = rows.drop_duplicates(list(KEYS)).to_dict("records")
     meant = [kind for kind in kinds if _is_meant(kind, wanted)]
+    if len(meant) > 1:
+        meant = [kind for kind in meant if _is_at_defaults(kind, wanted)] or meant
     if len(meant) != 1:
         which = "several fits are meant" if meant else "no such fit is stored"
         catalogue = read_catalogue(run)
@@ -158,6 +228,15 @@ def _is_meant(row: Mapping[Any, Any], wanted: FitAddress) -> bool:
     own = {**json.loads(row["parameters"]), **json.loads(row["options"])}
     named = {**wanted.parameters, **wanted.options}
     return wanted.n in (None, row["n"]) and all(own.get(k) == v for k, v in named.items())
+
+
+def _is_at_defaults(row: Mapping[Any, Any], wanted: FitAddress) -> bool:
+    """Say whether parameters and options that are not named are at their defaults."""
+    specs, options = find_scenario(wanted.scenario).specs, find_estimator(wanted.estimator).options
+    own = {**json.loads(row["parameters"]), **json.loads(row["options"])}
+    defaults = {**{name: spec.default for name, spec in specs.items()}, **options}
+    named = wanted.parameters.keys() | wanted.options.keys()
+    return all(value == defaults[name] for name, value in own.items() if name not in named)
 
 
 def _suite_of(manifest: Mapping[str, Any], content: Mapping[str, Any], row: Any) -> Suite:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import AbstractContextManager, ExitStack
+from math import inf
 from pathlib import Path
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from cibench.contracts.plugin_checks import check_plugins, unchecked
 from cibench.execution import adaptive
 from cibench.execution.blocks import Cutter
 from cibench.execution.progress import CellProgress, Progress, Watch
@@ -19,9 +21,10 @@ from cibench.storage.inventory import Inventory
 from cibench.storage.schema import FINE
 from cibench.storage.session import Session, opened
 from cibench.storage.shards import coded
+from cibench.storage.undrawn import Undrawn, sentences
 from cibench.storage.writer import Writer
 from cibench.suite.suite import Suite
-from cibench.utils.errors import BadInput, Unwritable, one_line
+from cibench.utils.errors import BadInput, UndrawnData, Unwritable, one_line
 from cibench.workers.block import Block, Result, first_fits
 from cibench.workers.dask import Terms, on_dask
 from cibench.workers.supervisor import Limits, local_processes
@@ -32,9 +35,10 @@ def execute(suite: Suite, folder: Path, settings: RunSettings = IN_PROCESS) -> N
     """Run the suite into a run folder; where it holds rows of the suite, run what is missing.
 
     Raises BadInput, with nothing changed, where the folder holds anything else (see
-    `cibench.storage.session.opened`), a plug-in cannot be imported by worker processes or workers
-    cannot be reached or started; and, with all rows until then stored, where the disk is full or
-    the cluster is lost.
+    `cibench.storage.session.opened`), a plug-in breaks its contract or cannot be imported by worker
+    processes, or workers cannot be reached or started; with all rows until then stored, where the
+    disk is full or the cluster is lost; and UndrawnData, with all other rows stored, where a
+    scenario could not draw data sets.
 
     >>> from pathlib import Path
     >>> from cibench import load
@@ -54,23 +58,40 @@ def execute(suite: Suite, folder: Path, settings: RunSettings = IN_PROCESS) -> N
         if session.complete:
             session.restate()
             return
+        checks = _checks(suite, session, settings, plugins)
         cutter = Cutter(suite, session.inventory, plugins, settings.tuning.block_seconds)
         try:
             with ExitStack() as stack:
                 place = stack.enter_context(_workplace(suite, settings))
-                _run(_Job(session, cutter, place, plugins, settings, stack.close))
+                lines = _run(_Job(session, cutter, place, plugins, settings, checks, stack.close))
         except (OSError, Unwritable) as error:
             reason = f"{folder}: {error.strerror or error}" if isinstance(error, OSError) else error
             raise BadInput(
                 f"{reason}; what is stored stays, and the same command goes on from there"
             ) from error
+        if lines:
+            raise UndrawnData(*lines)
 
 
 def _opened(folder: Path, suite: Suite, settings: RunSettings) -> AbstractContextManager[Session]:
     return opened(
         folder, suite, update=settings.update, repair=settings.repair,
-        first_look=settings.tuning.first_look,
+        keep_going=settings.keep_going, first_look=settings.tuning.first_look,
     )  # fmt: skip
+
+
+def _checks(
+    suite: Suite, session: Session, settings: RunSettings, plugins: Sequence[str]
+) -> dict[str, Any]:
+    """Hold the plug-ins to their contracts and return what the manifest says of that."""
+    if not settings.checks:
+        return unchecked(suite)
+    before = (session.before or {}).get("checks")
+    load, seconds = (
+        (plugins if settings.isolated else None),
+        min(settings.tuning.check_seconds, suite.timeout or inf),
+    )
+    return check_plugins(suite, before, load, provenance.modules(suite), seconds)
 
 
 def _workplace(suite: Suite, settings: RunSettings) -> AbstractContextManager[Workplace]:
@@ -88,7 +109,8 @@ def _workplace(suite: Suite, settings: RunSettings) -> AbstractContextManager[Wo
 class _Job(NamedTuple):
     """Hold a run that is under way: its folder, what cuts it, where it runs, how and what ends it.
 
-    `stop` ends at once what is under way at the place.
+    `checks` is what the manifest says of the contract checks of plug-ins. `stop` ends at
+    once what is under way at the place.
     """
 
     session: Session
@@ -96,52 +118,66 @@ class _Job(NamedTuple):
     place: Workplace
     plugins: tuple[str, ...]
     settings: RunSettings
+    checks: Mapping[str, Any]
     stop: Callable[[], object]
 
 
-def _run(job: _Job) -> None:
-    """Run round after round until every cell has what it is to have; one, without precision."""
+def _run(job: _Job) -> list[str]:
+    """Run round after round until every cell has what it is to have; one, without precision.
+
+    Returns what to say of data sets that could not be drawn; a cell with some has no more rounds.
+    """
     session, tuning = job.session, job.settings.tuning
-    session.begin()
+    session.begin(job.checks)
     writer = Writer(
         session.run, session.suite, session.inventory.shards, flush_seconds=tuning.flush_seconds,
         waiting_rows=tuning.waiting_rows, shard_rows=tuning.shard_rows,
     )  # fmt: skip
     progress = _progress(session.inventory)
     watch, settled, ending = Watch(session.run, progress), dict[int, str](), "interrupted"
+    undrawn, faulty, lines = dict[int, dict[int, Undrawn]](), set[int](), list[str]()
     try:
         if session.suite.precision and session.suite.precision.pilot:
             watch.note("running", at_once=True)
-            settled |= _pilot(job)
-            progress.lengthen(_totals(session.suite), settled)
+            lines = _pilot(job, settled, faulty)
+            progress.lengthen(session.inventory.expected, settled)
         progress.started, more = perf_counter(), True
         while more:
-            _round(job, writer, progress, watch)
-            more = adaptive.next_round(session, settled)
-            progress.lengthen(_totals(session.suite), settled)
+            _round(job, writer, progress, watch, undrawn)
+            more = adaptive.next_round(session, settled, faulty | undrawn.keys())
+            progress.lengthen(session.inventory.expected, settled)
         ending = "finished"
     except BaseException:
         job.stop()  # before the last rows are written: workers would go on, and be in the way
         raise
     finally:
         writer.flush(everything=True)
-        manifest.close(session.run, progress.done)
+        entries = session.close(progress.done, undrawn)
         watch.note(ending, at_once=True)
+    return [*lines, *sentences(entries, session.run, manifest.read_catalogue(session.run))]
 
 
-def _pilot(job: _Job) -> dict[int, str]:
-    """Run the pilot into a folder within the run's, take over its counts and return why."""
-    suite = adaptive.pilot_of(job.session.suite)
+def _pilot(job: _Job, settled: dict[int, str], faulty: set[int]) -> list[str]:
+    """Run the pilot into a folder within the run's and take over its counts; `settled` says why.
+
+    Of `faulty` cells it could not draw all data sets; returns what to say of these.
+    """
+    suite, lines = adaptive.pilot_of(job.session.suite), list[str]()
     with _opened(job.session.run / adaptive.PILOT, suite, job.settings) as session:
         if not session.complete:
             seconds = job.settings.tuning.block_seconds
             cutter = Cutter(suite, session.inventory, job.plugins, seconds)
-            _run(job._replace(session=session, cutter=cutter))
-    return adaptive.after_pilot(job.session)
+            lines = _run(job._replace(session=session, cutter=cutter))
+        faulty |= session.undrawn
+    settled |= adaptive.after_pilot(job.session, faulty)
+    return lines
 
 
-def _round(job: _Job, writer: Writer, progress: Progress, watch: Watch) -> None:
-    """Run what is missing, and store it."""
+def _round(
+    job: _Job, writer: Writer, progress: Progress, watch: Watch,
+    undrawn: dict[int, dict[int, Undrawn]],
+) -> None:  # fmt: skip
+    """Run what is missing, and store it; `undrawn` takes up what could not be drawn."""
 
     def tick() -> None:
         writer.flush()
@@ -150,22 +186,23 @@ def _round(job: _Job, writer: Writer, progress: Progress, watch: Watch) -> None:
     flight = _Flight(job.place, tick, job.settings.tuning)
     for block, result in flight.finished(job.cutter.blocks(job.place.slots)):
         job.cutter.learn(block, result)
-        writer.add(block.cell, result.table)
-        _count(progress.cells[block.cell], result)
-        progress.cell = progress.cells[block.cell].name
+        if result.table.num_rows:
+            writer.add(block.cell, result.table)
+        for fault in result.undrawn:
+            undrawn.setdefault(block.cell, {})[fault.replicate] = fault
+        cell = progress.cells[block.cell]
+        _count(cell, result)
+        cell.total = job.session.inventory.expected_of(block.cell)
+        cell.undrawn = len(undrawn.get(block.cell, ()))
+        progress.cell = cell.name
         job.settings.listen(progress)
     writer.flush(everything=True)
     job.session.inventory.fill()
 
 
-def _totals(suite: Suite) -> list[int]:
-    """Return how many rows each cell is to have."""
-    return [cell.rows * count for cell, count in zip(suite.cells, suite.counts, strict=True)]
-
-
 def _progress(inventory: Inventory) -> Progress:
     suite = inventory.suite
-    parts = zip(suite.cells, _totals(suite), inventory.stored, inventory.failures, strict=True)
+    parts = zip(suite.cells, inventory.expected, inventory.stored, inventory.failures, strict=True)
     return Progress(
         [CellProgress(str(cell), total, done, lost) for cell, total, done, lost in parts]
     )
@@ -190,9 +227,12 @@ class _Flight:
         self._place, self._tick, self._tuning = place, tick, tuning
         self._pending: dict[Future[Result], tuple[Block, int]] = {}
 
-    def finished(self, blocks: Iterator[Block]) -> Iterator[tuple[Block, Result]]:
-        """Yield blocks as they end."""
+    def finished(self, blocks: Iterator[Block | None]) -> Iterator[tuple[Block, Result]]:
+        """Yield blocks as they end; None among them waits for some that are under way."""
         for block in blocks:
+            if block is None:
+                yield from self._ended()
+                continue
             self._send(block)
             while len(self._pending) >= 2 * self._place.slots():
                 yield from self._ended()

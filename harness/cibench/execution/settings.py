@@ -23,6 +23,9 @@ class Tuning:
     block_seconds: float = 1.0
     """How long a block should take: long against its transport, short against a lost one."""
 
+    check_seconds: float = 2.0
+    """How long the checks of one plug-in are to take; it is given up after five times as long."""
+
     tick_seconds: float = 1.0
     """After which the run looks at its clock though no block has ended."""
 
@@ -63,14 +66,16 @@ TUNING = Tuning()
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Say how a suite is run; its rows are the same whatever is said here.
+    """Say how a suite is run; no row depends on it, and on `keep_going` alone which rows there are.
 
     `workers` are processes of this machine that survive crashes and keep to the suite's `timeout`
     and `memory`; one worker is this process, unless `isolate`. With an `executor`, a dask scheduler
     such as "dask://host:8786", they are those of a cluster. `update` sets rows aside that today
-    would be others, `repair` runs again what damaged shards held. `listen` is told the progress
-    after every block, in the thread that called. Raises BadInput for less than one worker and for
-    an address that is none.
+    would be others, `repair` runs again what damaged shards held. An estimator whose first ten fits
+    in a cell raise one exception has no more there, unless to `keep_going`. Without `checks`
+    plug-ins are not held to their contracts before the first replicate. `listen` is told the
+    progress after every block, in the thread that called. Raises BadInput for less than one worker
+    and for an address that is none.
 
     >>> from cibench.execution import RunSettings, Tuning
     >>> RunSettings().isolated, RunSettings(workers=2).isolated
@@ -84,6 +89,8 @@ class RunSettings:
     executor: str | None = None
     update: bool = False
     repair: bool = False
+    keep_going: bool = False
+    checks: bool = True
     listen: Listener = lambda _: None
     tuning: Tuning = TUNING
 
@@ -101,3 +108,6 @@ class RunSettings:
 
 IN_PROCESS = RunSettings()
 """One worker, which is this process: how Python runs a suite where nothing else is said."""
+
+EVERY_FIT = RunSettings(keep_going=True, checks=False)
+"""The same for whoever compares runs fit by fit: all are made, whatever they are like."""

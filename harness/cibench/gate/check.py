@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cibench.execution.settings import IN_PROCESS, RunSettings
+from cibench.execution.settings import EVERY_FIT, RunSettings
 from cibench.gate import compatibility
 from cibench.gate.baseline import Baseline
 from cibench.gate.comparison import Comparison, compare
@@ -30,7 +30,7 @@ TWICE = 5
 
 
 def check_suite(
-    suite: Suite, baseline: Baseline, rules: Rules, out: Path, settings: RunSettings = IN_PROCESS,
+    suite: Suite, baseline: Baseline, rules: Rules, out: Path, settings: RunSettings = EVERY_FIT,
     *, replicates: int | None = None, paired: bool = True,
 ) -> Comparison:  # fmt: skip
     """Run the suite at the baseline's addresses into the folder `run` of `out` and compare.
@@ -139,7 +139,7 @@ def _random(
         entrants = tuple(entrant for entrant in cell.entrants if tuple(entrant) in moved)
         cells += [replace(cell, entrants=entrants)] if entrants else []
     few = replace(suite, cells=tuple(cells)).with_replicates(min(TWICE, suite.replicates))
-    tables, quiet = list(known), replace(settings, listen=IN_PROCESS.listen)
+    tables, quiet = list(known), replace(settings, listen=EVERY_FIT.listen)
     while len(tables) < 2:
         again = run_suite(few, settings=quiet)
         tables.append(read_rows(again.folder))

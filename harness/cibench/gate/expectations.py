@@ -32,7 +32,7 @@ from cibench.analysis.expectations import (
     count_unjudged,
 )
 from cibench.analysis.judged_scores import Bounds, Judged
-from cibench.execution.settings import IN_PROCESS, RunSettings
+from cibench.execution.settings import EVERY_FIT, RunSettings
 from cibench.gate.check import RUN, clear
 from cibench.results.api import run as run_suite
 from cibench.suite.expectations import Expected
@@ -85,7 +85,7 @@ def failing_on(names: Sequence[str]) -> tuple[ExpectationVerdict, ...]:
 
 
 def check_expectations(
-    suite: Suite, out: Path, settings: RunSettings = IN_PROCESS, *,
+    suite: Suite, out: Path, settings: RunSettings = EVERY_FIT, *,
     failing: tuple[ExpectationVerdict, ...] = FAILING, replicates: int | None = None,
     power: float = POWER,
 ) -> Expectations:  # fmt: skip

@@ -19,8 +19,22 @@ def command(run: Path | str, row: Mapping[Any, Any], catalogue: Mapping[str, Any
     return shlex.join([*words, *arguments(row, catalogue)])
 
 
+def draw_command(run: Path | str, row: Mapping[Any, Any], catalogue: Mapping[str, Any]) -> str:
+    """Return the command that draws a data set again, without a fit."""
+    words = ["cibench", "replay", str(run), "--scenario", row["scenario"]]
+    words += ["--replicate", str(row["replicate"])]
+    return shlex.join([*words, *_of_the_draw(row, catalogue)])
+
+
 def arguments(row: Mapping[Any, Any], catalogue: Mapping[str, Any]) -> list[str]:
     """Return the arguments that name size, setting, parameters and options off their default."""
+    own = catalogue.get("estimators", {}).get(row["estimator"], {}).get("options", {})
+    options = {k: v for k, v in json.loads(row["options"]).items() if v != own.get(k)}
+    words = _of_the_draw(row, catalogue)
+    return [*words, *(["--options", json.dumps(options)] if options else [])]
+
+
+def _of_the_draw(row: Mapping[Any, Any], catalogue: Mapping[str, Any]) -> list[str]:
     words = ["--n", str(row["n"])]
     scenario = catalogue.get("scenarios", {}).get(row["scenario"], {})
     for kind in ("dials", "parameters"):
@@ -28,6 +42,4 @@ def arguments(row: Mapping[Any, Any], catalogue: Mapping[str, Any]) -> list[str]
         for name, value in json.loads(row[kind]).items():
             if value != defaults.get(name):
                 words += [f"--{kind.removesuffix('s')}", f"{name}={json.dumps(value)}"]
-    own = catalogue.get("estimators", {}).get(row["estimator"], {}).get("options", {})
-    options = {k: v for k, v in json.loads(row["options"]).items() if v != own.get(k)}
-    return [*words, *(["--options", json.dumps(options)] if options else [])]
+    return words

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from cibench.analysis.failures import commonest_reasons
 from cibench.render.figures import Plot, looks
 from cibench.render.html import Html
 from cibench.render.labels import label, parse
@@ -65,7 +66,8 @@ class Contents:
                  "se_ratio_verdict", "se_ratio_low", "se_ratio_high")  # fmt: skip
         beside = {name: expected[name].to_numpy() for name in names}
         beside["verdict_note"] = expected["note"].to_numpy()
-        return label(table.assign(**beside), self.run.catalogue)
+        reasons = commonest_reasons(table, self.run["failures"])
+        return label(table.assign(**beside, commonest_reason=reasons), self.run.catalogue)
 
     @cached_property
     def views(self) -> Sequence[View]:

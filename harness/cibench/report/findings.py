@@ -266,13 +266,13 @@ def _errs(case: Case, how: str) -> Finding:
 
 
 def _fails(case: Case) -> Finding:
-    score = case.score
+    score, why = case.score, case.score["commonest_reason"]
     rate, low, high = (score[f"failure_rate{end}"] for end in ("", "_low", "_high"))
     sentence = join(
         who(case), " fails in ", h("b", case.view.scenario), place(case), ": ",
         h("b", f"{percent(rate, digits(low, high))} %"), h("span", f" ({limits(low, high)})",
         cls="mc"), f" of the fits gave no answer, {score['failures']:,} of "
-        f"{score['replicates']:,}.",
+        f"{score['replicates']:,}", f"; most often {why}" if why else "", ".",
     )  # fmt: skip
     return Finding("fails", f"{percent(rate)} %", sentence, (3, -float(rate)))
 

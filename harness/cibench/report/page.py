@@ -29,6 +29,7 @@ from cibench.report.sections.run_facts import (
     provenance_section,
     scenario_section,
 )
+from cibench.report.sections.scenario_faults import undrawn_section
 from cibench.report.views import View
 
 
@@ -63,6 +64,8 @@ def _provenance(contents: Contents) -> Html:
 
 
 OPENING = (
+    Section("Undrawn data", "undrawn", (),
+            lambda c: undrawn_section(c.run.manifest, c.folder, c.run.catalogue)),
     Section("Repeated data", "repeated", ("repeated",),
             lambda c: repeated_section(c.run["repeated"], c.run.catalogue)),
     Section("Surprises", "surprises", ("expectations",),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cibench.results.run_folder import Run
 from cibench.storage import manifest
 from cibench.utils.addresses import is_url
-from cibench.utils.errors import BadInput, RunInterrupted
+from cibench.utils.errors import BadInput, RunInterrupted, UndrawnData
 
 if TYPE_CHECKING:
     from cibench.execution.progress import Progress
@@ -29,6 +29,8 @@ def run(
     *,
     update: bool = False,
     repair: bool = False,
+    keep_going: bool = False,
+    checks: bool = True,
     executor: str | None = None,
     settings: RunSettings | None = None,
 ) -> Run:
@@ -39,11 +41,15 @@ def run(
     temporary one that goes with the returned object.
     One worker is this process, without isolation; more are child processes that survive crashes
     and keep to the suite's `timeout` and `memory`; with an `executor` such as "dask://host:8786"
-    they are those of a cluster. All of that, and more, can be said as `settings` instead. Raises
-    BadInput for a faulty suite, a folder that is neither a run nor empty, rows that today would be
-    others (`update` sets them aside), damaged shards (`repair` runs again what they held) and what
-    is said beside `settings`; RunInterrupted, a KeyboardInterrupt, with all rows until then stored,
-    where Ctrl-C ends it.
+    they are those of a cluster. An estimator whose first ten fits in a cell raise one exception has
+    no more there, unless to `keep_going`. Plug-ins that break their contract are refused before
+    anything is stored, unless without `checks`. All of that, and more, can be said as `settings`
+    instead.
+    Raises BadInput for a faulty suite or plug-in, a folder that is neither a run nor empty, rows
+    that today would be others (`update` sets them aside), damaged shards (`repair` runs again what
+    they held) and what is said beside `settings`; UndrawnData, a BadInput whose `run` is the run
+    with all other rows, where a scenario could not draw data sets; RunInterrupted, a
+    KeyboardInterrupt, with all rows until then stored, where Ctrl-C ends it.
 
     >>> import cibench
     >>> cell = {"scenario": "did/two-group", "n": 30, "estimators": "did/collapsed"}
@@ -58,9 +64,15 @@ def run(
     from cibench.execution.runner import execute
     from cibench.execution.settings import IN_PROCESS, RunSettings
 
-    words = RunSettings(workers, executor=executor, update=update, repair=repair)
+    words = RunSettings(
+        workers, executor=executor, update=update, repair=repair, keep_going=keep_going,
+        checks=checks,
+    )  # fmt: skip
     if settings is not None and words != IN_PROCESS:
-        raise BadInput("settings: they hold workers, executor, update and repair; name these there")
+        raise BadInput(
+            "settings: they hold workers, executor, update, repair, keep_going and checks; name "
+            "these there"
+        )
     suite, place = _suite(suite), "" if out is None else str(out)
     if place and not is_url(place):
         result = Run(Path(place))
@@ -69,6 +81,9 @@ def run(
     try:
         with _mirrored(result, settings or words) as looked_after:
             execute(suite, result.folder, looked_after)
+    except UndrawnData as fault:
+        fault.run = result
+        raise
     except KeyboardInterrupt as stop:
         raise RunInterrupted(*_rows(result.folder)) from stop
     return result

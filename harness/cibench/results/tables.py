@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cibench.analysis.one_pass import Cells, Collector, collect
 from cibench.storage import cells, cells_of
+from cibench.storage.stops import with_stops
 from cibench.utils.files import write_csv
 
 if TYPE_CHECKING:
@@ -236,7 +237,8 @@ def _answers(run: RunTables) -> Collector[Answers]:
 def _expectations(run: RunTables) -> pd.DataFrame:
     from cibench.analysis.expectations import judge_expectations
 
-    return judge_expectations(run["scores"], run.catalogue, run.suite, run["failures"])
+    table = judge_expectations(run["scores"], run.catalogue, run.suite, run["failures"])
+    return with_stops(table, run.manifest.get("stopped") or ())
 
 
 def _comparison(run: RunTables) -> pd.DataFrame:

@@ -18,7 +18,8 @@ from cibench.model.types import Array
 from cibench.storage import shards
 from cibench.storage.changes import Change
 from cibench.storage.schema import FINE, IDENTITY
-from cibench.suite.suite import Cell, Suite
+from cibench.storage.stops import FIRST, Starts, entry
+from cibench.suite.suite import Cell, Entrant, Suite
 from cibench.utils.errors import BadInput
 from cibench.utils.files import write_json
 
@@ -48,28 +49,50 @@ class Inventory:
     """Hold a folder's shards, the fits that are stored and what is wrong.
 
     `have` says for each cell, entrant and replicate whether the fit is stored; `failures` counts
-    each cell's fits without an answer. `changed` are the words for stale rows and how many there
-    are, `damaged` the shards that cannot be read, with the reason.
+    each cell's fits without an answer, and `starts` note how the first ended: who raised one
+    exception again and again is due no more fits there, but to `keep_going`. `changed` are the
+    words for stale rows and how many there are, `damaged` the shards that cannot be read, with the
+    reason.
     """
 
     suite: Suite
     have: list[Array]
     failures: list[int]
+    starts: list[Starts]
+    keep_going: bool = False
     shards: list[Shard] = field(default_factory=list)
     changed: Counter[str] = field(default_factory=Counter)
     damaged: dict[Path, str] = field(default_factory=dict)
 
     @classmethod
-    def empty(cls, suite: Suite) -> Inventory:
+    def empty(cls, suite: Suite, *, keep_going: bool = False) -> Inventory:
         """Return the inventory of a folder that holds nothing."""
         counts = zip(suite.cells, suite.counts, strict=True)
         sizes = [(len(cell.entrants), count) for cell, count in counts]
-        return cls(suite, [np.zeros(size, dtype=bool) for size in sizes], [0] * len(sizes))
+        have = [np.zeros(size, dtype=bool) for size in sizes]
+        starts = [Starts(entrants) for entrants, _ in sizes]
+        return cls(suite, have, [0] * len(sizes), starts, keep_going)
 
     def fill(self) -> None:
-        """Take note that all fits are stored that the suite asks for until now."""
-        for have in self.have:
-            have[:] = True
+        """Take note that all fits were tried that are due until now."""
+        for index in range(len(self.have)):
+            self.have[index] |= self.due(index)
+
+    def due(self, cell: int) -> Array:
+        """Return which fits of a cell, by entrant and replicate, are to be stored."""
+        due = np.ones_like(self.have[cell])
+        if not self.keep_going:
+            due[self.starts[cell].stopped, FIRST:] = False
+        return due
+
+    @property
+    def stops(self) -> list[dict[str, Any]]:
+        """Return for a manifest who has stopped in which cell, and how many replicates are left."""
+        entries = []
+        for index, cell in enumerate(self.suite.cells):
+            left = (~(self.have[index] | self.due(index))).sum(axis=1)
+            entries += [entry(cell, int(e), int(left[e])) for e in np.flatnonzero(left)]
+        return entries
 
     def grow(self, suite: Suite) -> None:
         """Take note that cells are to have more replicates."""
@@ -87,13 +110,33 @@ class Inventory:
             for have, cell in zip(self.have, self.suite.cells, strict=True)
         ]
 
-    def missing(self, cell: int) -> Iterable[tuple[int, int, Array]]:
-        """Yield the first replicate, the number of replicates and the entrants that lack them."""
-        lacking = ~self.have[cell]
+    @property
+    def expected(self) -> list[int]:
+        """Return for each cell how many rows it has once all is stored, not counting refits."""
+        return [self.expected_of(index) for index in range(len(self.have))]
+
+    def expected_of(self, cell: int) -> int:
+        """Return how many rows a cell has once all is stored, not counting refits."""
+        fits = (self.have[cell] | self.due(cell)).sum(axis=1)
+        return int(fits @ rows_of(self.suite.cells[cell]))
+
+    def stopped(self, cell: int) -> list[Entrant]:
+        """Return who has stopped in a cell."""
+        stopped = [] if self.keep_going else self.starts[cell].stopped
+        return [self.suite.cells[cell].entrants[entrant] for entrant in stopped]
+
+    def missing(
+        self, cell: int, start: int = 0, stop: int | None = None
+    ) -> Iterable[tuple[int, int, Array]]:
+        """Yield the first replicate, the number of replicates and the entrants that lack them.
+
+        Only replicates from `start` on are looked at, and of these only those before `stop`.
+        """
+        lacking = (self.due(cell) & ~self.have[cell])[:, start:stop]
         cuts = np.flatnonzero((lacking[:, 1:] != lacking[:, :-1]).any(axis=0)) + 1
         for first, end in zip((0, *cuts), (*cuts, lacking.shape[1]), strict=True):
-            if lacking[:, first].any():
-                yield int(first), int(end - first), np.flatnonzero(lacking[:, first])
+            if lacking[:, first : first + 1].any():
+                yield start + int(first), int(end - first), np.flatnonzero(lacking[:, first])
 
 
 def rows_of(cell: Cell) -> Array:
@@ -108,12 +151,14 @@ class Redo(NamedTuple):
     replicates: int = 0
 
 
-def take(run: Path, suite: Suite, changes: Sequence[Change], redo: Redo) -> Inventory:
+def take(
+    run: Path, suite: Suite, changes: Sequence[Change], redo: Redo, *, keep_going: bool = False
+) -> Inventory:
     """Read the addresses of all stored rows and return what is there.
 
     Rows that `changes` concern or that the suite does not ask for are stale.
     """
-    inventory = Inventory.empty(suite)
+    inventory = Inventory.empty(suite, keep_going=keep_going)
     cells = {_identity(cell.key): index for index, cell in enumerate(suite.cells)}
     for path in shards.paths(run):
         try:
@@ -179,9 +224,21 @@ def _enter(
     again |= ~stale & np.isin(fits, fits[again])  # and neither are its refits
     stays = ~stale & ~again
     have.ravel()[fits[stays]] = True
+    _note_starts(inventory, path, index, table, stays)
     lost = np.stack([fits, table["refit"].to_numpy()])[:, stays & ~np.isin(status, FINE)]
     inventory.failures[index] += np.unique(lost, axis=1).shape[1]
     inventory.shards.append(Shard(path, index, table.num_rows, stale, again))
+
+
+def _note_starts(
+    inventory: Inventory, path: Path, index: int, table: pa.Table, stays: Array
+) -> None:
+    """Note how a shard's first fits ended, with their reasons where some failed."""
+    early = stays & (table["replicate"].to_numpy() < FIRST)
+    if (shards.texts(table, "status")[early] == "failed").any():
+        reasons = shards.read(path, ["reason"])["reason"]
+        rows = table.append_column("reason", reasons).filter(early)
+        inventory.starts[index].note(inventory.suite.cells[index], rows)
 
 
 def _mark(inventory: Inventory, table: pa.Table, changes: Sequence[Change]) -> Array:

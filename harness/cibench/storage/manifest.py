@@ -48,10 +48,12 @@ def check_free(folder: Path) -> None:
         )
 
 
-def write_notes(folder: Path, suite: Suite, before: Mapping[str, Any] | None, stored: int) -> None:
+def write_notes(
+    folder: Path, suite: Suite, before: Mapping[str, Any] | None, rows: Mapping[str, Any]
+) -> None:
     """Write what the run says of itself: suite, catalogue and, last, the manifest.
 
-    `before` is the manifest of a run that goes on, `stored` the rows that it has.
+    `before` is the manifest of a run that goes on, `rows` what it says of its rows.
     """
     from cibench.model.descriptions import describe
     from cibench.storage import provenance
@@ -68,8 +70,7 @@ def write_notes(folder: Path, suite: Suite, before: Mapping[str, Any] | None, st
         "refits": list(suite.refits),
         "created": before["created"] if before else _now(),
         "finished": None,
-        "expected_rows": suite.expected_rows,
-        "stored_rows": stored,
+        **rows,
         "protocol": provenance.protocol(suite),
         "versions": provenance.versions(suite.libraries),
         **machine,
@@ -121,10 +122,10 @@ def cells(suite: Suite, stopped: Mapping[int, str] | None = None) -> list[dict[s
     ]
 
 
-def note_cells(folder: Path, suite: Suite, stopped: Mapping[int, str]) -> None:
+def note_cells(folder: Path, suite: Suite, stopped: Mapping[int, str], expected: int) -> None:
     """Note in the manifest what `cells` says, before rows are stored that rest on it."""
     entries = {
-        "replicates": max(suite.counts, default=0), "expected_rows": suite.expected_rows,
+        "replicates": max(suite.counts, default=0), "expected_rows": expected,
         "cells": cells(suite, stopped),
     }  # fmt: skip
     write_json(folder / MANIFEST, {**read_manifest(folder), **entries})
@@ -135,12 +136,11 @@ def is_settled(manifest: Mapping[str, Any]) -> bool:
     return all(cell["stopped"] for cell in manifest.get("cells", ()))
 
 
-def close(folder: Path, stored: int) -> None:
-    """Note in the manifest how many rows are stored and, if that is all, that the run has ended."""
-    manifest = read_manifest(folder)
-    whole = stored == manifest["expected_rows"] and is_settled(manifest)
-    more = {"finished": _now() if whole else None, "stored_rows": stored}
-    write_json(folder / MANIFEST, {**manifest, **more})
+def close(folder: Path, rows: Mapping[str, Any]) -> None:
+    """Note in the manifest what it says of rows and, if all are stored, that the run has ended."""
+    manifest = {**read_manifest(folder), **rows}
+    whole = manifest["stored_rows"] == manifest["expected_rows"] and is_settled(manifest)
+    write_json(folder / MANIFEST, {**manifest, "finished": _now() if whole else None})
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

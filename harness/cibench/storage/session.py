@@ -14,6 +14,7 @@ from cibench.storage.inventory import Inventory, Redo, take, tidy
 from cibench.storage.lock import locked
 from cibench.storage.schema import IDENTITY
 from cibench.storage.shards import REPLICATES
+from cibench.storage.undrawn import Faults, entries
 from cibench.suite.precision import FIRST_LOOK, first, most
 from cibench.suite.suite import NO_REFITS, Refits, Suite
 from cibench.utils.errors import BadInput
@@ -42,10 +43,10 @@ class Session:
     @property
     def complete(self) -> bool:
         """Say whether all is there and the folder needs nothing written."""
-        rows = sum(self.inventory.stored)
+        stored, expected = sum(self.inventory.stored), sum(self.inventory.expected)
         tidy_already = not self.inventory.changed and not self.inventory.damaged
-        whole = bool(self.before and tidy_already and rows == self.suite.expected_rows)
-        return whole and self._settled
+        known = bool(self.before and self.before.get("stopped", []) == self.inventory.stops)
+        return known and tidy_already and stored == expected and self._settled
 
     @property
     def _settled(self) -> bool:
@@ -64,14 +65,37 @@ class Session:
 
     def lengthen(self, lengths: Sequence[int], stopped: Mapping[int, str]) -> None:
         """Let cells have that many replicates, none fewer than until now."""
-        suite = self.suite.with_lengths(lengths)
-        manifest.note_cells(self.run, suite, stopped)
-        self.inventory.grow(suite)
+        self.inventory.grow(self.suite.with_lengths(lengths))
+        manifest.note_cells(self.run, self.suite, stopped, sum(self.inventory.expected))
 
-    def begin(self) -> None:
+    def close(self, stored: int, undrawn: Faults) -> list[dict[str, Any]]:
+        """Note in the manifest how many rows are stored, and what could not be drawn.
+
+        Returns what it says of the latter.
+        """
+        lines = entries(self.suite, undrawn)
+        manifest.close(self.run, {**self._rows(stored), "undrawn": lines})
+        return lines
+
+    @property
+    def undrawn(self) -> set[int]:
+        """Return the cells of which the manifest says that data sets could not be drawn."""
+        faulty = manifest.read_manifest(self.run).get("undrawn", ())
+        keys = {tuple(entry[name] for name in IDENTITY) for entry in faulty}
+        cells = enumerate(self.suite.cells)
+        return {index for index, c in cells if tuple(c.key[name] for name in IDENTITY) in keys}
+
+    def _rows(self, stored: int) -> dict[str, Any]:
+        return {
+            "expected_rows": sum(self.inventory.expected), "stored_rows": stored,
+            "stopped": self.inventory.stops,
+        }  # fmt: skip
+
+    def begin(self, checks: Mapping[str, Any] | None = None) -> None:
         """Lay the folder out, or bring it to where the suite can go on.
 
-        Raises BadInput where it cannot be written or another run has just begun in it.
+        `checks` is what the manifest says of the contract checks of plug-ins. Raises BadInput where
+        it cannot be written or another run has just begun in it.
         """
         try:
             if self.before is None:
@@ -81,7 +105,9 @@ class Session:
                     raise BadInput(f"{self.run} is in use: another run was begun in it just now")
             else:
                 tidy(self.run, self.inventory, manifest.NOTES)
-            manifest.write_notes(self.run, self.suite, self.before, sum(self.inventory.stored))
+            rows = self._rows(sum(self.inventory.stored))
+            notes = {**rows, **({"checks": checks} if checks else {})}
+            manifest.write_notes(self.run, self.suite, self.before, notes)
         except OSError as error:
             raise BadInput(f"{self.run} cannot be written: {error.strerror or error}") from error
 
@@ -89,25 +115,28 @@ class Session:
 @contextmanager
 def opened(
     run: Path, suite: Suite, *,
-    update: bool = False, repair: bool = False, first_look: int = FIRST_LOOK,
+    update: bool = False, repair: bool = False, keep_going: bool = False,
+    first_look: int = FIRST_LOOK,
 ) -> Iterator[Session]:  # fmt: skip
     """Open a run folder, with nothing written yet.
 
     A sequential suite's cells have `first_look` replicates or more. Raises BadInput where the
     folder is in use, holds something else than a run, rows that the suite would not give today
     (unless they are to be set aside: `update`) or damaged shards (unless what they held is to be
-    run again: `repair`).
+    run again: `repair`). Unless to `keep_going`, who raised one exception again and again is due no
+    more fits in that cell.
     """
     with ExitStack() as locks:
         if not manifest.holds_run(run):
             manifest.check_free(run)
             suite = _as_far_as_known(suite, {}, first_look)
-            yield Session(run, Inventory.empty(suite), None, locks)
+            yield Session(run, Inventory.empty(suite, keep_going=keep_going), None, locks)
             return
         before = manifest.read_manifest(run)
         suite = _as_far_as_known(suite, before, first_look)
         locks.enter_context(locked(run))
-        inventory = take(run, suite, changes(before, suite), _redo(before, suite))
+        redo = _redo(before, suite)
+        inventory = take(run, suite, changes(before, suite), redo, keep_going=keep_going)
         if inventory.damaged and not repair:
             damage, *others = inventory.damaged.values()
             more = f", and {len(others)} more shards" if others else ""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cibench.execution.settings import EVERY_FIT
 from cibench.gate import baseline
 from cibench.gate.check import check_suite
 from cibench.gate.comparison import Comparison
@@ -112,7 +113,7 @@ def chosen(scenarios: Sequence[str]) -> list[str]:
 
 def save(bench: Bench, trial: Trial) -> Path:
     """Run a trial and save it as its baseline; return the baseline's folder."""
-    result = run(trial.suite)
+    result = run(trial.suite, settings=EVERY_FIT)
     return baseline.save(result, trial.baseline, bench.baselines, replace=True).folder
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from difflib import get_close_matches
+from types import CodeType
+from typing import Any
 
 REASON_LENGTH = 300
 
@@ -32,6 +34,15 @@ class RunInterrupted(KeyboardInterrupt):
 
     def __init__(self, stored: int, expected: int) -> None:
         super().__init__(f"{stored:,} of {expected:,} rows are stored" if expected else "")
+
+
+class UndrawnData(BadInput):
+    """Say which scenarios could not draw data sets of a run that went on with the others.
+
+    `run` is the run as far as it came, with all rows that there are; no estimator is charged.
+    """
+
+    run: Any = None
 
 
 class Unwritable(BadInput):
@@ -91,12 +102,28 @@ def one_line_at(error: BaseException, home: str) -> str:
     return one_line(error) + place
 
 
+def one_line_of(error: BaseException, function: object) -> str:
+    """Return an exception as one line with its place in a function's code, or else the function's.
+
+    What is wrong with an answer shows after its function is done, in nobody's code but ours.
+    """
+    text, line, code = one_line_at(error, file_of(function)), one_line(error), _code_of(function)
+    if code is None or text != line:
+        return text
+    return f"{line} ({os.path.basename(code.co_filename)}:{code.co_firstlineno})"  # noqa: PTH119
+
+
 def file_of(function: object) -> str:
     """Return the file in which a function's code stands, "" where it has none of its own."""
+    code = _code_of(function)
+    return code.co_filename if code else ""
+
+
+def _code_of(function: object) -> CodeType | None:
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
-    code = getattr(function, "__code__", None)
-    return code.co_filename if code else ""
+    code: CodeType | None = getattr(function, "__code__", None)
+    return code
 
 
 def words(cause: object) -> str:

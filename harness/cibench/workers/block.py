@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -22,8 +24,9 @@ from cibench.model.method import Estimator, find_estimator
 from cibench.model.streams import data_address, fit_address, stream, unchanged_random_states
 from cibench.model.types import Draw, Problem, Roles, Target, Truth
 from cibench.storage.schema import schema
+from cibench.storage.undrawn import Undrawn
 from cibench.suite.suite import NO_REFITS, Refits
-from cibench.utils.errors import file_of, one_line_at
+from cibench.utils.errors import one_line_of
 from cibench.workers import fit
 
 if TYPE_CHECKING:
@@ -146,10 +149,11 @@ class Block:
 
 
 class Result(NamedTuple):
-    """Hold a block's rows and the seconds it took."""
+    """Hold a block's rows, the seconds it took and which data sets could not be drawn."""
 
     table: pa.Table
     seconds: float
+    undrawn: tuple[Undrawn, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -167,17 +171,24 @@ class _Bench:
 def run_block(block: Block, note: Note = lambda _replicate, _entrant: None) -> Result:
     """Draw each replicate once, put it to every entrant and return the rows.
 
-    Every fit runs with one BLAS thread: `solve` differs in the last bit between one and two.
+    Every fit runs with one BLAS thread: `solve` differs in the last bit between one and two. A
+    replicate whose data set cannot be drawn has no rows: no estimator has tried.
     """
     from threadpoolctl import ThreadpoolController
 
     started = perf_counter()
     bench = _bench(block, note, ThreadpoolController())
     rows: list[dict[str, Any]] = []
+    undrawn: list[Undrawn] = []
     with bench.threads.limit(limits=1), unchanged_random_states():
         for replicate in range(block.first, block.first + block.count):
-            rows += _replicate(bench, replicate)
-    return Result(as_table(block.key, block.level, rows), perf_counter() - started)
+            data = _data(bench, replicate)
+            if isinstance(data, Undrawn):
+                undrawn.append(data)
+            else:
+                rows += _replicate(bench, replicate, data)
+    table = as_table(block.key, block.level, rows)
+    return Result(table, perf_counter() - started, tuple(undrawn))
 
 
 def _bench(block: Block, note: Note, threads: Any) -> _Bench:
@@ -192,25 +203,26 @@ def _bench(block: Block, note: Note, threads: Any) -> _Bench:
     return _Bench(block, scenario, scenario.assigned_roles(), entrants, note, threads)
 
 
-def _replicate(bench: _Bench, replicate: int) -> list[dict[str, Any]]:
+class _Data(NamedTuple):
+    """Hold a replicate's data set, its hash and the truths that answers to it are put beside."""
+
+    draw: Draw
+    hash: int
+    truths: Mapping[Target, Truth]
+
+
+def _replicate(bench: _Bench, replicate: int, data: _Data) -> list[dict[str, Any]]:
     """Return the rows of one replicate, entrant by entrant."""
-    block, roles = bench.block, bench.roles
+    block, rows = bench.block, []
     known = {verdict.refit: verdict for verdict in block.verdicts}
-    draw = known.get(-1) or _draw(bench, replicate)
-    if isinstance(draw, FitOutcome):
-        fits = [(e, _as_fitted(e, draw)) for e in bench.entrants]
-        return [row for e, fitted in fits for row in rows_of(replicate, e, fitted, {}, None)]
-    data_hash = hash_columns(draw, roles)
-    truths = {**dict(block.truths), **sample_truths(draw, bench.entrants)}
-    rows = []
     for first, entrant in enumerate(bench.entrants):
         for refit in range(1 + _refits(block, replicate, entrant)):
             if refit in known:
                 fitted = _as_fitted(entrant, known[refit])
             else:
                 bench.note(replicate, first + refit * len(bench.entrants))
-                fitted = _fit(bench, replicate, refit, entrant, draw)
-            rows += rows_of(replicate, entrant, fitted, truths, data_hash, refit)
+                fitted = _fit(bench, replicate, refit, entrant, data.draw)
+            rows += rows_of(replicate, entrant, fitted, data.truths, data.hash, refit)
             if not (refit or fitted.drew):
                 break  # without randomness of its own every refit would be the same
     return rows
@@ -226,14 +238,28 @@ def _refits(block: Block, replicate: int, entrant: Entrant) -> int:
     return block.refits.times if ours and replicate < block.refits.replicates else 0
 
 
-def _draw(bench: _Bench, replicate: int) -> Draw | FitOutcome:
+def _data(bench: _Bench, replicate: int) -> _Data | Undrawn:
+    """Draw a replicate; whatever is wrong with the data set is the scenario's fault."""
     block = bench.block
+    for verdict in block.verdicts:
+        if verdict.refit == -1:
+            return Undrawn(replicate, verdict.status, verdict.reason)
     bench.note(replicate, -1)
     try:
-        return draw_replicate(bench.scenario, block.key["n"], block.seed, replicate)
-    except Exception as error:
-        cause = one_line_at(error, file_of(type(bench.scenario).draw))
-        return FitOutcome(-1, "failed", f"the scenario could not draw: {cause}", 0.0)
+        draw = draw_replicate(bench.scenario, block.key["n"], block.seed, replicate)
+        if not isinstance(draw, Draw):
+            raise TypeError(f"draw() returned {type(draw).__name__}, not a Draw")
+        for column in bench.roles.columns:
+            if column not in draw.columns:
+                raise LookupError(f"a role names column '{column}', which was not drawn")
+        truths = {**dict(block.truths), **sample_truths(draw, bench.entrants)}
+        return _Data(draw, hash_columns(draw, bench.roles), truths)
+    except BaseException as error:  # SystemExit too: no scenario ends the run
+        ctrl_c = isinstance(error, KeyboardInterrupt)
+        if ctrl_c and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            raise  # a worker ignores the signal: there it is the scenario's own
+        reason = one_line_of(error, type(bench.scenario).draw)
+        return Undrawn(replicate, "failed", reason, "".join(traceback.format_exception(error)))
 
 
 def draw_replicate(scenario: Scenario, n: int, seed: int, replicate: int) -> Draw:

@@ -57,7 +57,7 @@ class Note:
 
     def tell(self, width: int, replicate: int, fit: int) -> None:
         """Note that a draw or a fit begins now, in a block of `width` entrants."""
-        first = (replicate, fit % width)
+        first = (replicate, fit % max(width, 1))
         self._fits += fit >= 0 and first != self._last
         self._last = first if fit >= 0 else self._last
         self.shared[:] = [self._fits - (fit >= 0), replicate, fit, time.monotonic()]
@@ -74,7 +74,7 @@ class Note:
 
 def serve(pipe: Any, shared: Any, modules: tuple[str, ...]) -> None:
     """Run blocks from the pipe until it closes."""
-    _prepare(modules)
+    prepare(modules)
     note = Note(shared)
     pipe.send(READY)
     while True:
@@ -93,7 +93,7 @@ def serve(pipe: Any, shared: Any, modules: tuple[str, ...]) -> None:
         pipe.send(answer)
 
 
-def _prepare(modules: tuple[str, ...]) -> None:
+def prepare(modules: tuple[str, ...]) -> None:
     """Make this process a group of its own, without a terminal, and import what fits will use."""
     os.setsid()
     if sys.platform == "linux":  # die with the forkserver, which dies with the driver

@@ -122,15 +122,18 @@ class Child:
         """Return the rows of a block, those of fits that killed the child among them."""
         import pyarrow as pa
 
-        waiting, done, deaths, started = [block], [], Counter[object](), time.perf_counter()
+        waiting, deaths, started = [block], Counter[object](), time.perf_counter()
+        done: list[Result] = []
         while waiting:
             part = waiting.pop()
             outcome = self._attempt(part)
             if isinstance(outcome, Result):
-                done.append(outcome.table)
+                done.append(outcome)
             else:
                 waiting += remainder(part, outcome, deaths)
-        return Result(pa.concat_tables(done), time.perf_counter() - started)
+        undrawn = tuple(fault for result in done for fault in result.undrawn)
+        table = pa.concat_tables([result.table for result in done])
+        return Result(table, time.perf_counter() - started, undrawn)
 
     def _attempt(self, block: Block) -> Result | Death:
         while True:
@@ -201,7 +204,7 @@ def remainder(part: Block, death: Death, deaths: Counter[object]) -> list[Block]
     """
     at, width, fit = death.place.replicate, len(part.entrants), death.place.fit
     accused = part.entrants if fit < 0 else (part.entrants[fit % width],)
-    here = (at, accused, fit // width)
+    here = (at, accused, fit // max(width, 1))
     deaths[here] += 1
     if deaths[here] > MOST_DEATHS:
         raise BadInput(f"worker processes die before they fit: {death.reason}")

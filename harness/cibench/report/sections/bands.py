@@ -42,9 +42,8 @@ def bands_section(
         "section", h("h2", heading),
         h("p", "Simultaneous bands promise to hold the effects of all horizons at once as often as "
           "the level says. Pointwise limits promise that of each horizon alone; how often they "
-          "hold all of them stands beside. ▼: below the floor, beyond Monte Carlo doubt; ?: too few "
-          "replicates to tell.",
-          cls="note"),
+          "hold all of them stands beside. ▼: below the floor, beyond Monte Carlo doubt; ?: too "
+          "few replicates to tell.", cls="note"),
         sortable(HEAD, [_row(row) for row in families]), id="bands",
     )  # fmt: skip
 

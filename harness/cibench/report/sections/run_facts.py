@@ -170,6 +170,19 @@ def _precision(manifest: Mapping[str, Any]) -> str | None:
     )
 
 
+def _plugins(manifest: Mapping[str, Any]) -> str | None:
+    """Say which plug-ins were held to their contracts before the run, and which were not."""
+    checks = manifest.get("checks") or {}
+    if checks.get("skipped"):
+        return "not held to their contracts before the run, as it was told (--no-checks)"
+    plugins = checks.get("plugins") or {}
+    notes = [f"not {name}, which {x['unchecked']}" for name, x in plugins.items() if x["unchecked"]]
+    notes += [x["warning"] for x in plugins.values() if x["warning"]]
+    whole = [name for name, entry in plugins.items() if not entry["unchecked"]]
+    passed = f"held to their contracts before the run: {', '.join(whole)}" if whole else ""
+    return "; ".join(filter(None, [passed, *notes])) or None
+
+
 def provenance_section(manifest: Mapping[str, Any], stored: int, refits: int = 0) -> Html:
     """Write where the numbers come from: seed, versions, machine, rows, declined pairs."""
     expected = manifest.get("expected_rows")
@@ -182,7 +195,7 @@ def provenance_section(manifest: Mapping[str, Any], stored: int, refits: int = 0
         ("suite", manifest.get("suite")), ("seed", manifest.get("seed")),
         ("replicates", manifest.get("replicates")), ("precision", _precision(manifest)),
         ("nominal level", manifest.get("level")),
-        ("rows", rows), ("created", manifest.get("created")),
+        ("rows", rows), ("plug-ins", _plugins(manifest)), ("created", manifest.get("created")),
         ("finished", manifest.get("finished")),
         ("platform", manifest.get("platform")), ("Python", manifest.get("python")),
         ("protocol", manifest.get("protocol")),
