@@ -28,6 +28,7 @@ EXAMPLES = 5
 
 def show_scores(run: Run) -> None:
     """Print a run's score table and below it the surprises."""
+    from cibench.report.sections.equalities import told
     from cibench.report.sections.repeated_data import sentences
     from cibench.report.summary import surprise_lines
 
@@ -36,6 +37,8 @@ def show_scores(run: Run) -> None:
         console().print(f"equal data sets: {line}", markup=False, soft_wrap=True)
     for line in surprise_lines(run.expectations, run.catalogue):
         console().print(Text(line))
+    for line in told(run.equalities, run.catalogue, run.place):
+        console().print(line, markup=False, soft_wrap=True)
 
 
 def show_table(
