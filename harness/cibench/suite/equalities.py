@@ -1,7 +1,7 @@
 """What a suite states to be equal: methods that agree by theory or by name, and how closely.
 
 equal = [["linearmodels/2sls", "linearmodels/liml"]]
-equal = [{ methods = ["aipw/linear", "statsmodels/ols"], within = 0.5, why = "randomised" }]
+equal = [{ methods = ["aipw/linear", "statsmodels/ols"], within = 0.1, why = "randomised" }]
 
 It stands in a [[cells]] table, for its cells with the options that it gives, or at the top, for all
 cells in which two of the methods meet. A method is an estimator or a diagnostic, by name or by

@@ -43,7 +43,7 @@ def print_expectations(out: Console, expectations: Expectations) -> None:
     for line in surprise_lines(expectations.run.expectations, expectations.run.catalogue):
         out.print(Text(line))
     run = expectations.run
-    for line in equalities.told(run.equalities, run.catalogue, run.place):
+    for line in equalities.summary_lines(run.equalities, run.catalogue, run.place):
         out.print(line, markup=False, soft_wrap=True)
     style = "bold red" if expectations.exit_code else "bold green"
     out.print(Text(expectations.headline, style=style))

@@ -66,9 +66,9 @@ def heading(rows: Sequence[Line]) -> str:
     open_ends = f", {blank:,} could not be compared" if blank else ""
     if wrong:
         return f"{wrong:,} of {stated} {'does' if wrong == 1 else 'do'} not hold{open_ends}"
-    held = len(rows) - blank
+    holding = len(rows) - blank
     verb = "holds" if len(rows) == 1 else "hold"
-    return f"{held:,} of {stated} {verb}{open_ends}" if blank else f"{stated} {verb}"
+    return f"{holding:,} of {stated} {verb}{open_ends}" if blank else f"{stated} {verb}"
 
 
 def unequal(table: pd.DataFrame) -> str:
@@ -119,7 +119,9 @@ def commands(row: Line, run: Path | str, catalogue: Mapping[str, Any]) -> list[s
     return [command(run, fit, catalogue) for fit in (first, second)]
 
 
-def told(table: pd.DataFrame, catalogue: Mapping[str, Any], run: str, most: int = 5) -> list[str]:
+def summary_lines(
+    table: pd.DataFrame, catalogue: Mapping[str, Any], run: str, most: int = 5
+) -> list[str]:
     """Return lines that say how many equalities hold, and of some that do not where to look."""
     rows = lines(table, catalogue)
     if not rows:
