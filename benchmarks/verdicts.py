@@ -2,13 +2,13 @@
 
 `python benchmarks/verdicts.py [RUNS]` prints a table and writes it to
 `results/reference/verdicts/study.csv`, in about fifteen minutes of one core. The methods of a run
-are independent of each other, which is near the worst that Bonferroni's inequality allows for, and
-all alike. In the rows `at bounds` each sits exactly at its bounds: coverage at the floor of 0.9, SE ratio 0.8 and a
-bias of half an empirical SE, upwards or downwards; `wide bounds` has an SE ratio of 1.25 and no
-bias. Elsewhere the first method of each run has the fault that is named and the others have none.
-`surprised` is the share of runs with a surprise, of those with a fault that of the faulty method;
-`conservative` the share in which one is called that. Both have their Monte Carlo error. The laws of
-the estimates are those of `benchmarks/ranks.py`, one that is skew in both directions.
+are all alike and independent of each other, which is near the worst that Bonferroni's inequality
+allows for. In the rows `at bounds` each sits exactly at its bounds: coverage at the floor of 0.9,
+SE ratio 0.8 and a bias of half an empirical SE, upwards or downwards; `wide bounds` has an SE ratio
+of 1.25 and no bias. Elsewhere the first method of each run has the fault that is named and the
+others have none. `surprised` is the share of runs with a surprise, of those with a fault that of
+the faulty method; `conservative` the share in which one is called that. Both have their Monte Carlo
+error. The laws of the estimates are those of `benchmarks/ranks.py`.
 """
 
 from __future__ import annotations

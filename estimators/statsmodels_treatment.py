@@ -2,7 +2,9 @@
 
 A logit of treatment and least squares, linear in the covariates; standard errors by the library's
 GMM, which takes the fitted nuisances into account. It has effects on everybody only; outcomes that
-are missing, zeros here, make its GMM singular. ipw/normalised and aipw/linear agree with it and
+are missing, zeros here, make its GMM singular. The library inverts the moments' covariance: where
+one moment repeats the others, as AIPW's does with one binary covariate, its errors are noise, and
+the data are declined. ipw/normalised and aipw/linear agree with it and
 have the rest.
 """
 
@@ -47,6 +49,8 @@ def _fit(problem: Problem, method: str) -> Estimate:
         gmm = getattr(model, method)().results_gmm
     except np.linalg.LinAlgError as error:
         raise Declined(f"statsmodels finds no solution: {error}") from error
+    moments = np.asarray(gmm.model.momcond(gmm.params))
+    refuse_singular(moments, "the moments are collinear, as where covariates saturate both models")
     return Estimate.wald(float(gmm.params[0]), float(gmm.bse[0]), problem.level)
 
 

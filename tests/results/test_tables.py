@@ -30,7 +30,8 @@ SPEC = {
     "refits": {"replicates": 4, "times": 2},
     "cells": [
         {"scenario": "did/two-group", "n": [12, 16], "dials": {"trend": [0.2, 0.4]},
-         "estimators": ["panel/twfe", "oracle/experiment", "panel/pre-trends", "tables/noisy"]},
+         "estimators": ["panel/twfe", "oracle/experiment", "panel/pre-trends", "tables/noisy"],
+         "equal": ["panel/twfe", "oracle/experiment"]},
     ],
 }  # fmt: skip
 

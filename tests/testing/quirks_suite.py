@@ -9,6 +9,7 @@ from cibench.testing.option_suites import cells, open_forms
 from cibench.utils.toml import to_toml
 
 sys.path.insert(0, str(Path(__file__).parent))
+import quirks_identities
 from quirks_options import ELSEWHERE, LEFT_OUT, PLACES, VALUES
 
 __all__ = ["ELSEWHERE", "FILE", "LEFT_OUT", "PLACES", "VALUES"]
@@ -17,7 +18,8 @@ REPLICATES = 3
 HEAD = """\
 # Options and data types, where shipped bugs sit: every option of every estimator crossed pairwise
 # with the forms that data come in. tests/testing/quirks_suite.py writes it, quirks_options.py there
-# says what is crossed. Few replicates: what is looked for is a changed number.
+# says what is crossed. Few replicates: what is looked for is a changed number. The suite states,
+# too, every identity that the methods must satisfy; quirks_identities.py there says which and why.
 """
 
 
@@ -47,7 +49,8 @@ def text():
     """Return the suite file."""
     tables = [t for name, inside in entrants().items() for t in cells(PLACES[name], inside)]
     spec = {"name": "quirks", "seed": 20261121, "replicates": REPLICATES, "level": 0.9}
-    return HEAD + to_toml({**spec, "cells": tables})
+    stated = {"equal": quirks_identities.EVERYWHERE}
+    return HEAD + to_toml({**spec, **stated, "cells": [*tables, *quirks_identities.CELLS]})
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from cibench.analysis.calibration import judge_calibration
     from cibench.analysis.comparisons import pairs
     from cibench.analysis.diagnostics import score_diagnostics
+    from cibench.analysis.equalities import judge_equalities
     from cibench.analysis.expectations import judge_expectations
     from cibench.analysis.failures import tally_failures
     from cibench.analysis.leaderboard import ranks
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Collector", "Study", "collect", "compare_published", "curves", "find_repeated_data",
-    "judge_calibration",
+    "judge_calibration", "judge_equalities",
     "judge_expectations", "measure_instability", "measure_sensitivity", "pairs", "ranks", "score",
     "score_diagnostics", "study", "tally_failures",
 ]  # fmt: skip
@@ -33,6 +34,7 @@ _HOMES = {
     "cibench.analysis.one_pass": ("Collector", "collect"),
     "cibench.analysis.comparisons": ("pairs",),
     "cibench.analysis.diagnostics": ("score_diagnostics",),
+    "cibench.analysis.equalities": ("judge_equalities",),
     "cibench.analysis.expectations": ("judge_expectations",),
     "cibench.analysis.failures": ("tally_failures",),
     "cibench.analysis.leaderboard": ("ranks",),

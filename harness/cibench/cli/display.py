@@ -30,6 +30,7 @@ EXAMPLES = 5
 
 def show_scores(run: Run) -> None:
     """Print a run's score table and below it the surprises."""
+    from cibench.report.sections.equalities import summary_lines
     from cibench.report.sections.repeated_data import sentences
     from cibench.report.summary import surprise_lines
 
@@ -41,6 +42,8 @@ def show_scores(run: Run) -> None:
             console().print(f"equal data sets: {plugin['warning']}", markup=False, soft_wrap=True)
     for line in surprise_lines(run.expectations, run.catalogue):
         console().print(Text(line))
+    for line in summary_lines(run.equalities, run.catalogue, run.place):
+        console().print(line, markup=False, soft_wrap=True)
 
 
 def show_table(

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cibench.analysis.equalities import UNEQUAL
 from cibench.analysis.expectations import (
     ALPHA,
     BEARING,
@@ -34,7 +35,9 @@ from cibench.analysis.expectations import (
 from cibench.analysis.judged_scores import Bounds, Judged
 from cibench.execution.settings import EVERY_FIT, RunSettings
 from cibench.gate.check import RUN, clear
+from cibench.report.sections import equalities
 from cibench.results.api import run as run_suite
+from cibench.suite.equalities import equalities as stated_equal
 from cibench.suite.expectations import Expected
 from cibench.utils.errors import BadInput, unknown
 
@@ -43,37 +46,46 @@ if TYPE_CHECKING:
     from cibench.suite.suite import Suite
 
 POWER = 0.95
-FAILING = (*SURPRISES, *FAULTS)
+FAILING = (*SURPRISES, *FAULTS, *UNEQUAL)
 KNOWN = (*FAILING, ExpectationVerdict.INCONCLUSIVE, ExpectationVerdict.CONSERVATIVE)
 """The verdicts that can be made to fail."""
 
 WORST_FIRST = (*KNOWN, ExpectationVerdict.FAILS, ExpectationVerdict.VALID)
 
+FEW = 40
+"""Replicates of a suite that states equalities alone, and no number."""
+
 
 @dataclass(frozen=True, eq=False)
 class Expectations:
-    """Hold what was found of every expectation, worst first, and which verdicts fail."""
+    """Hold what was found of every expectation, worst first, and which verdicts fail.
+
+    `equalities` are the lines of the equalities that the suite states.
+    """
 
     rows: Sequence[Mapping[str, Any]]
-    failing: tuple[ExpectationVerdict, ...]
+    failing: tuple[str, ...]
     run: Run
+    equalities: Sequence[Mapping[str, Any]] = ()
 
     @property
     def exit_code(self) -> int:
         """Return 1 if a verdict fails, 0 if none does."""
-        return int(any(row["verdict"] in self.failing for row in self.rows))
+        return int(any(r["verdict"] in self.failing for r in (*self.rows, *self.equalities)))
 
     @property
     def headline(self) -> str:
         """Say whether the gate holds, and how many rows have each verdict."""
         counts = Counter(row["verdict"] for row in self.rows)
-        summary = ", ".join(f"{counts[v]} {v}" for v in WORST_FIRST if counts[v])
+        parts = [f"{counts[v]} {v}" for v in WORST_FIRST if counts[v]]
+        if self.equalities:
+            parts.append(equalities.heading(self.equalities))
         lacking = ", ".join(f"{name} of {n:,}" for name, n in count_unjudged(self.rows).items())
         unjudged = f" (not judged: {lacking})" if lacking else ""
-        return f"{'failed' if self.exit_code else 'passed'}: {summary}{unjudged}"
+        return f"{'failed' if self.exit_code else 'passed'}: {', '.join(parts)}{unjudged}"
 
 
-def failing_on(names: Sequence[str]) -> tuple[ExpectationVerdict, ...]:
+def failing_on(names: Sequence[str]) -> tuple[str, ...]:
     """Return the verdicts that fail: surprises and faults, and those of these names too.
 
     Raises BadInput with the near miss.
@@ -81,44 +93,49 @@ def failing_on(names: Sequence[str]) -> tuple[ExpectationVerdict, ...]:
     for name in names:
         if name not in KNOWN:
             raise BadInput(unknown("verdict", name, map(str, KNOWN)))
-    return tuple(dict.fromkeys((*FAILING, *map(ExpectationVerdict, names))))
+    return tuple(dict.fromkeys((*FAILING, *names)))
 
 
 def check_expectations(
     suite: Suite, out: Path, settings: RunSettings = EVERY_FIT, *,
-    failing: tuple[ExpectationVerdict, ...] = FAILING, replicates: int | None = None,
+    failing: tuple[str, ...] = FAILING, replicates: int | None = None,
     power: float = POWER,
 ) -> Expectations:  # fmt: skip
     """Run a suite, with as many replicates as the power asks for, and judge its expectations.
 
     The run goes into the folder `run` of `out`. Raises BadInput where nothing is expected of
-    anybody.
+    anybody and nothing is stated to be equal.
     """
     suite = suite.with_replicates(replicates or replicates_for(suite, power))
     clear(out)
     return expectations_of(run_suite(suite, out / RUN, settings=settings), failing)
 
 
-def expectations_of(run: Run, failing: tuple[ExpectationVerdict, ...] = FAILING) -> Expectations:
+def expectations_of(run: Run, failing: tuple[str, ...] = FAILING) -> Expectations:
     """Return what a run shows of its expectations; raises BadInput where there is none."""
     table = run.expectations
     bearing = table[table["expected"].isin([str(e) for e in BEARING]) & (table["verdict"] != "")]
-    if bearing.empty:
+    stated = equalities.lines(run.equalities, run.catalogue)
+    if bearing.empty and not stated:
         raise BadInput(f"{run.folder}: nothing is expected of any method there")
     rows = [{str(k): v for k, v in row.items()} for row in bearing.to_dict("records")]
     order = {str(verdict): place for place, verdict in enumerate(WORST_FIRST)}
-    return Expectations(sorted(rows, key=lambda row: order[row["verdict"]]), failing, run)
+    rows.sort(key=lambda row: order[row["verdict"]])
+    return Expectations(rows, failing, run, stated)
 
 
 def replicates_for(suite: Suite, power: float) -> int:
     """Return the replicates with which all expectations are settled with a chance of `power`.
 
-    Raises BadInput where nothing is expected, or the power is not between 0 and 1.
+    Where equalities alone are stated they are the suite's, since no chance is in an identity.
+    Raises BadInput where neither is, or the power is not between 0 and 1.
     """
     if not 0 < power < 1:
         raise BadInput(f"--power: {power:g} is not between 0 and 1")
     rows = list(expected(suite))
     bearing = [bounds for expects, bounds in rows if expects in BEARING]
+    if not bearing and any(stated_equal(suite.spec)):
+        return suite.replicates or FEW
     if not bearing:
         raise BadInput(f"suite {suite.name}: nothing is expected of any method there")
     # Limits hold for all that is judged at once, for rows of which nothing is expected too.

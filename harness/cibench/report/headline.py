@@ -130,13 +130,16 @@ MOST_FINDINGS = 5
 SOUND_VERDICTS = (CoverageVerdict.SOUND, CoverageVerdict.LOW, CoverageVerdict.CONSERVATIVE)
 
 
-def headline(views: Sequence[View]) -> Html:
-    """Write the findings, what held up, and the heat maps."""
+def headline(views: Sequence[View], unequal: str = "") -> Html:
+    """Write the findings, what held up, and the heat maps.
+
+    `unequal` is the clause that says which stated equalities do not hold.
+    """
     listed = findings(views)
     every = list(cases(views))
     return h(
         "section",
-        h("h2", _verdict(every)),
+        h("h2", _after(unequal, _verdict(every))),
         _listed(listed),
         _sound(every),
         h("h3", "Coverage of every method at every setting"),
@@ -166,8 +169,13 @@ def _heat_maps(views: Sequence[View], every: Sequence[Case]) -> Html:
 
 def _verdict(every: Sequence[Case]) -> str:
     """Sum up in one line: who contradicts itself or never answers, how many broke, and where."""
-    text, faulty = _broken(every), faults((c.score["verdict"], c.method) for c in every)
-    return f"{faulty}; {text[0].lower()}{text[1:]}" if faulty else text
+    faulty = faults((c.score["verdict"], c.method) for c in every)
+    return _after(faulty, _broken(every))
+
+
+def _after(clause: str, text: str) -> str:
+    """Put a clause before a sentence, if there is one."""
+    return f"{clause}; {text[0].lower()}{text[1:]}" if clause else text
 
 
 def _broken(every: Sequence[Case]) -> str:

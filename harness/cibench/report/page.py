@@ -18,6 +18,7 @@ from cibench.report.sections.bands import bands_section
 from cibench.report.sections.breakdowns import breakdown_section
 from cibench.report.sections.calibration import calibration_section
 from cibench.report.sections.diagnostics import diagnostic_section
+from cibench.report.sections.equalities import equality_section, unequal
 from cibench.report.sections.expectations import expected_section
 from cibench.report.sections.failures import fits, reasons
 from cibench.report.sections.leaderboard import ranks_section
@@ -70,7 +71,10 @@ OPENING = (
             lambda c: repeated_section(c.run["repeated"], c.run.catalogue)),
     Section("Surprises", "surprises", ("expectations",),
             lambda c: expected_section(c.expectations)),
-    Section("Findings", "findings", ("scores",), lambda c: headline(c.views)),
+    Section("Equalities", "equalities", ("equalities",),
+            lambda c: equality_section(c.run["equalities"], c.run.catalogue, c.folder)),
+    Section("Findings", "findings", ("scores",),
+            lambda c: headline(c.views, unequal(c.run["equalities"]))),
     Section("Leaderboard", "leaderboard", ("ranks",),
             lambda c: ranks_section(c.run["ranks"], c.scores, c.run.suite.get("ranking") or {})),
     Section("Breakdown points", "breakdown", ("sensitivity",),

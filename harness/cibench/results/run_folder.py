@@ -43,7 +43,7 @@ class Run:
     >>> cell = {"scenario": "did/two-group", "n": 30, "estimators": "did/collapsed"}
     >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 20, "cells": [cell]})
     >>> list(run.tables)[:5]
-    ['scores', 'expectations', 'sensitivity', 'curves', 'pairs']
+    ['scores', 'expectations', 'equalities', 'sensitivity', 'curves']
     >>> len(run.replicates), len(run.scores), run.suite["seed"], run.write_scores().name
     (20, 1, 1, 'scores.csv')
     """
@@ -53,6 +53,7 @@ class Run:
 
     scores = _TableOf("scores")
     expectations = _TableOf("expectations")
+    equalities = _TableOf("equalities")
     sensitivity = _TableOf("sensitivity")
     curves = _TableOf("curves")
     pairs = _TableOf("pairs")

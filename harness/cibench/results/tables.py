@@ -228,6 +228,12 @@ def _repeated(_: RunTables) -> Collector[pd.DataFrame]:
     return RepeatedDataCollector()
 
 
+def _equalities(run: RunTables) -> Collector[pd.DataFrame]:
+    from cibench.analysis.equalities import EqualityCollector
+
+    return EqualityCollector(run.catalogue, run.suite)
+
+
 def _answers(run: RunTables) -> Collector[Answers]:
     from cibench.report.answers import AnswerCollector
 
@@ -258,6 +264,11 @@ TABLES = (
         "expectations", "expectations.csv",
         "what was expected of each method in each cell, and the verdict on it",
         (_scores, _failures), _expectations,
+    ),
+    Table(
+        "equalities", "equalities.csv",
+        "whether methods agree that the suite states to be equal, replicate by replicate",
+        (_equalities,), when=When.WITH_ROWS,
     ),
     Table(
         "sensitivity", "sensitivity.csv", "where each method breaks along each dial",

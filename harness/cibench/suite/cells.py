@@ -15,7 +15,9 @@ from cibench.utils.errors import BadInput, unknown
 from cibench.utils.files import canonical
 from cibench.utils.toml import Table
 
-KEYS = ("scenario", "n", "dials", "vary", "parameters", "estimators", "options", "expect")
+KEYS = (
+    "scenario", "n", "dials", "vary", "parameters", "estimators", "options", "expect", "equal",
+)  # fmt: skip
 VARY = ("one-at-a-time", "crossed")
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from cibench.utils.toml import Source, Table, open_table, refuse
 
 SUITE_KEYS = (
     "name", "seed", "replicates", "level", "plugins", "timeout", "memory", "published", "refits",
-    "cells", *SCORING_KEYS,
+    "equal", "cells", *SCORING_KEYS,
 )  # fmt: skip
 BYTES = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]B)", re.IGNORECASE)
@@ -70,14 +71,19 @@ def _parse(table: Table, folder: Path) -> Suite:
     entries = table.tables("cells", ...)
     cells: list[Cell] = []
     refusals: list[Refusal] = []
+    ends = [0]
     for entry in entries:
         expand(entry, cells, refusals)
+        ends.append(len(cells))
     named = all(not entry.faulty("scenario", "estimators") for entry in entries)
     complete = bool(cells) and named and not table.faulty("plugins")
     check_scoring(table, cells, complete=complete)
     settings = _settings(table, folder)
     merged = merge(cells)
     _check_expectations(table, entries, merged, settings["level"])
+    _check_equalities(
+        [(table, merged), *zip(entries, _between(cells, ends), strict=True)], complete=complete
+    )
     refuse(table)
     published = settings["published"]
     paths = {"plugins": plugins, "published": str(published.resolve()) if published else ""}
@@ -176,6 +182,25 @@ def _check_expectations(
     for entry in entries:
         check(entry, catalogue, None if table.faulty("level") else level)
     check_agreement(entries, cells, catalogue)
+
+
+def _between(cells: Sequence[Cell], ends: Sequence[int]) -> Iterator[Sequence[Cell]]:
+    """Yield the cells of each [[cells]] table, which end at these places."""
+    yield from (cells[start:end] for start, end in pairwise(ends))
+
+
+def _check_equalities(tables: Sequence[tuple[Table, Sequence[Cell]]], *, complete: bool) -> None:
+    """Note where an `equal` is wrong, of the suite or of one of its tables."""
+    from cibench.model.descriptions import describe
+    from cibench.suite.equality_checks import check_equalities
+
+    if not any("equal" in table.content for table, _ in tables):
+        return
+    methods = {e.estimator for _, cells in tables for cell in cells for e in cell.entrants}
+    catalogue = describe([], sorted(methods))
+    for table, cells in tables:
+        if "equal" in table.content:
+            check_equalities(table, cells, catalogue, complete=complete)
 
 
 def _memory(table: Table) -> float | None:

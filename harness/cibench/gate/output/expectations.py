@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
 
+from cibench.analysis.equalities import COLUMNS, UNEQUAL
 from cibench.analysis.expectations import EXPECTATIONS, FAULTS, ExpectationVerdict
 from cibench.analysis.judged_scores import Judged
 from cibench.gate.expectations import FAILING, Expectations
@@ -24,11 +25,15 @@ from cibench.gate.output.files import (
 )
 from cibench.gate.rules import ChangeVerdict
 from cibench.render.numbers import percent, plain
+from cibench.report.sections import equalities
 from cibench.report.sections.expectations import in_se, ratio
 from cibench.report.summary import surprise_lines
 from cibench.storage.schema import SCORED
 from cibench.utils.files import make_folder, write_json, write_text
 from cibench.utils.missing import for_json
+
+if TYPE_CHECKING:
+    from cibench.results.run_folder import Run
 
 MOST = 30
 LEFT_OUT = (*SCORED, "coverage_verdict", "bands_verdict", "bias_verdict", "se_ratio_verdict")
@@ -39,6 +44,9 @@ def print_expectations(out: Console, expectations: Expectations) -> None:
     """Print surprises and counts, what is undecided, and where the report lies."""
     for line in surprise_lines(expectations.run.expectations, expectations.run.catalogue):
         out.print(Text(line))
+    run = expectations.run
+    for line in equalities.summary_lines(run.equalities, run.catalogue, run.place):
+        out.print(line, markup=False, soft_wrap=True)
     style = "bold red" if expectations.exit_code else "bold green"
     out.print(Text(expectations.headline, style=style))
     if (page := expectations.run.folder / "report.html").is_file():
@@ -48,7 +56,7 @@ def print_expectations(out: Console, expectations: Expectations) -> None:
 def write_expectations(folder: Path, expectations: Expectations) -> None:
     """Write the files into a folder."""
     make_folder(folder)
-    failing = [str(v) for v in expectations.failing]
+    failing, run = [str(v) for v in expectations.failing], expectations.run
     content = {
         "format": FORMAT, "verdict": expectations.headline.partition(":")[0],
         "exit_code": expectations.exit_code, "failing": failing,
@@ -57,9 +65,14 @@ def write_expectations(folder: Path, expectations: Expectations) -> None:
         "cells": [
             {name: for_json(row[name]) for name in (*SCORED, *KEPT)} for row in expectations.rows
         ],
+        "equalities": [
+            {name: for_json(row[name]) for name in COLUMNS}
+            for row in run.equalities.to_dict("records")
+        ],
     }  # fmt: skip
     write_json(folder / VERDICT, content)
     cases = [_case(row, failing) for row in expectations.rows]
+    cases += [_equality(row, failing, run) for row in expectations.equalities]
     texts = {JUNIT: cases_as_xml("cibench check --expect", cases), SUMMARY: markdown(expectations)}
     for name, text in texts.items():
         write_text(folder / name, text)
@@ -76,6 +89,8 @@ def markdown(expectations: Expectations) -> str:
         names = ("verdict", "where", "estimator", "what was found", "why")
         lines += [table_row(*names), "|---|---|---|---|---|"]
         lines += [table_row(*_cells(row)) for row in loud[:MOST]]
+    wrong = [row for row in expectations.equalities if row["verdict"] in UNEQUAL]
+    lines += [f"- {equalities.sentence(row)}" for row in wrong[:MOST]]
     return "\n".join(lines) + "\n"
 
 
@@ -126,6 +141,15 @@ def _case(row: Mapping[str, Any], failing: list[str]) -> Case:
         _finding(row),
         row["because"],
     )
+
+
+def _equality(row: Mapping[str, Any], failing: list[str], run: Run) -> Case:
+    commands = equalities.commands(row, run.place, run.catalogue)
+    methods = f"{row['method']} = {row['other_method']} ({row['quantity']})"
+    return Case(
+        equalities.where(row), methods, "failure" if row["verdict"] in failing else "",
+        equalities.finding(row), "\n".join(filter(None, [row["why"], *commands])),
+    )  # fmt: skip
 
 
 def _share(row: Mapping[str, Any], name: str, prefix: str) -> str:
