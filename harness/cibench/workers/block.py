@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import blake2b
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cibench.model import registry
-from cibench.model.design import Scenario, configure, find_scenario
+from cibench.model.design import Scenario, configure, depends_on_size, find_scenario, truths
 from cibench.model.method import Estimator, find_estimator
 from cibench.model.streams import data_address, fit_address, stream, unchanged_random_states
 from cibench.model.types import Draw, Problem, Roles, Target, Truth
@@ -163,6 +164,13 @@ class _Bench:
     note: Note
     threads: Any
 
+    @cached_property
+    def truths(self) -> Mapping[Target, Truth]:
+        """Return the cell's truths; first asked for when a draw has shown that n units will do."""
+        if depends_on_size(self.scenario):
+            return truths(self.scenario, int(self.block.key["n"]))
+        return dict(self.block.truths)
+
 
 def run_block(block: Block, note: Note = lambda _replicate, _entrant: None) -> Result:
     """Draw each replicate once, put it to every entrant and return the rows.
@@ -201,7 +209,7 @@ def _replicate(bench: _Bench, replicate: int) -> list[dict[str, Any]]:
         fits = [(e, _as_fitted(e, draw)) for e in bench.entrants]
         return [row for e, fitted in fits for row in rows_of(replicate, e, fitted, {}, None)]
     data_hash = hash_columns(draw, roles)
-    truths = {**dict(block.truths), **sample_truths(draw, bench.entrants)}
+    known_truths = {**bench.truths, **sample_truths(draw, bench.entrants)}
     rows = []
     for first, entrant in enumerate(bench.entrants):
         for refit in range(1 + _refits(block, replicate, entrant)):
@@ -210,7 +218,7 @@ def _replicate(bench: _Bench, replicate: int) -> list[dict[str, Any]]:
             else:
                 bench.note(replicate, first + refit * len(bench.entrants))
                 fitted = _fit(bench, replicate, refit, entrant, draw)
-            rows += rows_of(replicate, entrant, fitted, truths, data_hash, refit)
+            rows += rows_of(replicate, entrant, fitted, known_truths, data_hash, refit)
             if not (refit or fitted.drew):
                 break  # without randomness of its own every refit would be the same
     return rows
