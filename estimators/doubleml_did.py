@@ -29,8 +29,10 @@ def _data(problem: Problem, folds: int) -> Any:
     from doubleml import DoubleMLPanelData
 
     roles, frame = problem.roles, adopters(problem)
-    if frame.groupby(roles.cohort)[roles.unit].nunique().min() < folds:
-        raise Declined(f"some cohort has fewer than {folds} units for {folds} folds")
+    sizes = frame.groupby(roles.cohort)[roles.unit].nunique()
+    if sizes.min() < folds:
+        who = f"cohort {sizes.idxmin():g} of '{roles.cohort}' has {sizes.min()}"
+        raise Declined(f"some cohort has fewer than {folds} units for {folds} folds: {who}")
     names = (roles.outcome, roles.cohort, roles.time, roles.unit, list(roles.covariates))
     return DoubleMLPanelData(frame, *names)
 

@@ -85,10 +85,10 @@ def _near(pool: Places, points: Array, count: int) -> Any:
     return csr_array((np.ones(ends[-1]), np.concatenate(near), ends), shape=shape)
 
 
-def _sphered(x: Array) -> Array:
+def _sphered(s: Sample) -> Array:
     """Return covariates whose Euclidean distances are Mahalanobis distances."""
-    refuse_singular(x, "the covariates are collinear")
-    centred = x[:, 1:] - x[:, 1:].mean(axis=0)
+    refuse_singular(s.x, "the covariates are collinear", s.names)
+    centred = s.x[:, 1:] - s.x[:, 1:].mean(axis=0)
     covariance = np.atleast_2d(np.cov(centred, rowvar=False))
     return np.asarray(np.linalg.solve(np.linalg.cholesky(covariance), centred.T).T)
 
@@ -104,7 +104,7 @@ def _match(s: Sample, place: Array, arm: int, matches: int, adjust: bool) -> Mat
     size = near @ pool.units
     y = s.y
     if adjust:
-        m = regression(s.y, s.x, own, who).fitted
+        m = regression(s, own, who).fitted
         y = s.y - m
     imputed = ((near @ pool.total(y[own])) / size)[asked.of_unit]
     used, squared = np.zeros((2, s.y.size))
@@ -138,7 +138,7 @@ def nearest_neighbour(
     `adjust` corrects the matching bias.
     """
     s = binary_sample(problem)
-    place, treated = _sphered(s.x), s.d == 1
+    place, treated = _sphered(s), s.d == 1
     effects, used, squared = np.empty(s.y.size), np.zeros(s.y.size), np.zeros(s.y.size)
     of_treated = problem.targets[0].estimand is Estimand.ATT
     for arm in (0,) if of_treated else (0, 1):
