@@ -91,7 +91,9 @@ VALUES = {
     "did/pre-slopes": {"size": SIZE},
     "doubleml/did-multi": {
         "learner": LEARNER, "folds": FOLDS, "control_group": ("never_treated", "not_yet_treated"),
+        "unbalanced": UNBALANCED[:2],
     },
+    "doubleml/did": {"learner": LEARNER, "folds": FOLDS, "unbalanced": UNBALANCED[:2]},
     "doubleml/irm": {"learner": LEARNER, "folds": FOLDS, "clip": (0.01, 0.1)},
     "doubleml/*": {"learner": LEARNER, "folds": FOLDS},
     "drdid/or": {},
