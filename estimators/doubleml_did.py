@@ -2,8 +2,8 @@
 
 Folds and learner seeds come from the estimator's own stream. The learners are least squares and an
 unpenalised logit ("linear") or random forests ("forest"). A panel in which units miss periods is
-declined, or `unbalanced = "drop"` leaves those units out with a warning; the library does so without
-one.
+declined, or `unbalanced = "drop"` leaves those units out with a warning; the library would leave
+them out without one.
 """
 
 import warnings
