@@ -14,6 +14,7 @@ from cibench import Declined, Estimate, Problem
 from cibench.model import Array
 
 from ._did import EVERY
+from ._reasons import not_finite, uneven
 
 HULL = "treated units within the hull of the donors"
 STABLE = ("stable loadings", "many periods before treatment", *EVERY)
@@ -63,13 +64,13 @@ def block(problem: Problem, least: int = 2) -> Block:
 def _wide(problem: Problem) -> tuple[Array, Array]:
     roles = problem.roles
     unit, time = problem.columns[roles.unit], problem.columns[roles.time]
-    if not np.isfinite(problem.outcome).all():
-        raise Declined("some outcomes are missing or infinite")
+    if why := not_finite(roles.outcome, problem.outcome):
+        raise Declined(why)
     units, periods = np.unique(unit).size, np.unique(time)
     order = np.lexsort((time, unit))
     full = unit.size == units * periods.size
     if not full or not np.array_equal(time[order], np.tile(periods, units)):
-        raise Declined("takes units seen once in each of the same periods")
+        raise Declined(f"takes units seen once in each of the same periods; {uneven(unit, time)}")
     y, d = (c[order].reshape(units, -1) for c in (problem.outcome, problem.treatment))
     return y, d != 0
 

@@ -7,6 +7,8 @@ import numpy as np
 from cibench import Declined, Estimand, Problem
 from cibench.model import Array
 
+from ._reasons import dependent, not_finite
+
 TARGETS = (Estimand.COEFFICIENT, Estimand.LATE)
 NEEDS = ("treatment", "instruments")
 
@@ -60,8 +62,12 @@ def design(problem: Problem) -> Design:
     if made.spare < 2:
         count = f"{len(names)} instruments and {x.shape[1] - 1} covariates"
         raise Declined(f"{y.size} rows are too few for {count}")
-    if not _independent(np.column_stack([x, made.instruments])):
-        raise Declined("the instruments are collinear, with each other or with the covariates")
+    exogenous = np.column_stack([x, made.instruments])
+    if not _independent(exogenous):
+        which = dependent(exogenous, ("", *problem.roles.covariates, *names))
+        raise Declined(
+            f"the instruments are collinear, with each other or with the covariates{which}"
+        )
     return made
 
 
@@ -74,7 +80,8 @@ def regression(problem: Problem) -> tuple[Array, Array, Array]:
         if np.ptp(column) == 0:
             raise Declined(f"the {what} never changes: it is {column[0]:g} in all rows")
     if not _independent(x):
-        raise Declined("the design is singular: the covariates are collinear")
+        which = dependent(x, ("", *roles.covariates))
+        raise Declined(f"the design is singular: the covariates are collinear{which}")
     if not _independent(np.column_stack([x, d])):
         raise Declined("the design is singular: the covariates determine the treatment")
     return y.astype(float), d.astype(float), x
@@ -82,8 +89,8 @@ def regression(problem: Problem) -> tuple[Array, Array, Array]:
 
 def _refuse_infinite(problem: Problem, names: tuple[str, ...]) -> None:
     for name in names:
-        if not np.isfinite(problem.columns[name]).all():
-            raise Declined(f"column '{name}' has missing or infinite values")
+        if why := not_finite(name, problem.columns[name]):
+            raise Declined(why)
 
 
 def _independent(columns: Array) -> bool:

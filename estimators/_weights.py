@@ -59,9 +59,9 @@ def arm_mean(
 
 def effect(s: Sample, problem: Problem, *, augmented: bool, normalised: bool) -> Estimate:
     """Return the difference of the arms' means with its standard error and normal limits."""
-    score, means = propensity(s.d, s.x), []
+    score, means = propensity(s), []
     for arm, who in ((1, "treated"), (0, "untreated")):
-        model = regression(s.y, s.x, s.d == arm, who) if augmented else None
+        model = regression(s, s.d == arm, who) if augmented else None
         given = weights(s.d, score.fitted, problem.targets[0].estimand, arm)
         means.append(arm_mean(s, given, score, model, normalised))
     (one, influence_one), (zero, influence_zero) = means

@@ -49,9 +49,9 @@ def linear_regression(
     s = sample(problem)
     columns = np.column_stack([s.d, s.x[:, 1:]])
     refuse_singular(
-        np.column_stack([columns, s.x[:, 0]]),
-        "the covariates are collinear or determine the treatment",
-    )
+        np.column_stack([s.x, s.d]), "the covariates are collinear or determine the treatment",
+        (*s.names, problem.roles.treatment),
+    )  # fmt: skip
     scales, size = columns.std(axis=0), s.y.std() or 1.0
     unit = size / scales[0]  # of the coefficient, in units of the data
     mean, sd = np.zeros(scales.size), np.full(scales.size, prior)

@@ -24,6 +24,7 @@ from cibench import Declined, Diagnosis, Estimand, Estimate, Problem, diagnostic
 from cibench.model import Array
 
 from ._did import UNCONDITIONAL, adopters
+from ._reasons import uneven
 
 NEEDS, USES = ("unit", "time", "cohort"), ("statsmodels",)
 EARLY, PARALLEL = "no anticipation", "parallel trends"
@@ -41,7 +42,8 @@ def _units(problem: Problem) -> tuple[Array, Array, Array, int]:
     if dates.size != 1 or not (cohort == 0).any():
         raise Declined("takes one date of adoption and units that are never treated")
     if wide.isna().any(axis=None):
-        raise Declined("takes a balanced panel")
+        who = uneven(frame[roles.unit].to_numpy(), frame[roles.time].to_numpy())
+        raise Declined(f"takes a balanced panel; {who}")
     if min((cohort > 0).sum(), (cohort == 0).sum()) < 2:
         raise Declined("a group of one unit has no error to estimate")
     periods = wide.columns.to_numpy(dtype=float)

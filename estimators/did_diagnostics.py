@@ -70,12 +70,17 @@ def pre_trends(problem: Problem, rng: np.random.Generator, *, size: float = 0.05
 @diagnostic("did/att-gt-pre-test", tests=TESTS, needs=NEEDS, uses=("moderndid",))
 def pre_test(
     problem: Problem, rng: np.random.Generator, *,
-    size: float = 0.05, control_group: str = "nevertreated",
+    size: float = 0.05, control_group: str = "nevertreated", unbalanced: str = "decline",
 ) -> Diagnosis:  # fmt: skip
-    """Test that all group-time effects before adoption are zero, by the library's Wald test."""
+    """Test that all group-time effects before adoption are zero, by the library's Wald test.
+
+    `unbalanced` is decline or drop, which leaves out the units that miss a period.
+    """
     if problem.roles.cluster not in ("", problem.roles.unit):
         raise Declined("the library's pre-test does not cluster above the unit")
-    effects = group_time(problem, rng, 1, control_group=control_group)
+    if unbalanced == "rows":
+        raise ValueError("unbalanced = 'rows': the library's test does not cluster them by unit")
+    effects = group_time(problem, rng, 1, control_group=control_group, unbalanced=unbalanced)
     if effects.wald_pvalue is None:
         raise Declined("no test: no periods before adoption, or their covariance is singular")
     p_value = float(effects.wald_pvalue)

@@ -65,7 +65,11 @@ def double_selection(problem: Problem, rng: np.random.Generator) -> Estimate:
     design = np.column_stack([s.d, s.x[:, 0], x[:, picked]])
     if s.y.size < design.shape[1] + 2:
         raise Declined(f"{s.y.size} rows are too few for the {picked.sum()} covariates selected")
-    refuse_singular(design, "the covariates selected determine the treatment")
+    chosen = tuple(name for name, taken in zip(s.names[1:], picked, strict=True) if taken)
+    refuse_singular(
+        np.roll(design, -1, axis=1), "the covariates selected determine the treatment",
+        ("", *chosen, problem.roles.treatment),
+    )  # fmt: skip
     fit = OLS(s.y, design).fit(cov_type="HC1", use_t=True)
     low, high = fit.conf_int(1 - problem.level)[0]
     value, se, p_value = (float(part[0]) for part in (fit.params, fit.bse, fit.pvalues))

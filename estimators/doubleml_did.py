@@ -1,9 +1,12 @@
 """Difference in differences with learned nuisances by `doubleml` (Chang 2020; Sant'Anna and Zhao).
 
 Folds and learner seeds come from the estimator's own stream. The learners are least squares and an
-unpenalised logit ("linear") or random forests ("forest").
+unpenalised logit ("linear") or random forests ("forest"). A panel in which units miss periods is
+declined, or `unbalanced = "drop"` leaves those units out with a warning; the library would leave
+them out without one.
 """
 
+import warnings
 from collections.abc import Mapping
 from functools import reduce
 from operator import add
@@ -15,8 +18,10 @@ from cibench import Declined, Estimand, Estimate, Problem, Target, estimator
 
 from ._did import CONDITIONAL, adopters, seed
 from ._doubleml import classifier, estimate, regressor, split
+from ._reasons import uneven
 
 ATT = (Estimand.ATT,)
+UNBALANCED = ("decline", "drop")
 NEEDS = ("unit", "time", "cohort", "covariates")
 
 
@@ -25,12 +30,25 @@ def _learners(learner: str, seed: int) -> dict[str, Any]:
     return {"ml_g": regressor(learner, seed), "ml_m": classifier(learner, seed)}
 
 
-def _data(problem: Problem, folds: int) -> Any:
+def _data(problem: Problem, folds: int, unbalanced: str) -> Any:
     from doubleml import DoubleMLPanelData
 
+    if unbalanced not in UNBALANCED:
+        raise ValueError(f"unbalanced = '{unbalanced}' is none of {', '.join(UNBALANCED)}")
     roles, frame = problem.roles, adopters(problem)
-    if frame.groupby(roles.cohort)[roles.unit].nunique().min() < folds:
-        raise Declined(f"some cohort has fewer than {folds} units for {folds} folds")
+    why = uneven(frame[roles.unit].to_numpy(), frame[roles.time].to_numpy())
+    if why and (unbalanced == "decline" or "twice" in why):
+        raise Declined(f"takes a balanced panel: {why}")
+    if why:
+        warnings.warn(f"left out: {why}", stacklevel=2)
+        seen = frame.groupby(roles.unit)[roles.time].transform("nunique")
+        frame = frame[seen == frame[roles.time].nunique()].reset_index(drop=True)
+        if frame.empty:
+            raise Declined("no unit is seen in every period")
+    sizes = frame.groupby(roles.cohort)[roles.unit].nunique()
+    if sizes.min() < folds:
+        who = f"cohort {sizes.idxmin():g} of '{roles.cohort}' has {sizes.min()}"
+        raise Declined(f"some cohort has fewer than {folds} units for {folds} folds: {who}")
     names = (roles.outcome, roles.cohort, roles.time, roles.unit, list(roles.covariates))
     return DoubleMLPanelData(frame, *names)
 
@@ -44,12 +62,13 @@ def _split(model: Any, folds: int, seed: int) -> None:
     "doubleml/did", targets=ATT, needs=NEEDS, assumes=CONDITIONAL, uses=("doubleml", "sklearn"),
 )  # fmt: skip
 def binary(
-    problem: Problem, rng: np.random.Generator, *, learner: str = "linear", folds: int = 5
-) -> Estimate:
+    problem: Problem, rng: np.random.Generator, *,
+    learner: str = "linear", folds: int = 5, unbalanced: str = "decline",
+) -> Estimate:  # fmt: skip
     """Compare one cohort with the never-treated over two periods, doubly robust, cross-fitted."""
     from doubleml.did import DoubleMLDIDBinary
 
-    data = _data(problem, folds)
+    data = _data(problem, folds, unbalanced)
     cohorts = [g for g in data.g_values if g > 0]
     if len(data.t_values) != 2 or len(cohorts) != 1:
         raise Declined("takes two periods and one cohort; doubleml/did-multi takes more")
@@ -74,11 +93,12 @@ def _cells(data: Any) -> list[tuple[int, int, int]]:
 def multi(
     problem: Problem, rng: np.random.Generator, *,
     learner: str = "linear", folds: int = 5, control_group: str = "never_treated",
+    unbalanced: str = "decline",
 ) -> Mapping[Target, Estimate]:  # fmt: skip
     """Average cross-fitted group-time effects over treated unit-periods and by horizon."""
     from doubleml.did import DoubleMLDIDMulti
 
-    data = _data(problem, folds)
+    data = _data(problem, folds, unbalanced)
     cells = _cells(data)
     model = DoubleMLDIDMulti(
         data, **_learners(learner, seed(rng)), gt_combinations=cells, n_folds=folds,

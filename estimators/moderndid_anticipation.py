@@ -24,6 +24,7 @@ ASSUMES = tuple(name for name in UNCONDITIONAL if name != "no anticipation")
 def earlier_base(
     problem: Problem, rng: np.random.Generator, *,
     early: int = 1, control_group: str = "nevertreated", biters: int = 1000,
+    unbalanced: str = "decline",
 ) -> Estimate:  # fmt: skip
     """Average the group-time effects over treated unit-periods, the base `early` periods back."""
     from moderndid import aggte
@@ -33,6 +34,9 @@ def earlier_base(
         raise Declined(f"no cohort is seen {early + 1} periods before it adopts")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "anticipation = ", UserWarning)
-        effects = group_time(problem, rng, biters, control_group=control_group, anticipation=early)
+        effects = group_time(
+            problem, rng, biters,
+            control_group=control_group, anticipation=early, unbalanced=unbalanced,
+        )  # fmt: skip
     total = aggte(effects, "simple", random_state=rng)
     return Estimate.wald(float(total.overall_att), float(total.overall_se), problem.level)

@@ -6,39 +6,86 @@ multiplier bootstrap, else from the influence function. Data without a unit are 
 cross-sections. Periods in which everybody is treated are left out: without never-treated units the
 last cohort takes their part. Group-time effects that cannot be estimated are left out of the
 aggregates with a warning, as the library does.
+
+A panel of which some rows are missing is declined unless `unbalanced` says what to do: "drop"
+leaves out every unit that misses a period, with a warning, as is the library's default; "rows"
+takes all rows for repeated cross-sections of the cohorts, with errors clustered by unit. The
+library's own `allow_unbalanced_panel` raises a TypeError in every call (moderndid 0.2.0).
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cibench import Declined, Estimand, Estimate, Problem, Target, estimator
+from cibench import Declined, Estimand, Estimate, Problem, Roles, Target, estimator
 
 from ._did import CONDITIONAL, UNCONDITIONAL, adopters, clusters
+from ._reasons import dependent, uneven
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ATT = (Estimand.ATT,)
+UNBALANCED = ("decline", "drop", "rows")
+"""What becomes of a panel in which units miss periods."""
+
 NEEDS = ("time", "cohort")
 COMPOSED = "stable composition"
 
 
-def group_time(problem: Problem, rng: np.random.Generator, biters: int, **options: Any) -> Any:
+def group_time(
+    problem: Problem, rng: np.random.Generator, biters: int, *,
+    unbalanced: str = "decline", **options: Any,
+) -> Any:  # fmt: skip
     """Return the library's group-time effects; raises Declined where there are none after."""
     from moderndid import att_gt
 
     roles, frame = problem.roles, adopters(problem)
-    above = roles.cluster not in ("", roles.unit)
+    as_rows = _taken_as_rows(frame, roles, unbalanced)
+    above = as_rows or roles.cluster not in ("", roles.unit)
     by = [clusters(problem)] if above else None
     if by and roles.unit and (frame.groupby(roles.unit)[by].nunique() > 1).any(axis=None):
         raise Declined("some unit belongs to several clusters, which the library cannot handle")
+    unit = None if as_rows else roles.unit or None
     effects = att_gt(
-        frame, roles.outcome, roles.time, roles.unit or None, roles.cohort, panel=bool(roles.unit),
+        frame, roles.outcome, roles.time, unit, roles.cohort, panel=unit is not None,
         alp=1 - problem.level, boot=above, cband=False, biters=biters, clustervars=by,
         random_state=rng, **options,
     )  # fmt: skip
     if not np.isfinite(effects.att_gt[effects.groups <= effects.times]).any():
-        raise Declined("no group-time effect could be estimated: too few comparison units")
+        raise Declined(f"no group-time effect could be estimated: {_why_none(frame, problem)}")
     return effects
+
+
+def _taken_as_rows(frame: "pd.DataFrame", roles: Roles, unbalanced: str) -> bool:
+    """Say whether units miss periods and rows count by themselves; raises Declined if they may not.
+
+    Raises ValueError for a way with such panels that there is none of.
+    """
+    if unbalanced not in UNBALANCED:
+        raise ValueError(f"unbalanced = '{unbalanced}' is none of {', '.join(UNBALANCED)}")
+    if not roles.unit:
+        return False
+    why = uneven(frame[roles.unit].to_numpy(), frame[roles.time].to_numpy())
+    if why and (unbalanced == "decline" or "twice" in why):
+        hint = "" if "twice" in why else "; the option `unbalanced` says what else to do"
+        raise Declined(f"takes a balanced panel: {why}{hint}")
+    if why and unbalanced == "drop":
+        seen = frame.groupby(roles.unit)[roles.time].nunique()
+        if not (seen == frame[roles.time].nunique()).any():
+            raise Declined("no unit is seen in every period")
+    return bool(why) and unbalanced == "rows"
+
+
+def _why_none(frame: "pd.DataFrame", problem: Problem) -> str:
+    """Return why nothing could be compared: covariates that are fixed among the never-treated."""
+    names = problem.roles.covariates
+    x = frame.loc[frame[problem.roles.cohort] == 0, list(names)].to_numpy(dtype=float)
+    which = dependent(np.column_stack([np.ones(len(x)), x]), ("", *names)) if len(x) else ""
+    if not which:
+        return "too few comparison units"
+    return f"the covariates of the never-treated are collinear{which}"
 
 
 def _overall(
@@ -56,10 +103,10 @@ def _overall(
 )
 def simple(
     problem: Problem, rng: np.random.Generator, *,
-    control_group: str = "nevertreated", biters: int = 1000,
+    control_group: str = "nevertreated", biters: int = 1000, unbalanced: str = "decline",
 ) -> Estimate:  # fmt: skip
     """Average the group-time effects over treated unit-periods; never-treated are the controls."""
-    return _overall(problem, rng, biters, control_group=control_group)
+    return _overall(problem, rng, biters, control_group=control_group, unbalanced=unbalanced)
 
 
 @estimator(
@@ -67,10 +114,10 @@ def simple(
     uses=("moderndid",),
 )  # fmt: skip
 def not_yet_treated(
-    problem: Problem, rng: np.random.Generator, *, biters: int = 1000
-) -> Estimate:  # fmt: skip
+    problem: Problem, rng: np.random.Generator, *, biters: int = 1000, unbalanced: str = "decline"
+) -> Estimate:
     """Average over treated unit-periods; all who are not treated yet are the controls."""
-    return _overall(problem, rng, biters, control_group="notyettreated")
+    return _overall(problem, rng, biters, control_group="notyettreated", unbalanced=unbalanced)
 
 
 @estimator(
@@ -79,10 +126,11 @@ def not_yet_treated(
 )  # fmt: skip
 def group(
     problem: Problem, rng: np.random.Generator, *,
-    control_group: str = "nevertreated", biters: int = 1000,
+    control_group: str = "nevertreated", biters: int = 1000, unbalanced: str = "decline",
 ) -> Estimate:  # fmt: skip
     """Average over periods within cohorts, then over cohorts: the ATT if effects are constant."""
-    return _overall(problem, rng, biters, "group", control_group=control_group)
+    options = {"control_group": control_group, "unbalanced": unbalanced}
+    return _overall(problem, rng, biters, "group", **options)
 
 
 @estimator(
@@ -91,18 +139,18 @@ def group(
 )  # fmt: skip
 def calendar(
     problem: Problem, rng: np.random.Generator, *,
-    control_group: str = "nevertreated", biters: int = 1000,
+    control_group: str = "nevertreated", biters: int = 1000, unbalanced: str = "decline",
 ) -> Estimate:  # fmt: skip
     """Average over cohorts within periods, then over periods: the ATT if effects are constant."""
-    return _overall(problem, rng, biters, "calendar", control_group=control_group)
+    options = {"control_group": control_group, "unbalanced": unbalanced}
+    return _overall(problem, rng, biters, "calendar", **options)
 
 
 def _conditional(
-    problem: Problem, rng: np.random.Generator, method: str, control_group: str, biters: int
+    problem: Problem, rng: np.random.Generator, method: str, biters: int, **options: str
 ) -> Estimate:
     formula = "~ " + " + ".join(problem.roles.covariates)
-    options = {"est_method": method, "xformla": formula, "control_group": control_group}
-    return _overall(problem, rng, biters, **options)
+    return _overall(problem, rng, biters, est_method=method, xformla=formula, **options)
 
 
 @estimator(
@@ -112,10 +160,11 @@ def _conditional(
 )  # fmt: skip
 def doubly_robust(
     problem: Problem, rng: np.random.Generator, *,
-    control_group: str = "nevertreated", biters: int = 1000,
+    control_group: str = "nevertreated", biters: int = 1000, unbalanced: str = "decline",
 ) -> Estimate:  # fmt: skip
     """Average doubly robust group-time effects given the covariates before treatment."""
-    return _conditional(problem, rng, "dr", control_group, biters)
+    options = {"control_group": control_group, "unbalanced": unbalanced}
+    return _conditional(problem, rng, "dr", biters, **options)
 
 
 @estimator(
@@ -124,10 +173,11 @@ def doubly_robust(
 )  # fmt: skip
 def regression(
     problem: Problem, rng: np.random.Generator, *,
-    control_group: str = "nevertreated", biters: int = 1000,
+    control_group: str = "nevertreated", biters: int = 1000, unbalanced: str = "decline",
 ) -> Estimate:  # fmt: skip
     """Average group-time effects that regress the controls' changes on the covariates."""
-    return _conditional(problem, rng, "reg", control_group, biters)
+    options = {"control_group": control_group, "unbalanced": unbalanced}
+    return _conditional(problem, rng, "reg", biters, **options)
 
 
 @estimator(
@@ -136,10 +186,11 @@ def regression(
 )  # fmt: skip
 def weighting(
     problem: Problem, rng: np.random.Generator, *,
-    control_group: str = "nevertreated", biters: int = 1000,
+    control_group: str = "nevertreated", biters: int = 1000, unbalanced: str = "decline",
 ) -> Estimate:  # fmt: skip
     """Average group-time effects that weight the controls by their odds of treatment."""
-    return _conditional(problem, rng, "ipw", control_group, biters)
+    options = {"control_group": control_group, "unbalanced": unbalanced}
+    return _conditional(problem, rng, "ipw", biters, **options)
 
 
 @estimator(
@@ -148,7 +199,7 @@ def weighting(
 )  # fmt: skip
 def dynamic(
     problem: Problem, rng: np.random.Generator, *,
-    control_group: str = "nevertreated", biters: int = 1000,
+    control_group: str = "nevertreated", biters: int = 1000, unbalanced: str = "decline",
 ) -> Mapping[Target, Estimate]:  # fmt: skip
     """Average by time since adoption, with bands for all horizons; overall, the simple average.
 
@@ -156,7 +207,8 @@ def dynamic(
     """
     from moderndid import aggte
 
-    effects = group_time(problem, rng, biters, control_group=control_group)
+    options = {"control_group": control_group, "unbalanced": unbalanced}
+    effects = group_time(problem, rng, biters, **options)
     study = aggte(effects, "dynamic", boot=True, cband=True, biters=biters, random_state=rng)
     simple = aggte(effects, "simple", random_state=rng)
     total = Estimate.wald(float(simple.overall_att), float(simple.overall_se), problem.level)

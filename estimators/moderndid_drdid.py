@@ -11,6 +11,7 @@ from cibench import Declined, Estimand, Estimate, Problem, estimator
 from cibench.model import Array
 
 from ._did import CONDITIONAL
+from ._reasons import dependent, uneven
 
 NEEDS = ("unit", "time", "covariates")
 OUTCOME, PROPENSITY = "outcome model correct", "propensity model correct"
@@ -25,13 +26,18 @@ def _wide(problem: Problem) -> tuple[Array, Array, Array, Array]:
     order = np.lexsort((time, unit))
     full = unit.size == 2 * units.size and np.array_equal(time[order], np.tile(periods, units.size))
     if periods.size != 2 or not full:
-        raise Declined(f"takes units seen once in each of two periods; here are {periods.size}")
+        here = f"here are {periods.size}" if periods.size != 2 else uneven(unit, time)
+        raise Declined(f"takes units seen once in each of two periods; {here}")
     y, d = (column[order].reshape(-1, 2) for column in (problem.outcome, problem.treatment))
     if d[:, 0].any() or np.unique(d[:, 1]).size < 2:
         raise Declined("needs nobody treated before, and treated and untreated units after")
     x = np.column_stack([np.ones(units.size), problem.covariates[order][::2]])
-    if min(np.linalg.matrix_rank(x), np.linalg.matrix_rank(x[d[:, 1] == 0])) < x.shape[1]:
-        raise Declined("the covariates are collinear, or there are fewer controls than covariates")
+    controls, names = x[d[:, 1] == 0], ("", *roles.covariates)
+    if len(controls) < x.shape[1]:
+        raise Declined(f"there are fewer controls than covariates: {len(controls)}")
+    for rows, whose in ((x, ""), (controls, " of the controls")):
+        if np.linalg.matrix_rank(rows) < x.shape[1]:
+            raise Declined(f"the covariates{whose} are collinear{dependent(rows, names)}")
     return y[:, 1], y[:, 0], d[:, 1], x
 
 

@@ -2,7 +2,8 @@
 
 An event study with the period before adoption as its base gives estimates and covariances before
 and after; the limits hold for every differential trend in a stated set. They are limits for the
-ATT at a horizon, or for its average over treated unit-periods. There is no point estimate.
+ATT at a horizon, or for its average over treated unit-periods. There is no point estimate. A panel
+in which units miss periods is declined, or `unbalanced = "drop"` leaves those units out.
 """
 
 from collections.abc import Mapping
@@ -22,15 +23,18 @@ ASSUMES = (*EVERY, "stable composition", "trends do not depend on covariates")
 
 
 def _event_study(
-    problem: Problem, rng: np.random.Generator, control_group: str, before: int
+    problem: Problem, rng: np.random.Generator, control_group: str, unbalanced: str, before: int
 ) -> Any:
     """Return horizons, estimates and covariances without the base period."""
     from moderndid import aggte
 
     if problem.roles.cluster not in ("", problem.roles.unit):
         raise Declined("the library's event-study covariance does not cluster above the unit")
+    if unbalanced == "rows":
+        raise ValueError("unbalanced = 'rows': the covariance does not cluster them by unit")
     options = {"control_group": control_group, "base_period": "universal"}
-    study = aggte(group_time(problem, rng, 1, **options), "dynamic", min_e=-1 - before)
+    effects = group_time(problem, rng, 1, unbalanced=unbalanced, **options)
+    study = aggte(effects, "dynamic", min_e=-1 - before)
     keep = study.event_times != -1
     if not (study.event_times < -1).any():
         raise Declined("needs two periods before adoption or more")
@@ -54,6 +58,7 @@ def _limits(
     problem: Problem,
     rng: np.random.Generator,
     control_group: str,
+    unbalanced: str,
     before: int,
     kind: str,
     **options: Any,
@@ -61,7 +66,7 @@ def _limits(
     from moderndid import didhonest
 
     sensitivity = getattr(didhonest, f"create_sensitivity_results_{kind}")
-    horizons, estimates, covariance = _event_study(problem, rng, control_group, before)
+    horizons, estimates, covariance = _event_study(problem, rng, control_group, unbalanced, before)
     after = horizons[horizons >= 0]
     answers = {}
     for target in problem.targets:
@@ -83,12 +88,13 @@ def _limits(
 def smoothness(
     problem: Problem, rng: np.random.Generator, *,
     m: float = 0.0, before: int = 5, control_group: str = "nevertreated",
+    unbalanced: str = "decline",
 ) -> Mapping[Target, Estimate]:  # fmt: skip
     """Give limits for any trend whose slope changes by at most `m` a period; 0 is a linear one.
 
     `before` periods before the base count; with all of a long panel's the library's solver fails.
     """
-    return _limits(problem, rng, control_group, before, "sm", m_vec=[m], method="FLCI")
+    return _limits(problem, rng, control_group, unbalanced, before, "sm", m_vec=[m], method="FLCI")
 
 
 @estimator(
@@ -98,7 +104,7 @@ def smoothness(
 def relative_magnitudes(
     problem: Problem, rng: np.random.Generator, *,
     m_bar: float = 1.0, before: int = 3, grid_points: int = 1000,
-    control_group: str = "nevertreated",
+    control_group: str = "nevertreated", unbalanced: str = "decline",
 ) -> Mapping[Target, Estimate]:  # fmt: skip
     """Give limits for trends that stray after adoption at most `m_bar` times as far as before.
 
@@ -106,4 +112,4 @@ def relative_magnitudes(
     the conditional test, sign by sign and period by period. `before` periods before the base count.
     """
     options = {"m_bar_vec": [m_bar], "method": "Conditional", "grid_points": grid_points}
-    return _limits(problem, rng, control_group, before, "rm", **options)
+    return _limits(problem, rng, control_group, unbalanced, before, "rm", **options)

@@ -20,7 +20,7 @@ def overlap(problem: Problem, rng: np.random.Generator, *, least: float = 0.5) -
     """
     s = binary_sample(problem)
     try:
-        p = propensity(s.d, s.x).fitted
+        p = propensity(s).fitted
     except Declined as declined:
         if "no overlap" not in str(declined):
             raise
@@ -45,7 +45,7 @@ def balance(
     s = binary_sample(problem)
     centred = s.x[:, 1:] - s.x[:, 1:].mean(axis=0)
     columns = np.column_stack([centred, centred**2])
-    p = propensity(s.d, s.x).fitted if weighted else np.full(s.y.size, 0.5)
+    p = propensity(s).fitted if weighted else np.full(s.y.size, 0.5)
     means, variances = [], []
     for arm in (0, 1):
         own = s.d == arm

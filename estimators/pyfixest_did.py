@@ -13,6 +13,7 @@ import numpy as np
 from cibench import Declined, Estimand, Estimate, Problem, Target, estimator
 
 from ._did import UNCONDITIONAL, adopters, clusters
+from ._reasons import units_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +44,8 @@ def did2s(problem: Problem, rng: np.random.Generator) -> Mapping[Target, Estimat
     frame["since"] = (time - cohort).where(cohort > 0, -1)
     rows = (~frame["treated"]).groupby(frame[roles.unit]).sum()
     if rows.min() < 2:  # the library drops units with one untreated row, then fails on the others
-        raise Declined("some unit has fewer than two untreated periods to fit its effect")
+        who = units_of(rows.index[rows < 2].to_numpy())
+        raise Declined(f"fewer than two untreated periods to fit the unit's effect: {who}")
     answers = {}
     for stage, overall in (("~ i(treated)", True), ("~ i(since, ref=-1)", False)):
         if not any((t.horizon is None) is overall for t in problem.targets):

@@ -22,6 +22,7 @@ from ._observables import (
     regression,
     sample,
 )
+from ._reasons import rows_of
 
 KINDS = ("nonrobust", "HC0", "HC1", "HC2", "HC3")
 
@@ -38,10 +39,14 @@ def least_squares(problem: Problem, rng: np.random.Generator, *, errors: str = "
         raise ValueError(f"no errors named '{errors}'; there are {', '.join(KINDS)}")
     s = sample(problem)
     design = np.column_stack([s.d, s.x])
-    refuse_singular(design, "the covariates are collinear or determine the treatment")
+    refuse_singular(
+        np.column_stack([s.x, s.d]), "the covariates are collinear or determine the treatment",
+        (*s.names, problem.roles.treatment),
+    )  # fmt: skip
     leverage = np.sum(np.linalg.qr(design)[0] ** 2, axis=1)
     if errors in ("HC2", "HC3") and leverage.max() > 1 - COLLINEAR:
-        raise Declined(f"some row determines its own fit: {errors} errors do not exist")
+        own = rows_of(leverage > 1 - COLLINEAR)
+        raise Declined(f"{own} determine their own fit: {errors} errors do not exist")
     fit = OLS(s.y, design).fit(cov_type=errors, use_t=True)
     low, high = fit.conf_int(1 - problem.level)[0]
     value, se, p_value = (float(part[0]) for part in (fit.params, fit.bse, fit.pvalues))
@@ -54,9 +59,7 @@ def by_arm(problem: Problem, rng: np.random.Generator) -> Estimate:
     s = binary_sample(problem)
     of_treated = problem.targets[0].estimand is Estimand.ATT
     target = s.d if of_treated else np.ones(s.y.size)
-    one, zero = (
-        regression(s.y, s.x, s.d == arm, who) for arm, who in ((1, "treated"), (0, "untreated"))
-    )
+    one, zero = (regression(s, s.d == arm, who) for arm, who in ((1, "treated"), (0, "untreated")))
     effects = one.fitted - zero.fitted
     value = effects @ target / target.sum()
     influence = target * (effects - value)

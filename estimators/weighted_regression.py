@@ -15,6 +15,7 @@ from cibench import Declined, Estimand, Estimate, Problem, estimator
 from cibench.model import Array
 
 from ._iv import regression
+from ._reasons import rows_of
 
 TARGETS = (Estimand.COEFFICIENT, Estimand.ATE)
 ASSUMES = ("no confounding in the population", "constant effects")
@@ -24,8 +25,9 @@ def _counted(problem: Problem, role: str) -> Array:
     """Return the column that says how much each row counts; raises Declined for what cannot."""
     name = getattr(problem.roles, role)
     column = problem.columns[name].astype(float)
-    if not (np.isfinite(column).all() and (column >= 0).all()):
-        raise Declined(f"column '{name}' holds numbers that are negative, missing or infinite")
+    if (wrong := ~(np.isfinite(column) & (column >= 0))).any():
+        what = "numbers that are negative, missing or infinite"
+        raise Declined(f"column '{name}' holds {what} in {rows_of(wrong)}")
     if np.count_nonzero(column) < 3:
         raise Declined(f"column '{name}' leaves fewer than three rows that count")
     return column
@@ -73,8 +75,9 @@ def frequency(problem: Problem, rng: np.random.Generator, *, errors: str = "HC1"
 
     y, d, x = regression(problem)
     count, groups = _counted(problem, "frequency"), _groups(problem)
-    if np.any(count % 1):
-        raise Declined(f"column '{problem.roles.frequency}' holds frequencies that are not whole")
+    if (broken := count % 1 != 0).any():
+        name = problem.roles.frequency
+        raise Declined(f"column '{name}' holds frequencies that are not whole in {rows_of(broken)}")
     names = [f"x{k}" for k in range(1, x.shape[1])]
     frame = pd.DataFrame({"y": y, "d": d, **dict(zip(names, x.T[1:], strict=True)), "count": count})
     frame["cluster"] = 0 if groups is None else groups

@@ -4,8 +4,9 @@
     effect_it = effect - heterogeneity c_i + growth (t - g_i),    D_it = 1[t >= g_i]
 
 After Baker, Larcker and Wang (2022): of 50 units 17 adopt in 1989 (c = 0), 18 in 1998 (c = 1) and
-15 in 2007 (c = 2). Other n are split in the same shares, after a share `never` that does not adopt
-at all (c = 3).
+15 in 2007 (c = 2). Other n are split in the same shares, rounded to whole units, after a share
+`never` that does not adopt at all (c = 3). `truth_at(n)` weighs the cohorts by the rounded numbers;
+an n so small that nobody is left whose effect is asked for is refused.
 
 The estimand is the average effect over the treated unit-years in which some unit is untreated:
 those before 2007, or all of them where some never adopt. With `everywhere` it is the average over
@@ -79,9 +80,25 @@ class Staggered(Scenario):
 
     def truth(self) -> dict[Target, float]:
         """Return averages of the cells' effects, weighted by the cohorts' shares."""
-        share, effects = np.append(SHARES, 0)[:, None], self._effects()
-        cells = {target: share * marked for target, marked in self._counted().items()}
+        return self._averages(np.append(SHARES, 0))
+
+    def truth_at(self, n: int) -> dict[Target, float]:
+        """Return the same averages, weighted by the numbers of units that adopt among n."""
+        return self._averages(self._sizes(n).astype(float))
+
+    def _averages(self, weights: Floats) -> dict[Target, float]:
+        effects = self._effects()
+        cells = {t: weights[:, None] * marked for t, marked in self._counted().items()}
         return {t: float((effects * w).sum() / w.sum()) for t, w in cells.items()}
+
+    def _sizes(self, n: int) -> NDArray[np.int_]:
+        """Return how many of n units are in each cohort; raises ValueError where too few are."""
+        ends = np.round(np.cumsum(SHARES) * (1 - self.never) * n).astype(int)
+        sizes = np.diff(ends, prepend=0, append=n)
+        for target, marked in self._counted().items():
+            if not sizes[marked.any(axis=1)].any():
+                raise ValueError(f"n = {n}: in these shares no unit is left for {target}")
+        return sizes
 
     def _effects(self) -> Floats:
         growing = self.growth * np.maximum(SINCE, 0)
@@ -98,8 +115,7 @@ class Staggered(Scenario):
         """Draw n units over all years, rows sorted by unit and time."""
         shape = n, YEARS.size
         a, l, e = rng.normal(size=(n, 1)), rng.normal(size=YEARS.size), rng.normal(size=shape)  # noqa: E741
-        ends = np.round(np.cumsum(SHARES) * (1 - self.never) * n)
-        cohort = np.searchsorted(ends, np.arange(n), side="right")
+        cohort = np.repeat(np.arange(4), self._sizes(n))
         drift = self.trend * (YEARS - YEARS[0]) * (COHORTS < 2)
         untreated = self.gap * (3 - COHORTS) + drift
         baseline = a + l + untreated[cohort] + self.noise * e

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cibench import Draw, Estimand, Roles, Scenario, dial, parameter, scenario
+from cibench.model import Array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,8 @@ class Selection(Scenario):
 
     def draw(self, n: int, rng: np.random.Generator) -> Draw:
         """Draw n independent units."""
-        (x1, x2, x3, u, e), noise = rng.standard_normal((5, n)), rng.logistic(size=n)
+        normal, noise = rng.standard_normal((5, n)), rng.logistic(size=n)
+        (x1, x2, x3), (u, e) = self.covariates_of(normal[:3]), normal[3:]
         r = self.confounding
         pull = np.sqrt(np.pi**2 / 3 * r / (1 - r))
         treated = x1 + x2 / 2 - 1 + pull * u + noise > 0
@@ -48,6 +50,10 @@ class Selection(Scenario):
         d = treated.astype(float)
         columns = {"y": baseline + effects * d, "d": d, "x1": x1, "x2": x2, "x3": x3}
         return Draw(columns, baseline, effects, treated if self.estimand is Estimand.ATT else None)
+
+    def covariates_of(self, normal: Array) -> Array:
+        """Return the covariates of normal draws; other designs make others of them."""
+        return normal
 
 
 @scenario("observables/heterogeneous")

@@ -18,6 +18,7 @@ less.
 import numpy as np
 
 from cibench import Draw, Estimand, Roles, Scenario, dial, parameter, scenario
+from cibench.model import Array
 
 
 @scenario("observables/nonresponse")
@@ -41,8 +42,13 @@ class Nonresponse(Scenario):
 
     def draw(self, n: int, rng: np.random.Generator) -> Draw:
         """Draw n independent units."""
-        (x1, x2, e), noise = rng.standard_normal((3, n)), rng.logistic(size=n)
+        normal, noise = rng.standard_normal((3, n)), rng.logistic(size=n)
+        (x1, x2), e = self.covariates_of(normal[:2]), normal[2]
         pull = np.sqrt(np.pi**2 / 3 * self.dependence / (1 - self.dependence))
         d = (0.5 + x1 / 2 - x2 + pull * e + noise > 0).astype(float)
         outcome = self.mean + x1 + x2 + e
         return Draw({"y": outcome * d, "d": d, "x1": x1, "x2": x2}, np.zeros(n), outcome)
+
+    def covariates_of(self, normal: Array) -> Array:
+        """Return the covariates of normal draws; other designs make others of them."""
+        return normal

@@ -8,6 +8,9 @@ Nothing breaks an assumption beyond what that scenario does; the parameters chan
   treatment and instruments of zeros and ones; covariates and running variables stay as they are).
 - `rows`: as drawn, backwards, or shuffled.
 - `columns`: covariates and instruments as the scenario lists them, or the other way round.
+- `covariates` (arms, missing): continuous, or whole numbers, by which treatment and outcomes go as
+  well: ties everywhere, and no mean moves, as the normal draws are rounded about zero.
+- `missing` (two-period, donors): no row, or the last period of every fifth unit.
 """
 
 from collections.abc import Mapping
@@ -35,6 +38,10 @@ CHOICES = {
 }
 """The values that each parameter may take, the default first."""
 
+TIES = {**CHOICES, "covariates": ("continuous", "discrete")}
+GAPS = {**CHOICES, "missing": ("none", "unbalanced")}
+"""The values of the designs that have one form more."""
+
 HUNDREDTHS = 100.0
 
 
@@ -43,6 +50,7 @@ class Recast(Scenario):
     """What they share: all but the scenario whose draws they take."""
 
     drawn_from: ClassVar[type[Scenario]]
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = CHOICES
 
     numbers: str = parameter("double", unit="double, single, whole")
     rows: str = parameter("drawn", unit="drawn, backwards, shuffled")
@@ -51,7 +59,7 @@ class Recast(Scenario):
     def __post_init__(self) -> None:
         """Refuse a form that there is none of."""
         super().__post_init__()
-        for name, known in CHOICES.items():
+        for name, known in self.choices.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} = {getattr(self, name)!r} is none of {known}")
 
@@ -75,8 +83,9 @@ class Recast(Scenario):
 
     def draw(self, n: int, rng: np.random.Generator) -> Draw:
         """Draw n units as the scenario does, then change their form."""
-        drawn = self.drawn_from().draw(n, rng)
+        drawn = self._source().draw(n, rng)
         order = self._order(rng.permutation(drawn.baseline.size))
+        order = order[self._kept(drawn.columns)[order]]
         shown = {name: self._typed(name, column[order]) for name, column in drawn.columns.items()}
         roles, effects = self.drawn_from().assigned_roles(), self._scale * drawn.effects[order]
         felt = None if drawn.felt is None else self._scale * drawn.felt[order]
@@ -86,6 +95,12 @@ class Recast(Scenario):
             _sorted(drawn.target, order), felt, _sorted(drawn.exposed, order),
             {name: latent[order] for name, latent in drawn.latent.items()},
         )  # fmt: skip
+
+    def _source(self) -> Scenario:
+        return self.drawn_from()
+
+    def _kept(self, columns: Mapping[str, Array]) -> Array:
+        return np.ones(next(iter(columns.values())).size, dtype=bool)
 
     def _order(self, shuffled: Array) -> Array:
         order = np.arange(shuffled.size)
@@ -107,20 +122,63 @@ def _sorted(masks: Any, order: Array) -> Any:
     return None if masks is None else masks[order]
 
 
+class WholeArms(Heterogeneous):
+    """The same with covariates of whole numbers."""
+
+    def covariates_of(self, normal: Array) -> Array:
+        """Return the normal draws, rounded."""
+        return np.rint(normal)
+
+
+class WholeMissing(Nonresponse):
+    """The same with covariates of whole numbers."""
+
+    def covariates_of(self, normal: Array) -> Array:
+        """Return the normal draws, rounded."""
+        return np.rint(normal)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tied(Recast):
+    """What designs share whose covariates may be whole numbers."""
+
+    choices = TIES
+    discrete: ClassVar[type[Scenario]]
+
+    covariates: str = parameter("continuous", unit="continuous, discrete")
+
+    def _source(self) -> Scenario:
+        return self.drawn_from() if self.covariates == "continuous" else self.discrete()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panelled(Recast):
+    """What panels share of which rows may be missing."""
+
+    choices = GAPS
+
+    missing: str = parameter("none", unit="none, unbalanced")
+
+    def _kept(self, columns: Mapping[str, Array]) -> Array:
+        time = columns["time"]
+        lost = (columns["unit"] % 5 == 4) & (time == time.max())
+        return np.asarray(~lost | (self.missing == "none"))
+
+
 @scenario("quirks/arms")
-class Arms(Recast):
+class Arms(Tied):
     """observables/heterogeneous: selection on three covariates, the mean effect."""
 
-    drawn_from = Heterogeneous
+    drawn_from, discrete = Heterogeneous, WholeArms
     estimand, roles = Heterogeneous.estimand, Heterogeneous.roles
     reference, violates = Heterogeneous.reference, Heterogeneous.violates
 
 
 @scenario("quirks/missing")
-class Missing(Recast):
+class Missing(Tied):
     """observables/nonresponse: a mean under missing outcomes."""
 
-    drawn_from = Nonresponse
+    drawn_from, discrete = Nonresponse, WholeMissing
     estimand, roles = Nonresponse.estimand, Nonresponse.roles
     reference, violates = Nonresponse.reference, Nonresponse.violates
 
@@ -144,7 +202,7 @@ class Takers(Recast):
 
 
 @scenario("quirks/two-period")
-class TwoPeriod(Recast):
+class TwoPeriod(Panelled):
     """did/sant-anna-zhao-1: two periods and four covariates."""
 
     drawn_from = BothRight
@@ -153,7 +211,7 @@ class TwoPeriod(Recast):
 
 
 @scenario("quirks/donors")
-class Donors(Recast):
+class Donors(Panelled):
     """sc/factor-model: states and years, few of them treated in the end."""
 
     drawn_from = FactorModel

@@ -1,4 +1,6 @@
 import math
+import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -6,7 +8,7 @@ import pytest
 from cibench import run
 from cibench.analysis import compare_published
 from cibench.suite.parse import parse_suite, read_suite
-from cibench.suite.published import read_published
+from cibench.suite.published import KNOWN, NEEDED, read_published
 from cibench.utils.errors import BadInput
 
 HEAD = "scenario,n,estimator,measure,value,replicates,source\n"
@@ -88,3 +90,20 @@ def test_the_report_shows_ours_beside_theirs_and_says_why_they_differ(tmp_path):
     page = done.write_report().read_text()
     assert "0 of 1 figure agree" in page and "Somebody (2020)" in page and "why</p>" in page
     assert "nan" not in page.split("Published figures")[1].split("</section>")[0].lower()
+
+
+def test_the_format_is_documented_column_by_column_and_the_example_reads(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "published.md").read_text(encoding="utf-8")
+    documented = re.findall(r"^\| `(\w+)` \|", page, flags=re.M)
+    assert set(documented) == set(KNOWN) and len(documented) == len(KNOWN)
+    musts = re.findall(r"^\| `(\w+)` \| must;", page, flags=re.M)
+    assert tuple(musts) == NEEDED
+    suite, figures = (
+        re.search(f"```{kind}\n(.*?)```", page, flags=re.S) for kind in ("toml", "csv")
+    )
+    (tmp_path / "figures.csv").write_text(figures[1])
+    (tmp_path / "suite.toml").write_text(suite[1])
+    assert [line["measure"] for line in read_published(tmp_path / "figures.csv")] == [
+        "bias", "coverage",
+    ]  # fmt: skip
+    assert read_suite(tmp_path / "suite.toml").published == tmp_path / "figures.csv"

@@ -106,6 +106,12 @@ class Panel(Scenario):
         overall, first, third = self.targets()
         return {overall: Truth(13 / 6), first: Truth(1.0), third: 3.0}
 
+    def truth_at(self, n):
+        """Return the same with thirds rounded down to whole units."""
+        early, late = n // 3, 2 * n // 3 - n // 3
+        overall = (early * 10 + late * 3) / (early * 4 + late * 2)
+        return {**self.truth(), Target(Estimand.ATT): Truth(overall)}
+
     def draw(self, n, rng):
         """Draw n units; a third starts in period 2, a third in 4, a third never."""
         unit, time = np.indices((n, self.periods))
@@ -200,8 +206,46 @@ class OffByTwoPercent(Experiment):
 class LateOffByTwoPercent(Panel):
     """The truth of one horizon is off by 2 %, in a panel."""
 
-    def truth(self):
-        return {**super().truth(), Target(Estimand.ATT, 2): 3.06}
+    def truth_at(self, n):
+        return {**super().truth_at(n), Target(Estimand.ATT, 2): 3.06}
+
+
+class Rounded(Panel):
+    """Thirds are rounded down to whole units, which the truth does not know."""
+
+    def truth_at(self, n):
+        return self.truth()
+
+
+class OffAtFourteen(Experiment):
+    """The effects of data sets of 14 units are 0.015 higher than the truth, and constant."""
+
+    def draw(self, n, rng):
+        drawn = super().draw(n, rng)
+        effects = np.full(n, self.truth() + 0.015 * (n == 14))
+        y = drawn.baseline + effects * drawn.columns["d"]
+        return replace(drawn, columns={**drawn.columns, "y": y}, effects=effects)
+
+
+class DrawnAnew(Experiment):
+    """The effect is drawn anew in each data set, around the truth; within one it is constant."""
+
+    spread: ClassVar[float] = 0.5
+    noise: ClassVar[float] = 0.0
+
+    def draw(self, n, rng):
+        drawn = super().draw(n, rng)
+        own = self.truth() + self.spread * rng.normal()
+        effects = own + self.noise * (drawn.effects - self.truth())
+        y = drawn.baseline + effects * drawn.columns["d"]
+        return replace(drawn, columns={**drawn.columns, "y": y}, effects=effects)
+
+
+class BarelyDrawnAnew(DrawnAnew):
+    """Effects differ between units, and their mean by a tenth of that between data sets."""
+
+    spread = 0.15
+    noise = 1.0
 
 
 class LimitOffByTwoPercent(Discontinuity):
@@ -525,6 +569,10 @@ PLANTED = [
     (LateOffByTwoPercent, "check_truth_value", "truth() says 3.06 for ATT[2], but the average"),
     (LimitOffByTwoPercent, "check_truth_value", "truth() says 2.04 for ATE_AT_CUTOFF, but the lim"),
     (AverageAtCutoff, "check_truth_value", "the limit of the effects from below is"),
+    (Rounded, "check_truth_any_size", "with n=14 the truth of ATT is said to be 2.16667, but the"),
+    (OffAtFourteen, "check_truth_any_size", "n=14 the truth of ATE is said to be 1, but the"),
+    (DrawnAnew, "check_one_law", "the mean effect of ATE differs between data sets of 1000 units"),
+    (BarelyDrawnAnew, "check_one_law", "then state a sample estimand"),
     (ConstantOff, "check_truth_value", "truth() says 1 for ATE, but the average"),
     (SecretlyMoved, "check_truth_value", "at drift=1: truth() says 1 for ATE"),
     (ExtraTruth, "check_truth_keys", "a truth is given for ATT, which is no population target"),

@@ -103,3 +103,26 @@ def test_unsuitable_data_are_declined_in_words(two, counties, name):
     if name == "did":
         with pytest.raises(Declined, match="two periods and one cohort"):
             fit(name, counties)
+
+
+@pytest.mark.parametrize("name", ["doubleml/did", "doubleml/did-multi"])
+def test_units_that_miss_periods_are_named_or_left_out_with_a_warning(name):
+    scenario = find_scenario("quirks/two-period")(missing="unbalanced")
+    method = find_estimator(name)
+    drawn = scenario.draw(200, np.random.default_rng(1))
+    given = Problem.of(drawn, scenario.assigned_roles(), method.targets_of(scenario))
+    whole = given.columns["unit"] % 5 != 4
+    columns = {k: column[whole] for k, column in given.columns.items()}
+    complete = Problem(columns, given.roles, given.targets)
+
+    def fit(problem, **options):
+        answer = method.fit(problem, np.random.default_rng(2), **options)
+        return next(iter(answer.values())) if isinstance(answer, dict) else answer
+
+    with pytest.raises(Declined, match=r"a balanced panel: 40 units \(4, 9, 14, 19, \.\.\.\) miss"):
+        fit(given)
+    with pytest.warns(UserWarning, match="left out: 40 units"):
+        dropped = fit(given, unbalanced="drop")
+    assert (dropped.value, dropped.se) == (fit(complete).value, fit(complete).se)
+    with pytest.raises(ValueError, match="unbalanced = 'rows' is none of decline, drop"):
+        fit(given, unbalanced="rows")

@@ -155,3 +155,114 @@ def test_data_without_a_comparison_are_declined_in_words(cohort):
         Declined, match=r"nobody adopts after the first period|all rows are treated"
     ):
         fit("att-gt", Problem(columns, Roles(unit="unit", time="time", cohort="cohort"), (ATT,)))
+
+
+NAMES_OF_UNBALANCED = ("att-gt", "att-gt-not-yet-treated", "att-gt-group", "att-gt-calendar",
+                       "att-gt-dynamic", "att-gt-earlier-base")  # fmt: skip
+
+
+def with_gaps(share, n=240, seed=1):
+    """Return a staggered panel of which a share of the rows is missing at random."""
+    scenario = find_scenario("quirks/panel")()
+    drawn = scenario.draw(n, np.random.default_rng(seed))
+    kept = np.random.default_rng(100 + seed).random(drawn.baseline.size) >= share
+    columns = {name: column[kept] for name, column in drawn.columns.items()}
+    return Problem(columns, scenario.assigned_roles(), (ATT,))
+
+
+def overall(answer):
+    return answer[ATT] if isinstance(answer, dict) else answer
+
+
+@pytest.mark.parametrize("name", [*NAMES_OF_UNBALANCED, "att-gt-pre-test", "honest-smoothness"])
+def test_a_panel_with_missing_rows_is_declined_and_the_units_are_named(name):
+    with pytest.raises(Declined, match=r"takes a balanced panel: 1\d\d units \(.*\) miss periods"):
+        fit(name, with_gaps(0.15))
+    assert overall(fit(name, with_gaps(0))) is not None
+
+
+@pytest.mark.filterwarnings(
+    "ignore:Be aware that there are some small groups:UserWarning",
+    "ignore:.*units have unbalanced observations:UserWarning",
+)
+@pytest.mark.parametrize("name", NAMES_OF_UNBALANCED)
+def test_dropping_units_is_the_library_on_those_that_are_complete_and_says_so(name):
+    gaps = with_gaps(0.15)
+    units, seen = np.unique(gaps.columns["unit"], return_counts=True)
+    whole = np.isin(gaps.columns["unit"], units[seen == 6])
+    complete = Problem({k: c[whole] for k, c in gaps.columns.items()}, gaps.roles, (ATT,))
+    with pytest.warns(UserWarning, match=f"Dropped {np.sum(seen < 6)} units"):
+        dropped = overall(fit(name, gaps, unbalanced="drop"))
+    alone = overall(fit(name, complete))
+    assert (dropped.value, dropped.se) == pytest.approx((alone.value, alone.se), rel=1e-9)
+
+
+def by_means(problem):
+    """Return the simple aggregate from means of the rows there are (no library)."""
+    c = problem.columns
+    mean = {
+        (g, t): c["y"][(c["cohort"] == g) & (c["time"] == t)].mean()
+        for g in (0, 3, 4)
+        for t in range(1, 7)
+    }
+    effects, weights = [], []
+    for g in (3, 4):
+        for t in range(g, 7):
+            change = mean[g, t] - mean[g, g - 1] - mean[0, t] + mean[0, g - 1]
+            effects.append(change)
+            weights.append(np.sum(c["cohort"] == g))
+    return np.average(effects, weights=weights)
+
+
+def test_rows_by_themselves_give_the_differences_of_their_means():
+    gaps = with_gaps(0.15)
+    assert fit("att-gt", gaps, unbalanced="rows").value == pytest.approx(by_means(gaps), rel=1e-9)
+    balanced = with_gaps(0)
+    for way in ("decline", "drop", "rows"):
+        assert fit("att-gt", balanced, unbalanced=way).value == pytest.approx(by_means(balanced))
+
+
+def test_rows_by_themselves_have_errors_that_know_their_units():
+    found = [
+        fit("att-gt", with_gaps(0.15, seed=s), unbalanced="rows", biters=300) for s in range(60)
+    ]
+    values, errors = (np.array([getattr(f, part) for f in found]) for part in ("value", "se"))
+    assert values.mean() == pytest.approx(2, abs=4 * values.std() / np.sqrt(60))
+    ratio = errors.mean() / values.std(ddof=1)
+    assert ratio == pytest.approx(1, abs=4 / np.sqrt(2 * 59))
+
+
+def test_what_cannot_be_done_with_gaps_is_told():
+    gaps = with_gaps(0.15)
+    with pytest.raises(ValueError, match="unbalanced = 'fill' is none of decline, drop, rows"):
+        fit("att-gt", gaps, unbalanced="fill")
+    for name in ("att-gt-pre-test", "honest-smoothness"):
+        with pytest.raises(ValueError, match="does not cluster them by unit"):
+            fit(name, gaps, unbalanced="rows")
+    with pytest.raises(Declined, match="no unit is seen in every period"):
+        fit("att-gt", with_gaps(0.9), unbalanced="drop")
+    c = {k: np.append(column, column[:1]) for k, column in with_gaps(0).columns.items()}
+    with pytest.raises(Declined, match="unit 0 is seen twice in a period"):
+        fit("att-gt", Problem(c, gaps.roles, (ATT,)), unbalanced="rows")
+
+
+def test_the_librarys_own_option_still_fails():
+    """When it works it takes the place of "rows"."""
+    import moderndid
+
+    frame = with_gaps(0.15).frame
+    with pytest.raises(TypeError):
+        moderndid.att_gt(
+            frame, "y", "time", "unit", "cohort", allow_unbalanced_panel=True, cband=False
+        )
+
+
+def test_a_covariate_that_is_fixed_among_the_never_treated_is_named(problem):
+    x = np.where(problem.columns["cohort"] == 0, 1.0, problem.columns["x"])
+    other = Problem({**problem.columns, "x": x}, ROLES, (ATT,))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(
+            Declined, match="of the never-treated are collinear: column 'x' follows"
+        ):
+            fit("att-gt-reg", other)

@@ -97,6 +97,32 @@ def test_every_truth_is_the_mean_of_the_effects_that_count(fields, dials):
         assert drawn.averaged(target).mean() == pytest.approx(value)
 
 
+@pytest.mark.parametrize("n", [2, 7, 10, 14, 37])
+@pytest.mark.parametrize("fields", [{}, {"never": 0.25}, {"everywhere": True}])
+@pytest.mark.parametrize("dials", [{"heterogeneity": 0.2}, {"growth": 0.05}])
+def test_every_truth_among_n_units_is_the_mean_of_the_effects_that_count(n, fields, dials):
+    scenario = Staggered(**fields, **dials)
+    drawn = scenario.draw(n, stream("test"))
+    for target, value in scenario.truth_at(n).items():
+        assert drawn.averaged(target).mean() == pytest.approx(value, abs=1e-12)
+
+
+def test_what_rounding_does_to_the_att_is_what_was_seen_in_use():
+    def off(n, **fields):
+        scenario = Staggered(heterogeneity=0.2, **fields)
+        return scenario.truth_at(n)[ATT] - scenario.truth()[ATT]
+
+    assert off(10) == pytest.approx(-0.0108, abs=5e-5)
+    assert off(14, never=0.25) == pytest.approx(0.0151, abs=5e-5)
+    assert off(50) == pytest.approx(0, abs=1e-12)
+
+
+def test_units_too_few_for_the_question_are_refused():
+    for ask in (lambda s: s.truth_at(3), lambda s: s.draw(3, stream("test"))):
+        with pytest.raises(ValueError, match="n = 3: in these shares no unit is left for ATT"):
+            ask(Staggered(never=0.9))
+
+
 def test_effects_after_adoption_grow_by_the_year():
     truth = Staggered(growth=0.02).truth()
     assert [truth[Target(Estimand.ATT, k)] for k in (0, 1, 8)] == pytest.approx([0.5, 0.52, 0.66])

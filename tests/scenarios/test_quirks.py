@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cibench import Declined, find_estimator, find_scenario
+from cibench.contracts import check_scenario
 from cibench.model.types import Problem
 
 SEED = 5
@@ -126,6 +127,28 @@ def test_a_column_that_says_nothing_new_changes_nothing_or_is_declined(estimator
         return
     np.testing.assert_allclose(doubled[:1], plain[:1], rtol=1e-6)
     assert np.isfinite(doubled).all()
+
+
+FORMS = [
+    ("quirks/arms", {"covariates": "discrete"}), ("quirks/missing", {"covariates": "discrete"}),
+    ("quirks/two-period", {"missing": "unbalanced"}), ("quirks/donors", {"missing": "unbalanced"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "form"), FORMS, ids=str)
+@pytest.mark.parametrize("rows", ["drawn", "shuffled"])
+def test_ties_and_gaps_are_there_and_the_contract_holds(name, form, rows):
+    scenario = find_scenario(name)(rows=rows, **form)
+    check_scenario(scenario)
+    drawn = scenario.draw(50, np.random.default_rng(SEED)).columns
+    if "missing" in form:
+        _, seen = np.unique(drawn["unit"], return_counts=True)
+        assert sorted(set(seen)) == [seen.max() - 1, seen.max()]
+        assert np.sum(seen < seen.max()) == 10
+    else:
+        x = np.column_stack([drawn[k] for k in scenario.assigned_roles().covariates])
+        assert len(np.unique(x, axis=0)) < 40
+        assert not np.any(x % 1)
 
 
 def weighted_data():

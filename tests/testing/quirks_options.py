@@ -16,15 +16,15 @@ PLACES = {
         Place("quirks/regression", 120, quirks_regression.CHOICES),
         Place("quirks/panel", 48, quirks_panel.CHOICES),
         Place("quirks/rd", 400, quirks_rd.CHOICES),
-        Place("quirks/arms", 200, quirks_forms.CHOICES),
-        Place("quirks/missing", 200, quirks_forms.CHOICES),
+        Place("quirks/arms", 200, quirks_forms.TIES),
+        Place("quirks/missing", 200, quirks_forms.TIES),
         Place("quirks/late", 200, quirks_forms.CHOICES),
         Place("quirks/fuzzy", 400, quirks_forms.CHOICES),
-        Place("quirks/two-period", 120, quirks_forms.CHOICES),
+        Place("quirks/two-period", 120, quirks_forms.GAPS),
         Place("quirks/survey", 120, quirks_weights.CHOICES),
         Place("quirks/frequency", 120, quirks_weights.CHOICES),
         Place("quirks/series", 120, quirks_series.CHOICES),
-        Place("quirks/donors", 50, quirks_forms.CHOICES),
+        Place("quirks/donors", 50, quirks_forms.GAPS),
         Place("quirks/stores", 8, quirks_forms.CHOICES),
         Place("quirks/experiment", 30, quirks_forms.CHOICES),
     )
@@ -62,7 +62,10 @@ DRAWS, LEARNER = (2000, 400), ("linear", "forest")
 WILD = {"draws": (999, 199), "weights": ("rademacher", "webb", "norm"), "max_clusters": (300, 48)}
 PLACEBOS = {"placebos": (4, 6), "donors": (50, 20), "limits": ("normal", "ranks")}
 
+UNBALANCED, SEPARATED = ("decline", "drop", "rows"), ("decline", "drop")
+
 VALUES = {
+    "aipw/linear": {"separated": SEPARATED},
     "bayes/experiment": {
         "prior": (1.0, 0.1), "shape": (3.0, 1.0), "rate": (2.0, 0.5), "draws": DRAWS,
     },
@@ -70,25 +73,35 @@ VALUES = {
         "effect_mean": (0.0, 1.0), "effect_prior": (10.0, 0.1), "prior": (10.0, 0.1),
         "shape": (0.01, 1.0), "rate": (0.01, 1.0), "draws": DRAWS,
     },
-    "did/att-gt-not-yet-treated": {"biters": BITERS},
-    "did/att-gt-pre-test": {"size": SIZE, "control_group": CONTROLS},
-    "did/att-gt-earlier-base": {"early": (1, 2), "control_group": CONTROLS, "biters": BITERS},
-    "did/att-gt*": {"control_group": CONTROLS, "biters": BITERS},
+    "did/att-gt-not-yet-treated": {"biters": BITERS, "unbalanced": UNBALANCED},
+    "did/att-gt-pre-test": {
+        "size": SIZE, "control_group": CONTROLS, "unbalanced": UNBALANCED[:2],
+    },
+    "did/att-gt-earlier-base": {
+        "early": (1, 2), "control_group": CONTROLS, "biters": BITERS, "unbalanced": UNBALANCED,
+    },
+    "did/att-gt*": {"control_group": CONTROLS, "biters": BITERS, "unbalanced": UNBALANCED},
     "did/honest-relative-magnitudes": {
         "m_bar": (1.0, 0.5), "before": (3, 2), "grid_points": (100, 50), "control_group": CONTROLS,
+        "unbalanced": UNBALANCED[:2],
     },
-    "did/honest-smoothness": {"m": (0.0, 0.5), "before": (5, 2), "control_group": CONTROLS},
+    "did/honest-smoothness": {
+        "m": (0.0, 0.5), "before": (5, 2), "control_group": CONTROLS, "unbalanced": UNBALANCED[:2],
+    },
     "did/pre-slopes": {"size": SIZE},
     "doubleml/did-multi": {
         "learner": LEARNER, "folds": FOLDS, "control_group": ("never_treated", "not_yet_treated"),
+        "unbalanced": UNBALANCED[:2],
     },
+    "doubleml/did": {"learner": LEARNER, "folds": FOLDS, "unbalanced": UNBALANCED[:2]},
     "doubleml/irm": {"learner": LEARNER, "folds": FOLDS, "clip": (0.01, 0.1)},
     "doubleml/*": {"learner": LEARNER, "folds": FOLDS},
     "drdid/or": {},
     "drdid/*": {"trim_level": (0.995, 0.9)},
     "hac/newey-west": {"kernel": ("bartlett", "uniform"), "lags": (None, 2)},
     "hac/kernel": {"kernel": ("bartlett", "parzen", "qs"), "bandwidth": (None, 2)},
-    "ipw/trimmed": {"threshold": (0.1, 0.02)},
+    "ipw/trimmed": {"threshold": (0.1, 0.02), "separated": SEPARATED},
+    "ipw/*": {"separated": SEPARATED},
     "iv/effective-f": {"max_bias": (0.1, 0.3)},
     "iv/first-stage-f": {"max_size": (0.1, 0.25)},
     "iv/plausibly-exogenous": {"direct": (0.1, 1.0)},
@@ -123,6 +136,8 @@ VALUES = {
     "sc/did": {"placebos": (20, 10), "limits": ("normal", "ranks")},
     "sc/pre-fit": {"size": SIZE, "count": (6, 4), "donors": (50, 20)},
     "sc/sdid": {"placebos": (6, 4)},
+    "statsmodels/?ipw": {"separated": SEPARATED},
+    "statsmodels/ipw": {"separated": SEPARATED},
     "statsmodels/ols": {"errors": ("HC1", "HC3", "nonrobust")},
     "twin/gaussian-copula": {"bandwidth": (0.5, 0.25), "multiple": (1, 2)},
     "twin/residualised": {"bandwidth": (0.5, 0.25), "multiple": (1, 2)},

@@ -13,7 +13,14 @@ from cibench.model import registry
 from cibench.model.design import configure
 from cibench.model.method import Estimator
 from cibench.model.types import Problem
-from cibench.testing.invariances import EQUIVALENCES, answer, deviations, distance, level_faults
+from cibench.testing.invariances import (
+    EQUIVALENCES,
+    answer,
+    deviations,
+    distance,
+    level_faults,
+    shuffled,
+)
 from cibench.testing.option_suites import open_forms
 
 PATH = Path(__file__).with_name("quirks_suite.py")
@@ -39,10 +46,10 @@ MINE = [
 ]  # its penalty by cross-validation takes seconds a fit
 
 
-def problem_of(method):
+def problem_of(method, **form):
     """Return data of the place where the suite has the estimator, and quick options."""
     place = quirks.place_of(method)
-    forms = {name: values[0] for name, values in open_forms(method, place).items()}
+    forms = {name: values[0] for name, values in open_forms(method, place).items()} | form
     scenario = configure(find_scenario(place.scenario), forms)
     draw = scenario.draw(place.n, np.random.default_rng(5))
     options = quirks.first(quirks.VALUES, method.name) or {}
@@ -65,6 +72,58 @@ def test_what_must_not_matter_does_not(name):
     for equivalence, by in found.items():  # an excuse that is not needed goes stale
         assert not excused(name, equivalence) or by > ROUNDING
     assert not level_faults(method, given, **options)
+
+
+AWKWARD = {
+    "covariates": ("discrete", "category"), "missing": ("unbalanced", "gaps"), "numbers": ("whole",)
+}  # fmt: skip
+"""Forms in which rows are alike (at a cutoff, their running variables), or units miss some."""
+
+
+def awkward(method):
+    """Return which of those forms are open to an estimator, one at a time."""
+    place = quirks.place_of(method)
+    there = open_forms(method, place)
+    return [
+        {k: v}
+        for k, values in AWKWARD.items()
+        for v in values
+        if v in there.get(k, ()) and (k != "numbers" or place.scenario == "quirks/rd")
+    ]
+
+
+ORDERED = [
+    (name, form)
+    for name in MINE
+    for form in awkward(find_estimator(name))
+    if not excused(name, "order of rows")
+]
+
+
+@pytest.mark.parametrize(("name", "form"), ORDERED, ids=str)
+def test_the_order_of_rows_does_not_matter_where_rows_are_alike_or_missing(name, form):
+    method = find_estimator(name)
+    given, options = problem_of(method, **form)
+    for way in ({}, {"unbalanced": "drop"} if "unbalanced" in options else {}):
+        before = answer(method, given, **options | way)
+        for seed in (1, 2):
+            after = answer(method, shuffled(given, seed), **options | way)
+            assert distance(before, after) <= ROUNDING
+
+
+def test_a_tie_that_is_broken_by_the_order_of_rows_is_caught_by_discrete_covariates_alone():
+    def first_match(problem, rng):
+        """Match each treated row with the nearest untreated one that comes first in the file."""
+        x, d, y = problem.covariates, problem.treatment, problem.outcome
+        apart = np.abs(x[d == 1][:, None] - x[d == 0]).sum(axis=2)
+        gaps = y[d == 1] - y[d == 0][apart.argmin(axis=1)]
+        return Estimate.wald(float(gaps.mean()), float(gaps.std() / 10), problem.level)
+
+    method = Estimator("planted/first-match", first_match, targets=(Estimand.ATE,))
+    for covariates, caught in (("continuous", False), ("discrete", True)):
+        given = arms(covariates=covariates)
+        moved = distance(answer(method, given), answer(method, shuffled(given)))
+        assert (moved > 0.01) is caught
 
 
 def planted(fault):

@@ -73,9 +73,8 @@ def test_forms_that_an_estimator_declines_are_none_of_its():
     clustered = open_forms(find_estimator("rdrobust/clustered"), RD)
     assert clustered == {**RD.forms, "clusters": ("bins",)}
     assert open_forms(find_estimator("did/att-gt"), RD) == {}
-    assert (
-        rows_of(find_estimator("did/att-gt"), RD, {"control_group": (1, 2), "biters": (1, 2)}) == []
-    )
+    options = dict.fromkeys(("control_group", "biters", "unbalanced"), (1, 2))
+    assert rows_of(find_estimator("did/att-gt"), RD, options) == []
 
 
 def test_one_cell_serves_all_estimators_and_is_there_twice_only_for_other_options():

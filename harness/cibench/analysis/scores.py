@@ -89,6 +89,7 @@ def _line(names: Mapping[str, Any], group: Group, catalogue: Mapping[str, Any]) 
     counts = (replicates, int(group["ok"].sum()), failures, int(group["declined"].sum()))
     means = {name: mean(*present(group, name)) for name in ("truth", "truth_mcse", "seconds")}
     reason = without_moments(names, group, catalogue)
+    why = reason or _why_no_moments(names, group, catalogue)
     diagnostic = names["kind"] == "diagnostic"
     if diagnostic:
         scores = measure_diagnostic(group)
@@ -96,11 +97,19 @@ def _line(names: Mapping[str, Any], group: Group, catalogue: Mapping[str, Any]) 
         error = float(np.nan_to_num(means["truth_mcse"]))
         level = nan if names["level"] is None else float(names["level"])
         scores = measure_estimator(group, error, level, moments=not reason)
-    return Line(diagnostic, counts, means, scores, not reason, reason)
+    return Line(diagnostic, counts, means, scores, not reason, why)
+
+
+SHOW_MOMENTS = "show_moments"
+"""The key of a suite file, and of the catalogue then, that has averages shown all the same."""
 
 
 def without_moments(names: Mapping[str, Any], group: Group, catalogue: Mapping[str, Any]) -> str:
-    """Say why the averages of a group cannot be believed, "" where they can."""
+    """Say why the averages of a group are not shown, "" where they are believed or asked for."""
+    return "" if catalogue.get(SHOW_MOMENTS) else _why_no_moments(names, group, catalogue)
+
+
+def _why_no_moments(names: Mapping[str, Any], group: Group, catalogue: Mapping[str, Any]) -> str:
     for part, key in (("estimators", "estimator"), ("scenarios", "scenario")):
         about = (catalogue.get(part) or {}).get(names[key]) or {}
         if not about.get("moments", True):
@@ -200,7 +209,8 @@ def score(rows: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFrame:
     answered replicates that have what it needs and is NaN where none has; `note` says why. Repeated
     fits of a data set (`refit` above zero) are left out. `moments` is false where the estimates
     have none, declared by the catalogue's "estimators" and "scenarios" or shown by the rows;
-    `moments_note` says which. `reference` is the estimator whose precision `precision_gain`
+    `moments_note` says which (`show_moments` in the catalogue makes it true all the same).
+    `reference` is the estimator whose precision `precision_gain`
     compares with: the first of the catalogue whose errors vary in that cell.
     Raises BadInput if columns are missing or a replicate is there twice.
 

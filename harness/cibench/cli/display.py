@@ -50,13 +50,15 @@ def show_table(
     scores: pd.DataFrame, expectations: pd.DataFrame, catalogue: Mapping[str, Any]
 ) -> None:
     """Print scores, one block per scenario and size, broken coverage in bold red."""
-    from cibench.report.summary import summary
+    from cibench.report.summary import summary, summary_notes
 
     out = console()
     lines = summary(scores, expectations, catalogue)
     for scenario, part in lines.groupby("scenario", sort=False):
         out.print(_block(str(scenario), part.drop(columns="scenario")), "")
     out.print("In brackets the Monte Carlo standard error; of shares the 95 % Wilson limits.")
+    for note in summary_notes(scores, catalogue):
+        out.print(note, markup=False)
     if lines["broken"].any():
         out.print("▼ coverage is below its floor, in all rows at once beyond Monte Carlo doubt")
 

@@ -20,6 +20,7 @@ from cibench.contracts import (
     estimator_fits,
     scenario_declarations,
     scenario_draws,
+    scenario_sizes,
     scenario_truth,
 )
 from cibench.contracts.common import ContractError, run_all
@@ -60,6 +61,8 @@ SCENARIO_CHECKS: tuple[Callable[[Scenario], None], ...] = (
     scenario_truth.check_truth_keys,
     scenario_truth.check_dial_truth,
     scenario_truth.check_truth_value,
+    scenario_sizes.check_truth_any_size,
+    scenario_sizes.check_one_law,
 )
 
 ESTIMATOR_CHECKS: tuple[Callable[[Estimator], None], ...] = (
@@ -82,7 +85,8 @@ def check_scenario(scenario: Scenario) -> None:
     """Run every scenario check on an instance; raises ContractError with the first complaint.
 
     The checks hold the draws to the declared roles, to `y = baseline + effects * treatment`, and
-    the stated truth to the mean of the drawn effects. A check that lacks a library is passed over.
+    the stated truth to the mean of the drawn effects, also of few units, and all data sets to one
+    law. A check that lacks a library is passed over.
 
     >>> from cibench import find_scenario
     >>> from cibench.contracts import check_scenario

@@ -29,8 +29,6 @@ CONFIRMED = 96
 ROWS = 2_000_000
 PRECISE = 0.012
 """The reach to come to: 4.5 errors of a quarter of a percent, so that 2 % off is seen for sure."""
-ROUNDING = 0.003
-"""What a share of units that is no whole number may change in an average, in s.d. of effects."""
 
 
 class Reading(NamedTuple):
@@ -85,7 +83,7 @@ def averaging(target: Target, truth: Truth, spread: float) -> Question:
 
     def read(statistics: Array) -> list[Reading]:
         (value,), (se,) = pool(statistics)
-        reach = max(SIGMAS * se, ROUNDING * spread, CLOSE * abs(value))
+        reach = max(SIGMAS * se, CLOSE * abs(value))
         return [Reading("the average effect drawn", value, reach)]
 
     return Question(gauge, read, truth, spread)

@@ -25,7 +25,7 @@ from cibench.contracts.common import (
     small_draw,
 )
 from cibench.contracts.pooled_truth import CLOSE, SIGMAS, ask, averaging, limiting
-from cibench.model.design import Scenario, dials, truths
+from cibench.model.design import Scenario, depends_on_size, dials, truths
 from cibench.model.types import Draw, Estimand, Target, Truth
 from cibench.utils.errors import BadInput
 
@@ -151,6 +151,8 @@ def _check_by_simulation(
     n = 2_520 if len(pilot.baseline) <= 8 * units else 840  # so that most shares are whole units
     located = {t for t in declared if t.estimand.at_cutoff}
     n = 4 * n if located else n  # there are windows to fill
+    if depends_on_size(scenario):
+        declared = {target: truths(scenario, n)[target] for target in declared}
     first = small_draw(scenario, n) if located else pilot
     questions = {}
     for target, truth in declared.items():

@@ -21,6 +21,7 @@ from cibench.model.types import Array
 @metric(
     POINTS, Kind.IN_SE, place=10, label="bias", meaning="mean of estimate minus truth",
     loss=Loss.SIZE, moments="hidden", exact=True, tables=(*REPORTED, "paper", "summary"),
+    median="median_bias",
 )  # fmt: skip
 def bias(t: Array, theta: Array) -> Mean:
     """Return the mean error, with error S / sqrt n."""
@@ -62,6 +63,7 @@ def mse(t: Array, theta: Array) -> Mean:
 @metric(
     POINTS, Kind.RELATIVE, place=40, label="RMSE", meaning="root mean squared error",
     loss=Loss.ITSELF, moments="hidden", power=2, tables=(*REPORTED, "differences", "paper"),
+    median="mad",
 )  # fmt: skip
 def rmse(t: Array, theta: Array) -> Root:
     """Return the root of the mean squared error, with that one's error over 2 RMSE."""

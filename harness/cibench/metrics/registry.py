@@ -104,7 +104,8 @@ class Metric:
     `label` names it in a heading, `meaning` says in a clause what it is, `kind` in what it, its
     error and a target for that are written, `loss` what of it is better when smaller; `tables` are
     those that it stands in. `moments` says what becomes of it where the estimates have no finite
-    moments: it stays, reports hide it, or it is blank. With `truth_cancels` an error that all
+    moments: it stays, reports hide it, or it is blank; `median` names the metric that tables for
+    people then have in its place. With `truth_cancels` an error that all
     truths share does not move it. `exact` says that its influences have standard deviation 1 in the
     unit of its targets, whatever the rows. Leaderboards can rank by a metric with a `power`: to
     that power it is the mean of what each replicate lost. `silent` is said of two estimators
@@ -136,6 +137,7 @@ class Metric:
     tables: tuple[Table, ...] = EVERYWHERE
     loss: Loss = Loss.NONE
     moments: Literal["any", "hidden", "blank"] = "any"
+    median: str = ""
     truth_cancels: bool = False
     exact: bool = False
     power: int = 0

@@ -112,7 +112,8 @@ class Scenario:
     """Draw data whose true effect is known.
 
     A subclass states its `estimand` (or several), the `roles` of its columns and a `reference`;
-    its fields are parameters and dials; `truth()` gives the estimand's value from them alone and
+    its fields are parameters and dials; `truth()` gives the estimand's value from them alone,
+    `truth_at(n)` that among n units, another one where shares are rounded to whole units, and
     `draw(n, rng)` a data set of n units. Noise is drawn first and in a fixed order, so that a dial
     changes what is done with the noise and not the noise. `violates` names the assumptions that
     the design itself breaks, with every dial at its default. `moments = False` says that estimates
@@ -161,6 +162,10 @@ class Scenario:
     def truth(self) -> TruthLike:
         """Return the estimand's value, or one value for each of `targets()`."""
         raise NotImplementedError
+
+    def truth_at(self, n: int) -> TruthLike:  # noqa: ARG002 - for those that override it
+        """Return the value among n units; override where shares are rounded to whole units."""
+        return self.truth()
 
     def draw(self, n: int, rng: np.random.Generator) -> Draw:
         """Draw n units: rows of a cross-section, units of a panel."""
@@ -301,16 +306,24 @@ def values_of(scenario: Scenario, kind: type[Dial] | type[Parameter]) -> dict[st
     }
 
 
-def truths(scenario: Scenario) -> dict[Target, Truth]:
-    """Return the population truths by target; sample estimands have theirs in each draw."""
+def truths(scenario: Scenario, n: int | None = None) -> dict[Target, Truth]:
+    """Return the population truths by target, among n units where n is given.
+
+    Sample estimands have theirs in each draw.
+    """
     population = [t for t in scenario.targets() if not t.estimand.of_sample]
     if not population:
         return {}
-    declared = scenario.truth()
+    declared = scenario.truth() if n is None else scenario.truth_at(n)
     if not isinstance(declared, Mapping) and len(population) > 1:
         raise BadInput(f"{scenario.name}: truth() gives one value for {len(population)} targets")
     table = declared if isinstance(declared, Mapping) else {population[0]: declared}
     return {t: v if isinstance(v, Truth) else Truth(float(v)) for t, v in table.items()}
+
+
+def depends_on_size(scenario: Scenario) -> bool:
+    """Say whether the truth is another one for another number of units."""
+    return type(scenario).truth_at is not Scenario.truth_at
 
 
 def find_scenario(name: str) -> type[Scenario]:

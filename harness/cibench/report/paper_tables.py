@@ -8,7 +8,7 @@ from typing import Any
 
 from cibench.metrics.registry import listed
 from cibench.render.numbers import percent
-from cibench.report.views import Score, View, written
+from cibench.report.views import MEDIAN, Score, View, median_notes, written
 from cibench.utils.files import make_folder, write_text
 
 ORDER = ("bias", "empirical_se", "rmse", "se_ratio", "coverage", "ci_length")
@@ -29,7 +29,9 @@ def markdown(views: Sequence[View], manifest: Mapping[str, Any]) -> str:
         ruled = ["---"] * 2 + ["---:"] * (len(head) - 2)
         rows = (head, ruled, *_lines(view))
         parts += [f"### {_title(view)}", "", *(_piped(row) for row in rows), ""]
-    return "\n".join([*parts, NOTE, "", citation(manifest), ""])
+    every = [score for view in views for score in view.scores.values()]
+    notes = [line for note in (NOTE, *median_notes(every, "paper")) for line in (note, "")]
+    return "\n".join([*parts, *notes, citation(manifest), ""])
 
 
 def latex(views: Sequence[View], manifest: Mapping[str, Any]) -> str:
@@ -37,7 +39,8 @@ def latex(views: Sequence[View], manifest: Mapping[str, Any]) -> str:
     parts, head = ["% \\usepackage{booktabs}"], _head()
     for view in views:
         body = [_row(line) for line in _lines(view)]
-        caption = _tex(f"{_title(view)}. {NOTE} {citation(manifest)}")
+        notes = " ".join((NOTE, *median_notes(view.scores.values(), "paper")))
+        caption = _tex(f"{_title(view)}. {notes} {citation(manifest)}")
         parts += [
             "\\begin{table}", "\\centering", f"\\caption{{{caption}}}",
             f"\\begin{{tabular}}{{ll{'r' * (len(head) - 2)}}}", "\\toprule", _row(head),
@@ -96,4 +99,7 @@ def _tex(text: str) -> str:
     """Escape what LaTeX would read as markup; minus signs and dashes become its own."""
     for mark in "&%$#_{}":
         text = text.replace(mark, f"\\{mark}")
-    return text.replace("−", "$-$").replace("–", "--").replace("∞", "$\\infty$")
+    signs = {"−": "$-$", "–": "--", "∞": "$\\infty$", MEDIAN: "$^\\dagger$"}
+    for sign, command in signs.items():
+        text = text.replace(sign, command)
+    return text

@@ -12,7 +12,7 @@ from cibench.render.labels import label, view_titles
 from cibench.render.numbers import BLANK
 from cibench.report.score_readings import verdict_of
 from cibench.report.sections import expectations as surprises
-from cibench.report.views import KEYS, Score, written
+from cibench.report.views import KEYS, Score, median_notes, written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,8 +29,8 @@ def summary(
     """Return a line of text columns for each score, with `broken` saying that it under-covers.
 
     Moments stand beside their Monte Carlo standard error, shares beside their Wilson limits;
-    coverage counts failures as misses. Moments of estimators without any are dashes, and so are
-    blanks.
+    coverage counts failures as misses. Moments of estimators without any are medians with a mark
+    or dashes (`summary_notes` says so), and blanks are dashes.
     """
     import pandas as pd
 
@@ -39,6 +39,11 @@ def summary(
     keys = [{str(k): v for k, v in row.items()} for row in named[KEYS].to_dict("records")]
     lines = zip(view_titles(keys), named.to_dict("records"), strict=True)
     return pd.DataFrame([_line(title, row) for title, row in lines])
+
+
+def summary_notes(scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> list[str]:
+    """Return the footnotes of the table: whose averages are medians, or shown all the same."""
+    return median_notes(label(scores, catalogue).to_dict("records"), "summary")
 
 
 def surprise_lines(expectations: pd.DataFrame, catalogue: Mapping[str, Any]) -> list[str]:

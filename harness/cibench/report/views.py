@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cibench.metrics import Metric
+from cibench.analysis.scores import SHOW_MOMENTS
+from cibench.metrics import METRICS, Metric
 from cibench.metrics.groups import Group
+from cibench.metrics.registry import Table, listed
 from cibench.model.types import Array
 from cibench.render import labels
 from cibench.render.labels import DEFAULT, Setting
@@ -80,15 +82,60 @@ KEYS = ["scenario", "n", "parameters", "estimand", "horizon", "level"]
 def written(score: Score, metric: Metric) -> str:
     """Write a metric of a row: beside its Monte Carlo error, a share in % beside Wilson's limits.
 
-    A dash stands for what is blank, and for what means nothing without moments.
+    A dash stands for what is blank. What means nothing without moments is a dash, too, or the
+    metric of medians in its place, with a mark; `median_notes` says what it marks.
     """
+    if metric.moments != "any" and not score["moments"]:
+        return _in_its_place(score, metric.median)
     value, error = score[metric.name], score[f"{metric.name}_mcse"]
-    if missing(value) or (metric.moments != "any" and not score["moments"]):
+    if missing(value):
         return BLANK
     if not metric.share:
         return f"{number(value, error)} {error_of(value, error)}".rstrip()
     low, high = score[f"{metric.name}_low"], score[f"{metric.name}_high"]
     return f"{percent(value, digits(low, high))} ({limits(low, high)})"
+
+
+MEDIAN = "†"
+
+
+def _in_its_place(score: Score, name: str) -> str:
+    if not name or missing(score[name]):
+        return BLANK
+    value, error = score[name], score[f"{name}_mcse"]
+    return f"{number(value, error)}{MEDIAN} {error_of(value, error)}".rstrip()
+
+
+def median_notes(scores: Iterable[Score], table: Table) -> list[str]:
+    """Return the footnotes of a table for people about estimators without moments, none if none.
+
+    The first says what the mark stands for, another whose averages are shown all the same.
+    """
+    hidden, shown = dict[str, str](), dict[str, None]()
+    for score in scores:
+        why = str(score["moments_note"] or "")
+        if score["kind"] == "diagnostic" or (score["moments"] and not why):
+            continue
+        if score["moments"]:
+            shown[str(score["method"])] = None
+        else:
+            hidden.setdefault(str(score["method"]), why)
+    notes = []
+    if hidden:
+        columns = [m for m in listed(table) if m.moments != "any"]
+        swaps = [f"{METRICS[m.median].meaning} for {m.label}" for m in columns if m.median]
+        dashes = [m.label for m in columns if not m.median]
+        who = ", ".join(f"{method} ({why})" for method, why in hidden.items())
+        lost = f"; {' and '.join(dashes)} have none" if dashes else ""
+        notes.append(
+            f"{MEDIAN} No finite moments, so that averages over replicates settle on nothing: "
+            f"{who}. Medians stand for them: {', '.join(swaps)}{lost}. `{SHOW_MOMENTS} = true` in "
+            "the suite shows the averages."
+        )
+    if shown:
+        who = ", ".join(shown)
+        notes.append(f"Averages are shown as the suite asks, without finite moments: {who}.")
+    return notes
 
 
 @dataclass(frozen=True, eq=False)

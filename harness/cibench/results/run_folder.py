@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -119,9 +120,12 @@ class Run:
         return write_report(self.folder, self.tables)
 
     def _repr_html_(self) -> str:
-        from cibench.report.summary import summary
+        from cibench.report.summary import summary, summary_notes
 
         title = f"<p>cibench run <b>{self.manifest['suite']}</b>, {self.place}</p>"
         lines = summary(self.scores, self.expectations, self.catalogue)
         lines["broken"] = lines["broken"].map({True: "▼", False: ""})
-        return title + str(lines.to_html(index=False, escape=True))
+        notes = "".join(
+            f"<p>{escape(note)}</p>" for note in summary_notes(self.scores, self.catalogue)
+        )
+        return title + str(lines.to_html(index=False, escape=True)) + notes

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cibench.analysis.one_pass import Cells, Collector, collect
+from cibench.analysis.scores import SHOW_MOMENTS
 from cibench.storage import cells, cells_of
 from cibench.storage.stops import with_stops
 from cibench.utils.files import write_csv
@@ -80,6 +81,8 @@ class RunTables(Mapping[str, "pd.DataFrame"]):
     ) -> None:
         self.cells, self.catalogue, self.published = cells, catalogue, published
         self.manifest, self.suite = manifest or {}, suite or {}
+        if self.suite.get(SHOW_MOMENTS):
+            self.catalogue = {**catalogue, SHOW_MOMENTS: True}
         self._collectors: dict[Make, Collector[Any]] = {}
         self._collected: dict[Make, Any] = {}
         self._tables: dict[str, pd.DataFrame] = {}

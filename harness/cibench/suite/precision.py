@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cibench.utils.toml import Table
 
 COUNTS = ("min_replicates", "max_replicates", "pilot")
-SCORING_KEYS = ("compare", "ranking", "precision", *COUNTS)
+SCORING_KEYS = ("compare", "ranking", "show_moments", "precision", *COUNTS)
 
 
 FIRST_LOOK = 1000

@@ -4,6 +4,7 @@ A suite names a CSV file under `published`. Its columns `measure`, `value`, `sou
 any of `scenario, n, dial, setting, estimator, options, parameters, estimand, horizon` say which
 score is meant (maps as JSON; a map names only what matters); `replicates` is the number behind the
 figure, `error` its Monte Carlo error where it was given, `note` what to know about a difference.
+`docs/published.md` has the format for users.
 """
 
 from __future__ import annotations

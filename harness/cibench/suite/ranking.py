@@ -80,7 +80,7 @@ CELL_KEYS = ("scenario", "dials", "n", "parameters", "horizon")
 
 
 def check_scoring(table: Table, cells: Iterable[Cell], *, complete: bool) -> None:
-    """Note what is wrong with `compare` and `ranking`.
+    """Note what is wrong with `compare`, `ranking` and `show_moments`.
 
     Names are those of the cells, and not looked up where the cells are not `complete`.
     """
@@ -91,6 +91,7 @@ def check_scoring(table: Table, cells: Iterable[Cell], *, complete: bool) -> Non
     against = table.take("compare", str, ALL, bool, wanted)
     if complete and against != ALL and against not in estimators:
         table.fault("compare", unknown("estimator of the suite", against, estimators))
+    table.take("show_moments", bool, False, lambda _: True, "true or false")
     ranking = table.table("ranking")
     ranking.check_keys(KEYS)
     measures = sorted(metric.name for metric in METRICS.values() if metric.power)

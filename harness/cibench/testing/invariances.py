@@ -96,9 +96,9 @@ def _recast(problem: Problem, change: Callable[[str, Array], Array]) -> Problem:
     return replace(problem, columns=MappingProxyType(columns))
 
 
-def shuffled(problem: Problem) -> Problem:
+def shuffled(problem: Problem, seed: int = 1) -> Problem:
     """Put the rows in another order."""
-    order = np.random.default_rng(1).permutation(problem.outcome.size)
+    order = np.random.default_rng(seed).permutation(problem.outcome.size)
     return _recast(problem, lambda _, column: column[order])
 
 

@@ -101,7 +101,8 @@ class Table:
                 self.fault(key, f"is missing; it takes {wanted}")
             return fallback
         value = self.content[key]
-        if not isinstance(value, kind) or isinstance(value, bool) or not valid(value):
+        flag = isinstance(value, bool) and kind is not bool  # which Python takes for a number
+        if not isinstance(value, kind) or flag or not valid(value):
             self.fault(key, f"{value!r} is not {wanted}")
             return fallback
         return value

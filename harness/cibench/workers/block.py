@@ -12,6 +12,7 @@ import signal
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import blake2b
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cibench.model import registry
-from cibench.model.design import Scenario, configure, find_scenario
+from cibench.model.design import Scenario, configure, depends_on_size, find_scenario, truths
 from cibench.model.method import Estimator, find_estimator
 from cibench.model.streams import data_address, fit_address, stream, unchanged_random_states
 from cibench.model.types import Draw, Problem, Roles, Target, Truth
@@ -167,6 +168,13 @@ class _Bench:
     note: Note
     threads: Any
 
+    @cached_property
+    def truths(self) -> Mapping[Target, Truth]:
+        """Return the cell's truths; first asked for when a draw has shown that n units will do."""
+        if depends_on_size(self.scenario):
+            return truths(self.scenario, int(self.block.key["n"]))
+        return dict(self.block.truths)
+
 
 def run_block(block: Block, note: Note = lambda _replicate, _entrant: None) -> Result:
     """Draw each replicate once, put it to every entrant and return the rows.
@@ -252,8 +260,8 @@ def _data(bench: _Bench, replicate: int) -> _Data | Undrawn:
         for column in bench.roles.columns:
             if column not in draw.columns:
                 raise LookupError(f"a role names column '{column}', which was not drawn")
-        truths = {**dict(block.truths), **sample_truths(draw, bench.entrants)}
-        return _Data(draw, hash_columns(draw, bench.roles), truths)
+        known_truths = {**bench.truths, **sample_truths(draw, bench.entrants)}
+        return _Data(draw, hash_columns(draw, bench.roles), known_truths)
     except BaseException as error:  # SystemExit too: no scenario ends the run
         ctrl_c = isinstance(error, KeyboardInterrupt)
         if ctrl_c and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:

@@ -98,7 +98,7 @@ def _assign(
     scenario = configure(type(first), fields)
     seed = int.from_bytes(digest("assignment", secret, student)[:6], "big")
     drawn = draw(lesson.scenario, fields, lesson.size(at), seed, 0)
-    seal = Seal.of(sealed(student, _truth(scenario, lesson, drawn), nonce()))
+    seal = Seal.of(sealed(student, _truth(scenario, lesson, lesson.size(at), drawn), nonce()))
     entry = {
         "setting": at, "fields": fields, "n": lesson.size(at), "seed": seed,
         "truth": seal.content["truth"], "salt": seal.content["salt"],
@@ -118,8 +118,8 @@ def _effect_of(scenario: Scenario) -> str:
     )
 
 
-def _truth(scenario: Scenario, lesson: Lesson, drawn: Draw) -> float:
-    values = {str(t.estimand): v.value for t, v in truths(scenario).items() if t.horizon is None}
+def _truth(scenario: Scenario, lesson: Lesson, n: int, drawn: Draw) -> float:
+    values = {str(t.estimand): v.value for t, v in truths(scenario, n).items() if t.horizon is None}
     if lesson.estimand in values:
         return float(values[lesson.estimand])
     target = next(t for t in scenario.targets() if str(t.estimand) == lesson.estimand)
