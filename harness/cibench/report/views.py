@@ -111,13 +111,13 @@ def median_notes(scores: Iterable[Score], table: Table) -> list[str]:
 
     The first says what the mark stands for, another whose averages are shown all the same.
     """
-    hidden, shown = dict[str, str](), dict[str, None]()
+    hidden, believed = dict[str, str](), dict[str, None]()
     for score in scores:
         why = str(score["moments_note"] or "")
         if score["kind"] == "diagnostic" or (score["moments"] and not why):
             continue
         if score["moments"]:
-            shown[str(score["method"])] = None
+            believed[str(score["method"])] = None
         else:
             hidden.setdefault(str(score["method"]), why)
     notes = []
@@ -132,8 +132,8 @@ def median_notes(scores: Iterable[Score], table: Table) -> list[str]:
             f"{who}. Medians stand for them: {', '.join(swaps)}{lost}. `{SHOW_MOMENTS} = true` in "
             "the suite shows the averages."
         )
-    if shown:
-        who = ", ".join(shown)
+    if believed:
+        who = ", ".join(believed)
         notes.append(f"Averages are shown as the suite asks, without finite moments: {who}.")
     return notes
 
