@@ -6,8 +6,6 @@ import numpy as np
 
 from cibench import Declined, Problem
 
-from ._reasons import not_finite, rows_of
-
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -28,13 +26,10 @@ def adopters(problem: Problem) -> "pd.DataFrame":
     """
     roles = problem.roles
     cohort, time = problem.columns[roles.cohort], problem.columns[roles.time]
-    if why := not_finite(roles.outcome, problem.outcome):
-        raise Declined(why)
-    for name, column in ((roles.time, time), (roles.cohort, cohort)):
-        if (broken := column % 1 != 0).any():
-            raise Declined(
-                f"periods and cohorts are not whole numbers: '{name}' in {rows_of(broken)}"
-            )
+    if not np.isfinite(problem.outcome).all():
+        raise Declined("some outcomes are missing or infinite")
+    if np.any(time % 1) or np.any(cohort % 1):
+        raise Declined("periods and cohorts are not whole numbers")
     untreated = (cohort == 0) | (cohort > time)
     if not untreated.any():
         raise Declined("all rows are treated: there is nobody to compare them with")
