@@ -111,6 +111,17 @@ def faults(verdicts: Iterable[tuple[str, str]]) -> str:
     return "; ".join(clauses)
 
 
+def surely_breaks(line: Score) -> bool:
+    """Say whether a curve has a breakdown point that is more than an estimate.
+
+    Its upper limit lies within the settings that were run, or coverage is below the bound beyond
+    doubt at one of them: of a method that never breaks, chance alone often makes a bare point.
+    """
+    if missing(line["breakdown"]):
+        return False
+    return math.isfinite(line["breakdown_high"]) or not missing(line["bracket_high"])
+
+
 def fails_often(score: Score) -> bool:
     """Say whether more than one fit in a hundred fails, beyond doubt."""
     low = score["failure_rate_low"]

@@ -14,7 +14,7 @@ from cibench.render.figures import INK, Look, Plot, canvas, draw
 from cibench.render.labels import DEFAULT, Setting
 from cibench.render.numbers import number, percent, plain
 from cibench.report.plots.forest import mark_nominal
-from cibench.report.score_readings import coverage_of
+from cibench.report.score_readings import coverage_of, surely_breaks
 from cibench.report.views import Line, View
 from cibench.utils.missing import missing
 
@@ -130,7 +130,7 @@ def _mark_breakdowns(axes: Axes, lines: Sequence[Line], look: Mapping[str, Look]
         axes.plot([low, edge], [at, at], lw=1.6, solid_capstyle="butt", **kept)
         if math.isinf(top):
             axes.plot([edge], [at], ls="", marker=">" if top > 0 else "<", ms=5, **kept)
-        if not missing(line["breakdown"]):
+        if surely_breaks(line):
             axes.plot([line["breakdown"]], [at], ls="", marker="|", ms=7, mew=2, **kept)
     axes.set_xlim(left_right)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from cibench.render.html import Html, breakable, h, join, raw, sortable
 from cibench.render.numbers import BLANK, error_of, number, percent, plain, signed
-from cibench.report.score_readings import gave_no_answer
+from cibench.report.score_readings import gave_no_answer, surely_breaks
 from cibench.report.sections.score_tables import HIDDEN
 from cibench.report.views import Line, View
 from cibench.utils.missing import missing
@@ -38,7 +38,8 @@ def breakdown_section(views: Sequence[View]) -> Html | None:
         h("p", "The smallest violation at which coverage falls below the bound. The value is "
           "interpolated between the settings that were run: where settings share their noise, in "
           "each replicate’s interval; else in coverage. Its 95 % limits come from resampling "
-          "replicates jointly over the settings. The two columns after it hold beyond doubt, "
+          "replicates jointly over the settings; where neither they nor any setting show that it "
+          "breaks, no point is given. The two columns after it hold beyond doubt, "
           "corrected for looking at every setting of the curve. Wide intervals always look "
           "robust, so their length stands beside. sensitivity.csv and curves.csv hold all of it.",
           cls="note"),
@@ -65,6 +66,9 @@ def in_words(line: Line) -> Html:
     if missing(line["breakdown"]):
         reach = f"{dial} = {plain(line['harshest'])}"
         return join(f"stays above {bound} up to {reach}", _least(line), rises)
+    if not surely_breaks(line):
+        reach = f"{dial} = {plain(line['harshest'])}"
+        return join(f"may fall below {bound} before {reach}, not beyond doubt ", _span(line), rises)
     where = number(line["breakdown"], _error(line))
     return join(f"falls below {bound} at ", h("b", f"{dial} = {where}"), " ", _span(line), rises)
 
@@ -105,7 +109,7 @@ def _row(view: View, line: Line) -> Html:
     small = ", ".join(part for part in (breaks, view.apart) if part)
     way = f" {line['direction']}wards" if _both_ways(view, line) else ""
     where = join(h("b", str(line["dial"])), way, h("span", small, cls="mc below"))
-    place = line["breakdown"] if not missing(line["breakdown"]) else inf
+    place = line["breakdown"] if surely_breaks(line) else inf
     return h(
         "tr", h("th", breakable(str(line["method"])), scope="row"), h("td", where),
         h("td", _words(view, line), data_v=raw(abs(place - line["default"]))),
@@ -135,7 +139,7 @@ def _lengths(line: Line) -> Html:
     start, error = line["ci_length_default"], line["ci_length_default_mcse"]
     lengths = [join(number(start, error), " ", _mc(error_of(start, error)))]
     there, of_there = line["ci_length_breakdown"], line["ci_length_breakdown_mcse"]
-    if not missing(there) and line["breakdown"] != line["default"]:
+    if not missing(there) and surely_breaks(line) and line["breakdown"] != line["default"]:
         lengths += [join(" → ", number(there, of_there), " ", _mc(error_of(there, of_there)))]
     return h("td", join(*lengths, between="<br>"), cls="at", data_v=raw(start))
 
