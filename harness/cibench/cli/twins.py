@@ -190,8 +190,7 @@ def ranks(
         typer.echo(f"without {left} nothing separates {first} and {other}")
     for left, first, other in ordering.reversals:
         typer.echo(f"without {left} {first} and {other} change places")
-    verdict = "does not survive" if ordering.reversals else "survives"
-    typer.echo(f"the ranking {verdict} leaving any one generator out")
+    typer.echo(ordering.verdict)
 
 
 @twins.command()
