@@ -430,6 +430,9 @@ def test_diagnostics_have_their_own_table(tmp_path: Path) -> None:
 
 def test_a_sub_nominal_bias_is_told_even_where_intervals_cover(tmp_path: Path) -> None:
     rows = fits(SOUND, bias=0.15, se=0.2)
+    page = " ".join(text_of(report(tmp_path, rows, catalogue(SOUND))).split())
+    assert "1 method is off, although intervals cover" in page
+    assert "No method broke" not in page
     assert "is off in" in findings(report(tmp_path, rows, catalogue(SOUND)))
 
 

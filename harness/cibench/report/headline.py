@@ -187,6 +187,10 @@ def _broken(every: Sequence[Case]) -> str:
     if all(c.verdict is CoverageVerdict.UNCLEAR for c in every):
         return "Too few replicates for a verdict"
     if not broken:
+        off = {c.method for c in every if clearly_biased(c.score) or has_small_errors(c.score)}
+        if off:
+            be = "is" if len(off) == 1 else "are"
+            return f"{count(len(off), 'method')} {be} off, although intervals cover"
         return "No method broke beyond Monte Carlo doubt"
     summary = f"{len(broken)} of {count(len(methods), 'method')} broke"
     if not at_default:
