@@ -7,7 +7,7 @@ replicate and the same ones in every cell, and judged likewise. What the suites 
 to be so: a surprise is a false one. The tables go to results/reference/expectations.
 
     python benchmarks/expectations.py run FOLDER      makes the three runs: 15 minutes on two cores
-    python benchmarks/expectations.py judge FOLDER    draws, judges and writes the tables: 3 minutes
+    python benchmarks/expectations.py judge FOLDER    draws, scores, judges and writes the tables: 10 minutes
 """
 
 from __future__ import annotations
@@ -24,9 +24,6 @@ import pandas as pd
 import cibench
 from cibench.analysis.expectations import SURPRISES, ExpectationVerdict, judge_expectations
 from cibench.analysis.scores import score
-from cibench.metrics.core import proportion
-from cibench.metrics.intervals import covers
-from cibench.model.types import Array
 from cibench.storage.schema import SCORED
 from cibench.suite.expectations import Expected
 from cibench.suite.parse import find_suite
@@ -97,60 +94,39 @@ def judge(folder: Path) -> None:
     pooled = pd.concat(rows, ignore_index=True)
     scores = score(pooled, catalogue)
     pool = judge_expectations(scores, catalogue, spec)
-    hits = covered(pooled, scores)
     lines = [_summary(f"run, seed {s}", [r.expectations]) for s, r in zip(SEEDS, runs, strict=True)]
     lines.append(_summary("pool", [pool]))
     drawn = {
-        size: list(resampled(hits, scores, catalogue, spec, size))
-        for size in (hits.shape[1], REPLICATES)
+        size: list(resampled(pooled, catalogue, spec, size))
+        for size in (len(SEEDS) * REPLICATES, REPLICATES)
     }
     lines += [_summary(f"resamples of {n}", tables) for n, tables in drawn.items()]
     OUT.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(lines).to_csv(OUT / "summary.csv", index=False, float_format="%.4g")
-    beside = _beside(pool, drawn[hits.shape[1]])
+    beside = _beside(pool, drawn[len(SEEDS) * REPLICATES])
     beside.to_csv(OUT / "verdicts.csv", index=False, float_format="%.5g")
     print(pd.DataFrame(lines).to_string(index=False))
 
 
-def covered(rows: pd.DataFrame, scores: pd.DataFrame) -> Array:
-    """Return for each score (lines) and replicate (columns) whether the truth was covered.
-
-    A failure covers nothing; nobody of the subset declines, which is checked.
-    """
-    assert not (rows["status"] == "declined").any()
-    low, high, truth = (rows[name].to_numpy(float) for name in ("ci_low", "ci_high", "truth"))
-    held = covers(low, high, truth, rows["outside"].fillna(False).to_numpy(bool))
-    held &= (rows["status"] == "ok").to_numpy()
-    groups = rows.assign(held=held).groupby(KEY, sort=False, dropna=False)
-    hits = np.array([part.sort_values("replicate")["held"].to_numpy() for _, part in groups])
-    shares = scores["coverage_with_failures"].to_numpy(float)
-    known = ~np.isnan(shares)
-    assert np.array_equal(hits.mean(axis=1)[known], shares[known])
-    return hits
-
-
 def resampled(
-    hits: Array, scores: pd.DataFrame, catalogue: Mapping[str, Any], spec: Mapping[str, Any],
-    size: int,
-) -> Iterator[pd.DataFrame]:  # fmt: skip
-    """Yield the expectations of runs of `size` replicates drawn from the pool."""
+    rows: pd.DataFrame, catalogue: Mapping[str, Any], spec: Mapping[str, Any], size: int
+) -> Iterator[pd.DataFrame]:
+    """Yield the expectations of runs of `size` replicates drawn from the pool, scored anew."""
     rng = np.random.default_rng(20261121 + size)
-    known = scores["coverage_with_failures"].notna().to_numpy()
+    places = rows.groupby("replicate").indices
+    known = sorted(places)
     for _ in range(RESAMPLES):
-        times = np.bincount(rng.integers(0, hits.shape[1], size), minlength=hits.shape[1])
-        found = [proportion(int(k), size) for k in hits.astype(np.int64) @ times]
-        columns = {
-            "replicates": size, "answered": size,
-            "coverage_with_failures": np.where(known, [s.value for s in found], np.nan),
-            "coverage_with_failures_mcse": np.where(known, [s.mcse for s in found], np.nan),
-        }  # fmt: skip
-        yield judge_expectations(scores.assign(**columns), catalogue, spec)
+        drawn = [places[known[i]] for i in rng.integers(0, len(known), size)]
+        numbers = np.repeat(np.arange(size), [part.size for part in drawn])
+        run_of = rows.iloc[np.concatenate(drawn)].assign(replicate=numbers)
+        yield judge_expectations(score(run_of, catalogue), catalogue, spec)
 
 
 def _summary(name: str, tables: list[pd.DataFrame]) -> dict[str, Any]:
     """Count surprises over tables, and the mean share of what is inconclusive."""
     judged = [
-        t[t["expected"].isin([Expected.VALID, Expected.FAILS]) & t["tries"].gt(0)] for t in tables
+        t[t["expected"].isin([Expected.VALID, Expected.FAILS]) & t["verdict"].ne("")]
+        for t in tables
     ]
     surprised = [int(t["verdict"].isin(SURPRISES).sum()) for t in judged]
     open_ = [float((t["verdict"] == ExpectationVerdict.INCONCLUSIVE).mean()) for t in judged]
@@ -165,8 +141,9 @@ def _summary(name: str, tables: list[pd.DataFrame]) -> dict[str, Any]:
 def _beside(pool: pd.DataFrame, tables: list[pd.DataFrame]) -> pd.DataFrame:
     """Return the pool's verdicts and, beside each, how many resamples gave which."""
     kept = ["scenario", "dial", "setting", "n", "parameters", "estimator", "horizon", "expected",
-            "because", "floor", "tries", "covered", "coverage", "low", "high", "verdict", "needed",
-            "note"]  # fmt: skip
+            "because", "verdict", "decided_by", "unjudged", "floor", "tries", "covered", "coverage",
+            "low", "high", "bias_in_se", "bias_low", "bias_high", "se_ratio", "se_ratio_low",
+            "se_ratio_high", "needed", "note"]  # fmt: skip
     verdicts = np.array([table["verdict"].to_numpy() for table in tables])
     counts = {
         f"resamples {verdict}": (verdicts == verdict).sum(axis=0)
