@@ -7,7 +7,7 @@ replicate and the same ones in every cell, and judged likewise. What the suites 
 to be so: a surprise is a false one. The tables go to results/reference/expectations.
 
     python benchmarks/expectations.py run FOLDER      makes the three runs: 15 minutes on two cores
-    python benchmarks/expectations.py judge FOLDER    draws, scores, judges and writes the tables: 10 minutes
+    python benchmarks/expectations.py judge FOLDER    draws, scores, judges and writes: 10 minutes
 """
 
 from __future__ import annotations
