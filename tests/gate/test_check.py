@@ -136,11 +136,11 @@ def test_other_data_of_the_same_addresses_are_not_comparable(base, call):
 
 def test_an_estimator_that_is_not_deterministic_is_said_to_be(place, call):
     (place / "made.toml").write_text(RANDOM)
-    cibench.run("made.toml", out="results/made")
+    cibench.run("made.toml", out="results/made", checks=False)
     assert call("baseline", "save", "results/made", "one")[0] == 0
     for what in ("made.toml", "results/other"):
         if what == "results/other":
-            cibench.run("made.toml", out="results/other")
+            cibench.run("made.toml", out="results/other", checks=False)
         code, out, _ = call("check", what, "--against", "one")
         assert code == 0
         assert "numerically changed" in out and "not deterministic given its stream" in out

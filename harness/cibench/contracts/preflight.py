@@ -101,7 +101,8 @@ def subjects(suite: Suite) -> list[Subject]:
 
 def _is_ours(kind: registry.Kind, name: str) -> bool:
     """Say whether it came with cibench, or was made by it as a twin is."""
-    return registry.entry(kind, name).module.startswith("cibench.")
+    module: str | None = registry.entry(kind, name).module  # None of code that has no module
+    return (module or "").startswith("cibench.")
 
 
 def _digest(kind: registry.Kind, name: str, cases: Sequence[Case], level: float) -> str | None:

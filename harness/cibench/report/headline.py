@@ -187,7 +187,7 @@ def _broken(every: Sequence[Case]) -> str:
     if all(c.verdict is CoverageVerdict.UNCLEAR for c in every):
         return "Too few replicates for a verdict"
     if not broken:
-        off = {c.method for c in every if clearly_biased(c.score) or has_small_errors(c.score)}
+        off = {c.method for c in every if _is_off(c.score)}
         if off:
             be = "is" if len(off) == 1 else "are"
             return f"{count(len(off), 'method')} {be} off, although intervals cover"
@@ -198,6 +198,12 @@ def _broken(every: Sequence[Case]) -> str:
     later = len(broken - at_default)
     more = f", {later} only where an assumption is broken" if later else ""
     return f"{summary}: {len(at_default)} with every dial at its default{more}"
+
+
+def _is_off(score: Score) -> bool:
+    """Say whether bias or SEs are beyond their bounds, of who does not contradict itself."""
+    off = clearly_biased(score) or has_small_errors(score)
+    return off and not contradicts_itself(score)
 
 
 def _listed(listed: Sequence[Finding]) -> Html | None:

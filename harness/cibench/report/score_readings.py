@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from cibench.analysis.coverage_verdicts import UNJUDGED, CoverageVerdict
 from cibench.analysis.error_verdicts import ErrorVerdict
@@ -111,7 +112,7 @@ def faults(verdicts: Iterable[tuple[str, str]]) -> str:
     return "; ".join(clauses)
 
 
-def surely_breaks(line: Score) -> bool:
+def surely_breaks(line: Mapping[Any, Any]) -> bool:
     """Say whether a curve has a breakdown point that is more than an estimate.
 
     Its upper limit lies within the settings that were run, or coverage is below the bound beyond
@@ -119,7 +120,7 @@ def surely_breaks(line: Score) -> bool:
     """
     if missing(line["breakdown"]):
         return False
-    return math.isfinite(line["breakdown_high"]) or not missing(line["bracket_high"])
+    return math.isfinite(float(line["breakdown_high"])) or not missing(line["bracket_high"])
 
 
 def fails_often(score: Score) -> bool:

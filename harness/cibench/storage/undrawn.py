@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cibench.render.numbers import count
 from cibench.render.replay_command import draw_command
 from cibench.storage.schema import IDENTITY
 from cibench.storage.stops import alike
-from cibench.suite.suite import Suite
+
+if TYPE_CHECKING:
+    from cibench.suite.suite import Suite
 
 
 class Undrawn(NamedTuple):
