@@ -14,6 +14,16 @@ os.environ.setdefault("COLUMNS", "160")
 @pytest.fixture
 def shelves():
     """Give the registry back as it was, so that a test may register what it likes."""
+    yield from _as_it_was()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _shelves_of_the_file():
+    """Leave no file's toys to the next: some tests go over whatever is registered."""
+    yield from _as_it_was()
+
+
+def _as_it_was():
     registry.load_built_in()
     before = {kind: dict(shelf) for kind, shelf in registry._shelves.items()}
     broken, loaded = dict(registry._broken), dict(registry._loaded)
