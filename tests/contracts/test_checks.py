@@ -16,6 +16,7 @@ from unittest import SkipTest
 import numpy as np
 import pytest
 from commands import python
+from scipy import stats
 
 from cibench import (
     Declined,
@@ -42,6 +43,7 @@ from cibench.contracts import (
     check_scenario,
 )
 from cibench.contracts.__main__ import main
+from cibench.contracts.estimator_fits import require_coherence
 from cibench.contracts.pooled_truth import ask, limiting
 from cibench.model import registry
 
@@ -863,7 +865,35 @@ def bands_too_narrow(problem, rng):
     return replace(honest, band_low=honest.low + honest.se, band_high=honest.high)
 
 
+def claims_three_degrees(problem, rng):
+    """Give normal limits beside three degrees of freedom."""
+    honest = mean_difference(problem, rng)
+    return replace(Estimate.wald(honest.value, honest.se, problem.level), df=3)
+
+
+def gives_its_variance(problem, rng):
+    """Give the variance for the standard error, beside right limits."""
+    honest = mean_difference(problem, rng)
+    return replace(honest, se=honest.se**2)
+
+
+def has_a_fixed_error(problem, rng):
+    """Give the standard error of an outcome with variance one, whatever its variance."""
+    se = 2 / len(problem.outcome) ** 0.5
+    return Estimate.wald(mean_difference(problem, rng).value, se, problem.level)
+
+
+def forgets_the_root(problem, rng):
+    """Give a variance, and limits that rest on it."""
+    honest = mean_difference(problem, rng)
+    return Estimate.wald(honest.value, honest.se**2, problem.level)
+
+
 FAULTY = [
+    (claims_three_degrees, "check_coherence", "with 3 degrees of freedom puts them"),
+    (gives_its_variance, "check_unit_of_outcome", "its se a million times, as a variance is"),
+    (has_a_fixed_error, "check_unit_of_outcome", "1000 times as large, its se is what it was"),
+    (forgets_the_root, "check_unit_of_outcome", "its se a million times, as a variance is"),
     (lies_beside_its_limits, "check_coherence", "is not within"),
     (gives_another_p_value, "check_coherence", "but its limits at 0.95"),
     (bands_too_narrow, "check_coherence", "is narrower than limits"),
@@ -898,6 +928,37 @@ def permutes_a_few_times(problem, rng):
 
 def test_a_test_by_few_permutations_contradicts_nothing():
     CHECK_OF_ESTIMATOR["check_coherence"](declared(permutes_a_few_times))
+
+
+@pytest.mark.parametrize("df", [1, 2.5, 7, 300, np.inf])
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.95, 0.999])
+def test_limits_by_any_degrees_of_freedom_contradict_nothing_but_those_by_others(df, level):
+    right = Estimate.wald(2.0, 0.3, level, None if df == np.inf else df)
+    require_coherence(replace(right, df=df), level, "here")
+    for other in (1.5, 4, 25, np.inf):
+        quantiles = [stats.t(each).ppf((1 + level) / 2) for each in (df, other)]
+        if abs(quantiles[1] / quantiles[0] - 1) > 0.011:
+            with pytest.raises(ContractError, match="degrees of freedom puts them"):
+                require_coherence(replace(right, df=other), level, "here")
+
+
+def test_limits_that_say_nothing_of_degrees_of_freedom_are_not_held_to_them():
+    right = Estimate.wald(2.0, 0.3, 0.95, 5)
+    others = [
+        {"df": None, "low": 1.0, "high": 3.0}, {"low": right.low + 0.2}, {"se": 0.0},
+        {"high": np.inf}, {"outside": True, "value": 9.0},
+    ]  # fmt: skip
+    for change in others:
+        require_coherence(replace(right, **change), 0.95, "here")
+
+
+def test_the_error_beside_posterior_draws_may_be_the_standard_deviation_of_a_t_law():
+    law = stats.t(6, loc=2.0, scale=0.3)
+    low, high = law.interval(0.95)
+    posterior = Estimate(2.0, law.std(), low, high, df=6)
+    with pytest.raises(ContractError, match="with 6 degrees of freedom"):
+        require_coherence(posterior, 0.95, "here")
+    require_coherence(replace(posterior, draws=law.rvs(9, random_state=1)), 0.95, "here")
 
 
 def assert_caught(faulty, check, line):

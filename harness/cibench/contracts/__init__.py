@@ -78,6 +78,7 @@ ESTIMATOR_CHECKS: tuple[Callable[[Estimator], None], ...] = (
     estimator_fits.check_leaves_data,
     estimator_fits.check_leaves_state,
     estimator_fits.check_level,
+    estimator_fits.check_unit_of_outcome,
 )
 
 
@@ -99,8 +100,8 @@ def check_estimator(estimator: Estimator) -> None:
     """Run every estimator check; raises ContractError with the first complaint.
 
     The checks look at the declaration and at a few small fits: form, near misses of assumption
-    names, repeatability, no global state moved, limits that follow the level. A check that lacks a
-    library is passed over.
+    names, repeatability, no global state moved, limits that follow the level, a standard error in
+    the unit of its estimate. A check that lacks a library is passed over.
 
     >>> from cibench import find_estimator
     >>> from cibench.contracts import check_estimator

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from difflib import SequenceMatcher
+from types import MappingProxyType
 from typing import TypeVar
 from unittest import SkipTest
 
@@ -16,7 +17,7 @@ from cibench.model.catalogue import alternatives
 from cibench.model.design import Dial, Scenario, dials, values_of
 from cibench.model.method import Estimator
 from cibench.model.streams import stream
-from cibench.model.types import Array, Draw
+from cibench.model.types import Array, Draw, Problem
 
 UNITS = 300
 ALIKE = 0.8
@@ -91,6 +92,18 @@ def settings(scenario: S) -> list[S]:
 def small_draw(scenario: Scenario, n: int = UNITS, replicate: int = 0) -> Draw:
     """Draw n units from an address that has no dial in it, as the harness does."""
     return scenario.draw(n, stream("contract", scenario.name, n, replicate))
+
+
+def recast(problem: Problem, change: Callable[[str, Array], Array]) -> Problem:
+    """Put every column of a problem through a function of its name and values."""
+    columns = {name: change(name, column) for name, column in problem.columns.items()}
+    return replace(problem, columns=MappingProxyType(columns))
+
+
+def outcome_times(problem: Problem, factor: float) -> Problem:
+    """Measure the outcome in a unit that is `factor` times as small."""
+    mine = problem.roles.outcome
+    return recast(problem, lambda name, c: factor * c.astype(float) if name == mine else c)
 
 
 def behind(draw: Draw, column: str) -> Array:

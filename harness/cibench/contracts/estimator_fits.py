@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from math import inf, isfinite, isnan
+from math import inf, isfinite, isnan, sqrt
 
 import numpy as np
 
-from cibench.contracts.common import label, require
+from cibench.contracts.common import label, outcome_times, require
 from cibench.contracts.trial_fits import Fit, data, first_answered, fit, refit, trials
 from cibench.model.method import Estimator
 from cibench.model.types import Declined, Diagnosis, Estimate, Target
@@ -116,13 +116,15 @@ def _check_limits(low: float | None, high: float | None, name: str, where: str) 
 
 
 def check_coherence(estimator: Estimator) -> None:
-    """Demand that value, limits, p-value and band of one answer do not contradict each other.
+    """Demand that the numbers of one answer do not contradict each other.
 
     Limits hold the value, and a simultaneous band is nowhere narrower than they are. A p-value is
-    no larger than a half where zero lies outside the limits, and no smaller than a tenth of
-    1 - level where it lies inside: within that a test may differ from the limits, as one by few
-    permutations does. An empty set holds nothing, and what is within rounding of an edge may lie on
-    either side. Only the data of a few small fits are looked at.
+    that of no effect: no larger than a half where zero lies outside the limits, and no smaller than
+    a tenth of 1 - level where it lies inside: within that a test may differ from the limits, as one
+    by few permutations does. Symmetric limits beside degrees of freedom are Student's with these
+    and the standard error, to one part in a hundred; beside posterior draws the standard error may
+    be the standard deviation of that t law. An empty set holds nothing, and what is within rounding
+    of an edge may lie on either side. Only the data of a few small fits are looked at.
     """
     if estimator.kind == "diagnostic":
         return
@@ -135,6 +137,7 @@ def check_coherence(estimator: Estimator) -> None:
 def require_coherence(estimate: Estimate, level: float, where: str) -> None:
     """Demand that the parts of one answer do not contradict each other."""
     _check_value_within(estimate, where)
+    _check_df(estimate, level, where)
     _check_p_value(estimate, level, where)
     _check_band(estimate, where)
 
@@ -144,6 +147,10 @@ FAR = 0.5
 
 ROUNDING = 1e-6
 """How near an edge, in lengths of the interval, is on neither side."""
+
+
+HUNDREDTH = 0.01
+"""By how much a quantile may be off, relative: what published tables round to."""
 
 
 def _side(estimate: Estimate, point: float) -> int:
@@ -165,13 +172,37 @@ def _check_value_within(estimate: Estimate, where: str) -> None:
     require(_side(estimate, estimate.value) >= 0, where, complaint)
 
 
+def _check_df(estimate: Estimate, level: float, where: str) -> None:
+    """Hold limits to what standard error and degrees of freedom say of them, where they can be."""
+    parts = (estimate.value, estimate.se, estimate.low, estimate.high, estimate.df)
+    if any(part is None or isnan(part) for part in parts) or estimate.outside:
+        return
+    value, se, low, high, df = (float(part) for part in parts if part is not None)
+    length = high - low
+    if not (se > 0 and df > 0 and 0 < length < inf):
+        return
+    if abs((low + high) / 2 - value) > ROUNDING * length:
+        return  # a logarithm's or a bootstrap's limits are their own
+    student = Estimate.wald(0.0, se, level, df if isfinite(df) else None)
+    factors = [1.0]
+    if estimate.draws is not None and 2 < df < inf:
+        factors.append(sqrt((df - 2) / df))
+    expected = 2 * float(student.high or 0.0)
+    near = any(abs(length / (factor * expected) - 1) <= HUNDREDTH for factor in factors)
+    complaint = (
+        f"its limits are {length:.6g} apart, but standard error {se:.6g} with {df:g} degrees of "
+        f"freedom puts them {expected:.6g} apart"
+    )
+    require(near, where, complaint)
+
+
 def _check_p_value(estimate: Estimate, level: float, where: str) -> None:
     p = estimate.p_value
     side = _side(estimate, 0.0)
     if p is None or isnan(p) or not side:
         return
     holds = "hold" if side > 0 else "do not hold"
-    complaint = f"p-value {p:.3g}, but its limits at {level:g} {holds} zero"
+    complaint = f"p-value {p:.3g} (of no effect), but its limits at {level:g} {holds} zero"
     require(p >= (1 - level) / 10 if side > 0 else p <= FAR, where, complaint)
 
 
@@ -245,3 +276,38 @@ def _check_closer(wide: Estimate, narrow: Estimate, limits: tuple[str, str], whe
     closer = after > before if wide.outside else after < before
     complaint = f"{' to '.join(limits)} is {before:.6g} long at a level of 0.95, {after:.6g} at 0.8"
     require(closer or before == after == 0, where, complaint)
+
+
+THOUSAND = 1000.0
+
+
+def check_unit_of_outcome(estimator: Estimator) -> None:
+    """Demand a standard error in the unit of its estimate: no variance, and no number without unit.
+
+    The outcome is measured in thousandths. Where the value grows a thousandfold, the standard error
+    may neither grow by the square of that nor stay what it was. What lies between may be a prior's
+    doing. A value that does not grow so has a unit of its own, as under a penalty, or is one of an
+    outcome with two values, which this makes another: it is not judged.
+    """
+    if estimator.kind == "diagnostic":
+        return
+    trial = first_answered(estimator)
+    problem, _ = data(estimator, trial.scenario, trial.replicate)
+    other = fit(estimator, trial.scenario, outcome_times(problem, THOUSAND), trial.replicate)
+    before, after = (_estimates(each, problem.targets) for each in (trial, other))
+    for target in before.keys() & after.keys():
+        _check_unit(before[target], after[target], f"{_where(estimator, trial)}, {target}")
+
+
+def _check_unit(before: Estimate, after: Estimate, where: str) -> None:
+    """Compare an answer with that to the same question in thousandths."""
+    values, errors = (before.value, after.value), (before.se, after.se)
+    if any(part is None or not isfinite(part) for part in (*values, *errors)):
+        return
+    value, moved, se, grown = (float(part) for part in (*values, *errors) if part is not None)
+    if abs(moved / THOUSAND - value) > ROUNDING * abs(value):
+        return
+    start = "its value in thousandths of the outcome's unit is 1000 times as large, its se "
+    for power, complaint in ((2, "a million times, as a variance is"), (0, "is what it was")):
+        same = se > 0 and abs(grown / THOUSAND**power - se) <= HUNDREDTH * se
+        require(not same, where, start + complaint)

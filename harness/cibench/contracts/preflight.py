@@ -288,6 +288,7 @@ def _bits(trial: Fitted) -> list[object]:
 NAMES = {
     "value": "estimate", "se": "std_error", "low": "ci_low", "high": "ci_high", "df": "df",
     "outside": "outside", "band_low": "band_low", "band_high": "band_high", "p_value": "p_value",
+    "draws": "draws",
 }  # fmt: skip
 """The parts of an answer that are held to each other, and their columns."""
 

@@ -272,7 +272,8 @@ class Estimate:
     `(low, high)`. `band_low` and `band_high` are limits that hold for all horizons at once.
     `draws` are posterior draws of the target; the worker reduces them to two numbers at once.
 
-    `value`, `se` and the limits are in the estimand's unit.
+    `value`, `se` and the limits are in the estimand's unit; `df` are the degrees of freedom of
+    Student's limits, `p_value` is that of no effect.
 
     >>> from cibench import Estimate
     >>> Estimate(0.5, se=0.1, low=float("-inf"), high=0.66).outside

@@ -15,10 +15,10 @@ from types import MappingProxyType
 
 import numpy as np
 
-from cibench.contracts.common import ContractError
+from cibench.contracts.common import ContractError, outcome_times, recast
 from cibench.model.method import Estimator
 from cibench.model.streams import seed_global_state
-from cibench.model.types import Array, Declined, Diagnosis, Estimate, Problem, Target
+from cibench.model.types import Declined, Diagnosis, Estimate, Problem, Target
 
 Answer = Mapping[tuple[str, str], float]
 LINEAR = ("value", "se", "low", "high", "band_low", "band_high")
@@ -91,15 +91,10 @@ def _scale(numbers: Answer, target: str) -> float:
     return 1.0
 
 
-def _recast(problem: Problem, change: Callable[[str, Array], Array]) -> Problem:
-    columns = {name: change(name, column) for name, column in problem.columns.items()}
-    return replace(problem, columns=MappingProxyType(columns))
-
-
 def shuffled(problem: Problem, seed: int = 1) -> Problem:
     """Put the rows in another order."""
     order = np.random.default_rng(seed).permutation(problem.outcome.size)
-    return _recast(problem, lambda _, column: column[order])
+    return recast(problem, lambda _, column: column[order])
 
 
 def columns_shuffled(problem: Problem) -> Problem:
@@ -124,13 +119,12 @@ def index_repeated(problem: Problem) -> Problem:
 
 def in_thousandths(problem: Problem) -> Problem:
     """Measure the outcome in thousandths of its unit."""
-    mine = problem.roles.outcome
-    return _recast(problem, lambda name, c: THOUSAND * c.astype(float) if name == mine else c)
+    return outcome_times(problem, THOUSAND)
 
 
 def whole_as_doubles(problem: Problem) -> Problem:
     """Hold every column of whole numbers as doubles."""
-    return _recast(problem, lambda _, column: column.astype(float))
+    return recast(problem, lambda _, column: column.astype(float))
 
 
 EQUIVALENCES: Mapping[str, Equivalence] = {
