@@ -27,6 +27,7 @@ from cibench.analysis.error_verdicts import (
 )
 from cibench.metrics import accuracy, standard_errors
 from cibench.metrics.influence import scored
+from cibench.metrics.moments import SQUARES
 
 STUDY = Path(__file__).parents[2] / "results" / "reference" / "verdicts" / "study.csv"
 
@@ -159,6 +160,8 @@ SCORE = {
          "the estimates do not vary"),
         ({"empirical_se_mcse": np.nan}, "too few replicates", "too few replicates"),
         ({"model_se": np.nan}, "", "the method gives no standard errors"),
+        ({"model_se": np.nan, "note": f"one replicate makes 99 % {SQUARES}: model_se"}, "",
+         "one replicate makes most of the sum of squared standard errors"),
         ({"se_ratio": inf}, "", "standard errors that are not finite"),
         ({"se_ratio": 0.0}, "", "standard errors that are not finite"),
         ({"kind": "diagnostic"}, "a diagnostic has no estimates", "a diagnostic has no estimates"),

@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from cibench.metrics import Score, accuracy, core, moments
+from cibench.metrics import METRICS, Score, accuracy, core, families, moments, standard_errors
+from cibench.metrics.influence import scored
 
 Array = NDArray[Any]
 LAWS: dict[str, Any] = {
@@ -141,3 +142,45 @@ def test_few_replicates_and_rounding_errors_are_not_flagged() -> None:
     assert moments.largest_share(almost, truth) == 0
     assert moments.largest_share(np.empty(0), np.empty(0)) == 0
     assert not moments.heavy(nan, 1000)
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e9])
+@pytest.mark.parametrize("noise", [0.0, 1e-16, 1e-12, 1e-6, 1.0])
+def test_estimates_that_vary_by_rounding_alone_have_no_se_ratio_and_no_precision(
+    size: float, noise: float
+) -> None:
+    rng, theta = np.random.default_rng(4), np.full(60, size)
+    t, other = (theta * (1 + noise * rng.normal(size=60)) for _ in range(2))
+    s = size * noise * np.ones(60) + size * 1e-17
+    ratio, gain = METRICS["se_ratio"](t, theta, s), standard_errors.precision_gain(t, other, theta)
+    columns = {"estimate": t, "truth": theta, "std_error": s, "ci_low": t - s, "ci_high": t + s}
+    attributed = scored(METRICS["shortfall_bias"].of(columns | {"outside": zeros(t)}, 0.95))
+    for score in (ratio, gain, attributed):
+        assert isnan(score.value) is (noise < 1e-9)
+        assert (score.why == "all errors are equal") is (noise < 1e-9)
+    if noise > 1e-9:
+        assert ratio.value == pytest.approx(1, abs=4 / sqrt(2 * 60))
+
+
+def test_the_reference_of_precision_is_who_varies_by_more_than_rounding() -> None:
+    theta, rng = np.ones(50), np.random.default_rng(5)
+    exact, noisy = theta * (1 + 1e-15 * rng.normal(size=50)), theta + rng.normal(size=50)
+    groups = [
+        {"estimate": t, "truth": theta, "ok": np.ones(50, dtype=bool)}
+        for t in (theta, exact, noisy)
+    ]
+    assert families.reference(groups) == 2
+    assert families.reference(groups[:2]) is None
+
+
+def test_one_absurd_standard_error_of_sixty_leaves_no_average_of_them() -> None:
+    rng, theta = np.random.default_rng(6), np.zeros(60)
+    t, s = rng.normal(size=60), np.full(60, 1.0)
+    assert METRICS["model_se"](s).value == 1
+    spoilt = np.r_[5e7, s[1:]]
+    why = "one replicate makes 100 % of the sum of squared standard errors"
+    columns = {"std_error": spoilt, "estimate": t, "truth": theta, "outside": zeros(t)}
+    columns |= {"ci_low": t - 2 * spoilt, "ci_high": t + 2 * spoilt}
+    for name in ("model_se", "se_ratio", "shortfall_bias"):
+        score = scored(METRICS[name].of(columns, 0.95))
+        assert isnan(score.value) and score.why == why, name

@@ -7,6 +7,7 @@ import pytest
 import cibench
 from cibench import BadInput
 from cibench.cli.display import show_scores
+from cibench.metrics.moments import SQUARES
 from cibench.render.numbers import BLANK, error_of, number
 from cibench.report.summary import summary, summary_notes
 from cibench.report.views import MEDIAN
@@ -82,6 +83,14 @@ def test_the_suite_may_have_averages_shown(shown, hidden, capsys):
     said = " ".join(capsys.readouterr().out.split())
     assert f"Averages are shown as the suite asks, without finite moments: {HEAVY}." in said
     assert score["bias"] == score_of(hidden, HEAVY)["bias"]  # scores.csv has them in any case
+
+
+def test_standard_errors_that_no_average_stands_for_have_a_footnote(hidden):
+    scores = hidden.scores.copy()
+    scores.loc[scores["estimator"] == PLAIN, "note"] = f"90 % {SQUARES}: model_se, se_ratio; few: b"
+    (_, note) = summary_notes(scores, hidden.catalogue)
+    end = f"of standard errors that none stands for: {PLAIN} (90 % {SQUARES})."
+    assert note == f"No average, and no SE ratio, {end}"
 
 
 def test_without_such_estimators_there_is_no_footnote(tmp_path):

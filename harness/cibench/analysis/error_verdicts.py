@@ -41,7 +41,7 @@ from statistics import NormalDist
 from typing import Any
 
 from cibench.analysis.coverage_verdicts import MOST, POWER
-from cibench.metrics.moments import noiseless
+from cibench.metrics.moments import SQUARES, noiseless
 from cibench.utils.missing import missing
 
 BIAS = 0.5
@@ -70,6 +70,7 @@ class ErrorVerdict(StrEnum):
 NO_MOMENTS, NOISELESS = "the estimates have no moments", "the estimates do not vary"
 NO_ESTIMATE, NO_SE = "the method gives no estimates", "the method gives no standard errors"
 FEW, ABSURD = "too few replicates", "standard errors that are not finite"
+DOMINATED = f"one replicate makes most {SQUARES}"
 DIAGNOSTIC = "a diagnostic has no estimates"
 
 
@@ -122,6 +123,8 @@ def unjudged_se_ratio(score: Mapping[str, Any]) -> str:
     reason = unjudged_bias(score)
     if reason:
         return reason
+    if SQUARES in str(score.get("note") or ""):
+        return DOMINATED
     if missing(score.get("model_se")):
         return NO_SE
     if not 0 < float(score["se_ratio"]) < inf:

@@ -13,8 +13,9 @@ from functools import partial
 import numpy as np
 
 from cibench.metrics import intervals, standard_errors
-from cibench.metrics.core import Score, blank, with_truth_error
-from cibench.metrics.groups import Group
+from cibench.metrics.core import Score, blank, standard_deviation, with_truth_error
+from cibench.metrics.groups import Group, answers, present
+from cibench.metrics.moments import rounded
 from cibench.metrics.registry import BANDS, POINTS, SETS, Kind, Loss, metric
 from cibench.model.types import Array
 
@@ -72,7 +73,7 @@ def precision_gain(family: Sequence[Group], _: Sequence[float]) -> list[Score]:
 
 def reference(family: Sequence[Group]) -> int | None:
     """Return the place of the first group whose errors vary, None where none do."""
-    varying = (i for i, group in enumerate(family) if _varies(_errors(group)))
+    varying = (i for i, group in enumerate(family) if _varies(group))
     return next(varying, None)
 
 
@@ -191,9 +192,13 @@ def _errors(group: Group) -> Array:
     return np.where(group["ok"], group["estimate"] - group["truth"], np.nan)
 
 
-def _varies(errors: Array) -> bool:
-    known = errors[~np.isnan(errors)]
-    return bool((known != known[:1]).any())
+def _varies(group: Group) -> bool:
+    """Say whether the errors of a group vary by more than rounding."""
+    t, theta = present(answers(group, *POINTS), *POINTS)
+    if t.size < 2:
+        return False
+    size = max(float(np.abs(t).max()), float(np.abs(theta).max()))
+    return not rounded(standard_deviation(t - theta), size)
 
 
 def _gain(theirs: Array, own: Array) -> Score:

@@ -15,6 +15,8 @@ FEWEST = 30
 """With fewer replicates a law with moments and one without look the same."""
 
 ROUNDING = 1e-12
+NOISE = 1e-9
+"""A spread that is no more than this share of what varies is rounding error."""
 
 
 @np.errstate(all="ignore")
@@ -55,4 +57,22 @@ def noiseless(score: Mapping[Any, Any]) -> bool:
     spread = float(score.get("empirical_se", np.nan))
     if isnan(spread) or score["answered"] < 2:
         return False
-    return bool(spread <= 1e-9 * max(abs(score["truth"]), abs(score["bias"])))
+    return rounded(spread, max(abs(score["truth"]), abs(score["bias"])))
+
+
+def rounded(spread: float, size: float) -> bool:
+    """Say whether numbers of that size vary by no more than rounding."""
+    return bool(spread <= NOISE * size)
+
+
+SQUARES = "of the sum of squared standard errors"
+
+
+@np.errstate(all="ignore")
+def dominated(s: Array) -> str:
+    """Say which share of the squared standard errors one of them makes, "" where none does.
+
+    The same rule as for estimates: a root mean square of such numbers settles on nothing.
+    """
+    share = largest_share(s, np.zeros(1))
+    return f"one replicate makes {100 * share:.0f} % {SQUARES}" if heavy(share, s.size) else ""

@@ -7,7 +7,7 @@ Formulas after Morris, White and Crowther (2019), Statistics in Medicine 38, tab
 from __future__ import annotations
 
 from dataclasses import replace
-from math import ceil, sqrt
+from math import ceil, isnan, sqrt
 
 import numpy as np
 
@@ -22,7 +22,8 @@ from cibench.metrics.core import (
     proportion,
     standard_deviation,
 )
-from cibench.metrics.influence import Jackknifed, Result, RootMeanSquare
+from cibench.metrics.influence import Jackknifed, Result, RootMeanSquare, scored
+from cibench.metrics.moments import dominated, rounded
 from cibench.metrics.registry import POINTS, REPORTED, Kind, Loss, metric
 from cibench.model.types import Array
 
@@ -71,11 +72,11 @@ def precision_gain(t: Array, reference: Array, theta: Array, *, normal: bool = F
     All three are of the same replicates. The error is the centred jackknife's over replicates,
     which keeps the pairs together; with `normal` it is 2 (S_A^2/S_B^2) sqrt((1 - r^2)/(n - 1)),
     r the correlation of the errors, for normal estimates (Morris, White and Crowther 2019, table
-    6, without its factor 100). Blank where an error never varies.
+    6, without its factor 100). Blank where an error varies by no more than rounding.
     """
-    ours, theirs = empirical_se(t, theta, normal=True), empirical_se(reference, theta, normal=True)
+    ours, theirs = _spread(t, theta), _spread(reference, theta)
     if not ours.value > 0 or not theirs.value > 0:
-        return blank(ours.why or (ALL_EQUAL if t.size else ""))
+        return blank(ours.why or theirs.why)
     ratio = (theirs.value / ours.value) ** 2
     mine, other = t - theta, reference - theta
     if normal:
@@ -89,9 +90,13 @@ def precision_gain(t: Array, reference: Array, theta: Array, *, normal: bool = F
     ("std_error",), Kind.RELATIVE, place=60, label="model SE",
     meaning="root mean square of the standard errors reported", tables=REPORTED,
 )  # fmt: skip
-def model_se(s: Array) -> RootMeanSquare:
-    """Return sqrt(mean s^2), with error sqrt(Var(s^2) / (4 n ModSE^2))."""
-    return RootMeanSquare(s)
+def model_se(s: Array) -> Result:
+    """Return sqrt(mean s^2), with error sqrt(Var(s^2) / (4 n ModSE^2)).
+
+    Blank where one replicate makes the sum of squares.
+    """
+    reason = dominated(s)
+    return blank(reason) if reason else RootMeanSquare(s)
 
 
 @metric(
@@ -100,19 +105,29 @@ def model_se(s: Array) -> RootMeanSquare:
     truth_cancels=True, tables=(*REPORTED, "paper", "summary"),
 )  # fmt: skip
 def se_ratio(t: Array, theta: Array, s: Array, *, normal: bool = False) -> Result:
-    """Return the model SE over the empirical SE, blank where the latter is zero.
+    """Return the model SE over the empirical SE.
 
-    Its error is the centred jackknife's of the ratio, which heeds that s^2 and the squared error
-    may move together; with `normal` it is
+    Blank where the estimates vary by no more than rounding, or one replicate makes the sum of
+    squared standard errors. Its error is the centred jackknife's of the ratio, which heeds that s^2
+    and the squared error may move together; with `normal` it is
     ratio * sqrt(Var(s^2) / (4 n ModSE^4) + 1 / (2 (n - 1))), for normal estimates and
     independent s.
     """
-    model, empirical = model_se(s), empirical_se(t, theta, normal=True)
-    if not empirical.value > 0:
-        return blank(empirical.why or (ALL_EQUAL if t.size else ""))
+    model, empirical = scored(model_se(s)), _spread(t, theta)
+    if not empirical.value > 0 or model.why:
+        return blank(empirical.why or model.why)
     ratio = model.value / empirical.value
     if normal:
         share = model.mcse / model.value if model.value else 0.0
         return Score(ratio, ratio * sqrt(share**2 + 1 / (2 * (t.size - 1))))
     each = np.sqrt(leave_one_out_mean(np.square(s))) / leave_one_out_sd(t - theta)
     return Jackknifed(ratio, each)
+
+
+def _spread(t: Array, theta: Array) -> Score:
+    """Return the empirical SE, blank where the errors vary by no more than rounding."""
+    spread = scored(empirical_se(t, theta, normal=True))
+    if not t.size or isnan(spread.value):
+        return spread
+    size = max(float(np.abs(t).max()), float(np.abs(theta).max()))
+    return blank(ALL_EQUAL) if rounded(spread.value, size) else spread

@@ -13,6 +13,7 @@ import numpy as np
 from cibench.analysis.scores import SHOW_MOMENTS
 from cibench.metrics import METRICS, Metric
 from cibench.metrics.groups import Group
+from cibench.metrics.moments import SQUARES
 from cibench.metrics.registry import Table, listed
 from cibench.model.types import Array
 from cibench.render import labels
@@ -109,11 +110,15 @@ def _in_its_place(score: Score, name: str) -> str:
 def median_notes(scores: Iterable[Score], table: Table) -> list[str]:
     """Return the footnotes of a table for people about estimators without moments, none if none.
 
-    The first says what the mark stands for, another whose averages are shown all the same.
+    The first says what the mark stands for, another whose averages are shown all the same, the last
+    whose standard errors have no average.
     """
-    hidden, believed = dict[str, str](), dict[str, None]()
+    hidden, believed, absurd = dict[str, str](), dict[str, None](), dict[str, str]()
     for score in scores:
         why = str(score["moments_note"] or "")
+        for reason in str(score["note"] or "").split("; "):
+            if SQUARES in reason:
+                absurd.setdefault(str(score["method"]), reason.partition(":")[0])
         if score["kind"] == "diagnostic" or (score["moments"] and not why):
             continue
         if score["moments"]:
@@ -135,6 +140,11 @@ def median_notes(scores: Iterable[Score], table: Table) -> list[str]:
     if believed:
         who = ", ".join(believed)
         notes.append(f"Averages are shown as the suite asks, without finite moments: {who}.")
+    if absurd:
+        who = ", ".join(f"{method} ({why})" for method, why in absurd.items())
+        notes.append(
+            f"No average, and no SE ratio, of standard errors that none stands for: {who}."
+        )
     return notes
 
 
