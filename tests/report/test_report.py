@@ -20,8 +20,9 @@ from cibench.render.figures import looks
 from cibench.render.numbers import limits, number, percent, signed
 from cibench.report import write_report
 from cibench.report.contents import Contents
+from cibench.report.judged_words import ratio
 from cibench.report.plots.dose_response import draw_bands
-from cibench.report.sections.expectations import ratio, undecided
+from cibench.report.sections.expectations import undecided
 from cibench.report.summary import summary, surprise_lines
 from cibench.results import RunTables
 

@@ -226,5 +226,5 @@ def test_a_promise_is_tested_without_a_baseline(project, pytester):
     result = project("-k", "promise", edit=[("FACTOR, BIAS = 1.0, 0.0", "FACTOR, BIAS = 1.0, 0.4")])
     result.assert_outcomes(failed=1)
     out = result.stdout.str()
-    assert "own/by-groups fails unexpectedly: coverage" in out and "floor 90 %" in out
+    assert "own/by-groups fails unexpectedly: coverage" in out and "below the floor of 90 %" in out
     assert not (pytester.path / "baselines").exists()

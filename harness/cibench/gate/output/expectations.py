@@ -24,9 +24,8 @@ from cibench.gate.output.files import (
     table_row,
 )
 from cibench.gate.rules import ChangeVerdict
-from cibench.render.numbers import percent, plain
+from cibench.report.judged_words import fact
 from cibench.report.sections import equalities
-from cibench.report.sections.expectations import in_se, ratio
 from cibench.report.summary import surprise_lines
 from cibench.storage.schema import SCORED
 from cibench.utils.files import make_folder, write_json, write_text
@@ -117,19 +116,8 @@ def _finding(row: Mapping[str, Any]) -> str:
 
 def _facts(row: Mapping[str, Any]) -> str:
     """Say of each number that decides the verdict what it is and what it is held to."""
-    return "; ".join(_fact(row, Judged(name)) for name in row["decided_by"].split(", ") if name)
-
-
-def _fact(row: Mapping[str, Any], name: Judged) -> str:
-    if name is Judged.BIAS:
-        return f"bias {in_se(row)} SE, at most {plain(row['bias_most'])}"
-    if name is Judged.SE_RATIO:
-        least, most = plain(row["se_ratio_least"]), plain(row["se_ratio_most"])
-        return f"SE ratio {ratio(row)}, from {least} to {most}"
-    floor = f"floor {percent(row['floor'])} %"
-    if name is Judged.BANDS:
-        return f"bands of all horizons {_share(row, 'bands', 'bands_')}, {floor}"
-    return f"coverage {_share(row, 'coverage', '')}, {floor}"
+    said = "; ".join(fact(row, Judged(name)) for name in row["decided_by"].split(", ") if name)
+    return f"{said}; {row['tries']:,} tries" if said else ""
 
 
 def _case(row: Mapping[str, Any], failing: list[str]) -> Case:
@@ -150,11 +138,6 @@ def _equality(row: Mapping[str, Any], failing: list[str], run: Run) -> Case:
         equalities.where(row), methods, "failure" if row["verdict"] in failing else "",
         equalities.finding(row), "\n".join(filter(None, [row["why"], *commands])),
     )  # fmt: skip
-
-
-def _share(row: Mapping[str, Any], name: str, prefix: str) -> str:
-    low, high = percent(row[f"{prefix}low"], 1), percent(row[f"{prefix}high"], 1)
-    return f"{percent(row[name], 1)} % ({low}–{high}) of {row['tries']}"
 
 
 def _place(row: Mapping[str, Any]) -> str:

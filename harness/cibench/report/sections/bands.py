@@ -9,8 +9,9 @@ from cibench.analysis.coverage_verdicts import CoverageVerdict
 from cibench.analysis.judged_scores import FAMILY
 from cibench.render.html import Html, breakable, h, place, raw, sortable
 from cibench.render.numbers import BLANK, digits, limits, percent
+from cibench.report.judged_words import Line
 from cibench.report.score_readings import MARKS
-from cibench.report.sections.expectations import Line, lines
+from cibench.report.sections.expectations import lines
 from cibench.utils.missing import missing
 
 if TYPE_CHECKING:

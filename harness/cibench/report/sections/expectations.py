@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from cibench.analysis.error_verdicts import BIAS, FAR, SE_RATIO, ErrorVerdict
+from cibench.analysis.error_verdicts import BIAS, FAR, SE_RATIO
 from cibench.analysis.expectations import (
     BEARING,
     FAULTS,
@@ -19,16 +19,14 @@ from cibench.analysis.expectations import (
 from cibench.analysis.judged_scores import Judged
 from cibench.render.html import Html, breakable, h, join, place, raw, sortable
 from cibench.render.labels import DEFAULT, label, view_titles
-from cibench.render.numbers import BLANK, count, digits, limits, number, percent, plain, signed
+from cibench.render.numbers import BLANK, count, number, percent, signed
+from cibench.report.judged_words import Line, coverage, fact, in_se, ratio
 from cibench.report.score_readings import faults
 from cibench.report.views import KEYS
 from cibench.utils.missing import missing
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Line = Mapping[str, Any]
-"""One row of the expectations, by column, with `method`, `at` and `title` beside them."""
 
 
 @dataclass(frozen=True)
@@ -71,34 +69,6 @@ class Surprise:
         named = "; ".join(f"{row['at']} ({row['title']})" for row in others[:3])
         more = f" and {len(others) - 3} more cells" if len(others) > 3 else ""
         return f" Also at {named}{more}." if others else ""
-
-
-def fact(row: Line, name: Judged) -> str:
-    """Say of one number of a row what it is, and on which side of its bound."""
-    if name is Judged.BIAS:
-        beyond = "more" if row["bias_verdict"] in BIASED else "not more"
-        return f"bias {in_se(row)} SE, {beyond} than {plain(row['bias_most'])}"
-    if name is Judged.SE_RATIO:
-        return f"SE ratio {ratio(row)}, {_side_of_ratio(row)}"
-    floor = f"the floor of {percent(row['floor'])} %"
-    if name is Judged.BANDS:
-        side = "below" if row["bands_high"] < row["floor"] else "above"
-        return f"bands of all horizons cover {bands(row)}, {side} {floor}"
-    return f"coverage {coverage(row)}, {'below' if row['high'] < row['floor'] else 'above'} {floor}"
-
-
-BIASED = (ErrorVerdict.TOO_LARGE, ErrorVerdict.TOO_SMALL)
-
-
-def _side_of_ratio(row: Line) -> str:
-    least, most = plain(row["se_ratio_least"]), plain(row["se_ratio_most"])
-    if row["se_ratio_verdict"] == ErrorVerdict.TOO_SMALL:
-        return f"below {least}"
-    return (
-        f"above {most}"
-        if row["se_ratio_verdict"] == ErrorVerdict.TOO_LARGE
-        else (f"between {least} and {most}")
-    )
 
 
 def _deciding(row: Line) -> list[Judged]:
@@ -213,32 +183,6 @@ def about(replicates: float) -> str:
         return "more than 10 million"
     scale = 10 ** max(0, len(str(int(replicates))) - 2)
     return f"{-(-int(replicates) // scale) * scale:,}"
-
-
-def coverage(row: Line) -> str:
-    """Write a coverage beside its limits, which are adjusted for all verdicts of the run."""
-    low, high = row["low"], row["high"]
-    return f"{percent(row['coverage'], digits(low, high))} % ({limits(low, high)})"
-
-
-def bands(row: Line) -> str:
-    """Write the joint coverage of simultaneous bands beside its limits."""
-    low, high = row["bands_low"], row["bands_high"]
-    return f"{percent(row['bands'], digits(low, high))} % ({limits(low, high)})"
-
-
-def in_se(row: Line) -> str:
-    """Write a bias in empirical standard errors beside its limits."""
-    return signed(row["bias_in_se"], 0.1) + _ends(row["bias_low"], row["bias_high"], signed)
-
-
-def ratio(row: Line) -> str:
-    """Write an SE ratio beside its limits."""
-    return number(row["se_ratio"], 0.1) + _ends(row["se_ratio_low"], row["se_ratio_high"], number)
-
-
-def _ends(low: float, high: float, write: Callable[[Any, Any], str]) -> str:
-    return f" ({write(low, 0.1)} to {write(high, 0.1)})"
 
 
 def _beyond(row: Line) -> tuple[float, float]:

@@ -1,0 +1,71 @@
+"""How a number that is judged is written: with its limits, and on which side of its bound it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cibench.analysis.error_verdicts import ErrorVerdict
+from cibench.analysis.judged_scores import Judged
+from cibench.render.numbers import digits, limits, number, percent, plain, signed
+
+Line = Mapping[str, Any]
+"""One row of the expectations, by column; in the report with `method`, `at` and `title`."""
+
+BIASED = (ErrorVerdict.TOO_LARGE, ErrorVerdict.TOO_SMALL)
+UNDECIDED = "undecided beside"
+
+
+def fact(row: Line, name: Judged) -> str:
+    """Say of one number of a row what it is, and on which side of its bound, where that is sure."""
+    if name is Judged.BIAS:
+        side = {ErrorVerdict.UNCLEAR: UNDECIDED, ErrorVerdict.WITHIN: "not more than"}
+        beyond = side.get(row["bias_verdict"], "more than")
+        return f"bias {in_se(row)} SE, {beyond} {plain(row['bias_most'])}"
+    if name is Judged.SE_RATIO:
+        return f"SE ratio {ratio(row)}, {_side_of_ratio(row)}"
+    if name is Judged.BANDS:
+        return f"bands of all horizons cover {bands(row)}, {_side_of_floor(row, 'bands_')}"
+    return f"coverage {coverage(row)}, {_side_of_floor(row, '')}"
+
+
+def _side_of_floor(row: Line, prefix: str) -> str:
+    floor = row["floor"]
+    sides = {"below": row[f"{prefix}high"] < floor, "above": row[f"{prefix}low"] > floor}
+    side = next((word for word, sure in sides.items() if sure), UNDECIDED)
+    return f"{side} the floor of {percent(floor)} %"
+
+
+def _side_of_ratio(row: Line) -> str:
+    least, most = plain(row["se_ratio_least"]), plain(row["se_ratio_most"])
+    return {
+        ErrorVerdict.TOO_SMALL: f"below {least}",
+        ErrorVerdict.TOO_LARGE: f"above {most}",
+        ErrorVerdict.WITHIN: f"between {least} and {most}",
+    }.get(row["se_ratio_verdict"], f"{UNDECIDED} {least} and {most}")
+
+
+def coverage(row: Line) -> str:
+    """Write a coverage beside its limits, which are adjusted for all verdicts of the run."""
+    low, high = row["low"], row["high"]
+    return f"{percent(row['coverage'], digits(low, high))} % ({limits(low, high)})"
+
+
+def bands(row: Line) -> str:
+    """Write the joint coverage of simultaneous bands beside its limits."""
+    low, high = row["bands_low"], row["bands_high"]
+    return f"{percent(row['bands'], digits(low, high))} % ({limits(low, high)})"
+
+
+def in_se(row: Line) -> str:
+    """Write a bias in empirical standard errors beside its limits."""
+    return signed(row["bias_in_se"], 0.1) + _ends(row["bias_low"], row["bias_high"], signed)
+
+
+def ratio(row: Line) -> str:
+    """Write an SE ratio beside its limits."""
+    return number(row["se_ratio"], 0.1) + _ends(row["se_ratio_low"], row["se_ratio_high"], number)
+
+
+def _ends(low: float, high: float, write: Callable[[Any, Any], str]) -> str:
+    return f" ({write(low, 0.1)} to {write(high, 0.1)})"
