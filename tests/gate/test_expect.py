@@ -89,6 +89,16 @@ def test_a_surprise_fails_and_stands_in_every_output(check, tmp_path):
     assert "| fails unexpectedly | made/randomised, n = 60 |" in (folder / "summary.md").read_text()
 
 
+def test_what_was_not_judged_is_counted_in_one_way(check, tmp_path):
+    """The errors of baseline/zero do not vary: nothing of it can be judged."""
+    more = SUITE.replace('["made/difference"]', '["made/difference", "baseline/zero"]')
+    (tmp_path / "two.toml").write_text(more)
+    _, out, _ = check("1.0", "two.toml", "--expect", "--replicates", "200")
+    counts = re.findall(r"\(not judged: ([^)]*)\)", " ".join(out.split()))
+    assert len(counts) == 2 and counts[0] == counts[1]
+    assert counts[0].startswith("coverage of ")
+
+
 def test_too_few_replicates_are_inconclusive_and_fail_if_asked_to(check):
     few = ("made.toml", "--expect", "--replicates", "20")
     assert check("1.0", *few)[0] == 0
