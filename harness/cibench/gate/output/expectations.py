@@ -116,8 +116,8 @@ def _finding(row: Mapping[str, Any]) -> str:
 
 def _facts(row: Mapping[str, Any]) -> str:
     """Say of each number that decides the verdict what it is and what it is held to."""
-    said = "; ".join(fact(row, Judged(name)) for name in row["decided_by"].split(", ") if name)
-    return f"{said}; {row['tries']:,} tries" if said else ""
+    facts = "; ".join(fact(row, Judged(name)) for name in row["decided_by"].split(", ") if name)
+    return f"{facts}; {row['tries']:,} tries" if facts else ""
 
 
 def _case(row: Mapping[str, Any], failing: list[str]) -> Case:
