@@ -80,7 +80,8 @@ class Expectations:
         parts = [f"{counts[v]} {v}" for v in WORST_FIRST if counts[v]]
         if self.equalities:
             parts.append(equalities.heading(self.equalities))
-        every = self.run.expectations.to_dict("records")
+        table = self.run.expectations.to_dict("records")
+        every = [{str(key): value for key, value in row.items()} for row in table]
         lacking = ", ".join(f"{name} of {n:,}" for name, n in count_unjudged(every).items())
         unjudged = f" (not judged: {lacking})" if lacking else ""
         return f"{'failed' if self.exit_code else 'passed'}: {', '.join(parts)}{unjudged}"
