@@ -299,6 +299,63 @@ def test_the_reference_is_the_one_declared_else_an_oracle_else_the_first_contend
     assert board(table, reference="test/none").empty
 
 
+LEFT_OUT = [{"status": "declined"}, {"ci_low": -inf, "ci_high": inf}]
+
+
+def two_and_who_leaves_out(share: float, how: dict[str, Any], where: str) -> pd.DataFrame:
+    """Return two methods, b with limits of .8 of their length, and one that leaves data sets out.
+
+    It keeps those on which all errors are small: there the shorter interval is the better one.
+    """
+    noise = np.random.default_rng(8).normal(size=300)
+    order = np.argsort(np.abs(noise))
+    hard = np.isin(np.arange(300), order[300 - round(300 * share) :])
+    selective = rows(2 + noise, estimator=where)
+    for column, value in how.items():
+        selective.loc[hard, column] = value
+    return joined(
+        selective, rows(2 + noise, estimator="test/a"), rows(2 + noise, 0.8, estimator="test/b")
+    )
+
+
+@pytest.mark.parametrize("how", LEFT_OUT, ids=["declines", "unbounded"])
+@pytest.mark.parametrize("where", ["test/0", "test/z", "test/oracle"])
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.6])
+def test_nobody_is_ranked_on_the_data_sets_that_another_chose(
+    share: float, how: dict[str, Any], where: str
+) -> None:
+    about = catalogue(*sorted({where, "test/a", "test/b"} - {"test/oracle"}))
+    table = two_and_who_leaves_out(share, how, where)
+    alone = board(table[table["estimator"] != where], about)
+    found = board(table, about)
+    gap = [x.loc["test/b", "log_ratio"] - x.loc["test/a", "log_ratio"] for x in (alone, found)]
+    assert alone.loc["test/a", "rank"] == "1" and gap[0] > 0
+    if share > 0.05:
+        assert set(found["reference"]) == {"test/a"} and found.loc[where, "rank"] == ""
+        assert gap[1] == pytest.approx(gap[0])
+        assert (found.loc["test/a", "rank"], found.loc["test/b", "rank"]) == ("1", "2")
+    named = board(table, about, reference=where)  # as asked for, and then nothing is ranked
+    assert set(named["reference"]) == {where}
+    if share > 0.05:
+        assert (named["rank"] == "").all()
+        assert f"data sets alone to which the reference {where} gave" in named.loc["test/a", "note"]
+
+
+def test_a_design_has_one_reference_though_an_oracle_declines_in_one_scenario_alone() -> None:
+    noise = np.random.default_rng(9).normal(size=(2, 3, 100))
+    lost = ["ok"] * 90 + ["declined"] * 10
+    parts = [
+        rows(2 + e, estimator=name, scenario=scenario,
+             status=lost if (scenario, name) == ("rd/two", "test/oracle") else ["ok"] * 100)
+        for scenario, errors in zip(("rd/one", "rd/two"), noise, strict=True)
+        for name, e in zip(("test/oracle", "test/a", "test/b"), errors, strict=True)
+    ]  # fmt: skip
+    found = board(joined(*parts))
+    assert set(found["reference"]) == {"test/a"}
+    assert found.loc["test/a", ["ratio", "ratio_low", "ratio_high"]].tolist() == [1, 1, 1]
+    assert set(found["rank"]) - {""}
+
+
 def test_who_was_not_run_everywhere_has_no_rank_and_the_others_keep_theirs() -> None:
     table = joined(suite_of_three(), rows(2 + np.arange(200) % 7, estimator="test/late"))
     found, before = board(table), board(suite_of_three())

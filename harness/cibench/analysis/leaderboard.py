@@ -12,20 +12,26 @@ degrade.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import exp, isnan, nan
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from cibench.analysis.coverage_verdicts import UNJUDGED, CoverageVerdict
-from cibench.analysis.expectations import FAULTS, judge_expectations
+from cibench.analysis.board_cells import (
+    MOST_LEFT_OUT,
+    UNRANKED,
+    Names,
+    Settings,
+    by_leaderboard,
+    scenario_shares,
+)
+from cibench.analysis.expectations import judge_expectations
 from cibench.analysis.one_pass import from_rows
 from cibench.analysis.ranking_losses import (
     Compared,
     Entered,
-    Key,
     ScenarioShare,
     compare,
     entered,
@@ -33,160 +39,19 @@ from cibench.analysis.ranking_losses import (
     rank_sets,
     run,
 )
-from cibench.model.catalogue import at_default, dials_of
 from cibench.model.streams import stream
 from cibench.model.types import Array
 from cibench.render.numbers import percent
 from cibench.storage import CellRows
-from cibench.suite.expectations import Expected
-from cibench.suite.ranking import BROKEN, CELL_KEYS, VALID, Entrant, Ranking
+from cibench.suite.ranking import BROKEN, VALID, Entrant, Ranking
 from cibench.utils.errors import BadInput
-from cibench.utils.missing import missing
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Names = Mapping[str, Any]
-
-Counted = Callable[[Names], bool]
+__all__ = ["COLUMNS", "RankCollector", "Ranking", "ranks"]
 
 KINDS = (VALID, "default", "all", BROKEN)
-
-TARGET_CELL = (*CELL_KEYS, "estimand", "level")
-UNRANKED = ("no", *map(str, FAULTS))
-"""What of `holds_level` leaves a method without a rank."""
-
-HOLDING = (CoverageVerdict.SOUND, CoverageVerdict.CONSERVATIVE)
-
-
-def _cell(names: Names) -> tuple[str, ...]:
-    return tuple("" if missing(names[key]) else str(names[key]) for key in TARGET_CELL)
-
-
-@dataclass(frozen=True, eq=False)
-class Settings:
-    """Know of each cell to which kind of board it belongs, and of each entrant what holds there."""
-
-    spec: Ranking
-    catalogue: Mapping[str, Any]
-    expected: Mapping[tuple[str, ...], bool]
-    levels: Mapping[tuple[str, ...], Mapping[Entrant, Names]]
-
-    @classmethod
-    def of(
-        cls, expectations: pd.DataFrame, spec: Ranking, catalogue: Mapping[str, Any]
-    ) -> Settings:
-        """Read them off the verdicts on all coverages of the run."""
-        expected: dict[tuple[str, ...], bool] = {}
-        levels: dict[tuple[str, ...], dict[Entrant, Names]] = {}
-        for line in _lines_of(expectations):
-            cell, entrant = _cell(line), (str(line["estimator"]), str(line["options"]))
-            levels.setdefault(cell, {})[entrant] = line
-            if spec.role(entrant[0], catalogue) == "":
-                own = line["expected"] in (Expected.VALID, Expected.OTHER_QUESTION)
-                expected[cell] = expected.get(cell, True) and own
-        return cls(spec, catalogue, expected, levels)
-
-    def kind(self, names: Names) -> str:
-        """Return on which board a cell counts, "" where on none."""
-        if not self.spec.weight(str(names["scenario"])) > 0:
-            return ""
-        known = self.catalogue.get("scenarios") or {}
-        default = at_default(names["dials"], dials_of(known, names["scenario"]))
-        if self.spec.settings == "all":
-            return "all"
-        if self.spec.settings == "default":
-            return "default" if default else ""
-        return VALID if default or self.expected.get(_cell(names), False) else BROKEN
-
-    def holds(self, entrant: Entrant, cells: Sequence[Names]) -> tuple[str, str]:
-        """Return whether an entrant holds its level where it may be expected to, and where not."""
-        known = self.catalogue.get("scenarios") or {}
-        verdicts = []
-        for names in cells:
-            line = self.levels.get(_cell(names), {}).get(entrant)
-            default = at_default(names["dials"], dials_of(known, names["scenario"]))
-            if line is None or not (default or self.expected.get(_cell(names), False)):
-                continue
-            verdict = CoverageVerdict(line["coverage_verdict"])
-            if line["verdict"] in FAULTS:
-                return str(line["verdict"]), f"{line['note']}, in {_at(line)}"
-            if verdict is CoverageVerdict.BROKEN:
-                return "no", _broken_at(line)
-            verdicts.append(verdict)
-        judged = [verdict for verdict in verdicts if verdict not in UNJUDGED]
-        if not judged:
-            return "", ""
-        return ("yes" if all(verdict in HOLDING for verdict in judged) else "unclear"), ""
-
-
-def _at(line: Names) -> str:
-    moved = "" if missing(line["dial"]) else f", {line['dial']} = {line['setting']:g}"
-    return f"{line['scenario']}, n = {line['n']}{moved}"
-
-
-def _broken_at(line: Names) -> str:
-    return (
-        f"does not hold its level in {_at(line)}: coverage {percent(line['coverage'])} % "
-        f"({percent(line['low'])}–{percent(line['high'])}), floor {percent(line['floor'])} %"
-    )
-
-
-def _lines_of(table: pd.DataFrame) -> Iterator[Names]:
-    for line in table[table["kind"] == "estimate"].to_dict("records"):
-        yield {str(name): value for name, value in line.items()}
-
-
-def scenario_shares(
-    scores: pd.DataFrame, catalogue: Mapping[str, Any], spec: Ranking, counted: Counted
-) -> dict[Key, ScenarioShare]:
-    """Return the scenarios' shares of all boards, empty so far, each with its reference.
-
-    The reference answers in every cell: the one that the suite names, else the first oracle of the
-    catalogue, else the first contender, else the first baseline. A share without one is left out.
-    """
-    cells: dict[Key, dict[tuple[str, ...], set[Entrant]]] = {}
-    for names in _lines_of(scores):
-        if counted(names):
-            entrants = cells.setdefault(key_of(names), {}).setdefault(_cell(names), set())
-            if names["answered"]:
-                entrants.add((str(names["estimator"]), str(names["options"])))
-    shares = {}
-    for key, answering in cells.items():
-        everywhere = set.intersection(*answering.values())
-        ordered = sorted(everywhere, key=lambda entrant: _rank(entrant, catalogue, spec))
-        if ordered and (not spec.reference or ordered[0][0] == spec.reference):
-            shares[key] = ScenarioShare(ordered[0])
-    return shares
-
-
-def _rank(entrant: Entrant, catalogue: Mapping[str, Any], spec: Ranking) -> tuple[Any, ...]:
-    order = list(catalogue.get("estimators") or {})
-    name = entrant[0]
-    place = order.index(name) if name in order else len(order)
-    first = ("oracle", "", "baseline").index(spec.role(name, catalogue))
-    return name != spec.reference, first, place, entrant
-
-
-def by_leaderboard(
-    shares: Mapping[Key, ScenarioShare],
-) -> Iterator[tuple[str, Key, dict[str, ScenarioShare]]]:
-    """Yield each board: its design, one of its keys, and its scenarios' shares.
-
-    A design is a family of scenarios, what stands before the slash; where a family has several
-    scenarios, each of them is a board of its own as well.
-    """
-    families: dict[tuple[Any, ...], list[Key]] = {}
-    for key in shares:
-        families.setdefault((key[0].partition("/")[0], *map(str, key[1:])), []).append(key)
-    for (family, *_), keys in families.items():
-        yield str(family), keys[0], {key[0]: shares[key] for key in keys}
-        if len(keys) > 1:
-            for key in keys:
-                yield key[0], key, {key[0]: shares[key]}
-
-
-__all__ = ["COLUMNS", "RankCollector", "Ranking", "ranks"]
 
 COLUMNS = (
     "design", "estimand", "horizon", "level", "settings", "without", "measure", "reference",
@@ -224,8 +89,8 @@ def ranks(
     limits or an estimate, has none; for those there is a board by RMSE beside one by sets.
     `without` names the scenario that was left out, "" for the board itself. `worst` is the
     share of tries with the worst score; `declined` and `unbounded` are shares of data sets that
-    count as no tries; with more than 5 in 100 of these a method has no rank. Nor has who was not
-    run in all cells.
+    count as no tries; with more than 5 in 100 of these a method has no rank, and where it is the
+    reference, on whose data sets all scores rest, nobody has. Nor has who was not run in all cells.
 
     `manifest` is the run's, which says who declined; `spec` what the suite declares of its
     ranking; `expectations` the run's verdicts, by default those of `judge_expectations` without a
@@ -298,7 +163,9 @@ class RankCollector:
         kind: str,
     ) -> tuple[list[dict[str, Any]], bool]:  # fmt: skip
         """Return the lines of all boards by one measure, and whether somebody never gives it."""
-        every = scenario_shares(scores, self.catalogue, spec, lambda n: settings.kind(n) == kind)
+        every = scenario_shares(
+            scores, self.catalogue, spec, cells, lambda names: settings.kind(names) == kind
+        )
         run(cells, every, spec)
         every = {key: share for key, share in every.items() if share.cells}
         lines = []
@@ -339,6 +206,8 @@ class Board:
         selective = {e: few for e in whole if (few := _selective(e, shares))}
         marked = {e for e in whole if levels[e][0] in UNRANKED} | set(selective)
         ranked = [i for i, e in enumerate(whole) if roles[e] != "oracle" and e not in marked]
+        unsure = _rests_on(selective, shares)
+        ranked = [] if unsure else ranked
         scores, terms, freedom, starts = _sums(shares, whole, self.spec)
         rng = stream("ranks", *address, *shares)
         compared = compare(np.append(scores, 0.0), _beside_zero(terms), freedom, rng, starts)
@@ -355,7 +224,7 @@ class Board:
         for line in lines:
             e = line["entrant"]
             line |= {"role": roles[e], "holds_level": levels[e][0], **about, **_counts(e, shares)}
-            notes = (levels[e][1], selective.get(e, ""), line["note"], _left_out(shares))
+            notes = (levels[e][1], selective.get(e, unsure), line["note"], _left_out(shares))
             line["note"] = "; ".join(filter(None, notes))
             line["estimator"], line["options"] = line.pop("entrant")
         return _in_order(lines)
@@ -377,9 +246,6 @@ class Board:
 
 
 FEWEST = 2
-MOST_LEFT_OUT = 0.05
-"""The share of data sets without a bounded answer above which a method has no rank."""
-
 BY_POINTS = "rmse"
 """The measure of those who give no limits."""
 
@@ -410,6 +276,15 @@ def _selective(entrant: Entrant, shares: Mapping[str, ScenarioShare]) -> str:
     if left_out <= MOST_LEFT_OUT:
         return ""
     return f"scored on the {percent(1 - left_out)} % of data sets to which it gave a bounded answer"
+
+
+def _rests_on(selective: Mapping[Entrant, str], shares: Mapping[str, ScenarioShare]) -> str:
+    """Say that all scores rest on the data sets of a reference that left too many out."""
+    references = {share.reference for share in shares.values()} & selective.keys()
+    if not references:
+        return ""
+    names = ", ".join(sorted(name for name, _ in references))
+    return f"scored on the data sets alone to which the reference {names} gave a bounded answer"
 
 
 def _about(shares: Mapping[str, ScenarioShare]) -> dict[str, Any]:

@@ -76,8 +76,16 @@ def losses(group: Group, spec: Ranking, level: float, shift: float = 0.0) -> Arr
 
 def unbounded(group: Group, spec: Ranking) -> Array:
     """Say of each replicate whether its set is unbounded and the measure is one of sets."""
-    if "ci_low" not in METRICS[spec.measure].needs:
-        return np.zeros(group["ok"].size, dtype=bool)
+    return open_set(group) if of_sets(spec) else np.zeros(group["ok"].size, dtype=bool)
+
+
+def of_sets(spec: Ranking) -> bool:
+    """Say whether the measure of a board is one of sets."""
+    return "ci_low" in METRICS[spec.measure].needs
+
+
+def open_set(group: Group) -> Array:
+    """Say of each replicate whether its set is unbounded."""
     low, high = group["ci_low"], group["ci_high"]
     infinite = (np.isinf(low) | np.isinf(high)) & ~(low > high)  # an empty set is not unbounded
     return np.asarray(group["ok"] & (infinite | (group["outside"] == 1)))
@@ -185,11 +193,22 @@ LOSS = (
 
 
 class Entered(NamedTuple):
-    """Hold who answered one target in one cell, and where their rows are put aside."""
+    """Hold who answered one target in one cell, and where their rows are put aside.
+
+    `declined` and `open_sets` are shares of the data sets that each was run on.
+    """
 
     names: Mapping[str, Any]
     entrants: Sequence[Entrant]
     rows: Sequence[SpooledGroup]
+    declined: Sequence[float]
+    open_sets: Sequence[float]
+
+    def left_out(self, spec: Ranking) -> Sequence[float]:
+        """Return the share of data sets that each left out: no try by the measure of a board."""
+        if not of_sets(spec):
+            return self.declined
+        return [sum(both) for both in zip(self.declined, self.open_sets, strict=True)]
 
 
 def entered(cell: CellRows, spec: Ranking, counted: Any) -> Iterator[Entered]:
@@ -201,7 +220,11 @@ def entered(cell: CellRows, spec: Ranking, counted: Any) -> Iterator[Entered]:
             entrants = [
                 (str(part.names[i]["estimator"]), str(part.names[i]["options"])) for i in members
             ]
-            yield Entered(names, entrants, [cell.put_aside(i, columns) for i in members])
+            groups = [part.groups[i] for i in members]
+            declined = [_share(group, group["declined"]) for group in groups]
+            open_sets = [_share(group, open_set(group)) for group in groups]
+            rows = [cell.put_aside(i, columns) for i in members]
+            yield Entered(names, entrants, rows, declined, open_sets)
 
 
 def run(cells: Iterable[Entered], shares: Mapping[Key, ScenarioShare], spec: Ranking) -> None:
@@ -230,11 +253,10 @@ def _add(
         if not gives(group, spec):
             share.without.add(entrant)
             continue
-        run = group["ok"] | group["failed"] | group["declined"]
         share.runs[entrant] = share.runs.get(entrant, 0) + 1
         for name, flag in (("declined", group["declined"]), ("unbounded", unbounded(group, spec))):
             sums: dict[Entrant, float] = getattr(share, name)
-            sums[entrant] = sums.get(entrant, 0.0) + float(flag.sum()) / max(int(run.sum()), 1)
+            sums[entrant] = sums.get(entrant, 0.0) + _share(group, flag)
         own = _against(group, known, spec, level)
         if own is None:
             continue
@@ -248,6 +270,12 @@ def _add(
             errors = share.truths.setdefault(truth, {})
             change = (shifted[0].value - shifted[1].value) / 2
             errors[entrant] = errors.get(entrant, 0.0) + change
+
+
+def _share(group: Group, flag: Array) -> float:
+    """Return the share of the data sets that were run of which the flag is true."""
+    ran = group["ok"] | group["failed"] | group["declined"]
+    return float(flag.sum()) / max(int(ran.sum()), 1)
 
 
 def _against(

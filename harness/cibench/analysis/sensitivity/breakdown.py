@@ -114,7 +114,7 @@ def half_se(curve: Curve, side: Side, resampled: Resampled) -> Crossing:
 
     Between settings bias and standard error are taken as linear. The limits are the percentile
     bootstrap's; the harsher one takes the SE for as much larger as replicates cannot rule out
-    (`cibench.analysis.error_verdicts.unseen`), since without it they hold 65 to 85 times in 100
+    (`cibench.analysis.error_verdicts.unseen`), since without it they hold 65 to 90 times in 100
     where tails are heavy: few of 200 lognormal errors are in the tail that makes their variance.
     """
     known = side.at[~np.isnan(resampled.bias[0, side.at] + resampled.se[0, side.at])]
