@@ -163,7 +163,6 @@ SCORE = {
         ({"model_se": np.nan, "note": f"one replicate makes 99 % {SQUARES}: model_se"}, "",
          "one replicate makes most of the sum of squared standard errors"),
         ({"se_ratio": inf}, "", "standard errors that are not finite"),
-        ({"se_ratio": 0.0}, "", "standard errors that are not finite"),
         ({"kind": "diagnostic"}, "a diagnostic has no estimates", "a diagnostic has no estimates"),
     ],
 )  # fmt: skip
@@ -174,6 +173,14 @@ def test_what_cannot_be_judged_says_why(changes, of_bias, of_se_ratio):
     for judged, reason in ((bias, of_bias), (ratio, of_se_ratio)):
         assert isnan(judged.low) is bool(reason)
         assert (judged.verdict is ErrorVerdict.NONE) is bool(reason)
+
+
+def test_standard_errors_of_zero_are_too_small():
+    rng = np.random.default_rng(3)
+    for size in (3, 30, 300):
+        limits = judge_se_ratio(line(rng.normal(0, 1, size), np.zeros(size)), SE_RATIO, 0.01)
+        assert limits.verdict is ErrorVerdict.TOO_SMALL
+        assert (limits.value, limits.low, limits.high) == (0, 0, 0)
 
 
 def test_verdicts_are_read_off_limits_and_bounds():

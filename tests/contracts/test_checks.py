@@ -889,7 +889,13 @@ def forgets_the_root(problem, rng):
     return Estimate.wald(honest.value, honest.se**2, problem.level)
 
 
+def gives_no_error_to_its_limits(problem, rng):
+    """Give limits with a length beside a standard error of 0."""
+    return replace(mean_difference(problem, rng), se=0.0)
+
+
 FAULTY = [
+    (gives_no_error_to_its_limits, "check_coherence", "its standard error is 0, but its limits"),
     (claims_three_degrees, "check_coherence", "with 3 degrees of freedom puts them"),
     (gives_its_variance, "check_unit_of_outcome", "its se a million times, as a variance is"),
     (has_a_fixed_error, "check_unit_of_outcome", "1000 times as large, its se is what it was"),
@@ -945,7 +951,8 @@ def test_limits_by_any_degrees_of_freedom_contradict_nothing_but_those_by_others
 def test_limits_that_say_nothing_of_degrees_of_freedom_are_not_held_to_them():
     right = Estimate.wald(2.0, 0.3, 0.95, 5)
     others = [
-        {"df": None, "low": 1.0, "high": 3.0}, {"low": right.low + 0.2}, {"se": 0.0},
+        {"df": None, "low": 1.0, "high": 3.0}, {"low": right.low + 0.2},
+        {"se": 0.0, "low": 2.0, "high": 2.0},
         {"high": np.inf}, {"outside": True, "value": 9.0},
     ]  # fmt: skip
     for change in others:

@@ -810,6 +810,25 @@ def test_standard_errors_are_told_where_intervals_cover(tmp_path: Path) -> None:
         assert "Held up" not in said or factor > 1
 
 
+@pytest.mark.parametrize(
+    ("how", "verdict", "mark"),
+    [
+        ({"se": 0.08}, "low", "▽"), ({"bias": 0.07, "se": 0.3}, "conservative", "▲"),
+        ({"se": 0.11}, "sound", ""),
+    ],
+)  # fmt: skip
+def test_who_is_below_nominal_or_may_be_biased_has_not_held_up(
+    tmp_path: Path, how: dict[str, Any], verdict: str, mark: str
+) -> None:
+    tables = RunTables.of_rows(fits(SOUND, replicates=400, **how), catalogue(SOUND))
+    (line,) = tables["expectations"].to_dict("records")
+    assert line["coverage_verdict"] == verdict
+    page = write_report(tmp_path, tables).read_text(encoding="utf-8")
+    assert ("Held up" in text_of(page)) is (verdict == "sound")
+    (cell,) = re.findall(r'<span class="share">.*?</span></span>', page)
+    assert text_of(cell).split()[1:] == [mark] * bool(mark)
+
+
 def test_bands_have_a_section_and_a_mark(tmp_path: Path) -> None:
     """Bands of a tenth of the limits' width; pointwise limits hold five horizons in 0.95^5."""
     rng = np.random.default_rng(2)

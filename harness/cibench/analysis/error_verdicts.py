@@ -127,7 +127,7 @@ def unjudged_se_ratio(score: Mapping[str, Any]) -> str:
         return DOMINATED
     if missing(score.get("model_se")):
         return NO_SE
-    if not 0 < float(score["se_ratio"]) < inf:
+    if not 0 <= float(score["se_ratio"]) < inf:
         return ABSURD
     return FEW if missing(score["se_ratio_mcse"]) else ""
 
@@ -158,7 +158,7 @@ def judge_se_ratio(
     if reason:
         return ErrorLimits(*bounds, unjudged=reason)
     value, n = float(score["se_ratio"]), int(score["answered"])
-    error = float(score["se_ratio_mcse"]) / value
+    error = float(score["se_ratio_mcse"]) / value if value else 0.0  # all of them are 0
 
     def limits(replicates: float, extra: float) -> ErrorLimits:
         shrunk = error * sqrt(n / replicates)

@@ -23,6 +23,9 @@ UNITS = 300
 ALIKE = 0.8
 """How alike two assumptions' names may be (difflib's ratio) before one passes for a slip."""
 
+THOUSAND = 1000.0
+"""How many times as small the other unit of the outcome is."""
+
 S = TypeVar("S", bound=Scenario)
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from math import inf, isfinite, isnan, sqrt
 
 import numpy as np
 
-from cibench.contracts.common import label, outcome_times, require
+from cibench.contracts.common import THOUSAND, label, outcome_times, require
 from cibench.contracts.trial_fits import Fit, data, first_answered, fit, refit, trials
 from cibench.model.method import Estimator
 from cibench.model.types import Declined, Diagnosis, Estimate, Target
@@ -118,13 +118,14 @@ def _check_limits(low: float | None, high: float | None, name: str, where: str) 
 def check_coherence(estimator: Estimator) -> None:
     """Demand that the numbers of one answer do not contradict each other.
 
-    Limits hold the value, and a simultaneous band is nowhere narrower than they are. A p-value is
-    that of no effect: no larger than a half where zero lies outside the limits, and no smaller than
-    a tenth of 1 - level where it lies inside: within that a test may differ from the limits, as one
-    by few permutations does. Symmetric limits beside degrees of freedom are Student's with these
-    and the standard error, to one part in a hundred; beside posterior draws the standard error may
-    be the standard deviation of that t law. An empty set holds nothing, and what is within rounding
-    of an edge may lie on either side. Only the data of a few small fits are looked at.
+    Limits hold the value, and have no length where the standard error is 0; a simultaneous band is
+    nowhere narrower than they are. A p-value is that of no effect: no larger than a half where zero
+    lies outside the limits, and no smaller than a tenth of 1 - level where it lies inside: within
+    that a test may differ from the limits, as one by few permutations does. Symmetric limits beside
+    degrees of freedom are Student's with these and the standard error, to one part in a hundred;
+    beside posterior draws the standard error may be the standard deviation of that t law. An empty
+    set holds nothing, and what is within rounding of an edge may lie on either side. Only the data
+    of a few small fits are looked at.
     """
     if estimator.kind == "diagnostic":
         return
@@ -137,6 +138,7 @@ def check_coherence(estimator: Estimator) -> None:
 def require_coherence(estimate: Estimate, level: float, where: str) -> None:
     """Demand that the parts of one answer do not contradict each other."""
     _check_value_within(estimate, where)
+    _check_zero_error(estimate, where)
     _check_df(estimate, level, where)
     _check_p_value(estimate, level, where)
     _check_band(estimate, where)
@@ -170,6 +172,12 @@ def _check_value_within(estimate: Estimate, where: str) -> None:
     among = "outside" if estimate.outside else "within"
     complaint = f"its value {estimate.value:g} is not {among} {estimate.low} and {estimate.high}"
     require(_side(estimate, estimate.value) >= 0, where, complaint)
+
+
+def _check_zero_error(estimate: Estimate, where: str) -> None:
+    low, high = estimate.low, estimate.high
+    if estimate.se == 0 and low is not None and high is not None and low < high:
+        require(False, where, f"its standard error is 0, but its limits are {low:g} and {high:g}")
 
 
 def _check_df(estimate: Estimate, level: float, where: str) -> None:
@@ -276,9 +284,6 @@ def _check_closer(wide: Estimate, narrow: Estimate, limits: tuple[str, str], whe
     closer = after > before if wide.outside else after < before
     complaint = f"{' to '.join(limits)} is {before:.6g} long at a level of 0.95, {after:.6g} at 0.8"
     require(closer or before == after == 0, where, complaint)
-
-
-THOUSAND = 1000.0
 
 
 def check_unit_of_outcome(estimator: Estimator) -> None:

@@ -13,9 +13,9 @@ from functools import partial
 import numpy as np
 
 from cibench.metrics import intervals, standard_errors
-from cibench.metrics.core import Score, blank, standard_deviation, with_truth_error
+from cibench.metrics.core import Score, blank, with_truth_error
 from cibench.metrics.groups import Group, answers, present
-from cibench.metrics.moments import rounded
+from cibench.metrics.moments import vary
 from cibench.metrics.registry import BANDS, POINTS, SETS, Kind, Loss, metric
 from cibench.model.types import Array
 
@@ -194,11 +194,7 @@ def _errors(group: Group) -> Array:
 
 def _varies(group: Group) -> bool:
     """Say whether the errors of a group vary by more than rounding."""
-    t, theta = present(answers(group, *POINTS), *POINTS)
-    if t.size < 2:
-        return False
-    size = max(float(np.abs(t).max()), float(np.abs(theta).max()))
-    return not rounded(standard_deviation(t - theta), size)
+    return vary(*present(answers(group, *POINTS), *POINTS))
 
 
 def _gain(theirs: Array, own: Array) -> Score:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cibench.metrics.core import standard_deviation
 from cibench.model.types import Array
 
 TENTH = 0.1
@@ -63,6 +64,14 @@ def noiseless(score: Mapping[Any, Any]) -> bool:
 def rounded(spread: float, size: float) -> bool:
     """Say whether numbers of that size vary by no more than rounding."""
     return bool(spread <= NOISE * size)
+
+
+def vary(t: Array, theta: Array) -> bool:
+    """Say whether errors vary by more than rounding, of which one or none does not."""
+    if t.size < 2:
+        return False
+    size = max(float(np.abs(t).max()), float(np.abs(theta).max()))
+    return not rounded(standard_deviation(t - theta), size)
 
 
 SQUARES = "of the sum of squared standard errors"

@@ -35,7 +35,7 @@ from cibench.metrics.core import (
 )
 from cibench.metrics.influence import Influence, Linear, Result, Statistic
 from cibench.metrics.intervals import Outside, coverage, covers
-from cibench.metrics.moments import dominated, rounded
+from cibench.metrics.moments import dominated, vary
 from cibench.metrics.registry import LIMITS, POINTS, SETS, Kind, metric
 from cibench.model.types import Array
 
@@ -156,7 +156,7 @@ def _undefined(t: Array, theta: Array, s: Array, low: Array, high: Array) -> str
     if not ((np.abs((low + high) / 2 - t) <= SYMMETRIC * length) & np.isfinite(length)).all():
         return ASYMMETRIC
     spread, model = standard_deviation(t - theta), float(np.square(s).mean())
-    if rounded(spread, max(float(np.abs(t).max()), float(np.abs(theta).max()))):
+    if not vary(t, theta):
         return ALL_EQUAL
     if not model or (reason := dominated(s)):
         return reason if model else "all standard errors are zero"

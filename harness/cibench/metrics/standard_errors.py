@@ -7,7 +7,7 @@ Formulas after Morris, White and Crowther (2019), Statistics in Medicine 38, tab
 from __future__ import annotations
 
 from dataclasses import replace
-from math import ceil, isnan, sqrt
+from math import ceil, sqrt
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from cibench.metrics.core import (
     standard_deviation,
 )
 from cibench.metrics.influence import Jackknifed, Result, RootMeanSquare, scored
-from cibench.metrics.moments import dominated, rounded
+from cibench.metrics.moments import dominated, vary
 from cibench.metrics.registry import POINTS, REPORTED, Kind, Loss, metric
 from cibench.model.types import Array
 
@@ -127,7 +127,4 @@ def se_ratio(t: Array, theta: Array, s: Array, *, normal: bool = False) -> Resul
 def _spread(t: Array, theta: Array) -> Score:
     """Return the empirical SE, blank where the errors vary by no more than rounding."""
     spread = scored(empirical_se(t, theta, normal=True))
-    if not t.size or isnan(spread.value):
-        return spread
-    size = max(float(np.abs(t).max()), float(np.abs(theta).max()))
-    return blank(ALL_EQUAL) if rounded(spread.value, size) else spread
+    return blank(ALL_EQUAL) if t.size > 1 and not vary(t, theta) else spread

@@ -63,7 +63,7 @@ class Contents:
         """Return the score table, labelled, with what was expected beside it."""
         table, expected = self.run["scores"], self.run["expectations"]
         names = ("expected", "broken", "verdict", "coverage_verdict", "bias_verdict",
-                 "se_ratio_verdict", "se_ratio_low", "se_ratio_high")  # fmt: skip
+                 "bias_most", "se_ratio_verdict", "se_ratio_low", "se_ratio_high")  # fmt: skip
         beside = {name: expected[name].to_numpy() for name in names}
         beside["verdict_note"] = expected["note"].to_numpy()
         reasons = commonest_reasons(table, self.run["failures"])

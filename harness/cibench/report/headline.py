@@ -20,6 +20,7 @@ from cibench.report.score_readings import (
     faults,
     gave_no_answer,
     has_small_errors,
+    may_be_biased,
     shortfall,
     verdict_of,
 )
@@ -45,7 +46,8 @@ def key() -> Html:
     """Say in one line what stands in a cell."""
     return h(
         "p", "Coverage in %, failures as misses, its 95 % limits, bias in empirical SE (Monte "
-        "Carlo error). ▼ broken, ▲ conservative, ? too few replicates to tell.", cls="note",
+        "Carlo error). ▼ broken, ▽ below nominal, ▲ conservative, ? too few replicates to tell.",
+        cls="note",
     )  # fmt: skip
 
 
@@ -127,7 +129,7 @@ def _colours(score: Score) -> str | None:
 MOST_FINDINGS = 5
 """Findings that stand open; the others wait behind a fold."""
 
-SOUND_VERDICTS = (CoverageVerdict.SOUND, CoverageVerdict.LOW, CoverageVerdict.CONSERVATIVE)
+SOUND_VERDICTS = (CoverageVerdict.SOUND, CoverageVerdict.CONSERVATIVE)
 
 
 def headline(views: Sequence[View], unequal: str = "") -> Html:
@@ -245,9 +247,9 @@ def _sound(every: Sequence[Case]) -> Html | None:
 
 
 def _faulty(score: Score) -> bool:
-    """Say whether something else than coverage is wrong with a score, beyond doubt."""
+    """Say whether something else than coverage is wrong with a score, a bias also with doubt."""
     return (
-        fails_often(score) or clearly_biased(score) or has_small_errors(score)
+        fails_often(score) or may_be_biased(score) or has_small_errors(score)
         or contradicts_itself(score)
     )  # fmt: skip
 

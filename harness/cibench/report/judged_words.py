@@ -12,7 +12,6 @@ from cibench.render.numbers import digits, limits, number, percent, plain, signe
 Line = Mapping[str, Any]
 """One row of the expectations, by column; in the report with `method`, `at` and `title`."""
 
-BIASED = (ErrorVerdict.TOO_LARGE, ErrorVerdict.TOO_SMALL)
 UNDECIDED = "undecided beside"
 
 

@@ -15,7 +15,7 @@ from cibench.report.views import Score
 from cibench.utils.missing import missing
 
 MARKS = {
-    CoverageVerdict.BROKEN: "▼", CoverageVerdict.CONSERVATIVE: "▲",
+    CoverageVerdict.BROKEN: "▼", CoverageVerdict.LOW: "▽", CoverageVerdict.CONSERVATIVE: "▲",
     CoverageVerdict.UNCLEAR: "?", CoverageVerdict.SILENT: "✕",
 }  # fmt: skip
 
@@ -73,6 +73,12 @@ def bias_in_se(score: Score) -> tuple[float, float]:
 def clearly_biased(score: Score) -> bool:
     """Say whether the bias is beyond its bound, beyond doubt, which the verdict on it says."""
     return score["bias_verdict"] in (ErrorVerdict.TOO_LARGE, ErrorVerdict.TOO_SMALL)
+
+
+def may_be_biased(score: Score) -> bool:
+    """Say whether the bias as measured is beyond its bound, beyond doubt or not."""
+    size, _ = bias_in_se(score)
+    return abs(size) > float(score["bias_most"])
 
 
 def has_small_errors(score: Score) -> bool:

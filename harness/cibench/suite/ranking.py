@@ -38,9 +38,8 @@ class Ranking:
     board of their own), those with every dial at its default, or all. `reference` names the
     estimator that others are compared with, "" the first oracle of the catalogue, else the first
     contender, else the first baseline, of those who leave out no more than 5 in 100 data sets where
-    there are such; `weights` gives
-    scenarios, by name or glob, their weight (1 where none matches); `baselines` names what is
-    marked as one.
+    there are such; `weights` gives scenarios, by name or glob, their weight (1 where none matches);
+    `baselines` names what is marked as one.
     """
 
     measure: str = "interval_score"

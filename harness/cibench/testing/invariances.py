@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from cibench.contracts.common import ContractError, outcome_times, recast
+from cibench.contracts.common import THOUSAND, ContractError, outcome_times, recast
 from cibench.model.method import Estimator
 from cibench.model.streams import seed_global_state
 from cibench.model.types import Declined, Diagnosis, Estimate, Problem, Target
@@ -23,7 +23,6 @@ from cibench.model.types import Declined, Diagnosis, Estimate, Problem, Target
 Answer = Mapping[tuple[str, str], float]
 LINEAR = ("value", "se", "low", "high", "band_low", "band_high")
 PARTS = (*LINEAR, "p_value", "statistic", "passed")
-THOUSAND = 1000.0
 LEVELS = (0.8, 0.9, 0.99)
 
 
