@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
-from replicates import replicate_table, write_replicates
+from replicates import joined, replicate_table, write_replicates
 
 import cibench
-from cibench.analysis import tally_failures
-from cibench.analysis.failures import COLUMNS
+from cibench.analysis import judge_expectations, score, tally_failures
+from cibench.analysis.failures import COLUMNS, commonest_reasons
 from cibench.results import RunTables
 from cibench.utils.errors import BadInput
 
@@ -39,6 +41,35 @@ def test_reasons_are_counted_the_most_frequent_first() -> None:
 def test_a_fit_that_fails_for_several_targets_counts_once_and_refits_not() -> None:
     several = pd.concat([MIXED, MIXED.assign(estimand="ATT"), MIXED.assign(refit=1)])
     assert told(several) == told(MIXED)
+
+
+def test_a_reason_is_charged_to_the_target_that_was_lost_to_it() -> None:
+    """The same 40 fits: `rare` makes most losses of all, of SATE it makes the fewest."""
+    status = ["failed"] * 30 + ["ok"] * 10
+    reasons = {
+        ("ATE", None): ["rare"] * 30 + [None] * 10,
+        ("SATE", None): ["rare"] * 5 + ["often"] * 25 + [None] * 10,
+        ("ATT", 2): ["late"] * 30 + [None] * 10, ("ATT", 1): [None] * 40,
+    }  # fmt: skip
+    parts = [
+        replicate_table(np.arange(40.0), estimand=estimand, horizon=horizon, reason=why,
+                        status=["ok"] * 40 if horizon == 1 else status)
+        for (estimand, horizon), why in reasons.items()
+    ]  # fmt: skip
+    for table in (joined(*parts), joined(*parts[::-1])):
+        tally, scores = tally_failures(table), score(table, {})
+        why = commonest_reasons(scores, tally)
+        charged = zip(scores["estimand"], scores["horizon"], why, strict=True)
+        assert {(e, None if pd.isna(h) else h, w) for e, h, w in charged} == {
+            ("ATE", None, "rare"), ("SATE", None, "often"), ("ATT", 2, "late"), ("ATT", 1, "")
+        }  # fmt: skip
+        by = tally.set_index("reason")
+        assert json.loads(by.loc["rare", "targets"]) == {"ATE": 30, "SATE": 5}
+        assert by.loc["rare", "fits"] == 30 and json.loads(by.loc["late", "targets"]) == {
+            "ATT[2]": 30
+        }
+        notes = judge_expectations(scores, {}, {}, tally).set_index("estimand")["note"]
+        assert notes["SATE"].endswith("answered 10 of 40: often")
 
 
 def test_cells_and_estimators_stand_apart_in_order() -> None:

@@ -15,11 +15,10 @@ from enum import StrEnum
 from math import nan
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from cibench.analysis.coverage_verdicts import ALPHA, Coverage, CoverageVerdict
 from cibench.analysis.coverage_verdicts import MEANING as COVERAGE_MEANING
 from cibench.analysis.error_verdicts import BIAS, SE_RATIO, ErrorLimits
+from cibench.analysis.failures import commonest_reasons
 from cibench.analysis.judged_scores import Bounds, Judged, JudgedScore, Side, judge_scores
 from cibench.render.numbers import percent
 from cibench.storage.schema import SCORED
@@ -162,13 +161,14 @@ def judge_expectations(
     ]
     words = [stated(tables, row, scenarios.get(row["scenario"]) or {}) for row in rows]
     bounds = [bounds_of(word, float(row["level"])) for row, word in zip(rows, words, strict=True)]
-    lines = []
-    for row, word, judged in zip(rows, words, judge_scores(rows, bounds), strict=True):
+    reasons = [""] * len(rows) if failures is None else commonest_reasons(scores, failures)
+    lines, judgements = [], judge_scores(rows, bounds)
+    for row, word, judged, reason in zip(rows, words, judgements, reasons, strict=True):
         expected = Expectation(Expected.NOTHING, "")
         if row["kind"] != "diagnostic":
             expected = expectation(row, catalogue, word)
         lines.append(_line(row, expected, judged, word.why))
-        if fault := _fault(row, judged.coverage, failures):
+        if fault := _fault(row, judged.coverage, reason):
             verdict, note = fault
             lines[-1] |= {"verdict": str(verdict), "decided_by": "", "needed": nan, "note": note}
     table = pd.DataFrame(lines, columns=list(EXPECTATIONS))
@@ -252,7 +252,7 @@ def _unjudged(judged: JudgedScore) -> str:
 
 
 def _fault(
-    score: Mapping[str, Any], coverage: Coverage, failures: pd.DataFrame | None
+    score: Mapping[str, Any], coverage: Coverage, reason: str
 ) -> tuple[ExpectationVerdict, str] | None:
     """Return what is wrong with a method, and in words how much; it is no finding about statistics.
 
@@ -261,7 +261,7 @@ def _fault(
     if score["kind"] == "diagnostic":
         return None
     if coverage.unjudged is None and 2 * int(score["answered"]) < coverage.tries:
-        return ExpectationVerdict.NO_ANSWER, _silence(score, coverage, failures)
+        return ExpectationVerdict.NO_ANSWER, _silence(score, coverage, reason)
     low = score.get("excludes_estimate_low")
     if missing(low) or not float(low or 0) > CONTRADICTING:
         return None
@@ -277,15 +277,7 @@ def _note(coverage: Coverage, why: str) -> str:
     return COVERAGE_MEANING[coverage.unjudged] if coverage.unjudged else why
 
 
-def _silence(score: Mapping[str, Any], coverage: Coverage, failures: pd.DataFrame | None) -> str:
+def _silence(score: Mapping[str, Any], coverage: Coverage, reason: str) -> str:
     """Say how few tries were answered, and the commonest reason for it."""
     text = f"answered {score['answered'] or 'none'} of {coverage.tries}"
-    if failures is None:
-        return text
-    keys = ("scenario", "dials", "parameters", "n", "options", "estimator")
-    same = np.logical_and.reduce([failures[key].to_numpy() == score[key] for key in keys])
-    tried = failures[same & (failures["status"] != "declined").to_numpy()]
-    if tried.empty:
-        return text
-    commonest = tried.sort_values("fits", ascending=False, kind="stable").iloc[0]
-    return f"{text}: {commonest['reason'] or commonest['status']}"
+    return f"{text}: {reason}" if reason else text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,6 +14,7 @@ from cibench.storage import CellRows
 from cibench.storage.groups import Part
 from cibench.storage.reader import as_frame
 from cibench.storage.schema import CELL, FINE
+from cibench.utils.files import canonical
 from cibench.utils.missing import missing
 
 if TYPE_CHECKING:
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["COLUMNS", "FailureCollector", "tally_failures"]
 
 FIT = ("kind", *CELL, "options", "estimator")
-COLUMNS = (*FIT, "status", "reason", "fits", "of", "share", "first")
+COLUMNS = (*FIT, "status", "reason", "fits", "of", "share", "first", "targets")
 
 
 def tally_failures(rows: pd.DataFrame) -> pd.DataFrame:
@@ -28,7 +31,8 @@ def tally_failures(rows: pd.DataFrame) -> pd.DataFrame:
 
     `fits` counts the fits with that status and reason of the `of` that were run, `share` is their
     quotient and `first` the first replicate among them, to replay. A fit that failed for several
-    targets with one reason counts once; repeated fits of a data set (`refit` above zero) are left
+    targets with one reason counts once; `targets` has, as JSON, how often each of them was lost to
+    it. Repeated fits of a data set (`refit` above zero) are left
     out; who declines has not failed, but has its reasons here too. Raises BadInput if columns are
     missing.
 
@@ -45,17 +49,26 @@ def tally_failures(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def commonest_reasons(scores: pd.DataFrame, failures: pd.DataFrame) -> list[str]:
-    """Return for each score the commonest reason why fits of its failed, "" where none did.
+    """Return for each score the commonest reason why its target was lost, "" where it never was.
 
     `failures` are what `tally_failures` returns; who declines has not failed.
     """
     keys = [name for name in FIT if name not in ("kind", "dial", "setting")]
-    failed = failures[~failures["status"].isin(FINE)]
-    order = failed.sort_values("fits", ascending=False, kind="stable").drop_duplicates(keys)
-    reasons = dict(
-        zip(zip(*(order[key] for key in keys), strict=True), order["reason"], strict=True)
-    )
-    return [reasons.get(row, "") for row in zip(*(scores[key] for key in keys), strict=True)]
+    most: dict[tuple[Any, ...], tuple[int, str]] = {}
+    for line in failures[~failures["status"].isin(FINE)].to_dict("records"):
+        for target, fits in json.loads(line["targets"]).items():
+            key = (*(line[name] for name in keys), target)
+            most[key] = max(most.get(key, (0, "")), (fits, line["reason"]), key=lambda x: x[0])
+    lines = scores[[*keys, "estimand", "horizon"]].to_dict("records")
+    return [most.get((*(line[name] for name in keys), _target(line)), (0, ""))[1] for line in lines]
+
+
+def _target(names: Mapping[Any, Any]) -> str:
+    """Return what a target is called, "" of a diagnostic."""
+    if missing(names["estimand"]):
+        return ""
+    estimand, horizon = names["estimand"], names["horizon"]
+    return str(estimand) if missing(horizon) else f"{estimand}[{int(horizon)}]"
 
 
 @dataclass(eq=False)
@@ -72,9 +85,13 @@ class FailureCollector:
         if lost.empty:
             return
         by = [*FIT, "status", "reason"]
-        tally = lost.groupby(by, dropna=False, sort=False, as_index=False).agg(
+        fits_lost = lost.drop_duplicates([*by, "replicate"])
+        tally = fits_lost.groupby(by, dropna=False, sort=False, as_index=False).agg(
             fits=("replicate", "size"), first=("replicate", "min")
         )
+        by_target = lost.groupby([*by, "target"], dropna=False, sort=False).size()
+        counts = by_target.groupby(level=by, dropna=False, sort=False)
+        tally["targets"] = [_counts(of_targets) for _, of_targets in counts]
         fits = [_key(line) for line in tally[list(FIT)].to_dict("records")]
         order = {fit: place for place, fit in enumerate(runs)}
         tally["of"] = [runs[fit] for fit in fits]
@@ -103,15 +120,21 @@ def _runs(part: Part) -> dict[tuple[Any, ...], int]:
 
 
 def _lost(cell: CellRows) -> pd.DataFrame:
-    """Return a row for each fit without an answer, and each of its reasons."""
+    """Return a row for each target that a fit left without an answer, with the reason."""
     import pyarrow.compute as pc
 
     first = pc.fill_null(pc.equal(cell.table["refit"], 0), True)
-    table = cell.table.select([*FIT, "replicate", "status", "reason"])
+    table = cell.table.select([*FIT, "estimand", "horizon", "replicate", "status", "reason"])
     rows = as_frame(table.filter(pc.and_(first, pc.not_equal(cell.table["status"], "ok"))))
     rows = rows.astype(dict.fromkeys([*FIT, "status", "reason"], object)).astype({"setting": float})
-    rows = rows.assign(reason=rows["reason"].fillna("no reason given"))
-    return rows.drop_duplicates([*FIT, "replicate", "status", "reason"])
+    targets = [_target(line) for line in rows[["estimand", "horizon"]].to_dict("records")]
+    return rows.assign(reason=rows["reason"].fillna("no reason given"), target=targets)
+
+
+def _counts(of_targets: pd.Series) -> str:
+    """Return how often each target was lost, as JSON."""
+    names = of_targets.index.get_level_values("target")
+    return canonical(dict(zip(names, of_targets.tolist(), strict=True)))
 
 
 def _key(names: Any) -> tuple[Any, ...]:

@@ -103,6 +103,7 @@ def report(folder: RunFolder) -> None:
 def close(finished: Run, written: Path) -> None:
     """Print the score table and what was written; exit 1 where a cell could not be scored."""
     from cibench.cli.display import show_failures, show_scores
+    from cibench.render.numbers import count
 
     show_scores(finished)
     show_failures(finished)
@@ -110,8 +111,10 @@ def close(finished: Run, written: Path) -> None:
     where = f"{finished.url}/{written.name}" if finished.url else written.resolve()
     typer.echo(f"{name}: {where}")
     unscored = finished.scores[finished.scores["answered"] == 0]
-    for row in unscored.to_dict("records"):
+    for _, rows in unscored.groupby(["scenario", "estimator"], sort=False):
+        row, more = rows.iloc[0], len(rows) - 1
         where = f"{row['scenario']} {row['dials']} n={row['n']} {row['estimator']}"
-        typer.echo(f"cibench: no answer to score in {where}", err=True)
+        rest = f" and in {count(more, 'more row')} of scores.csv" if more else ""
+        typer.echo(f"cibench: no answer to score in {where}{rest}", err=True)
     if len(unscored):
         raise typer.Exit(FAILED)

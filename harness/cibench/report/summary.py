@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cibench.analysis.coverage_verdicts import CoverageVerdict
 from cibench.analysis.expectations import FAULTS, ExpectationVerdict
 from cibench.metrics.registry import listed
 from cibench.render.labels import label, view_titles
-from cibench.render.numbers import BLANK
+from cibench.render.numbers import BLANK, count
 from cibench.report.score_readings import verdict_of
 from cibench.report.sections import expectations as surprises
 from cibench.report.views import KEYS, Score, median_notes, written
@@ -59,11 +59,20 @@ def surprise_lines(expectations: pd.DataFrame, catalogue: Mapping[str, Any]) -> 
         f"  {s.method} {s.worst['verdict']} in {s.worst['scenario']} {s.sentence}"
         for s in surprises.surprises(rows)
     ]
-    lines = [
-        *(f"  {row['method']} {row['note']} in {row['scenario']}, {row['at']}"
-          for row in faulty), *lines,
-    ]  # fmt: skip
-    return [head, *lines, *filter(None, [surprises.undecided(rows)])]
+    return [head, *_fault_lines(faulty), *lines, *filter(None, [surprises.undecided(rows)])]
+
+
+def _fault_lines(faulty: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Write a line for each method, scenario and fault: the first row, and how many more."""
+    rows: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    for row in faulty:
+        rows.setdefault((row["method"], row["scenario"], row["verdict"]), []).append(row)
+    lines = []
+    for (method, scenario, verdict), (first, *others) in rows.items():
+        text = f"  {method} {first['note']} in {scenario}, {first['title']}, {first['at']}"
+        more = f"; {verdict} in {count(len(others), 'more row')} of expectations.csv"
+        lines.append(text + more if others else text)
+    return lines
 
 
 def _line(title: str, row: Score) -> dict[str, Any]:
