@@ -61,12 +61,34 @@ def test_the_written_comparison_is_the_table(tmp_path):
     assert written["ours"].tolist() == pytest.approx(done.comparison["ours"].tolist(), rel=1e-12)
 
 
+def test_a_complete_run_takes_over_what_its_figures_say_today(tmp_path):
+    line = "rd/cct-1,100,rd/global-polynomial,rmse,{},1000,Somebody (2020)"
+    stamps = []
+    for value in ("0.2", "0.3", "0.3"):
+        write(tmp_path, line.format(value))
+        done = run(parse_suite(SPEC, folder=tmp_path), out=tmp_path / "run")
+        assert done.comparison["published"].tolist() == [float(value)]
+        stamps.append((tmp_path / "run" / "published.csv").stat().st_mtime_ns)
+    assert stamps[0] < stamps[1] == stamps[2]
+    assert done.manifest["stored_rows"] == 80
+    without = {key: value for key, value in SPEC.items() if key != "published"}
+    assert run(parse_suite(without), out=tmp_path / "run").comparison is None
+
+
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
         (
             "rd/cct-1,100,rd/x,bais,0.05,10,S",
             "line 2: no measure named 'bais'; did you mean 'bias'",
+        ),
+        (
+            "rd/cct-1,100,rd/x,coverage,95,10,S",
+            "line 2: 'value': coverage is a share, between 0 and 1, not 95",
+        ),
+        (
+            "rd/cct-1,100,rd/x,rejection,-0.1,10,S",
+            "rejection is a share, between 0 and 1, not -0.1",
         ),
         ("rd/cct-1,100,rd/x,bias,,10,S", "line 2: 'value' is missing"),
         ("rd/cct-1,100,rd/x,bias,much,10,S", "line 2: 'value' is not a number: much"),

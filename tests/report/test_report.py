@@ -829,6 +829,23 @@ def test_who_is_below_nominal_or_may_be_biased_has_not_held_up(
     assert text_of(cell).split()[1:] == [mark] * bool(mark)
 
 
+@pytest.mark.parametrize("share", [0.04, 0.5])
+def test_what_a_verdict_leaves_out_is_said(tmp_path: Path, share: float) -> None:
+    """Of a method that declines at one setting: on the page, on the terminal, at its dial."""
+    parts = [fits(SOUND, replicates=1000)]
+    moved = fits(SOUND, dial="rho", setting=1.0, replicates=1000)
+    parts.append(failed(moved, share, "declined", "too thin"))
+    tables = RunTables.of_rows(pd.concat(parts, ignore_index=True), catalogue(SOUND))
+    assert tables["expectations"]["declined"].tolist() == [0.0, share]
+    page = " ".join(text_of(write_report(tmp_path, tables).read_text(encoding="utf-8")).split())
+    (line,) = surprise_lines(tables["expectations"], catalogue(SOUND))[1:2] or [""]
+    for text in (page, line):
+        told = "1 judged on a part of the data sets: the method declined more than 5 %" in text
+        assert told is (share > 0.05)
+    assert ("it declined up to 50 % of the data sets" in page) is (share > 0.05)
+    assert ("judged on the 500 of 1000 data sets" in page) is (share > 0.05)
+
+
 def test_bands_have_a_section_and_a_mark(tmp_path: Path) -> None:
     """Bands of a tenth of the limits' width; pointwise limits hold five horizons in 0.95^5."""
     rng = np.random.default_rng(2)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cibench.analysis.coverage_verdicts import UNJUDGED, CoverageVerdict
+from cibench.analysis.coverage_verdicts import MOST_LEFT_OUT, UNJUDGED, CoverageVerdict
 from cibench.analysis.expectations import FAULTS
 from cibench.analysis.ranking_losses import Entered, Key, ScenarioShare, key_of
 from cibench.metrics.core import mean
@@ -26,9 +26,6 @@ Names = Mapping[str, Any]
 Counted = Callable[[Names], bool]
 
 TARGET_CELL = (*CELL_KEYS, "estimand", "level")
-MOST_LEFT_OUT = 0.05
-"""The share of data sets without a bounded answer above which a method has no rank."""
-
 UNRANKED = ("no", *map(str, FAULTS))
 """What of `holds_level` leaves a method without a rank."""
 

@@ -35,6 +35,10 @@ POWER = 0.9
 MOST = 10_000_000
 """Beyond that many replicates nothing is going to decide."""
 
+MOST_LEFT_OUT = 0.05
+"""Who declines a larger share of data sets, or answers it without bounds, is told apart: nobody
+knows whether these were the hard ones, so a rank there is none, and a verdict says so."""
+
 _GROWTH = 1.01
 _SIZES = np.array_split(
     np.unique(np.ceil(_GROWTH ** np.arange(np.log(MOST) / np.log(_GROWTH)))), 16

@@ -15,7 +15,7 @@ from enum import StrEnum
 from math import nan
 from typing import TYPE_CHECKING, Any
 
-from cibench.analysis.coverage_verdicts import ALPHA, Coverage, CoverageVerdict
+from cibench.analysis.coverage_verdicts import ALPHA, MOST_LEFT_OUT, Coverage, CoverageVerdict
 from cibench.analysis.coverage_verdicts import MEANING as COVERAGE_MEANING
 from cibench.analysis.error_verdicts import BIAS, SE_RATIO, ErrorLimits
 from cibench.analysis.failures import commonest_reasons
@@ -43,11 +43,11 @@ __all__ = [
 
 EXPECTATIONS = (
     *SCORED, "expected", "because", "broken", "verdict", "decided_by", "unjudged", "needed", "note",
-    "floor", "tries", "covered", "coverage", "low", "high", "coverage_verdict",
+    "declined", "floor", "tries", "covered", "coverage", "low", "high", "coverage_verdict",
     "bands", "bands_low", "bands_high", "bands_verdict",
-    "bias_most", "bias_in_se", "bias_low", "bias_high", "bias_verdict",
-    "se_ratio_least", "se_ratio_most", "se_ratio", "se_ratio_low", "se_ratio_high",
-    "se_ratio_verdict",
+    "bias_most", "bias_surely", "bias_in_se", "bias_low", "bias_high", "bias_verdict",
+    "se_ratio_least", "se_ratio_most", "se_ratio_surely", "se_ratio", "se_ratio_low",
+    "se_ratio_high", "se_ratio_verdict",
 )  # fmt: skip
 """The columns of the table."""
 
@@ -135,12 +135,15 @@ def judge_expectations(
     a reason for its bounds; with the table of `failures` it gives the commonest reason why most
     fits failed.
 
-    `covered` of `tries` hold the truth: a failure is a miss, who declines has not tried. `bands` is
+    `covered` of `tries` hold the truth: a failure is a miss, who declines has not tried; `declined`
+    is the share of data sets that it did. `bands` is
     the share of tries whose simultaneous bands hold the truths of all horizons, in the first row of
     each family of horizons that has them. `bias_in_se` is bias over empirical SE. Each has its
     limits, which hold for all that is judged in the table at once, its bounds, those of the suite
-    or the defaults, and its verdict. Raises BadInput where two [[cells]] tables contradict each
-    other.
+    or the defaults, and its verdict. A bias or SE ratio is too large beyond doubt where its limits
+    lie beyond `bias_surely` or `se_ratio_surely`, the bound with room for tails that the replicates
+    cannot have shown (`cibench.analysis.error_verdicts`). Raises BadInput where two [[cells]]
+    tables contradict each other.
 
     >>> import cibench
     >>> from cibench.analysis import judge_expectations
@@ -210,7 +213,8 @@ def _line(
         "because": expected.because, "broken": "; ".join(expected.broken),
         "verdict": str(verdict), "decided_by": ", ".join(decided_by),
         "unjudged": _unjudged(judged) if bears else "", "needed": needed,
-        "note": _note(judged.coverage, why if bears else ""),
+        "note": _note(judged.coverage, why if bears else "", score),
+        "declined": score["declined"] / score["replicates"],
         **_coverage_columns(judged.coverage, judged.bands),
         **_error_columns(judged.bias, judged.se_ratio),
     }  # fmt: skip
@@ -234,10 +238,12 @@ def _coverage_columns(coverage: Coverage, bands: Coverage | None) -> dict[str, A
 
 def _error_columns(bias: ErrorLimits, se_ratio: ErrorLimits) -> dict[str, Any]:
     return {
-        "bias_most": nan if bias.unjudged else bias.most, "bias_in_se": bias.value,
+        "bias_most": nan if bias.unjudged else bias.most, "bias_surely": bias.surely[1],
+        "bias_in_se": bias.value,
         "bias_low": bias.low, "bias_high": bias.high, "bias_verdict": str(bias.verdict),
         "se_ratio_least": nan if se_ratio.unjudged else se_ratio.least,
         "se_ratio_most": nan if se_ratio.unjudged else se_ratio.most,
+        "se_ratio_surely": se_ratio.surely[1],
         "se_ratio": se_ratio.value, "se_ratio_low": se_ratio.low, "se_ratio_high": se_ratio.high,
         "se_ratio_verdict": str(se_ratio.verdict),
     }  # fmt: skip
@@ -270,11 +276,20 @@ def _fault(
     return ExpectationVerdict.CONTRADICTS, note
 
 
-def _note(coverage: Coverage, why: str) -> str:
-    """Say why there is no coverage to judge, or what the suite gives as its reason."""
+def selective(row: Mapping[str, Any]) -> bool:
+    """Say whether a verdict rests on the data sets alone that a method did not decline, too few."""
+    return row["expected"] in BEARING and MOST_LEFT_OUT < row["declined"] < 1
+
+
+def _note(coverage: Coverage, why: str, score: Mapping[str, Any]) -> str:
+    """Say why there is no coverage to judge, of which data sets it is, or what the suite says."""
     if coverage.unjudged is CoverageVerdict.DIAGNOSTIC:
         return "a diagnostic: diagnostics.csv scores it"
-    return COVERAGE_MEANING[coverage.unjudged] if coverage.unjudged else why
+    if coverage.unjudged:
+        return COVERAGE_MEANING[coverage.unjudged]
+    lost, every = int(score["declined"]), int(score["replicates"])
+    few = f"judged on the {every - lost} of {every} data sets that it did not decline"
+    return "; ".join(filter(None, (few if lost > MOST_LEFT_OUT * every else "", why)))
 
 
 def _silence(score: Mapping[str, Any], coverage: Coverage, reason: str) -> str:

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from cibench.analysis.board_cells import (
-    MOST_LEFT_OUT,
     UNRANKED,
     Names,
     Settings,
     by_leaderboard,
     scenario_shares,
 )
+from cibench.analysis.coverage_verdicts import MOST_LEFT_OUT
 from cibench.analysis.expectations import judge_expectations
 from cibench.analysis.one_pass import from_rows
 from cibench.analysis.ranking_losses import (

@@ -19,13 +19,22 @@ def fact(row: Line, name: Judged) -> str:
     """Say of one number of a row what it is, and on which side of its bound, where that is sure."""
     if name is Judged.BIAS:
         side = {ErrorVerdict.UNCLEAR: UNDECIDED, ErrorVerdict.WITHIN: "not more than"}
-        beyond = side.get(row["bias_verdict"], "more than")
-        return f"bias {in_se(row)} SE, {beyond} {plain(row['bias_most'])}"
+        beyond, most = side.get(row["bias_verdict"], "more than"), row["bias_most"]
+        nearly = min(abs(row["bias_low"]), abs(row["bias_high"])) > most
+        room = nearly and row["bias_low"] * row["bias_high"] > 0 and beyond == UNDECIDED
+        return f"bias {in_se(row)} SE, {beyond} {plain(most)}{_room(row, 'bias', room)}"
     if name is Judged.SE_RATIO:
-        return f"SE ratio {ratio(row)}, {_side_of_ratio(row)}"
+        room = row["se_ratio_low"] > row["se_ratio_most"]
+        room = room and row["se_ratio_verdict"] == ErrorVerdict.UNCLEAR
+        return f"SE ratio {ratio(row)}, {_side_of_ratio(row)}{_room(row, 'se_ratio', room)}"
     if name is Judged.BANDS:
         return f"bands of all horizons cover {bands(row)}, {_side_of_floor(row, 'bands_')}"
     return f"coverage {coverage(row)}, {_side_of_floor(row, '')}"
+
+
+def _room(row: Line, name: str, due: bool) -> str:
+    """Say what limits that are beyond a bound would have to be beyond, for unseen tails."""
+    return f" (with room for tails {number(row[f'{name}_surely'], 0.1)})" if due else ""
 
 
 def _side_of_floor(row: Line, prefix: str) -> str:

@@ -59,7 +59,8 @@ def surprise_lines(expectations: pd.DataFrame, catalogue: Mapping[str, Any]) -> 
         f"  {s.method} {s.worst['verdict']} in {s.worst['scenario']} {s.sentence}"
         for s in surprises.surprises(rows)
     ]
-    return [head, *_fault_lines(faulty), *lines, *filter(None, [surprises.undecided(rows)])]
+    later = surprises.selected(rows), surprises.undecided(rows)
+    return [head, *_fault_lines(faulty), *lines, *filter(None, later)]
 
 
 def _fault_lines(faulty: Iterable[Mapping[str, Any]]) -> list[str]:

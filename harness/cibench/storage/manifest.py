@@ -97,12 +97,18 @@ def write_suite(folder: Path, suite: Suite) -> None:
     """Write the suite as it is run, with the figures that it names, into a run folder."""
     if suite.published:
         write_bytes(folder / PUBLISHED, suite.published.read_bytes())
+    else:
+        (folder / PUBLISHED).unlink(missing_ok=True)
     write_text(folder / SUITE, _text_of(suite))
 
 
 def states_otherwise(folder: Path, suite: Suite) -> bool:
-    """Say whether a run folder's suite file is not what `write_suite` would write."""
-    return (folder / SUITE).read_text(encoding="utf-8") != _text_of(suite)
+    """Say whether a run folder's suite file and figures are not what `write_suite` would write."""
+    ours, figures = folder / PUBLISHED, None
+    if suite.published:
+        figures = suite.published.read_bytes()
+    there = ours.read_bytes() if ours.is_file() else None
+    return (folder / SUITE).read_text(encoding="utf-8") != _text_of(suite) or there != figures
 
 
 def _text_of(suite: Suite) -> str:

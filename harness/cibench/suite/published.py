@@ -13,7 +13,7 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from cibench.metrics.registry import listed
+from cibench.metrics.registry import METRICS, listed
 from cibench.utils.errors import BadInput, unknown
 
 NEEDED = ("measure", "value", "source")
@@ -50,3 +50,7 @@ def _check_numbers(path: Path, number: int, line: Mapping[str, str]) -> None:
         except ValueError as error:
             problem = f"'{name}' is not a number: {line[name]}"
             raise BadInput(f"{path}: line {number}: {problem}") from error
+    value = float(line["value"])
+    if METRICS[line["measure"]].share and not 0 <= value <= 1:
+        problem = f"{line['measure']} is a share, between 0 and 1, not {line['value']}"
+        raise BadInput(f"{path}: line {number}: 'value': {problem}")

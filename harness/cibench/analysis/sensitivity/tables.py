@@ -140,9 +140,9 @@ def _note(
 ) -> str:
     """Say in a closed vocabulary what a reader of the row must know, parts parted by semicolons.
 
-    `below at default` and `non-monotone` (coverage rises again with the violation) hold beyond
-    doubt; `perhaps below at default` is what the sample shows and chance can produce. `not reached`
-    is said of the settings that were run.
+    `below at default` and `non-monotone` (coverage is higher at a harsher setting than at a milder
+    one) hold beyond doubt; `perhaps below at default` is what the sample shows and chance can
+    produce. `not reached` is said of the settings that were run.
     """
     if not curve.has_limits:
         return "no limits"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from math import inf, isinf
 from typing import Any
 
+from cibench.analysis.coverage_verdicts import MOST_LEFT_OUT
 from cibench.render.html import Html, breakable, h, join, raw, sortable
 from cibench.render.numbers import BLANK, error_of, number, percent, plain, signed
 from cibench.report.score_readings import gave_no_answer, surely_breaks
@@ -54,7 +55,7 @@ def _table(scenario: str, rows: Sequence[Html]) -> Html:
 def in_words(line: Line) -> Html:
     """Say of one curve where its coverage falls below the bound."""
     note, bound, dial = str(line["note"]), f"{percent(line['bound'])} %", str(line["dial"])
-    rises = "; it rises again further on" if "non-monotone" in note else ""
+    rises = "; coverage is higher at some harsher setting" if "non-monotone" in note else ""
     if "no limits" in note:
         return join("gives no limits, so coverage is undefined")
     if "below at default" in note:
@@ -121,7 +122,12 @@ def _row(view: View, line: Line) -> Html:
 def _words(view: View, line: Line) -> Html:
     """Say where a method breaks; of one that failed in most fits that there is nothing to say."""
     own = [score for (method, _), score in view.scores.items() if method == line["method"]]
-    return join("failed in most fits") if all(map(gave_no_answer, own)) else in_words(line)
+    if all(map(gave_no_answer, own)):
+        return join("failed in most fits")
+    along = [score for score in own if missing(score["dial"]) or score["dial"] == line["dial"]]
+    most = max(float(score["decline_rate"]) for score in along)
+    few = f"; it declined up to {percent(most)} % of the data sets" if most > MOST_LEFT_OUT else ""
+    return join(in_words(line), few)
 
 
 def _both_ways(view: View, line: Line) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from cibench.analysis.coverage_verdicts import MOST_LEFT_OUT
 from cibench.analysis.error_verdicts import BIAS, FAR, SE_RATIO
 from cibench.analysis.expectations import (
     BEARING,
@@ -15,6 +16,7 @@ from cibench.analysis.expectations import (
     SURPRISES,
     ExpectationVerdict,
     count_unjudged,
+    selective,
 )
 from cibench.analysis.judged_scores import Judged
 from cibench.render.html import Html, breakable, h, join, place, raw, sortable
@@ -148,6 +150,17 @@ def in_words(unjudged: Mapping[Judged, int]) -> str:
     return ", ".join(f"{name} of {n:,}" for name, n in unjudged.items())
 
 
+def selected(rows: Sequence[Line]) -> str:
+    """Say how many verdicts rest on what a method did not decline, "" where none does."""
+    some = sum(map(selective, rows))
+    most = f"{percent(MOST_LEFT_OUT)} %"
+    if not some:
+        return ""
+    return (
+        f"{some:,} judged on a part of the data sets: the method declined more than {most} of them"
+    )
+
+
 def _plural(verdict: ExpectationVerdict) -> str:
     verb, adverb = verdict.split()
     return f"{verb.removesuffix('s')} {adverb}"
@@ -252,6 +265,8 @@ def _counted(rows: Sequence[Line]) -> Html:
     silent = sum(row["verdict"] == ExpectationVerdict.NONE for row in rows)
     if silent:
         parts.append(join(h("b", f"{silent:,}"), " without a verdict"))
+    if clause := selected(rows):
+        parts.append(join(clause))
     if later := undecided(rows):
         parts.append(join(later))
     return h("p", join(*parts, between="; "), ".", cls="tally")
