@@ -156,9 +156,7 @@ def selected(rows: Sequence[Line]) -> str:
     most = f"{percent(MOST_LEFT_OUT)} %"
     if not some:
         return ""
-    return (
-        f"{some:,} judged on a part of the data sets: the method declined more than {most} of them"
-    )
+    return f"{some:,} judged on a part of the data sets: more than {most} of them were declined"
 
 
 def _plural(verdict: ExpectationVerdict) -> str:
