@@ -376,6 +376,8 @@ V = ExpectationVerdict
          "answered 999 of 2000"),
         (names("toy/robust"), 1900, {"excludes_estimate": 0.25, "excludes_estimate_low": 0.2},
          V.CONTRADICTS, "25 % of its answers lie outside their own limits"),
+        (names("toy/robust"), 1900, {"contradicts_p_value": 0.6, "contradicts_p_value_low": 0.55},
+         V.CONTRADICTS, "60 % of its p-values contradict its limits"),
         (names("toy/robust"), 1900, {"excludes_estimate": 0.01, "excludes_estimate_low": 0.005},
          V.VALID, ""),
         (names("toy/robust"), 0, {"answered": 0, "declined": 2000}, V.NONE,

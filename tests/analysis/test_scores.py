@@ -173,7 +173,7 @@ def test_every_measure_in_the_table_is_the_function_on_the_arrays() -> None:
     rows = wald(t, s, truth=theta, seconds=np.linspace(1, 2, 40))
     low, high = rows["ci_low"].to_numpy(), rows["ci_high"].to_numpy()
     pit = rng.random(40)
-    rows = rows.assign(pit=pit, crps=pit, band_low=low, band_high=high, horizon=0)
+    rows = rows.assign(pit=pit, crps=pit, p_value=pit, band_low=low, band_high=high, horizon=0)
     columns = {name: rows[name].to_numpy() for name in rows} | {"truth": theta}
     columns |= {
         "ok": np.full(40, True),
@@ -265,7 +265,7 @@ def test_where_all_failed_only_the_failure_rate_and_the_misses_speak() -> None:
 
 def test_who_gives_no_standard_error_has_no_measure_of_it() -> None:
     rows = wald([1.0, 2.0, 4.0], [1, 1, 1]).assign(std_error=None)
-    assert blank(one(rows)) == needing("std_error")
+    assert blank(one(rows)) == needing("std_error", "p_value")
     assert {"model_se", "se_ratio", "shortfall_se"} <= needing("std_error")
 
 
@@ -282,7 +282,7 @@ def test_set_valued_answers_without_an_estimate_have_coverage_and_no_bias() -> N
         outside=[False, False, False, True, True],
     )  # hold 2: yes, no, yes, yes, yes; hold 0: no, no, yes, no, no
     line = one(rows)
-    assert blank(line) == needing("estimate", "std_error")
+    assert blank(line) == needing("estimate", "std_error", "p_value")
     assert line["coverage"] == pytest.approx(4 / 5)
     assert line["rejection"] == pytest.approx(4 / 5)
     assert line["ci_length"] == inf
@@ -304,7 +304,8 @@ def test_where_some_answers_lack_something_the_others_are_measured() -> None:
 def test_one_replicate_gives_values_and_no_spread() -> None:
     line = one(wald([3.0], [1.0]))
     parts = {f"shortfall_{part}" for part in ("bias", "se", "shape")}
-    assert blank(line) == {"empirical_se", "se_ratio", "precision_gain"} | parts
+    unknown = {"empirical_se", "se_ratio", "precision_gain", "contradicts_p_value"}
+    assert blank(line) == unknown | parts
     assert "one replicate has no spread: empirical_se, se_ratio" in line["note"]
     assert line["bias"] == 1
     assert isnan(line["bias_mcse"])

@@ -66,6 +66,32 @@ def test_answers_outside_their_own_limits_are_counted() -> None:
     assert intervals.excludes_estimate(t, t, t, False).value == 0  # noiseless
 
 
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_p_values_that_limits_contradict_are_counted(level: float) -> None:
+    far, few = 0.51, 0.99 * (1 - level) / 10
+    cases = [  # p, low, high, outside, contradicted
+        (0.4, 1, 2, 0, False), (far, 1, 2, 0, True), (few, -1, 2, 0, True), (1, -1, 2, 0, False),
+        (far, -1, 1, 1, True), (few, 1, 2, 1, True), (far, np.inf, -np.inf, 0, False),
+        (few, -np.inf, 1, 0, True), (far, 0, 1, 0, False), (few, -1e-9, 1, 0, False),
+        (np.nan, 1, 2, 0, False),
+    ]  # fmt: skip
+    for p, low, high, outside, contradicted in cases:
+        answer = (np.array([float(x)]) for x in (p, low, high))
+        score = intervals.contradicts_p_value(*answer, bool(outside), level=level)
+        assert score.value == contradicted, (p, low, high, outside)
+
+
+def test_the_p_value_of_a_test_and_its_limits_agree_in_every_answer() -> None:
+    rng = np.random.default_rng(4)
+    t, s = 3 * rng.normal(size=2000), rng.uniform(0.5, 2, 2000)
+    for df in (2, 10, np.inf):
+        p = 2 * stats.t(df).sf(np.abs(t) / s)
+        reach = stats.t(df).ppf(0.975) * s
+        assert intervals.contradicts_p_value(p, t - reach, t + reach, level=0.95).value == 0
+        turned = intervals.contradicts_p_value(1 - p, t - reach, t + reach, level=0.95)
+        assert turned.value > 0.1
+
+
 def test_the_interval_score_by_hand() -> None:
     low, high, theta = arrays([0, 0, 0], [2, 2, 2], [1, -0.5, 3])
     score = intervals.interval_score(low, high, theta, level=0.9)

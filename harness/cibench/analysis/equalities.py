@@ -121,7 +121,8 @@ class EqualityCollector:
         """Judge the equalities of a cell."""
         if not self._stated:
             return
-        part = cut(cell.table, (*NUMBERS, *self.reads)) if self.reads else cell.part
+        columns = tuple(dict.fromkeys((*NUMBERS, *self.reads)))
+        part = cut(cell.table, columns) if self.reads else cell.part
         families: dict[tuple[Any, ...], list[int]] = {}
         for place, names in enumerate(part.names):
             families.setdefault(tuple(names[name] for name in TARGET), []).append(place)

@@ -76,7 +76,13 @@ FAULTS = (ExpectationVerdict.NO_ANSWER, ExpectationVerdict.CONTRADICTS)
 """What is wrong with a method or its adapter, whatever was expected of its statistics."""
 
 CONTRADICTING = 0.01
-"""The share of answers outside their own limits above which, beyond doubt, they contradict them."""
+"""The share of answers at odds with themselves above which, beyond doubt, a method is."""
+
+CONTRADICTIONS = {
+    "excludes_estimate": "its answers lie outside their own limits",
+    "contradicts_p_value": "its p-values contradict its limits",
+}
+"""The metrics that count how often answers contradict themselves, in words."""
 
 MEANING = {
     ExpectationVerdict.VALID: "nothing that it assumes is broken, and what could be judged of "
@@ -93,7 +99,7 @@ MEANING = {
     ExpectationVerdict.NO_ANSWER: "more than half of the fits failed, which is no finding about "
     "the method’s statistics: failures.csv says why, and where in the code",
     ExpectationVerdict.CONTRADICTS: "more than one answer in a hundred lies outside its own "
-    "limits, whose coverage says nothing of it",
+    "limits, whose coverage says nothing of it, or has a p-value that its limits contradict",
     ExpectationVerdict.OTHER_QUESTION: "the method does not answer what it was scored on",
 }
 
@@ -262,18 +268,18 @@ def _fault(
 ) -> tuple[ExpectationVerdict, str] | None:
     """Return what is wrong with a method, and in words how much; it is no finding about statistics.
 
-    Whether answers lie outside their own limits is told by Wilson's lower limit of their share.
+    Whether answers contradict themselves is told by Wilson's lower limit of their share.
     """
     if score["kind"] == "diagnostic":
         return None
     if coverage.unjudged is None and 2 * int(score["answered"]) < coverage.tries:
         return ExpectationVerdict.NO_ANSWER, _silence(score, coverage, reason)
-    low = score.get("excludes_estimate_low")
-    if missing(low) or not float(low or 0) > CONTRADICTING:
-        return None
-    share = percent(score["excludes_estimate"])
-    note = f"{share} % of its answers lie outside their own limits"
-    return ExpectationVerdict.CONTRADICTS, note
+    notes = []
+    for name, words in CONTRADICTIONS.items():
+        low = score.get(f"{name}_low")
+        if not missing(low) and float(low or 0) > CONTRADICTING:
+            notes.append(f"{percent(score[name])} % of {words}")
+    return (ExpectationVerdict.CONTRADICTS, "; ".join(notes)) if notes else None
 
 
 def selective(row: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from cibench.contracts.common import THOUSAND, label, outcome_times, require
 from cibench.contracts.trial_fits import Fit, data, first_answered, fit, refit, trials
+from cibench.metrics.intervals import contradicts_p_value
 from cibench.model.method import Estimator
 from cibench.model.types import Declined, Diagnosis, Estimate, Target
 
@@ -144,9 +145,6 @@ def require_coherence(estimate: Estimate, level: float, where: str) -> None:
     _check_band(estimate, where)
 
 
-FAR = 0.5
-"""A p-value above which no test rejects what the limits do not hold."""
-
 ROUNDING = 1e-6
 """How near an edge, in lengths of the interval, is on neither side."""
 
@@ -205,13 +203,14 @@ def _check_df(estimate: Estimate, level: float, where: str) -> None:
 
 
 def _check_p_value(estimate: Estimate, level: float, where: str) -> None:
-    p = estimate.p_value
-    side = _side(estimate, 0.0)
-    if p is None or isnan(p) or not side:
+    p, low, high = estimate.p_value, estimate.low, estimate.high
+    if p is None or low is None or high is None or isnan(p):
         return
-    holds = "hold" if side > 0 else "do not hold"
+    answer = (np.array([float(part)]) for part in (p, low, high))
+    wrong = contradicts_p_value(*answer, estimate.outside, level=level).value > 0
+    holds = "hold" if _side(estimate, 0.0) > 0 else "do not hold"
     complaint = f"p-value {p:.3g} (of no effect), but its limits at {level:g} {holds} zero"
-    require(p >= (1 - level) / 10 if side > 0 else p <= FAR, where, complaint)
+    require(not wrong, where, complaint)
 
 
 def _check_band(estimate: Estimate, where: str) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ALSO", "COLUMNS", "NUMBERS", "SCORED", "as_table", "read_rows", "schema"]
 
-ALSO = ("df", "p_value", "statistic")
+ALSO = ("df", "statistic")
 
 COLUMNS = (*NEEDED, *ALSO, "data_hash")
 """The columns of a replicate table that a comparison needs: all but the words."""

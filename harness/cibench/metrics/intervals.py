@@ -121,6 +121,30 @@ def excludes_estimate(t: Array, low: Array, high: Array, outside: Outside = Fals
     return Share(~covers(low, high, t, outside) & ~(edge & (low <= high)))
 
 
+FAR = 0.5
+"""A p-value above which no test rejects what the limits do not hold."""
+
+
+@metric(
+    ("p_value", *LIMITS), Kind.SHARE, place=126, label="contradicts its p-value",
+    meaning="share of answers whose p-value their limits contradict", tables=("scores",),
+)  # fmt: skip
+def contradicts_p_value(
+    p: Array, low: Array, high: Array, outside: Outside = False, *, level: float
+) -> Share:
+    """Return the share of answers whose limits contradict the p-value, which is that of no effect.
+
+    That is one above a half where zero lies outside the limits, and one below a tenth of 1 - level
+    where it lies inside: so far a test may differ from the limits, as one by few permutations does.
+    An empty set holds nothing, and what is within rounding of an end is on neither side.
+    """
+    with np.errstate(all="ignore"):
+        slack = np.where(np.isfinite(high - low), EDGE * np.abs(high - low), 0.0)
+        sure = (np.minimum(np.abs(low), np.abs(high)) > slack) & (low <= high)
+    inside = covers(low, high, 0.0, outside)
+    return Share(sure & np.where(inside, p < (1 - level) / 10, p > FAR))
+
+
 @metric(
     (), Kind.SHARE, flags=("failed",), place=130, label="failures",
     meaning="share of fits that gave no answer", loss=Loss.ITSELF, tables=REPORTED,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cibench.analysis.coverage_verdicts import CoverageVerdict
-from cibench.analysis.expectations import ExpectationVerdict
+from cibench.analysis.expectations import CONTRADICTIONS, ExpectationVerdict
 from cibench.render.html import Html, h, join
 from cibench.render.labels import DEFAULT, Setting
 from cibench.render.numbers import digits, limits, number, percent, signed
@@ -199,7 +199,7 @@ def _of_method(group: Sequence[Case]) -> Iterator[Finding]:
             by_dial.setdefault(where, []).append(case)
     yield from (_under_covers(broken) for broken in by_dial.values())
     if contradicting := [c for c in group if contradicts_itself(c.score)]:
-        yield _contradicts(max(contradicting, key=lambda c: float(c.score["excludes_estimate"])))
+        yield _contradicts(max(contradicting, key=lambda c: _contradiction(c.score)[1]))
     if failing := [c for c in group if c.score["answered"] and fails_often(c.score)]:
         yield _fails(max(failing, key=lambda c: float(c.score["failure_rate"])))
     if wide := [c for c in group if c.verdict is CoverageVerdict.CONSERVATIVE]:
@@ -230,14 +230,21 @@ def _under_covers(broken: list[Case]) -> Finding:
 
 def _contradicts(case: Case) -> Finding:
     score = case.score
-    share, low, high = (score[f"excludes_estimate{end}"] for end in ("", "_low", "_high"))
+    name, share = _contradiction(score)
+    low, high = score[f"{name}_low"], score[f"{name}_high"]
     sentence = join(
         who(case), " contradicts itself in ", h("b", case.view.scenario), place(case), ": ",
         h("b", f"{percent(share, digits(low, high))} %"), h("span", f" ({limits(low, high)})",
-        cls="mc"), " of its answers lie outside their own limits, whose coverage says nothing of "
-        "them.",
+        cls="mc"), f" of {CONTRADICTIONS[name]}.",
     )  # fmt: skip
     return Finding("off", f"{percent(share)} %", sentence, (0, -float(share)))
+
+
+def _contradiction(score: Score) -> tuple[str, float]:
+    """Return by which metric most of a method's answers contradict themselves, and how many."""
+    shares = {name: float(score[name]) for name in CONTRADICTIONS if not missing(score[name])}
+    name = max(shares, key=lambda each: shares[each])
+    return name, shares[name]
 
 
 def _is_off(case: Case) -> Finding:

@@ -28,7 +28,7 @@ FAILURES = tuple(status for status in STATUSES if status not in FINE)
 
 NUMBERS = (
     "truth", "truth_mcse", "estimate", "std_error", "ci_low", "ci_high", "outside", "band_low",
-    "band_high", "passed", "pit", "crps", "seconds",
+    "band_high", "p_value", "passed", "pit", "crps", "seconds",
 )  # fmt: skip
 NEEDED = (*SCORED, "replicate", "refit", "status", *NUMBERS)
 """The columns that scoring needs."""
