@@ -18,7 +18,7 @@ from scipy.stats import t as t_law
 from cibench import load, run
 from cibench.analysis import curves, measure_sensitivity, score, study
 from cibench.analysis.sensitivity import CURVES, SENSITIVITY
-from cibench.analysis.sensitivity.breakdown import bracket, rises
+from cibench.analysis.sensitivity.breakdown import bracket, crossing, rises
 from cibench.analysis.sensitivity.dose_response import gather, put_aside, sides
 from cibench.analysis.sensitivity.tables import wilson
 from cibench.metrics import core
@@ -180,6 +180,19 @@ def test_the_bias_passes_half_a_standard_error_where_it_does(
     held = (lines["bias_half_se_low"] <= true) & (lines["bias_half_se_high"] >= true)
     assert held.mean() >= 0.95 - THREE
     assert lines["bias_half_se"].median() == pytest.approx(true, abs=0.005)
+
+
+def test_limits_are_the_25th_and_the_975th_of_999_resamples() -> None:
+    rng = np.random.default_rng(6)
+    rows, catalogue = answers(drifting(rng)), about()
+    (curve,) = gather(dict(put_aside(cells_of(rows), catalogue)), score(rows, catalogue), catalogue)
+    (side, *_) = sides(curve)
+    resampled = 0.4 * rng.permutation(np.arange(1, 1000)) / 1000
+    found = crossing(curve, side, np.append(0.123, resampled))
+    assert (found.value, found.share) == (0.123, 1.0)
+    assert (found.low, found.high) == pytest.approx((0.4 * 0.025, 0.4 * 0.975))
+    rare = np.where(resampled > 0.4 * 0.974, inf, resampled)  # 25 of 999 do not cross
+    assert crossing(curve, side, np.append(0.123, rare)).high == inf
 
 
 LAWS = {
