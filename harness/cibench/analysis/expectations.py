@@ -142,14 +142,14 @@ def judge_expectations(
     fits failed.
 
     `covered` of `tries` hold the truth: a failure is a miss, who declines has not tried; `declined`
-    is the share of data sets that it did. `bands` is
-    the share of tries whose simultaneous bands hold the truths of all horizons, in the first row of
-    each family of horizons that has them. `bias_in_se` is bias over empirical SE. Each has its
-    limits, which hold for all that is judged in the table at once, its bounds, those of the suite
-    or the defaults, and its verdict. A bias or SE ratio is too large beyond doubt where its limits
-    lie beyond `bias_surely` or `se_ratio_surely`, the bound with room for tails that the replicates
-    cannot have shown (`cibench.analysis.error_verdicts`). Raises BadInput where two [[cells]]
-    tables contradict each other.
+    is the share of data sets that it did. `bands` is the share of tries whose simultaneous bands
+    hold the truths of all horizons, in the first row of each family of horizons that has them.
+    `bias_in_se` is bias over empirical SE. Each has its limits, which hold for all that is judged
+    in the table at once, its bounds, those of the suite or the defaults, and its verdict. A bias or
+    SE ratio is too large beyond doubt where its limits lie beyond `bias_surely` or
+    `se_ratio_surely`, the bound with room for tails that the replicates cannot have shown
+    (`cibench.analysis.error_verdicts`). Raises BadInput where two [[cells]] tables contradict each
+    other.
 
     >>> import cibench
     >>> from cibench.analysis import judge_expectations

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from cibench.analysis.one_pass import from_rows
+from cibench.model.types import Target
 from cibench.storage import CellRows
 from cibench.storage.groups import Part
 from cibench.storage.reader import as_frame
@@ -32,9 +33,8 @@ def tally_failures(rows: pd.DataFrame) -> pd.DataFrame:
     `fits` counts the fits with that status and reason of the `of` that were run, `share` is their
     quotient and `first` the first replicate among them, to replay. A fit that failed for several
     targets with one reason counts once; `targets` has, as JSON, how often each of them was lost to
-    it. Repeated fits of a data set (`refit` above zero) are left
-    out; who declines has not failed, but has its reasons here too. Raises BadInput if columns are
-    missing.
+    it. Repeated fits of a data set (`refit` above zero) are left out; who declines has not failed,
+    but has its reasons here too. Raises BadInput if columns are missing.
 
     >>> import cibench
     >>> from cibench.analysis import tally_failures
@@ -67,8 +67,8 @@ def _target(names: Mapping[Any, Any]) -> str:
     """Return what a target is called, "" of a diagnostic."""
     if missing(names["estimand"]):
         return ""
-    estimand, horizon = names["estimand"], names["horizon"]
-    return str(estimand) if missing(horizon) else f"{estimand}[{int(horizon)}]"
+    horizon = names["horizon"]
+    return str(Target(names["estimand"], None if missing(horizon) else int(horizon)))
 
 
 @dataclass(eq=False)
