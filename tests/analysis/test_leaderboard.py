@@ -602,6 +602,11 @@ def test_a_reference_that_never_errs_leaves_its_cell_out() -> None:
     found = board(joined(trio(), sure, *others))
     assert found["cells"].unique().tolist() == [1]
     assert board(joined(sure, *others)).empty
+    table = joined(trio(), sure, *others)
+    scores = score(table, KNOWN)
+    boards = ranks(table, scores, KNOWN, {}, Ranking(settings="all"))
+    page = ranks_section(boards, scores.assign(method=scores["estimator"]), {})
+    assert page.count("1 cell left out, where the reference has no score above zero.") == 1
 
 
 def test_a_reference_that_failed_always_is_no_reference() -> None:

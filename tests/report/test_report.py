@@ -844,6 +844,7 @@ def test_what_a_verdict_leaves_out_is_said(tmp_path: Path, share: float) -> None
         assert told is (share > 0.05)
     assert ("it declined up to 50 % of the data sets" in page) is (share > 0.05)
     assert ("judged on the 500 of 1000 data sets" in page) is (share > 0.05)
+    assert ("Held up" in page) is (share <= 0.05)
 
 
 def test_bands_have_a_section_and_a_mark(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ from cibench.analysis.ranking_losses import (
 )
 from cibench.model.streams import stream
 from cibench.model.types import Array
-from cibench.render.numbers import percent
+from cibench.render.numbers import count, percent
 from cibench.storage import CellRows
 from cibench.suite.ranking import BROKEN, VALID, Entrant, Ranking
 from cibench.utils.errors import BadInput
@@ -298,7 +298,8 @@ def _about(shares: Mapping[str, ScenarioShare]) -> dict[str, Any]:
 
 def _left_out(shares: Mapping[str, ScenarioShare]) -> str:
     lost = sum(share.lost for share in shares.values())
-    return f"{lost} cells left out, in which the reference has no score above zero" if lost else ""
+    cells = count(lost, "cell")
+    return f"{cells} left out, where the reference has no score above zero" if lost else ""
 
 
 def _counts(entrant: Entrant, shares: Mapping[str, ScenarioShare]) -> dict[str, float]:

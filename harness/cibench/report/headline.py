@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from cibench.analysis.coverage_verdicts import ALPHA, MEANING, CoverageVerdict
+from cibench.analysis.coverage_verdicts import ALPHA, MEANING, MOST_LEFT_OUT, CoverageVerdict
 from cibench.render.html import Html, breakable, h, join
 from cibench.render.labels import DEFAULT, Setting
 from cibench.render.numbers import BLANK, count, digits, limits, percent, plain
@@ -247,10 +247,13 @@ def _sound(every: Sequence[Case]) -> Html | None:
 
 
 def _faulty(score: Score) -> bool:
-    """Say whether something else than coverage is wrong with a score, a bias also with doubt."""
+    """Say whether something else than coverage is wrong with a score, a bias also with doubt.
+
+    Who declined many data sets may have declined those that it would have missed.
+    """
     return (
         fails_often(score) or may_be_biased(score) or has_small_errors(score)
-        or contradicts_itself(score)
+        or contradicts_itself(score) or float(score["decline_rate"]) > MOST_LEFT_OUT
     )  # fmt: skip
 
 

@@ -164,5 +164,14 @@ def _bar(line: Line, most: int) -> Html | None:
 
 
 def _notes(full: Sequence[Line]) -> list[Html]:
-    notes = dict.fromkeys((str(x["method"]), str(x["note"])) for x in full if x["note"])
-    return [h("p", h("b", method), f": {note}.", cls="note") for method, note in notes]
+    """Write each clause of the notes once, with whom it is about where that is not everybody."""
+    about: dict[str, dict[str, None]] = {}
+    for line in full:
+        for clause in filter(None, str(line["note"] or "").split("; ")):
+            about.setdefault(clause, {})[str(line["method"])] = None
+    everybody = {str(line["method"]) for line in full}
+    return [
+        h("p", f"{clause[0].upper()}{clause[1:]}.", cls="note") if about[clause].keys() == everybody
+        else h("p", h("b", ", ".join(about[clause])), f": {clause}.", cls="note")
+        for clause in about
+    ]  # fmt: skip
