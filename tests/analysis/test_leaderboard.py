@@ -602,7 +602,8 @@ def test_a_reference_that_never_errs_leaves_its_cell_out() -> None:
     found = board(joined(trio(), sure, *others))
     assert found["cells"].unique().tolist() == [1]
     assert board(joined(sure, *others)).empty
-    table = joined(trio(), sure, *others)
+    small = joined(sure, *others).assign(scenario="rd/one", n=7)  # another size of trio's scenario
+    table = joined(trio(), small)
     scores = score(table, KNOWN)
     boards = ranks(table, scores, KNOWN, {}, Ranking(settings="all"))
     page = ranks_section(boards, scores.assign(method=scores["estimator"]), {})
