@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from math import isfinite, sqrt
+from math import isfinite, log, sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -30,6 +30,8 @@ from cibench.metrics.core import (
     NO_SPREAD,
     Score,
     blank,
+    leave_one_out_mean,
+    leave_one_out_sd,
     mean,
     standard_deviation,
 )
@@ -76,8 +78,8 @@ def attribution(
 
     All arrays are of the same replicates. Blank for intervals that are not the estimate plus and
     minus a finite length, and where a repair is undefined: one replicate, equal errors, standard
-    errors of zero. The errors are the infinitesimal jackknife's: S / sqrt n of each replicate's
-    influence on a share, through its own interval and through mean error, S and M.
+    errors of zero. The errors are S / sqrt n of each replicate's influence on a share, through its
+    own interval and the mean error by the derivative, through S and M by the jackknife.
     """
     why = ASYMMETRIC if np.any(outside) else _undefined(t, theta, s, low, high)
     if why is not None:
@@ -180,9 +182,19 @@ class _Answers:
     def of(cls, errors: Array, s: Array, reach: Array, covered: Array) -> _Answers:
         centre, spread = mean(errors), standard_deviation(errors)
         model = sqrt(mean(np.square(s)))
-        log_spread = (np.square((errors - centre) / spread) - 1) / 2
-        log_model = (np.square(s / model) - 1) / 2
+        log_spread = _log_moves(spread, leave_one_out_sd(errors))
+        log_model = _log_moves(model, np.sqrt(leave_one_out_mean(np.square(s))))
         return cls(errors, reach, covered, centre, spread, model, log_spread, log_model)
+
+
+def _log_moves(value: float, leave_one_out: Array) -> Array:
+    """Return how far each replicate moves the log of a root, by the jackknife.
+
+    The derivative says too little where one square is a good part of the sum. Two replicates leave
+    no jackknife and no error.
+    """
+    moves = (leave_one_out.size - 1) * (log(value) - np.log(leave_one_out))
+    return np.asarray(moves - moves.mean())
 
 
 def _seen_world(a: _Answers, bias: bool, se: bool) -> tuple[float, Array]:
