@@ -288,6 +288,16 @@ def test_every_curve_is_told_apart_and_shares_its_default_cell() -> None:
     assert lines["harshest"].tolist() == [0.4, 1.0] * 8
 
 
+def test_methods_that_answer_alike_have_the_same_limits() -> None:
+    rows = answers(drifting(np.random.default_rng(0)))
+    alike = [rows, rows.assign(estimator="toy/b"), rows.assign(options='{"a":1}')]
+    every = pd.concat(alike, ignore_index=True)
+    found = study(every, score(every, about()), about())
+    for table in found:
+        lines = table.drop(columns=["estimator", "options"]).astype(str)
+        assert (lines.groupby(list(lines)).size() == 3).all()
+
+
 def test_the_bound_can_be_another() -> None:
     rows = answers(drifting(np.random.default_rng(0), size=2000))
     line = told(rows, shortfall=0.2).iloc[0]

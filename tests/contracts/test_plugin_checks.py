@@ -1,6 +1,7 @@
 """Plug-ins are held to their contracts before the first replicate of a run."""
 
 import json
+from html import unescape
 
 import pytest
 from toys import plugin
@@ -17,6 +18,7 @@ class Toy(Scenario):
     """Y = effect D + e, with a switch for each fault."""
     estimand = Estimand.ATE
     reference = "none"
+    violates = ("a fair coin",)
     stated: float = 0.5
     drawn: float = 0.5
     spread: float = 0.0
@@ -70,6 +72,11 @@ def restless(problem, rng):
 def raises(problem, rng):
     """A slip."""
     raise TypeError("a slip")
+
+@estimator("pre/misspelt", targets=ATE, assumes=("a fair cion",), gives=("value", "limits"))
+def misspelt(problem, rng):
+    """An assumption that no dial breaks, and a standard error that is not declared."""
+    return Estimate.wald(contrast(problem), 2 / len(problem.outcome) ** 0.5, problem.level)
 
 @estimator("pre/hangs", targets=ATE)
 def hangs(problem, rng):
@@ -199,6 +206,21 @@ def test_equal_rows_in_another_order_are_noticed(path, tmp_path):
     assert look_at(scenario, 9.0).warning == ""
     run = cibench.run(suite_of(path, table="yes"), tmp_path / "r")
     assert "two draws hold the same rows" in run.write_report().read_text("utf-8")
+
+
+def test_a_slip_in_a_declaration_is_a_warning_that_page_and_terminal_have(path, tmp_path, call):
+    (_, method) = subjects(suite_of(path, ["pre/misspelt"]))
+    slip = (
+        "estimator pre/misspelt assumes 'a fair cion', but pre/toy breaks 'a fair coin': "
+        "one spelling, please"
+    )
+    warning = look_at(method, 9.0).warning
+    assert warning == f"{slip}; estimator pre/misspelt gives se, but does not declare it"
+    (_, other) = subjects(suite_of(path, ["pre/mean"]))
+    assert look_at(other, 9.0).warning == ""
+    run = cibench.run(suite_of(path, ["pre/misspelt"]), tmp_path / "r")
+    assert slip in unescape(run.write_report().read_text("utf-8"))
+    assert slip in " ".join(call("score", tmp_path / "r").out.split())
 
 
 @pytest.mark.parametrize("law", ["normal", "lognormal"])

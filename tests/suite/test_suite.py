@@ -41,6 +41,8 @@ def write(tmp_path, text):
         ("n = 100", "n = []", "cells[1].n: [] is not a number of units"),
         ("n = 100", "", "cells[1].n: is missing"),
         ("n = 100", "n = 100\nsize = 3", "cells[1].size: no key named 'size'"),
+        ("n = 100", "n = 100\nlevel = 0.9", "level: stands in the suite, above its tables"),
+        ("seed = 1", "seed = 1\nexpect = {}", "expect: stands in a [[cells]] table, not here"),
         ('"rd/*"', '"rd/local-liner"', "did you mean 'rd/local-linear'?"),
         ('"rd/*"', '"panel/*"', "cells[1].estimators: none of them accepts rd/cct-1"),
         ('"rd/*"', '"panel/twfe"', "'panel/twfe' answers ATT, not ATE_AT_CUTOFF"),

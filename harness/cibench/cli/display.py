@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cibench.storage.undrawn import Undrawn
 
 EXAMPLES = 5
+KIND = ("scenario", "estimator", "options", "status", "reason")
 
 
 def show_scores(run: Run) -> None:
@@ -39,7 +40,7 @@ def show_scores(run: Run) -> None:
         console().print(f"equal data sets: {line}", markup=False, soft_wrap=True)
     for plugin in (run.manifest.get("checks") or {}).get("plugins", {}).values():
         if plugin["warning"]:
-            console().print(f"equal data sets: {plugin['warning']}", markup=False, soft_wrap=True)
+            console().print(plugin["warning"], markup=False, soft_wrap=True)
     for line in surprise_lines(run.expectations, run.catalogue):
         console().print(Text(line))
     for line in summary_lines(run.equalities, run.catalogue, run.place):
@@ -146,22 +147,29 @@ def show_draw(undrawn: Undrawn | None) -> None:
 
 
 def show_failures(run: Run) -> None:
-    """Print why fits gave no answer and, for one of each kind, how to look at it."""
+    """Print why fits gave no answer and, for one of each kind, how to look at it.
+
+    What a method lost in a scenario for one reason is one kind, at whatever settings and sizes.
+    """
     from cibench.render.replay_command import command
 
     tally = run.failures
-    kinds = tally[~tally["status"].isin(FINE)].sort_values("fits", ascending=False, kind="stable")
-    if kinds.empty:
+    lost = tally[~tally["status"].isin(FINE)].sort_values("fits", ascending=False, kind="stable")
+    if lost.empty:
         return
     out = console()
-    out.print(f"{kinds['fits'].sum():,} fits gave no answer:")
-    for kind in kinds.head(EXAMPLES).to_dict("records"):
-        text = f"{kind['fits']:,} {kind['estimator']} {kind['status']}: {kind['reason']}"
-        out.print(f"  {text}", markup=False, soft_wrap=True)
-        words = command(run.place, {**kind, "replicate": kind["first"]}, run.catalogue)
+    out.print(f"{lost['fits'].sum():,} fits gave no answer:")
+    kinds = [part for _, part in lost.groupby(list(KIND), dropna=False, sort=False)]
+    kinds.sort(key=lambda part: -int(part["fits"].sum()))
+    for part in kinds[:EXAMPLES]:
+        first = part.iloc[0].to_dict()
+        cells = f" in {len(part)} cells" if len(part) > 1 else ""
+        text = f"{part['fits'].sum():,} {first['estimator']} {first['status']}{cells}"
+        out.print(f"  {text}: {first['reason']}", markup=False, soft_wrap=True)
+        words = command(run.place, {**first, "replicate": first["first"]}, run.catalogue)
         out.print(f"    {words}", markup=False, soft_wrap=True)
     if len(kinds) > EXAMPLES:
-        out.print(f"  and {len(kinds) - EXAMPLES} more kinds, all in the report")
+        out.print(f"  and {count(len(kinds) - EXAMPLES, 'more kind')}, all in the report")
 
 
 def show_status(status: Status, place: str) -> None:

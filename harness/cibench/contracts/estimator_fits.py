@@ -96,8 +96,9 @@ def _check_estimate(estimator: Estimator, estimate: Estimate, where: str) -> Non
         "se": estimate.se is not None,
         "limits": estimate.low is not None and estimate.high is not None,
     }
-    for part in estimator.gives:
-        require(present[part], where, f"declares that it gives {part}, but does not")
+    for part, there in present.items():
+        complaint = undeclared(part, part in estimator.gives, there)
+        require(not complaint, where, complaint)
     for name, number in (("value", estimate.value), ("se", estimate.se)):
         require(number is None or isfinite(number), where, f"{name} is {number}")
     require(estimate.se is None or estimate.se >= 0, where, f"se is negative: {estimate.se}")
@@ -105,6 +106,15 @@ def _check_estimate(estimator: Estimator, estimate: Estimate, where: str) -> Non
     _check_limits(estimate.band_low, estimate.band_high, "band", where)
     impossible = estimate.p_value is not None and (estimate.p_value < 0 or estimate.p_value > 1)
     require(not impossible, where, f"p-value is {estimate.p_value}")
+
+
+def undeclared(part: str, declared: bool, there: bool) -> str:
+    """Say where an answer holds less or more than its estimator declares, else ""."""
+    if declared == there:
+        return ""
+    if declared:
+        return f"declares that it gives {part}, but does not"
+    return f"gives {part}, but does not declare it"
 
 
 def _check_limits(low: float | None, high: float | None, name: str, where: str) -> None:

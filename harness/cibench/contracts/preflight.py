@@ -9,7 +9,7 @@ three data sets of the first cell that it is in.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from math import isfinite
 from time import perf_counter
@@ -18,13 +18,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from cibench.contracts.common import ContractError, label, require
-from cibench.contracts.estimator_fits import require_coherence
+from cibench.contracts.common import ContractError, label, named_assumptions, require, slips
+from cibench.contracts.estimator_fits import require_coherence, undeclared
 from cibench.contracts.pooled_truth import SIGMAS, pool
 from cibench.contracts.scenario_draws import require_outcome, require_shapes, require_units
 from cibench.model import registry
-from cibench.model.design import Scenario, configure, find_scenario, truths
-from cibench.model.method import Estimator, find_estimator
+from cibench.model.design import Scenario, configure, dials, find_scenario, truths
+from cibench.model.method import GIVES, Estimator, find_estimator
 from cibench.model.streams import stream, unchanged_random_states
 from cibench.model.types import Array, Draw, Estimand, Estimate, Problem, Target, Truth
 from cibench.storage import provenance
@@ -93,10 +93,17 @@ def subjects(suite: Suite) -> list[Subject]:
     chosen = []
     for (kind, name), cases in places.items():
         if not _is_ours(kind, name):
-            several = tuple(cases) if kind == "scenario" else tuple(cases)[:1]
+            several = tuple(cases) if kind == "scenario" else _one_a_scenario(cases)
             digest = _digest(kind, name, several, suite.level)
             chosen.append(Subject(kind, name, several, suite.level, digest))
     return chosen
+
+
+def _one_a_scenario(cases: Iterable[Case]) -> tuple[Case, ...]:
+    firsts: dict[str, Case] = {}
+    for case in cases:
+        firsts.setdefault(case.scenario, case)
+    return tuple(firsts.values())
 
 
 def _is_ours(kind: registry.Kind, name: str) -> bool:
@@ -106,7 +113,8 @@ def _is_ours(kind: registry.Kind, name: str) -> bool:
 
 
 def _digest(kind: registry.Kind, name: str, cases: Sequence[Case], level: float) -> str | None:
-    entries = [registry.entry(kind, name), registry.entry("scenario", cases[0].scenario)]
+    scenarios = [registry.entry("scenario", name) for name in {c.scenario: None for c in cases}]
+    entries = [registry.entry(kind, name), *scenarios]
     sources = [provenance.source_digest(entry) for entry in entries]
     if None in sources:
         return None
@@ -229,7 +237,8 @@ def _sameness(scenario: Scenario, draw: Draw, other: Draw) -> str:
     """Say where two draws hold the same rows, in whatever order and but for rounding."""
     names = scenario.assigned_roles().columns
     if np.array_equal(_ordered(draw, names), _ordered(other, names)):
-        return f"{label(scenario)}: two draws hold the same rows, in another order or rounded"
+        rows = "two draws hold the same rows, in another order or rounded"
+        return f"equal data sets: {label(scenario)}: {rows}"
     return ""
 
 
@@ -263,7 +272,29 @@ def _estimator(subject: Subject, end: float) -> Finding:
         breaches = [_breach(trial, subject.level, where) for trial in answered]
         if all(breaches):
             raise ContractError(breaches[0])
-    return Finding()
+    warnings = filter(None, [_slip(method, subject.cases), *_undeclared(method, answered)])
+    return Finding(warning="; ".join(warnings))
+
+
+def _slip(method: Estimator, cases: Iterable[Case]) -> str:
+    """Say where an assumption is nearly what a scenario breaks: nothing breaks it as it stands."""
+    for case in cases:
+        scenario = find_scenario(case.scenario)
+        broken = {dial.breaks for dial in dials(scenario).values() if dial.breaks}
+        for own, other in slips(named_assumptions(method), broken | {*scenario.violates}, set()):
+            text = f"assumes '{own}', but {case.scenario} breaks '{other}': one spelling, please"
+            return f"{label(method)} {text}"
+    return ""
+
+
+def _undeclared(method: Estimator, trials: Sequence[Fitted]) -> Iterator[str]:
+    """Name the parts that all answers hold although they are not declared."""
+    answers = [a.numbers for trial in trials for a in trial.answers if a.status == "ok"]
+    columns = {"value": "estimate", "se": "std_error", "limits": "ci_low"}
+    for part in GIVES if method.kind == "estimate" else ():
+        there = all(numbers[columns[part]] is not None for numbers in answers)
+        if there and (text := undeclared(part, part in method.gives, there)):
+            yield f"{label(method)} {text}"
 
 
 def _fitted(

@@ -15,7 +15,7 @@ from cibench.utils.errors import BadInput, unknown
 from cibench.utils.files import canonical
 from cibench.utils.toml import Table
 
-KEYS = (
+ENTRY_KEYS = (
     "scenario", "n", "dials", "vary", "parameters", "estimators", "options", "expect", "equal",
 )  # fmt: skip
 VARY = ("one-at-a-time", "crossed")
@@ -26,7 +26,6 @@ def expand(table: Table, cells: list[Cell], refusals: list[Refusal]) -> None:
 
     What is wrong is noted; the cells are then those of what is right.
     """
-    table.check_keys(KEYS)
     sizes, classes, matched = _sizes(table), _scenarios(table), _matched(table)
     vary = table.take("vary", str, VARY[0], VARY.__contains__, f"one of {', '.join(VARY)}")
     options = table.table("options")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cibench.model import registry
-from cibench.suite.cells import expand, with_twins
+from cibench.suite.cells import ENTRY_KEYS, expand, with_twins
 from cibench.suite.precision import SCORING_KEYS, read_precision
 from cibench.suite.ranking import check_scoring
 from cibench.suite.suite import NO_REFITS, Cell, Refits, Refusal, Suite, merge
@@ -65,7 +65,7 @@ def read_suite(path: str | Path) -> Suite:
 
 def _parse(table: Table, folder: Path) -> Suite:
     """Check everything first: what is wrong anywhere is told in one go."""
-    table.check_keys(SUITE_KEYS)
+    table.check_keys(SUITE_KEYS, ENTRY_KEYS, "a [[cells]] table")
     table, twins = with_twins(table, folder)
     plugins = _plugins(table, folder, twins)
     entries = table.tables("cells", ...)
@@ -73,6 +73,7 @@ def _parse(table: Table, folder: Path) -> Suite:
     refusals: list[Refusal] = []
     ends = [0]
     for entry in entries:
+        entry.check_keys(ENTRY_KEYS, SUITE_KEYS, "the suite, above its tables")
         expand(entry, cells, refusals)
         ends.append(len(cells))
     named = all(not entry.faulty("scenario", "estimators") for entry in entries)

@@ -79,10 +79,15 @@ class Table:
         places = [(*self.place, key) for key in keys] or [self.place]
         return any(map(self.source.faulty, places))
 
-    def check_keys(self, known: Sequence[str]) -> None:
-        """Note the keys that are not known; one that a misspelt key stands for is not missed."""
+    def check_keys(self, known: Sequence[str], elsewhere: Sequence[str] = (), at: str = "") -> None:
+        """Note the keys that are not known; one that a misspelt key stands for is not missed.
+
+        Of a key that is known `elsewhere`, `at` says where.
+        """
         for key in self.content:
-            if key not in known:
+            if key in elsewhere and key not in known:
+                self.fault(key, f"stands in {at}, not here")
+            elif key not in known:
                 self.fault(key, unknown("key", key, known))
                 if (meant := closest(key, known)) and meant not in self.content:
                     self.fault(meant, "")
