@@ -437,6 +437,13 @@ def test_a_sub_nominal_bias_is_told_even_where_intervals_cover(tmp_path: Path) -
     assert "is off in" in findings(report(tmp_path, rows, catalogue(SOUND)))
 
 
+def test_the_headline_counts_who_is_off_beside_who_broke(tmp_path: Path) -> None:
+    rows = pd.concat([fits(SOUND, bias=0.15, se=0.2), fits(BROKEN, bias=1.0)])
+    page = " ".join(text_of(report(tmp_path, rows, catalogue(SOUND, BROKEN))).split())
+    assert "1 of 2 methods broke: 1 with every dial at its default" in page
+    assert "at its default; another is off, although intervals cover" in page
+
+
 @pytest.mark.parametrize(
     ("value", "error", "text"),
     [

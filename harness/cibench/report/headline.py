@@ -188,18 +188,20 @@ def _broken(every: Sequence[Case]) -> str:
         return "Nothing was scored"
     if all(c.verdict is CoverageVerdict.UNCLEAR for c in every):
         return "Too few replicates for a verdict"
+    off = {c.method for c in every if _is_off(c.score)} - broken
     if not broken:
-        off = {c.method for c in every if _is_off(c.score)}
         if off:
             be = "is" if len(off) == 1 else "are"
             return f"{count(len(off), 'method')} {be} off, although intervals cover"
         return "No method broke beyond Monte Carlo doubt"
     summary = f"{len(broken)} of {count(len(methods), 'method')} broke"
+    others = "another is" if len(off) == 1 else f"{len(off)} others are"
+    beside = f"; {others} off, although intervals cover" if off else ""
     if not at_default:
-        return f"{summary}, only where an assumption is broken"
+        return f"{summary}, only where an assumption is broken{beside}"
     later = len(broken - at_default)
     more = f", {later} only where an assumption is broken" if later else ""
-    return f"{summary}: {len(at_default)} with every dial at its default{more}"
+    return f"{summary}: {len(at_default)} with every dial at its default{more}{beside}"
 
 
 def _is_off(score: Score) -> bool:
