@@ -18,12 +18,11 @@ from scipy.stats import t as t_law
 from cibench import load, run
 from cibench.analysis import curves, measure_sensitivity, score, study
 from cibench.analysis.sensitivity import CURVES, SENSITIVITY
-from cibench.analysis.sensitivity.breakdown import bracket, crossing, rises
+from cibench.analysis.sensitivity.breakdown import bracket, crossing, rises, surely_breaks
 from cibench.analysis.sensitivity.dose_response import gather, put_aside, sides
 from cibench.analysis.sensitivity.tables import wilson
 from cibench.metrics import core
 from cibench.report import write_report
-from cibench.report.score_readings import surely_breaks
 from cibench.report.sections.breakdowns import in_words
 from cibench.results import RunTables
 from cibench.storage import cells_of

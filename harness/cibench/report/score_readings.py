@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from cibench.analysis.coverage_verdicts import UNJUDGED, CoverageVerdict
 from cibench.analysis.error_verdicts import ErrorVerdict
@@ -116,17 +115,6 @@ def faults(verdicts: Iterable[tuple[str, str]]) -> str:
             verb = "contradicts itself" if len(names) == 1 else "contradict themselves"
             clauses.append(f"{alone} {verb}")
     return "; ".join(clauses)
-
-
-def surely_breaks(line: Mapping[Any, Any]) -> bool:
-    """Say whether a curve has a breakdown point that is more than an estimate.
-
-    Its upper limit lies within the settings that were run, or coverage is below the bound beyond
-    doubt at one of them: of a method that never breaks, chance alone often makes a bare point.
-    """
-    if missing(line["breakdown"]):
-        return False
-    return math.isfinite(float(line["breakdown_high"])) or not missing(line["bracket_high"])
 
 
 def fails_often(score: Score) -> bool:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import combinations
-from math import inf, nan, sqrt
+from math import inf, isfinite, nan, sqrt
 
 import numpy as np
 
 from cibench.analysis.error_verdicts import unseen
-from cibench.analysis.sensitivity.dose_response import Curve, Side
+from cibench.analysis.sensitivity.dose_response import Curve, Line, Side
 from cibench.analysis.sensitivity.resampling import DRAWS, STEPS, Resampled
 from cibench.model.types import Array
+from cibench.utils.missing import missing
 
 ALPHA = 0.05
 """How often a statement about a curve may be wrong: brackets, intervals, bands, `non-monotone`."""
@@ -185,6 +186,17 @@ def _setting(curve: Curve, side: Side, violation: float) -> float:
     if same.size:
         return float(curve.settings[side.at[same[0]]])
     return curve.default + side.sign * violation
+
+
+def surely_breaks(line: Line) -> bool:
+    """Say whether a curve has a breakdown point that is more than an estimate.
+
+    Its upper limit lies within the settings that were run, or coverage is below the bound beyond
+    doubt at one of them: of a method that never breaks, chance alone often makes a bare point.
+    """
+    if missing(line["breakdown"]):
+        return False
+    return isfinite(float(line["breakdown_high"])) or not missing(line["bracket_high"])
 
 
 def slope(curve: Curve, side: Side) -> tuple[float, float]:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cibench.analysis.sensitivity.breakdown import surely_breaks
 from cibench.model.types import Array
 from cibench.render.figures import INK, Look, Plot, canvas, draw
 from cibench.render.labels import DEFAULT, Setting
 from cibench.render.numbers import number, percent, plain
 from cibench.report.plots.forest import mark_nominal
-from cibench.report.score_readings import coverage_of, surely_breaks
+from cibench.report.score_readings import coverage_of
 from cibench.report.views import Line, View
 from cibench.utils.missing import missing
 

@@ -7,9 +7,10 @@ from math import inf, isinf
 from typing import Any
 
 from cibench.analysis.coverage_verdicts import MOST_LEFT_OUT
+from cibench.analysis.sensitivity.breakdown import surely_breaks
 from cibench.render.html import Html, breakable, h, join, raw, sortable
 from cibench.render.numbers import BLANK, error_of, number, percent, plain, signed
-from cibench.report.score_readings import gave_no_answer, surely_breaks
+from cibench.report.score_readings import gave_no_answer
 from cibench.report.sections.score_tables import HIDDEN
 from cibench.report.views import Line, View
 from cibench.utils.missing import missing
