@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -55,6 +56,11 @@ class Derived:
 
     name: str
     formula: str
+
+
+def levels_of(known: Iterable[Column]) -> dict[str, tuple[str, ...]]:
+    """Return the levels of the categories among columns, in the order of their codes."""
+    return {column.name: column.levels for column in known if column.kind == "category"}
 
 
 def find_identities(columns: Columns, protected: tuple[str, ...] = ()) -> tuple[Derived, ...]:

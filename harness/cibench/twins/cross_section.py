@@ -188,7 +188,7 @@ def _outcome(
     twin: Twin, noise: Noise, columns: Columns, base: Array, at: Columns, d: Array, effect: Effect
 ) -> tuple[Columns, Array, Array]:
     """Return the columns with treatment and outcome, the baseline and the effects."""
-    felt = planted(effect, at, len(d))
+    felt = planted(effect, at, twin.known, len(d))
     baseline, treated = base, base + felt
     if not twin.outcome.free:
         baseline = twin.outcome.realise(base, noise.u)

@@ -80,8 +80,8 @@ def _cells(
         level = (panel.level[step] + panel.gap * ever).ravel()
     drift = dials.get("trend", 0) * sd * (step * ever).ravel()
     base = level + residual.ravel() + drift
-    effects = planted(effect, columns, rows)
     early = dials.get("anticipation", 0) * (since.ravel() == -1)
+    effects = planted(effect, columns, twin.known, rows, (d.ravel() + early) > 0)
     felt = effects * (d.ravel() + early)
     baseline = base
     if not twin.outcome.free:

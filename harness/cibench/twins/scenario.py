@@ -26,6 +26,7 @@ from cibench.model import registry
 from cibench.model.design import Scenario, dial, parameter, scenario
 from cibench.model.streams import stream
 from cibench.model.types import Array, Draw, Estimand, Target, Truth
+from cibench.twins.columns import levels_of
 from cibench.twins.cross_section import Noise, Rows, rebuild, reconstruct
 from cibench.twins.file import open_twin
 from cibench.twins.formula import Formula
@@ -183,7 +184,7 @@ def check_effect(twin: Twin, effect: Effect) -> None:
     if design.kind == "iv":
         raise ValueError("effect: an IV design takes a number: the estimand is one coefficient")
     try:
-        Formula(effect).check(known - {""})
+        Formula(effect).coded(levels_of(twin.known)).check(known - {""})
     except BadInput as error:
         raise ValueError(f"effect: {error}") from error
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cibench.model.types import Array
-from cibench.twins.columns import Column, Columns, Derived, derive, mask, round_off
+from cibench.twins.columns import Column, Columns, Derived, derive, levels_of, mask, round_off
 from cibench.twins.design import Design
 from cibench.twins.fit.assignment import Mechanism
 from cibench.twins.fit.structure import Structure
@@ -144,8 +144,14 @@ def _as_seed(values: Array, column: Column) -> Array:
     return values
 
 
-def planted(effect: Effect, columns: Columns, rows: int) -> Array:
-    """Return each row's effect: a number, or a formula over the columns."""
+def planted(
+    effect: Effect, columns: Columns, known: tuple[Column, ...], rows: int,
+    treated: Array | None = None,
+) -> Array:  # fmt: skip
+    """Return each row's effect: a number, or a formula over the columns.
+
+    Raises BadInput where a formula is no finite number in a row that may be treated (all, if None).
+    """
     if isinstance(effect, str):
-        return Formula(effect)(columns, rows)
+        return Formula(effect).coded(levels_of(known))(columns, rows, treated)
     return np.full(rows, float(effect))

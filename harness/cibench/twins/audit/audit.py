@@ -119,12 +119,12 @@ def felt_in(twin: Twin, columns: Columns, effect: Effect) -> Array:
     """Return what the treatment adds to each row's outcome."""
     d = columns[twin.treatment]
     if twin.panel is None:
-        return planted(effect, columns, len(d)) * d
+        return planted(effect, columns, twin.known, len(d)) * d
     periods = len(twin.panel.times)
     wide = d.reshape(-1, periods)
     first = np.where(wide.any(axis=1), np.argmax(wide, axis=1), 0)
     since = (np.arange(periods) - first[:, None]).ravel()
-    return planted(effect, {**columns, SINCE: since}, len(d)) * d
+    return planted(effect, {**columns, SINCE: since}, twin.known, len(d), d == 1) * d
 
 
 def _likeness(twin: Twin, columns: Columns, felt: Array) -> list[Check]:

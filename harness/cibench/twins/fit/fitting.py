@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from cibench.model.streams import stream
-from cibench.twins.columns import Derived
+from cibench.twins.columns import Derived, levels_of
 from cibench.twins.file import sealed
 from cibench.twins.fit.seed_data import Seed
 from cibench.twins.fit.user_structure import UserStructure
@@ -59,7 +59,8 @@ def fit_twin(
     """
     from cibench.twins.audit.summaries import summarise
 
-    seed = _with_derived(seed, structure or UserStructure())
+    user = (structure or UserStructure()).coded(levels_of(seed.known))
+    seed = _with_derived(seed, user)
     rng = stream("twin", number, generator)
     twin, training = train_twin(seed, generator, structure, number, rng)
     return sealed(replace(twin, summaries=summarise(twin, seed, training, rng)))
@@ -73,12 +74,14 @@ def train_twin(
     rng: np.random.Generator,
 ) -> tuple[Twin, Training]:
     """Return a twin without summaries and digest, which draws as any other, and its training."""
-    user, make = structure or UserStructure(), maker(generator)
+    own, make = structure or UserStructure(), maker(generator)
+    user = own.coded(levels_of(seed.known))
     if seed.design.kind == "did":
         from cibench.twins.fit.panel import fit_parts
     else:
         from cibench.twins.fit.cross_section import fit_parts
     parts, training = fit_parts(seed, user, stream("twin", number, "structure"))
+    parts["structure"] = replace(parts["structure"], effect_formula=own.effect)
     constants = {n: float(c[0]) for n, c in training.columns.items() if np.ptp(c) == 0}
     varying = {n: c for n, c in training.columns.items() if n not in constants}
     residuals = tuple(n for n in training.residuals if n in varying)

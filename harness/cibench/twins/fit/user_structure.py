@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cibench.twins.formula import Formula
@@ -23,6 +23,14 @@ class UserStructure:
     instrument: str = ""
     bounds: tuple[float, float] | None = None
     derived: Mapping[str, str] = field(default_factory=dict)
+
+    def coded(self, levels: Mapping[str, Sequence[str]]) -> UserStructure:
+        """Return the same with codes for the levels of categories, as `Formula.coded` does."""
+        return replace(
+            self, outcome=_coded(self.outcome, levels), effect=_coded(self.effect, levels),
+            treatment=_coded(self.treatment, levels), instrument=_coded(self.instrument, levels),
+            derived={key: _coded(text, levels) for key, text in self.derived.items()},
+        )  # fmt: skip
 
     @classmethod
     def read(cls, path: Path) -> UserStructure:
@@ -46,6 +54,10 @@ def _formula(table: Table, key: str) -> str:
     except BadInput as error:
         table.fault(key, error)
     return text
+
+
+def _coded(text: str, levels: Mapping[str, Sequence[str]]) -> str:
+    return Formula(text).coded(levels).text if text else ""
 
 
 def _are_two_numbers(values: list[object]) -> bool:
