@@ -324,6 +324,15 @@ def test_fewer_replicates_are_compared_with_the_first(table, normal):
     assert cell.replicates == (200, 200)
 
 
+def test_replicates_are_matched_by_their_numbers_wherever_they_stand(table, normal):
+    whole = table(*normal)
+    odd = whole.filter(pa.array(np.arange(whole.num_rows) % 3 == 1))
+    for before, after in ((whole, odd), (odd, whole)):
+        cell, _ = only(compare(before, after))
+        assert (cell.verdict, cell.why) == (ChangeVerdict.IDENTICAL, "")
+        assert cell.replicates == (500, 500)
+
+
 def test_rules_can_be_set_and_bad_ones_are_refused(table, normal):
     t, s = normal
     wide = Rules().with_margins(["std_error=0.2", "se_ratio=0.2", "length=0.2", "coverage=0.1",
