@@ -144,7 +144,7 @@ def test_residuals_of_a_panel_come_from_units_that_the_fit_has_not_seen():
         d = (unit < 6) & (step >= 4)
         noise = rng.normal(size=(24, 8))
         frame = pd.DataFrame({
-            "y": (noise + d).ravel(), "unit": unit.ravel(), "time": step.ravel(),
+            "y": (noise + d).ravel(), "unit": unit.ravel(), "time": step.ravel() + 1,
             "d": d.ravel().astype(int),
         })  # fmt: skip
         design = Design("did", "y", treatment="d", unit="unit", time="time")
