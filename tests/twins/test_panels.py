@@ -98,11 +98,12 @@ def test_a_schedule_by_time_since_adoption_has_the_truth_of_its_cells(twin_of):
 
 
 def test_the_error_of_a_simulated_truth_is_that_of_whole_units(twin_of):
-    """A unit that adopts early has many cells with large effects: they are no draws of their own.
+    """Cells of a unit that adopts early are many, and no draws of their own.
 
     Averages over 4,000 units scatter by the truth's error times sqrt(N / 4,000), N its own units.
     """
-    twin, effect, trials, units = twin_of("did"), "0.5 + 0.1*since", 150, 4_000
+    # An effect that hangs on the year of adoption alone is the same in all cells of a unit.
+    twin, effect, trials, units = twin_of("did"), "0.1*(year - since) - 200", 150, 4_000
     truth = truths_of(twin, effect)[ATT]
     means = []
     for number in range(trials):
