@@ -244,6 +244,11 @@ def test_truths_that_were_simulated_with_one_error_leave_it_to_the_bias(given):
 def test_who_says_zero_points_the_wrong_way_wherever_there_is_an_effect(given):
     signs = [Answer(d, 0.0, -1.0, 1.0, rolls_out=False).wrong_sign for d in given[2].datasets]
     assert signs == [None if d.truth == 0 else True for d in given[2].datasets]
+    turned = [
+        Answer(d, -d.truth, -d.truth - 1, 1 - d.truth, rolls_out=False) for d in given[2].datasets
+    ]
+    marks = marks_of(Submission("v", tuple(turned), ()), given[2])
+    assert marks.wrong_sign.value == 1  # of those that have an effect
 
 
 @pytest.mark.parametrize(("rows", "said"), [
