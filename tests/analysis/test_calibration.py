@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import norm
+from scipy.stats import kstwo, norm
 
 import cibench
 from cibench.analysis.calibration import ALPHA, CALIBRATION, uniformity
@@ -84,6 +84,22 @@ def test_distances_and_limits_are_kolmogorovs():
     found = uniformity(pit, 0.05)
     assert found["distance"] == pytest.approx(0.3)  # 3/4 - 0.45
     assert found["limit"] == pytest.approx(0.62394, abs=1e-5)  # Kolmogorov's table, n = 4
+
+
+def test_a_distance_counts_on_either_side_and_its_p_value_is_exact():
+    pit = np.array([0.1, 0.4, 0.45, 0.9])
+    sides = uniformity(pit, 0.05), uniformity(1 - pit, 0.05)
+    assert [side["distance"] for side in sides] == pytest.approx([0.3, 0.3])
+    # Marsaglia, Tsang and Wang's exact law of the two-sided distance
+    assert [side["p_value"] for side in sides] == pytest.approx([kstwo.sf(0.3, 4)] * 2)
+
+
+def test_all_posteriors_of_a_table_stay_below_their_limits_together(run):
+    rows = run.replicates[run.replicates["estimator"] == "prior/conjugate"]
+    several = pd.concat([rows, *(rows.assign(n=rows["n"] + 100 * k) for k in range(1, 4))])
+    table = cibench.analysis.judge_calibration(several, run.catalogue)
+    assert len(table) == 4
+    assert table["limit"].to_numpy() == pytest.approx(kstwo.isf(0.05 / 4, 400))
 
 
 def test_false_alarms_are_as_stated_and_a_narrow_posterior_is_found():

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
-from replicates import Z, replicate_table, write_replicates
+from replicates import Z, joined, replicate_table, write_replicates
 from scipy import stats
 
 from cibench.analysis import pairs
@@ -225,6 +225,19 @@ def test_the_critical_value_of_independent_means_is_tukeys() -> None:
         assert c < stats.norm.ppf(1 - 0.025 / 15)
 
 
+def test_the_critical_value_of_two_twins_and_a_stranger_is_sidaks_for_two() -> None:
+    """Whoever is all but the same as another is compared with the third but once."""
+    axes = np.linalg.qr(np.random.default_rng(2).normal(size=(300, 3)))[0].T
+    terms = np.array([axes[0], axes[0] + 0.01 * axes[1], axes[2]])
+    first, second = np.array([0, 0, 1]), np.array([1, 2, 2])
+    squares = differences(terms, first, second)
+    assert squares == pytest.approx([1e-4, 2, 2 + 1e-4])
+    c = critical(terms, first, second, squares, np.random.default_rng(0))
+    sidak = float(stats.norm.ppf((1 + sqrt(0.95)) / 2))
+    density = 4 * sqrt(0.95) * stats.norm.pdf(sidak)
+    assert c == pytest.approx(sidak, abs=4 * sqrt(0.05 * 0.95 / 9999) / density)
+
+
 def test_a_single_pair_has_students_limits() -> None:
     table = by_hand(two(30))
     line = told(table).loc["bias"]
@@ -434,6 +447,31 @@ def test_no_wrong_signs_and_no_failures_are_not_called_certain() -> None:
         assert (
             "without an error" in lines.loc[name, "note"] or "no error" in lines.loc[name, "note"]
         )
+
+
+def test_bands_are_compared_by_whether_they_hold_all_horizons_at_once() -> None:
+    rng, n = np.random.default_rng(3), 300
+    misses = {(name, h): rng.random(n) < 0.2 for name in ("test/a", "test/b") for h in (0, 1)}
+    parts = [
+        rows(np.full(n, 2.0), estimator=name, horizon=h, band_low=np.where(miss, 3.0, 1.0),
+             band_high=5.0)
+        for (name, h), miss in misses.items()
+    ]  # fmt: skip
+    table = pairs(joined(*parts), {}, measures=["simultaneous_coverage"])
+    share = [1 - np.mean(misses[name, 0] | misses[name, 1]) for name in ("test/a", "test/b")]
+    assert table["value"].to_numpy() == pytest.approx([share[0]] * 2)
+    assert table["difference"].to_numpy() == pytest.approx([share[0] - share[1]] * 2)
+
+
+def test_a_tie_is_what_the_limits_do_not_tell_apart() -> None:
+    between = 0
+    for seed in range(6):
+        table = told(two(seed=seed)).dropna(subset=["low"])
+        holds = (table["low"] <= 0) & (table["high"] >= 0)
+        assert (table["tie"] == holds).all()
+        size = table["difference"].abs()
+        between += (holds & (size > table["mcse"])).sum()
+    assert between > 0
 
 
 def test_every_line_has_limits_or_a_reason() -> None:

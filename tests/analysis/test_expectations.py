@@ -350,6 +350,16 @@ def test_limits_are_adjusted_for_all_rows_whose_coverage_is_judged():
     assert isnan(found[3]["low"])
 
 
+def test_limits_are_adjusted_for_biases_and_standard_errors_too():
+    whole, without_errors, without_bias = (
+        (names("toy/robust"), 1900, 2000, ERRORS | changes)
+        for changes in ({}, {"model_se": np.nan, "se_ratio": np.nan}, {"bias_mcse": np.nan})
+    )
+    for rows, judged in (([whole], 3), ([whole, without_errors], 5), ([whole, without_bias], 4)):
+        found = verdicts(*rows)[0]
+        assert (found["low"], found["high"]) == exact(1900, 2000, ALPHA / judged)
+
+
 def test_the_table_has_a_row_for_each_score_in_its_order():
     table = scores((names("toy/robust"), 95, 100, {}), (names("toy/naive"), 3, 100, {}))
     found = judge_expectations(table, CATALOGUE, {})
@@ -493,10 +503,11 @@ def test_an_error_in_the_truth_widens_the_limits_by_its_quantile():
     of_truth, share = 0.01, 0.93
     error = sqrt(share * (1 - share) / 2000 + of_truth**2)
     row = (names("toy/robust"), 1860, 2000, {"coverage_with_failures_mcse": error})
-    [found] = verdicts(row)
-    low, high = exact(1860, 2000, ALPHA)
-    reach = NormalDist().inv_cdf(1 - ALPHA / 2) * of_truth
-    assert (found["low"], found["high"]) == pytest.approx((low - reach, high + reach), rel=1e-9)
+    for judged in (1, 5):
+        found, *_ = verdicts(*[row] * judged)
+        low, high = exact(1860, 2000, ALPHA / judged)
+        reach = NormalDist().inv_cdf(1 - ALPHA / judged / 2) * of_truth
+        assert (found["low"], found["high"]) == pytest.approx((low - reach, high + reach), rel=1e-9)
 
 
 def test_an_empty_table_has_an_empty_answer():

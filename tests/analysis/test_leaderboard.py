@@ -235,6 +235,17 @@ def test_influences_are_the_derivatives_by_the_replicates_weights() -> None:
         assert error == pytest.approx(sqrt(np.square(pseudo).sum()), rel=0.03)
 
 
+@pytest.mark.parametrize("measure", ["interval_score", "rmse"])
+def test_the_error_of_few_replicates_is_the_delta_methods_with_one_less_below(measure: str) -> None:
+    table = trio(n=6)
+    found = board(table, measure=measure)
+    own, known = (
+        losses_of(table[table["estimator"] == name], measure) for name in ("test/b", "test/oracle")
+    )
+    each = (own / own.mean() - known / known.mean()) / (2 if measure == "rmse" else 1)
+    assert found.loc["test/b", "mcse"] == pytest.approx(each.std(ddof=1) / sqrt(6), rel=1e-9)
+
+
 # --- cells, weights, scenarios
 
 

@@ -133,6 +133,18 @@ def test_adjusted_power_finds_the_nearest_cell_with_a_zero_truth() -> None:
     assert "no cell with a zero truth differs in parameters only" in alone["note"][0]
 
 
+def test_adjusted_power_rests_on_the_replicates_of_both_cells_by_their_numbers() -> None:
+    noise, gone = normal(600, centre=0.0), np.arange(600) % 3 == 0
+    number = np.arange(600)
+    power = rows(noise + 1, 0.5, parameters='{"effect":1}', replicate=number)
+    null = rows(noise[~gone], 0.5, truth=0.0, parameters='{"effect":0}', replicate=number[~gone])
+    scores = scored(power, null)
+    both = noise[~gone]
+    expected = standard_errors.size_adjusted_power((both + 1) / 0.5, both / 0.5, 0.95)
+    assert scores["size_adjusted_power"][0] == expected.value
+    assert scores["size_adjusted_power_mcse"][0] == expected.mcse
+
+
 # --- averages that cannot be believed
 
 

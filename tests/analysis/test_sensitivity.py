@@ -12,7 +12,7 @@ import pytest
 from commands import RUNNING, loaded
 from replicates import Z, joined, replicate_table
 from scipy.optimize import brentq
-from scipy.stats import lognorm, norm
+from scipy.stats import binomtest, lognorm, norm
 from scipy.stats import t as t_law
 
 from cibench import load, run
@@ -145,6 +145,53 @@ def test_a_bracket_at_the_bound_itself_errs_no_more_often_than_it_says() -> None
     said = [not np.isnan(bracket(c, side, 0.9)).all() for c, side in found]
     assert np.mean(said) <= 2 * 0.05 + 3 * sqrt(0.1 * 0.9 / STUDIES)  # either side may err here
     assert np.mean([rises(c, side) for c, side in found]) <= 0.05 + THREE
+
+
+def counted(hits: list[list[Any]], paired: bool = True) -> list[tuple[Any, Any]]:
+    """Return a curve of two settings with its side for each pair of rows of ones and zeros."""
+    parts = [
+        answers(np.where(np.array(both) == 1, 0.0, 9.0), (0.0, 0.4),
+                parameters=json.dumps({"study": i}))
+        for i, both in enumerate(hits)
+    ]  # fmt: skip
+    rows, catalogue = pd.concat(parts, ignore_index=True), about(paired)
+    cells = dict(put_aside(cells_of(rows), catalogue))
+    return [(c, sides(c)[0]) for c in gather(cells, score(rows, catalogue), catalogue)]
+
+
+def test_a_bracket_is_decided_by_exact_tests_at_the_level_over_the_settings() -> None:
+    n, counts = 60, range(35, 61)
+    ones = {k: np.arange(n) < k for k in (0, n, *counts)}
+    mild, harsh = (
+        counted([[ones[k], ones[0]] for k in counts]),
+        counted([[ones[n], ones[k]] for k in counts]),
+    )
+    sound = [bracket(c, side, 0.9)[0] == 0 for c, side in mild]
+    broken = [bracket(c, side, 0.9)[1] == 0.4 for c, side in harsh]
+    for sure, way in ((sound, "greater"), (broken, "less")):
+        p = [binomtest(k, n, 0.9, way).pvalue for k in counts]
+        assert sure == [x <= 0.05 / 2 for x in p]
+        assert 0 < sum(sure) < len(sure)
+
+
+def test_a_rise_of_pairs_is_decided_by_mcnemars_exact_test() -> None:
+    tables = [(gained, lost) for gained in range(1, 12) for lost in range(4)]
+    hits = [
+        [np.repeat([0, 1, 1], [gained, lost, 20]), np.repeat([1, 0, 1], [gained, lost, 20])]
+        for gained, lost in tables
+    ]
+    found = [rises(c, side) for c, side in counted(hits)]
+    expected = [binomtest(g, g + k, 0.5, "greater").pvalue <= 0.05 for g, k in tables]
+    assert found == expected and 0 < sum(found) < len(found)
+
+
+def test_a_rise_without_pairs_is_decided_with_a_success_and_a_failure_added() -> None:
+    n, tables = 30, [(mild, harsh) for mild in (0, 15, 27) for harsh in range(mild, 31)]
+    hits = [[np.arange(n) < mild, np.arange(n) < harsh] for mild, harsh in tables]
+    found = [rises(c, side) for c, side in counted(hits, paired=False)]
+    p = (np.array(tables) + 1) / (n + 2)
+    z = (p[:, 1] - p[:, 0]) / np.sqrt((p * (1 - p)).sum(axis=1) / (n + 2))
+    assert found == (norm.sf(z) <= 0.05).tolist() and 0 < sum(found) < len(found)
 
 
 def test_the_slope_is_exact_where_the_noise_is_shared_and_has_an_error_where_not(

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 
@@ -12,7 +13,13 @@ import pytest
 
 from cibench.challenge.bundle import Wish, make_bundle, write_bundle
 from cibench.challenge.effects import assign_effects, choose_effects, parse_effects
-from cibench.challenge.scoring import lines_of, marks_of, read_submission
+from cibench.challenge.scoring import (
+    Answer,
+    Submission,
+    lines_of,
+    marks_of,
+    read_submission,
+)
 from cibench.challenge.sealed_truths import Owner, verify, write_reveal
 from cibench.twins.file import save_twin
 from cibench.utils.errors import BadInput
@@ -221,6 +228,27 @@ def test_less_may_be_better_and_what_is_not_answered_counts(twin, tmp_path):
     assert (marks.coverage.value, marks.counted.value) == pytest.approx((1, 2 / 3))
     lost = [max(gains[d.truth], 0) - gains[d.truth] for d in owner.datasets[:2]]
     assert marks.regret.value == pytest.approx(np.mean(lost))
+
+
+def test_truths_that_were_simulated_with_one_error_leave_it_to_the_bias(given):
+    _, _, owner = given
+    off = np.array([1.0, -2.0, 0.5, 3.0, -9.5, 0.25])
+    answers = tuple(
+        Answer(replace(d, truth_mcse=0.7), d.truth + e, d.truth - 9, d.truth + 9, rolls_out=True)
+        for d, e in zip(owner.datasets, off, strict=True)
+    )
+    marks = marks_of(Submission("v", answers, ()), owner)
+    assert marks.bias.mcse == pytest.approx(np.hypot(off.std(ddof=1) / np.sqrt(6), 0.7))
+
+
+def test_who_says_zero_points_the_wrong_way_wherever_there_is_an_effect(given):
+    signs = [Answer(d, 0.0, -1.0, 1.0, rolls_out=False).wrong_sign for d in given[2].datasets]
+    assert signs == [None if d.truth == 0 else True for d in given[2].datasets]
+    turned = [
+        Answer(d, -d.truth, -d.truth - 1, 1 - d.truth, rolls_out=False) for d in given[2].datasets
+    ]
+    marks = marks_of(Submission("v", tuple(turned), ()), given[2])
+    assert marks.wrong_sign.value == 1  # of those that have an effect
 
 
 @pytest.mark.parametrize(("rows", "said"), [

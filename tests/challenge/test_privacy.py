@@ -5,10 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from cibench.challenge.bundle import Wish, make_bundle
 from cibench.challenge.disclosure import Limits
-from cibench.challenge.membership_attack import Space, _usual, attack, auc, ordered, taken
+from cibench.challenge.membership_attack import (
+    Space,
+    _usual,
+    _with_limits,
+    attack,
+    auc,
+    ordered,
+    taken,
+)
 from cibench.challenge.privacy import Privacy, examine, read_own
 from cibench.challenge.report import owner_page
 from cibench.metrics import Score
@@ -31,6 +40,16 @@ def test_what_is_usual_comes_from_other_shadows_that_had_not_seen_the_unit():
     inside = np.array([[1, 0, 1], [0, 0, 1], [0, 1, 1]], dtype=bool)
     score = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]])
     assert _usual(inside, score).tolist() == [[5.5, 5.0, 7.5], [7.0, 2.0, 6.0], [4.0, 3.5, 4.5]]
+
+
+def test_limits_over_shadows_are_students():
+    values = [0.51, 0.48, 0.53, 0.5, 0.56, 0.49]
+    found = _with_limits(values)
+    error = np.std(values, ddof=1) / np.sqrt(6)
+    assert (found.value, found.mcse) == pytest.approx((np.mean(values), error))
+    assert (found.low, found.high) == pytest.approx(
+        stats.t(5, np.mean(values), error).interval(0.95)
+    )
 
 
 def test_points_of_a_panel_are_units_and_subsets_are_units(seeds):

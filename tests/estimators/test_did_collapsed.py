@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import t as t_law
 from scipy.stats import ttest_ind
 
 from cibench import Declined, Problem, find_estimator, find_scenario
@@ -37,6 +38,19 @@ def test_it_is_a_comparison_of_changes(name, base):
     found = fit(one, name)
     assert found.value == pytest.approx(change[treated].mean() - change[~treated].mean())
     assert found.statistic == pytest.approx(by_hand.statistic)  # HC2 errors are Welch's
+
+
+def test_with_groups_of_unlike_size_errors_are_welchs_and_limits_students():
+    one = problem("did/state-panel", 20, treated=0.3)
+    y = one.outcome.reshape(20, -1)
+    cohort = one.columns["cohort"].reshape(20, -1)[:, 0]
+    treated, date = cohort > 0, int(cohort.max())
+    change = y[:, date:].mean(axis=1) - y[:, :date].mean(axis=1)
+    assert (treated.sum(), (~treated).sum()) == (6, 14)
+    by_hand = ttest_ind(change[treated], change[~treated], equal_var=False)
+    found = fit(one, ALL)
+    assert found.statistic == pytest.approx(by_hand.statistic)
+    assert (found.high - found.low) / 2 / found.se == pytest.approx(t_law.ppf(0.975, 18))
 
 
 def test_the_last_base_is_that_of_group_time_effects():

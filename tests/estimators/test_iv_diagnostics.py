@@ -175,6 +175,14 @@ def test_the_over_identification_tests_are_the_textbooks():
 
 
 @pytest.mark.parametrize("name", ["linearmodels/sargan", "linearmodels/hansen-j"])
+def test_over_identification_passes_where_the_p_value_is_the_size_or_more(name):
+    problem = problem_of("iv/many", 200, instruments=4, mu2=200)
+    p = fit(name, problem).p_value
+    for size in (0.99 * p, 1.01 * p):
+        assert fit(name, problem, size=size).passed == (p >= size)
+
+
+@pytest.mark.parametrize("name", ["linearmodels/sargan", "linearmodels/hansen-j"])
 def test_over_identification_keeps_its_size_and_finds_one_bad_instrument(name):
     few = {"instruments": 4, "mu2": 200}
     found = fails(name, 100, **few)

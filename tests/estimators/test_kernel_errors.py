@@ -45,6 +45,22 @@ def test_bartlett_weights_by_both_libraries_and_by_hand(lags):
     np.testing.assert_allclose(one, other, rtol=1e-10)
 
 
+@pytest.mark.parametrize(("n", "lags"), [(60, 3), (150, 4), (300, 5), (1000, 6)])
+def test_lags_are_newey_and_wests_unless_they_are_asked_for(n, lags):
+    """The whole part of 4 (n / 100)^(2/9): 3.6, 4.4, 5.1, 6.7."""
+    problem = drawn(n)
+    expected = by_hand(problem, 1 - np.arange(1, lags + 1) / (lags + 1))
+    np.testing.assert_allclose(fitted("hac/newey-west", problem)[:2], expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["hac/newey-west", "hac/kernel"])
+def test_neighbours_are_those_in_time_and_not_in_the_file(name):
+    problem = drawn()
+    order = np.random.default_rng(1).permutation(150)
+    mixed = replace(problem, columns={k: c[order] for k, c in problem.columns.items()})
+    np.testing.assert_allclose(fitted(name, mixed), fitted(name, problem), rtol=1e-9)
+
+
 def test_a_uniform_kernel_by_hand():
     problem = drawn()
     expected = by_hand(problem, np.ones(2))

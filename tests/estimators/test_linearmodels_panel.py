@@ -95,9 +95,10 @@ def test_a_difference_in_means_is_welchs():
     from scipy import stats
 
     rng = np.random.default_rng(1)
-    columns = {"y": rng.normal(size=60) * np.repeat([1, 3], 30), "d": np.repeat([0.0, 1.0], 30)}
+    arms = [22, 38]  # with arms of one size HC1 and HC2 are the same
+    columns = {"y": rng.normal(size=60) * np.repeat([1, 3], arms), "d": np.repeat([0.0, 1.0], arms)}
     given = fit("naive/difference-in-means", Problem(columns, Roles(), (Target(Estimand.ATE),)))
-    welch = stats.ttest_ind(columns["y"][30:], columns["y"][:30], equal_var=False)
+    welch = stats.ttest_ind(columns["y"][22:], columns["y"][:22], equal_var=False)
     assert given.value / given.se == pytest.approx(welch.statistic, rel=1e-10)
     one_sided = {**columns, "d": np.ones(60)}
     with pytest.raises(Declined, match="all rows are treated, or none is"):

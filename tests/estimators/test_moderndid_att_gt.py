@@ -101,6 +101,26 @@ def test_horizons_have_bands_that_are_wider_and_come_from_the_stream(counties, p
     assert one[ATT].value == fit("att-gt", problem).value
 
 
+def test_bands_are_at_the_problems_level(counties, problem):
+    import moderndid
+
+    narrow = Problem(problem.columns, problem.roles, problem.targets, 0.8)
+    names = {"yname": "lemp", "tname": "year", "idname": "countyreal", "gname": "first.treat"}
+    rng = np.random.default_rng(1)
+    effects = moderndid.att_gt(counties, **names, alp=0.2, cband=False, random_state=rng)
+    study = moderndid.aggte(
+        effects, "dynamic", boot=True, cband=True, biters=1000, random_state=rng
+    )
+    reach = study.se_by_event * study.critical_values
+    given = fit("att-gt-dynamic", narrow)
+    for k, expected in zip(study.event_times, reach, strict=True):
+        found = given[Target(Estimand.ATT, int(k))]
+        assert found.band_high - found.value == pytest.approx(expected, rel=1e-9)
+    wide = fit("att-gt-dynamic", problem)[Target(Estimand.ATT, 0)]
+    found = given[Target(Estimand.ATT, 0)]
+    assert found.band_high - found.band_low < 0.9 * (wide.band_high - wide.band_low)
+
+
 def test_errors_clustered_above_the_unit_are_bootstrapped_and_seeded(counties, problem):
     import moderndid
 

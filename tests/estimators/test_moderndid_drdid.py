@@ -90,6 +90,30 @@ def test_weighting_is_by_the_odds_of_a_logit(problem):
     assert fit("dr", problem).value == pytest.approx(robust, rel=1e-4, abs=1e-5)
 
 
+def test_controls_whose_propensity_reaches_the_level_are_dropped(problem):
+    import statsmodels.api as sm
+
+    change, d, x = wide(problem)
+    p = sm.Logit(d, x).fit(disp=0).predict()
+    for level in (0.5, 0.7):
+        odds = p / (1 - p) * (1 - d) * (p < level)
+        assert 0.02 < np.mean((p >= level)[d == 0]) < 0.9
+        plain = change[d == 1].mean() - (odds * change).sum() / d.sum()
+        normalised = change[d == 1].mean() - (odds * change).sum() / odds.sum()
+        assert fit("ipw", problem, trim_level=level).value == pytest.approx(plain, rel=1e-4)
+        given = fit("ipw-normalised", problem, trim_level=level)
+        assert given.value == pytest.approx(normalised, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_covariates_are_those_before_treatment(problem, name):
+    later = problem.columns["time"] == problem.columns["time"].max()
+    noise = np.random.default_rng(2).normal(size=later.size)
+    covariates = {z: problem.columns[z] + later * noise for z in problem.roles.covariates}
+    moved = Problem({**problem.columns, **covariates}, problem.roles, ASKED)
+    assert fit(name, moved).value == fit(name, problem).value
+
+
 def test_the_improved_weights_balance_the_covariates_so_that_the_regression_drops_out(problem):
     change, d, x = wide(problem)
     balanced = np.zeros(5)

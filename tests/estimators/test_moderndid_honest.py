@@ -65,6 +65,33 @@ def test_limits_for_a_linear_trend_are_those_of_the_best_unbiased_combination():
     assert (given.low, given.high) == pytest.approx(expected, abs=0.01 * reach)
 
 
+def test_overall_limits_weigh_horizons_by_their_treated_rows():
+    import moderndid
+    from moderndid.didhonest import create_sensitivity_results_sm
+
+    scenario = find_scenario("quirks/panel")()
+    draw = scenario.draw(240, stream("test", "honest staggered"))
+    problem = Problem.of(draw, scenario.assigned_roles(), (ATT,), 0.9)
+    names = {"yname": "y", "tname": "time", "idname": "unit", "gname": "cohort"}
+    effects = moderndid.att_gt(problem.frame, **names, base_period="universal", cband=False)
+    study = moderndid.aggte(effects, "dynamic")
+    keep = study.event_times != -1
+    since = study.event_times[keep]
+    influence = study.influence_func[:, keep]
+    covariance = influence.T @ influence / len(influence) ** 2
+    c = problem.columns
+    rows = (c["time"] - c["cohort"])[c["d"] == 1]
+    shares = np.array([np.mean(rows == k) for k in since[since >= 0]])
+    assert shares.sum() == pytest.approx(1) and np.ptp(shares) > 0.1
+    direct = create_sensitivity_results_sm(
+        study.att_by_event[keep], covariance, int((since < 0).sum()), shares.size,
+        l_vec=shares[:, None], alpha=0.1, m_vec=[0.1], method="FLCI",
+    )  # fmt: skip
+    given = fit("smoothness", problem, m=0.1)[ATT]
+    expected = (float(direct["lb"][0]), float(direct["ub"][0]))
+    assert (given.low, given.high) == pytest.approx(expected, rel=1e-6)
+
+
 def test_one_period_before_adoption_is_declined_in_words():
     scenario = find_scenario("did/two-period")()
     draw = scenario.draw(100, stream("test", "honest"))

@@ -103,6 +103,26 @@ def test_saturated_horizons_are_the_librarys_and_the_average_has_the_shares_of_r
     assert given[ATT].value == pytest.approx(expected, rel=1e-6)
 
 
+def test_errors_are_clustered_by_the_cluster_where_it_is_coarser_than_the_unit(castle, problem):
+    import pyfixest
+
+    region = castle["sid"] // 5
+    roles = Roles(unit="unit", time="time", cohort="cohort", cluster="region")
+    above = Problem({**problem.columns, "region": region.to_numpy()}, roles, problem.targets)
+    frame = castle.assign(region=region)
+    two_stage = pyfixest.event_study(frame, **NAMES, estimator="did2s", cluster="region").tidy()
+    assert fit("did2s", above)[ATT].se == pytest.approx(two_stage["Std. Error"].iloc[0])
+    local = pyfixest.lpdid(frame, **NAMES, vcov={"CRV1": "region"}, att=True).tidy()
+    assert fit("lpdid", above)[ATT].se == pytest.approx(local.loc["treat_diff", "Std. Error"])
+    library = pyfixest.event_study(frame, **NAMES, estimator="saturated", cluster="region")
+    direct, given = library.aggregate(), fit("saturated", above)
+    for target in LATER:
+        row = direct.loc[target.horizon]
+        assert given[target].se == pytest.approx(row["Std. Error"], rel=1e-6)
+    for name in ("did2s", "lpdid", "saturated"):
+        assert fit(name, above)[ATT].se != pytest.approx(fit(name, problem)[ATT].se, rel=1e-3)
+
+
 def test_without_covariates_saturated_is_callaway_and_santanna(problem):
     ours = fit("saturated", problem)[ATT].value
     theirs = find_estimator("did/att-gt").fit(problem, np.random.default_rng(1)).value

@@ -80,6 +80,49 @@ def test_donut_comparison_is_the_difference_of_two_fits():
     assert np.std(z) == pytest.approx(1, abs=4 / np.sqrt(300))
 
 
+def test_donut_comparisons_error_is_that_of_two_fits_moved_row_by_row():
+    """Least squares is linear: what moving an outcome by one moves is its weight or leverage."""
+    from rdrobust import rdbwselect
+    from scipy.stats import norm
+
+    problem = problem_of(n=150)
+    y, x = problem.outcome, problem.running
+    gap = 0.15 * np.std(x)
+    h = gap + rdbwselect(y, x, p=2).bws.iloc[0, 0]
+    kernel = np.clip(1 - np.abs(x) / h, 0, None)
+    above, powers = (x >= 0)[:, None], (x / h)[:, None] ** np.arange(3)
+    design = np.hstack([above, powers, above * powers[:, 1:]]).astype(float)
+
+    def coefficients(outcome, weights):
+        root = np.sqrt(weights)
+        return np.linalg.lstsq(design * root[:, None], outcome * root, rcond=None)[0]
+
+    def difference(outcome):
+        jumps = [coefficients(outcome, w)[0] for w in (kernel, kernel * (np.abs(x) >= gap))]
+        return jumps[0] - jumps[1]
+
+    rows = np.eye(150)
+    weights = np.array([difference(row) for row in rows])
+    leverage = np.array([design[i] @ coefficients(row, kernel) for i, row in enumerate(rows)])
+    residuals = (y - design @ coefficients(y, kernel)) / (1 - leverage)
+    expected = difference(y) / np.sqrt(np.sum((weights * residuals) ** 2))
+    ours = find_estimator("rd/donut-comparison").fit(problem, None)
+    assert ours.statistic == pytest.approx(expected, rel=1e-6)
+    assert ours.p_value == pytest.approx(2 * norm.sf(abs(expected)), rel=1e-6)
+
+
+def test_placebo_cutoffs_are_either_sides_median_among_its_own_rows():
+    from rdrobust import rdrobust
+
+    problem = problem_of()
+    p = []
+    for side in (problem.running < 0, problem.running >= 0):
+        x, y = problem.running[side], problem.outcome[side]
+        p.append(rdrobust(y, x, c=np.median(x)).pv.loc["Robust"].item())
+    ours = find_estimator("rd/placebo-cutoffs").fit(problem, None)
+    assert ours.p_value == pytest.approx(min(1, 2 * min(p)))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_rows_on_one_side_are_declined(name):
     problem = problem_of()

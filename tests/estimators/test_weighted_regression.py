@@ -58,6 +58,27 @@ def test_survey_weights_by_another_library():
     np.testing.assert_allclose(found[:2], [fit.params.iloc[0], fit.std_errors.iloc[0]], rtol=1e-9)
 
 
+@pytest.mark.parametrize("clustered", [False, True])
+def test_errors_and_limits_of_survey_weights_are_the_sandwich_by_hand(clustered):
+    from scipy.stats import t
+
+    problem = drawn("quirks/survey", clustered=clustered)
+    (y, x), weight = design(problem), problem.columns["weight"]
+    bread = np.linalg.inv((x * weight[:, None]).T @ x)
+    beta = bread @ (x * weight[:, None]).T @ y
+    scores = x * (weight * (y - x @ beta))[:, None]
+    n, k = x.shape
+    rows = problem.columns["cluster"] if clustered else np.arange(n)
+    sums = np.array([scores[rows == group].sum(axis=0) for group in np.unique(rows)])
+    groups = len(sums)
+    # HC1, and with G clusters CR1: G/(G - 1) (n - 1)/(n - k), Student's with G - 1
+    scale = groups / (groups - 1) * (n - 1) / (n - k)
+    se = np.sqrt(scale * (bread @ sums.T @ sums @ bread)[0, 0])
+    reach = t.ppf(0.95, groups - 1 if clustered else n - k) * se
+    expected = [beta[0], se, beta[0] - reach, beta[0] + reach]
+    np.testing.assert_allclose(fitted("weighted/survey", problem), expected, rtol=1e-9)
+
+
 def test_a_naive_fit_of_the_sampled_rows_is_off_by_what_the_scenario_says():
     problem = drawn("quirks/survey", n=400_000)
     naive = fitted("linearmodels/ols", problem)

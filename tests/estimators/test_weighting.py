@@ -117,6 +117,28 @@ def test_trimming_drops_rows_and_starts_anew():
         fit("ipw/trimmed", problem, threshold=0.7)
 
 
+def test_unless_it_is_said_propensities_are_trimmed_at_a_tenth():
+    """The rule of thumb of Crump and others (2009), section 5."""
+    problem = problem_of(800)
+    default = fit("ipw/trimmed", problem).value
+    assert default == fit("ipw/trimmed", problem, threshold=0.1).value
+    assert default != fit("ipw/trimmed", problem, threshold=0.05).value
+
+
+@pytest.mark.parametrize("name", [*NAMES, "statsmodels/ipw", "statsmodels/aipw"])
+def test_small_propensities_are_answered_and_only_certain_ones_declined(name):
+    rng, n = np.random.default_rng(3), 4000
+    a, b, e = rng.normal(size=(3, n))
+    index = -1 + 2 * a
+    d = (rng.random(n) < 1 / (1 + np.exp(-index))).astype(float)
+    problem = Problem({"y": a + d + e, "d": d, "a": a, "b": b}, ROLES, (Target(Estimand.ATE),))
+    p = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000)
+    p = p.fit(problem.covariates, d).predict_proba(problem.covariates)[:, 1]
+    assert 1e-6 < p.min() < 1e-3
+    given = fit(name, problem)
+    assert np.isfinite([given.value, given.se]).all()
+
+
 def test_with_either_model_right_the_doubly_robust_mean_is_right():
     rng, n = np.random.default_rng(5), 50_000
     a, b, e = rng.normal(size=(3, n))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from commands import Ended
 from numpy.typing import NDArray
+from scipy.stats import chi2
 
 from cibench.cli.progress_bar import clock
 from cibench.execution.plans import Plan, plan, targets_of
@@ -153,6 +154,19 @@ def test_at_most_suffices_in_95_of_100_pilots() -> None:
         likely.append(need("rmse", 0.02, answered(2 + errors), 0.95).replicates)
     assert np.mean(enough) >= 0.95 - 3 * sqrt(0.05 * 0.95 / trials)
     assert np.median(likely) == pytest.approx(true, rel=0.1)
+
+
+def test_what_suffices_at_most_is_the_variance_that_a_pilot_cannot_rule_out() -> None:
+    """Lengths are normal: their true variance is below (n - 1) s^2 / c in 95 of 100 pilots."""
+    rng, n, target, trials = np.random.default_rng(6), 15, 0.01, 600
+    true, enough = (0.5 / 4 / target) ** 2, 0
+    for _ in range(trials):
+        length = rng.normal(4, 0.5, n)
+        found = need("ci_length", target, answered(length, ci_low=0.0, ci_high=length), 0.95)
+        share = float(np.std(length, ddof=1)) / float(length.mean()) / target
+        assert found.at_most == ceil(share**2 * (n - 1) / chi2.ppf(0.05, n - 1) - 1e-9)
+        enough += found.at_most >= true
+    assert enough / trials == pytest.approx(0.95, abs=3 * sqrt(0.05 * 0.95 / trials))
 
 
 def test_what_is_not_known_says_why() -> None:

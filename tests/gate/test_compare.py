@@ -82,6 +82,23 @@ def test_a_bias_whose_sign_is_not_known_is_neither(table, normal):
     assert low < 0.05 < high
 
 
+def test_a_truth_that_errs_leaves_the_sign_of_a_bias_open(table, normal):
+    t, s = normal
+    _, sure = only(compare(table(t + 0.5, s), table(t + 0.7, s)))
+    _, unsure = only(compare(*(table(t + b, s, truth_mcse=0.3) for b in (0.5, 0.7))))
+    assert sure["bias"].verdict is ChangeVerdict.WORSE
+    assert unsure["bias"].verdict is ChangeVerdict.STATISTICALLY
+    assert unsure["bias"].loss[0] < 0 < unsure["bias"].loss[1]
+
+
+def test_coverage_beyond_nominal_is_neither_better_nor_worse(table, normal):
+    t, s = normal
+    _, measures = only(compare(table(t, s), table(t, 2 * s)))
+    assert measures["coverage"].difference > 0.04
+    assert measures["coverage"].verdict is ChangeVerdict.STATISTICALLY
+    assert measures["coverage"].loss[1] <= 0
+
+
 def test_a_repaired_standard_error_is_better_though_limits_and_coverage_moved(table, normal):
     t, s = normal
     cell, measures = only(compare(table(t, 0.7 * s), table(t, s)))
@@ -190,6 +207,10 @@ def test_without_moments_errors_far_out_do_not_count_and_no_ratio_is_judged(tabl
     assert measures["estimate"].changed
     shown, _ = only(compare(table(t, s), table(t, s)))
     assert NO_MOMENTS in shown.notes  # by the rows alone
+    far = np.arange(t.size) == 3
+    once = [table(np.where(far, by, t), s) for by in (1e3, 1e7)]
+    _, measures = only(compare(*once, without_moments={"made/method"}))
+    assert measures["estimate"].difference == pytest.approx(0, abs=1e-12)  # both are pulled in
 
 
 def test_a_standard_error_that_hangs_on_few_is_seen_though_right_on_average(table, normal):
@@ -221,6 +242,8 @@ def test_bands_and_p_values_are_compared(table, normal):
     assert measures["band_length"].difference == pytest.approx(0.1)
     assert measures["rejection"].difference == 1
     assert measures["band_length"].changed and measures["rejection"].changed
+    lower = (table(t, s, level=0.9, p_value=p) for p in (0.5, 0.07))
+    assert only(compare(*lower))[1]["rejection"].difference == 1  # of an error of ten per cent
 
 
 def test_diagnostics_are_compared_by_their_alarms(table, normal):
@@ -270,6 +293,9 @@ def test_other_data_or_another_truth_is_not_comparable(table, normal):
 def test_a_truth_that_was_simulated_again_may_move_within_its_errors(table, normal):
     rows = [table(*normal, truth=truth, truth_mcse=0.01) for truth in (0.0, 0.03)]
     assert compare(*rows).verdict is not ChangeVerdict.NOT_COMPARABLE
+    # 0.05 is more than three times the error of a difference, 0.0141
+    far = compare(rows[0], table(*normal, truth=0.05, truth_mcse=0.01))
+    assert far.cells[0].why == "the truth moved from 0 to 0.05"
 
 
 def test_missing_cells_are_not_comparable_on_either_side(table, normal):
@@ -296,6 +322,15 @@ def test_fewer_replicates_are_compared_with_the_first(table, normal):
     cell, _ = only(compare(table(t, s), table(t[:200], s[:200])))
     assert cell.verdict is ChangeVerdict.IDENTICAL
     assert cell.replicates == (200, 200)
+
+
+def test_replicates_are_matched_by_their_numbers_wherever_they_stand(table, normal):
+    whole = table(*normal)
+    odd = whole.filter(pa.array(np.arange(whole.num_rows) % 3 == 1))
+    for before, after in ((whole, odd), (odd, whole)):
+        cell, _ = only(compare(before, after))
+        assert (cell.verdict, cell.why) == (ChangeVerdict.IDENTICAL, "")
+        assert cell.replicates == (500, 500)
 
 
 def test_rules_can_be_set_and_bad_ones_are_refused(table, normal):

@@ -42,6 +42,8 @@ def test_a_shift_of_every_replicate_has_no_error(rng):
     found = apart(left_mean(x), left_mean(x + 1.0), paired=True)
     assert found.error == pytest.approx(0, abs=1e-15)
     assert Difference(0.2, 0.0, 49).beyond(0.1) == np.inf
+    assert Difference(0.3, 0.1, 49).beyond(0.1) == pytest.approx(2)
+    assert Difference(-0.3, 0.1, 49).beyond(0.1) == pytest.approx(2)
     assert Difference(0.1, 0.0, 49).beyond(0.1) == 0
     assert Difference(0.2, 0.0, 49).limits(0.01) == (0.2, 0.2)
 

@@ -62,6 +62,21 @@ def test_limits_are_where_the_root_is_critical(share):
     assert all(a >= b for a, b in pairwise(roots))
 
 
+def test_errors_of_shares_are_those_of_means_of_zeros_and_ones():
+    before = np.repeat([0, 1, 0, 1], [480, 9, 6, 5])
+    after = np.repeat([0, 0, 1, 1], [480, 9, 6, 5])
+    n = before.size
+    one, other = (OneShare(int(x.sum()), n).error for x in (before, after))
+    assert (one, other) == pytest.approx((before.std() / np.sqrt(n), after.std() / np.sqrt(n)))
+    paired = PairedShares(6, 9, n)
+    assert paired.value == pytest.approx((after - before).mean())
+    assert paired.error == pytest.approx((after - before).std() / np.sqrt(n))
+    every = PairedShares(n, 0, n)  # all pairs changed, and so would all others
+    assert (every.value, every.error) == (1, 0)
+    apart = TwoShares(int(before.sum()), n, int(after.sum()), n)
+    assert apart.error == pytest.approx(np.hypot(one, other))
+
+
 def test_one_share_is_close_to_the_exact_limits_in_the_tail():
     exact = binomtest(20, 2000).proportion_ci(1 - 2e-5, method="exact")
     low, high = OneShare(20, 2000).limits(2e-5)

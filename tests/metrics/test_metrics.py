@@ -395,6 +395,14 @@ def test_the_empty_set_covers_nothing_and_the_line_everything() -> None:
     assert intervals.rejection(low, high).value == 0.5
 
 
+def test_zero_is_rejected_from_either_side_and_in_the_gap_of_two_rays() -> None:
+    low, high = arrays([0.1, -2, -1, 0, inf, -inf], [1, -1, 1, 1, -inf, inf])
+    assert intervals.rejection(low, high).value == pytest.approx(3 / 6)  # the empty set holds none
+    rays = np.array([True, True, True, False, False, False])
+    # the rays about (0.1, 1) and (-2, -1) hold zero, those about (-1, 1) do not
+    assert intervals.rejection(low, high, rays).value == pytest.approx(2 / 6)
+
+
 def test_lengths_of_empty_sets_are_zero_and_of_unbounded_sets_infinite() -> None:
     low, high = arrays([0, inf, 1], [3, -inf, 1])
     assert intervals.ci_length(low, high).value == 1

@@ -257,6 +257,17 @@ def test_adjusted_power_of_the_null_itself_is_the_size() -> None:
     assert score.mcse < 0.004  # the noise is shared, so that little is left
 
 
+def test_the_critical_value_is_that_of_an_exact_test() -> None:
+    """Of 200 exchangeable statistics each in turn is the new one: alpha of them lie beyond."""
+    every = np.random.default_rng(5).normal(size=200)
+    for level in (0.9, 0.95):
+        beyond = [
+            size_adjusted_power(np.full(199, x), np.delete(every, i), level).value
+            for i, x in enumerate(every)
+        ]
+        assert np.mean(beyond) == pytest.approx(1 - level)
+
+
 def test_adjusted_power_needs_replicates_beyond_the_critical_value() -> None:
     x = np.arange(100.0)
     assert size_adjusted_power(x[:99], x[:99], 0.95).why.startswith("too few")

@@ -34,6 +34,15 @@ def test_a_fit_has_another_stream_than_its_data_and_than_another_estimator():
     assert len({digest(*a) for a in (data, one, two, again)}) == 4
 
 
+def test_no_stream_runs_into_another():
+    """No number comes twice, of a fit, of its data or of the replicates beside it."""
+    addresses = [data_address(1, "rd/a", 500, r) for r in range(40)]
+    addresses += [fit_address(1, "rd/a", 500, r, name) for r in range(40) for name in ("x", "y")]
+    addresses += [fit_address(1, "rd/a", 500, r, "x", refit=1) for r in range(40)]
+    drawn = [stream(*address).integers(0, 2**63, 200) for address in addresses]
+    assert np.unique(drawn).size == 160 * 200
+
+
 def test_parts_cannot_run_into_each_other():
     assert digest("a", "bc") != digest("ab", "c")
     assert digest("1", 12) != digest("11", 2)
@@ -67,4 +76,4 @@ def test_global_states_follow_the_address():
 
     first = both(("fit", 1))
     assert both(("fit", 1)) == first
-    assert both(("fit", 2)) != first
+    assert all(a != b for a, b in zip(both(("fit", 2)), first, strict=True))

@@ -1,10 +1,13 @@
 """The audit passes sound twins and finds planted defects, each by the check meant for it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from cibench.twins.audit.audit import audit_columns, audit_twin
+from cibench.twins.audit.rules import Rule
 from cibench.twins.columns import mask
 from cibench.twins.file import save_twin
 from cibench.twins.fit.fitting import fit_twin
@@ -23,6 +26,14 @@ ROWS = 20_000
 def test_every_generator_passes(twin_of, name, family):
     found = audit_twin(twin_of(name, family))
     assert found.passed, "\n".join(found.lines)
+
+
+def test_one_broken_rule_closes_the_gate_and_so_does_one_check(twin_of):
+    found = audit_twin(twin_of("rd"))
+    broken = Rule("d: 0 or 1", 1, ROWS)
+    assert not replace(found, rules=[*found.rules, broken]).passed
+    off = replace(found.checks[0], discrepancy=np.nan)
+    assert not replace(found, checks=[*found.checks, off]).passed
 
 
 def test_a_known_structure_with_a_schedule_of_effects_passes(seeds):

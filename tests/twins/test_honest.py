@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from cibench.twins.audit.interval_worth import ROWS, Z, estimated, worth
+from cibench.twins.audit.interval_worth import ROWS, estimated, worth
 from cibench.twins.cross_section import reconstruct
 from cibench.twins.fit.fitting import fit_twin
 from cibench.twins.fit.seed_data import seed_of
 from cibench.twins.fit.user_structure import UserStructure
 from cibench.twins.panel import rebuild_panel
+
+Z = norm.ppf(0.975)
 
 
 @pytest.mark.parametrize("name", ["rd", "iv", "observables", "did"])

@@ -144,6 +144,20 @@ def test_cross_validation_chooses_what_made_the_data():
         assert losses == pytest.approx(0.25, rel=0.25)
 
 
+def test_cross_validation_prefers_the_plain_form_where_there_is_nothing_to_find():
+    """A form is judged by rows that it has not seen: one with more terms fits those it has."""
+    plain = 0
+    for number in range(40):
+        rng = np.random.default_rng(number)
+        columns = {f"w{j}": rng.standard_normal(120) for j in range(4)}
+        d = rng.integers(0, 2, 120).astype(float)
+        candidates = [features_of(columns, {}, form) for form in FORMS]
+        y = columns["w0"] + d + rng.standard_normal(120)
+        fitted = estimate(y, d, columns, candidates, d, rng)
+        plain += fitted.structure.features.form == "linear"
+    assert plain >= 30
+
+
 def test_dials_leave_the_noise_alone(twin_of):
     twin = twin_of("fuzzy")
     noise = Noise.draw(twin, 500, np.random.default_rng(0))

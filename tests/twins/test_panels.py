@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 
 from cibench import Estimand, Target
+from cibench.twins.design import Design
 from cibench.twins.fit.features import Features
 from cibench.twins.fit.fitting import fit_twin
 from cibench.twins.fit.panel_data import grid_of, residualise
 from cibench.twins.fit.seed_data import seed_of
 from cibench.twins.panel import rebuild_panel
-from cibench.twins.scenario import targets_of, truths_of
+from cibench.twins.scenario import CELLS, targets_of, truths_of
 
 ATT = Target(Estimand.ATT)
 
@@ -96,6 +97,65 @@ def test_a_schedule_by_time_since_adoption_has_the_truth_of_its_cells(twin_of):
     assert truth[ATT].value == pytest.approx(seen, abs=6 * truth[ATT].mcse)
 
 
+def test_the_error_of_a_simulated_truth_is_that_of_whole_units(twin_of):
+    """Cells of a unit that adopts early are many, and no draws of their own.
+
+    Averages over 4,000 units scatter by the truth's error times sqrt(N / 4,000), N its own units.
+    """
+    # An effect that hangs on the year of adoption alone is the same in all cells of a unit.
+    twin, effect, trials, units = twin_of("did"), "0.1*(year - since) - 200", 150, 4_000
+    truth = truths_of(twin, effect)[ATT]
+    means = []
+    for number in range(trials):
+        rows = rebuild_panel(twin, units, np.random.default_rng(number), effect, {})
+        means.append(rows.effects[rows.target].mean())
+    expected = np.std(means, ddof=1) * np.sqrt(units / (CELLS // 10))
+    assert truth.mcse == pytest.approx(expected, rel=4 / np.sqrt(2 * trials))
+
+
+def test_adoption_follows_covariates_as_in_the_seed():
+    rng = np.random.default_rng(2)
+    units = 600
+    z = rng.normal(size=units)
+    adopts = rng.random(units) < 1 / (1 + np.exp(-1.5 * z))
+    unit, step = np.indices((units, 4))
+    d = (adopts[:, None] & (step >= 2)).astype(int)
+    y = rng.normal(size=(units, 1)) + 0.3 * rng.normal(size=(units, 4)) + d
+    frame = pd.DataFrame({
+        "y": y.ravel(), "unit": unit.ravel(), "time": step.ravel() + 1, "d": d.ravel(),
+        "z": np.repeat(z, 4),
+    })  # fmt: skip
+    design = Design("did", "y", treatment="d", unit="unit", time="time", covariates=("z",))
+    twin = fit_twin(seed_of(frame, design))
+    rows = rebuild_panel(twin, 40_000, np.random.default_rng(0), 1.0, {})
+    wide = {n: rows.columns[n].reshape(-1, 4) for n in ("d", "z")}
+    ever = wide["d"].any(axis=1)
+    gap = wide["z"][ever, 0].mean() - wide["z"][~ever, 0].mean()
+    own = z[adopts].mean() - z[~adopts].mean()
+    error = z.std() * np.sqrt(1 / adopts.sum() + 1 / (~adopts).sum())
+    assert gap == pytest.approx(own, abs=4 * error) and gap > 0.8
+
+
+def test_residuals_of_a_panel_come_from_units_that_the_fit_has_not_seen():
+    """Six adopters of one cohort: levels and effects fitted to them take up part of their noise."""
+    spread = []
+    for number in range(40):
+        rng = np.random.default_rng(number)
+        unit, step = np.indices((24, 8))
+        d = (unit < 6) & (step >= 4)
+        noise = rng.normal(size=(24, 8))
+        frame = pd.DataFrame({
+            "y": (noise + d).ravel(), "unit": unit.ravel(), "time": step.ravel() + 1,
+            "d": d.ravel().astype(int),
+        })  # fmt: skip
+        design = Design("did", "y", treatment="d", unit="unit", time="time")
+        grid = grid_of(seed_of(frame, design))
+        residuals = residualise(grid, Features("linear"), rng).residuals
+        spread.append(np.mean(residuals[:6, 4:] ** 2))
+    # a mean of the other adopters' errors is added to each one's own: more than its variance of 1
+    assert np.mean(spread) > 1
+
+
 def test_without_never_treated_units_only_cells_with_a_comparison_count(seeds):
     make, design = seeds["did"]
     twin = fit_twin(seed_of(make(never=0), design), "gaussian")
@@ -114,8 +174,6 @@ def test_two_periods_will_do():
         "y": y.ravel(), "unit": unit.ravel(), "time": time.ravel() + 1,
         "d": (treated & (time == 1)).ravel().astype(int),
     })  # fmt: skip
-    from cibench.twins.design import Design
-
     design = Design("did", "y", treatment="d", unit="unit", time="time")
     twin = fit_twin(seed_of(frame, design))
     change = y[:, 1] - y[:, 0]
