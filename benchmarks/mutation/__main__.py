@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -58,8 +58,14 @@ class Copies:
 
     def __init__(self, folder: Path, count: int) -> None:
         self._free: SimpleQueue[Copy] = SimpleQueue()
-        for number in range(count):
-            self._free.put(Copy(folder / str(number)))
+        self._all = [Copy(folder / str(number)) for number in range(count)]
+        for copy in self._all:
+            self._free.put(copy)
+
+    def close(self) -> None:
+        """End what runs in the copies."""
+        for copy in self._all:
+            copy.close()
 
     @contextmanager
     def lent(self) -> Iterator[Copy]:
@@ -125,9 +131,10 @@ def run(chosen: Sequence[Fault], faults: Sequence[Fault], workers: int, table: P
     lock = Lock()
     with (
         tempfile.TemporaryDirectory(prefix="mutation-") as folder,
+        ExitStack() as stack,
         ThreadPoolExecutor(workers) as pool,
     ):
-        copies = Copies(Path(folder), workers)
+        copies = stack.enter_context(closing(Copies(Path(folder), workers)))
         most = limits(seconds_without_fault(chosen, copies, pool))
 
         def planted(fault: Fault) -> None:
