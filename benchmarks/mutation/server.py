@@ -28,7 +28,8 @@ LIBRARIES = (
     "sklearn.neighbors", "rdrobust", "rddensity", "doubleml.did", "doubleml.rdd", "moderndid",
     "moderndid.didhonest", "pyfixest", "pysyncon", "diff_diff", "wildboottest.wildboottest",
     "causaldata", "synthdid", "cvxpy", "typer", "rich.console", "pytest",
-    "_pytest.assertion.rewrite", "_pytest.terminal", "_pytest.python", "_pytest.fixtures", "psutil", "threadpoolctl",
+    "_pytest.assertion.rewrite", "_pytest.terminal", "_pytest.python",
+    "_pytest.fixtures", "psutil", "threadpoolctl",
 )  # fmt: skip
 TICK = 0.02
 
