@@ -87,12 +87,12 @@ class Copy:
         self._out = folder / "out.txt"
         self._server = subprocess.Popen(
             [sys.executable, str(HERE / "server.py")], cwd=self.root, env=self.environment(),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 
     def close(self) -> None:
         """End the process that runs the checks."""
-        self._server.kill()
+        self._server.terminate()
         self._server.communicate()
 
     def environment(self) -> dict[str, str]:

@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 LIBRARIES = (
@@ -44,9 +45,21 @@ def main() -> None:
             except ImportError:  # what is missing is missed by the tests that need it
                 continue
     gc.freeze()
+    signal.signal(signal.SIGTERM, _end)
     for line in sys.stdin:
         request = json.loads(line)
         print(json.dumps(answer(**request)), flush=True)
+
+
+_running: set[int] = set()
+
+
+def _end(*_: object) -> None:
+    """End the fork that runs, and this process."""
+    for pid in _running:
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+    os._exit(1)
 
 
 def answer(kind: str, arguments: Sequence[str], seconds: float, out: str) -> int | None:
@@ -55,6 +68,7 @@ def answer(kind: str, arguments: Sequence[str], seconds: float, out: str) -> int
     pid = os.fork()
     if pid == 0:
         _child(kind, arguments, out)
+    _running.add(pid)
     code = None
     while code is None and time.monotonic() < end:
         done, status = os.waitpid(pid, os.WNOHANG)
@@ -66,6 +80,7 @@ def answer(kind: str, arguments: Sequence[str], seconds: float, out: str) -> int
         os.killpg(pid, signal.SIGKILL)  # the check, or what it has left behind
     if code is None:
         os.waitpid(pid, 0)
+    _running.discard(pid)
     return code
 
 
@@ -74,6 +89,7 @@ def _child(kind: str, arguments: Sequence[str], out: str) -> None:
     code = 3
     try:
         os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _redirect(out)
         code = run(kind, list(arguments))
     except SystemExit as end:
@@ -98,6 +114,9 @@ def _redirect(out: str) -> None:
 def run(kind: str, arguments: list[str]) -> int:
     """Run one check as its own command would and return the exit code."""
     sys.argv = [kind, *arguments]
+    spec = find_spec("cibench")
+    if spec is None or not Path(spec.origin or "").resolve().is_relative_to(Path.cwd()):
+        raise ImportError("the package is not the copy's")
     if kind == "tests":
         import pytest
 
