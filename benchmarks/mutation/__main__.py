@@ -3,6 +3,7 @@
     python benchmarks/mutation                 all faults of catalogue/
     python benchmarks/mutation 'hac-*' NAME    some of them
     python benchmarks/mutation --missing       those that the table has no line of, as after a cut
+    python benchmarks/mutation --survivors     those that nothing has caught, as after new tests
     python benchmarks/mutation --list          names, files and what came of them
 
 Each worker has a copy of the checkout. First every check that is named runs there without a fault:
@@ -185,6 +186,20 @@ def chosen_of(faults: Sequence[Fault], patterns: Sequence[str]) -> list[Fault]:
     return [fault for fault in faults if any(fnmatchcase(fault.name, name) for name in names)]
 
 
+def left_of(
+    chosen: Sequence[Fault], lines: Sequence[Line], options: argparse.Namespace
+) -> list[Fault]:
+    """Return the chosen faults that are missing in the table or survived, as the options say."""
+    caught = {line.name: line.caught for line in lines}
+    if not (options.missing or options.survivors):
+        return list(chosen)
+    return [
+        fault for fault in chosen
+        if (options.missing and fault.name not in caught)
+        or (options.survivors and not caught.get(fault.name, True))
+    ]  # fmt: skip
+
+
 def show(faults: Sequence[Fault], table: Path) -> None:
     """Print each fault with what came of it, as the table has it."""
     there = {line.name: line.caught_by for line in current(lines_of(table), faults)}
@@ -199,6 +214,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="names or globs of faults [all]")
     parser.add_argument("--list", action="store_true", help="print the faults and run nothing")
     parser.add_argument("--missing", action="store_true", help="only faults without a line yet")
+    parser.add_argument("--survivors", action="store_true", help="only faults not caught yet")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="copies [cores]")
     parser.add_argument("--table", type=Path, default=TABLE, help="where lines go")
     options = parser.parse_args(arguments)
@@ -210,9 +226,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.list:
             show(chosen, options.table)
             return 0
-        if options.missing:
-            there = {line.name for line in current(lines_of(options.table), faults)}
-            chosen = [fault for fault in chosen if fault.name not in there]
+        chosen = left_of(chosen, current(lines_of(options.table), faults), options)
         start = time.monotonic()
         lines = run(chosen, faults, max(1, options.workers), options.table)
     except CatalogueError as error:
