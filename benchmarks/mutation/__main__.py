@@ -3,6 +3,7 @@
     python benchmarks/mutation                 all faults of catalogue/
     python benchmarks/mutation 'hac-*' NAME    some of them
     python benchmarks/mutation --missing       those that the table has no line of, as after a cut
+    python benchmarks/mutation --survivors     those that nothing has caught, as after new tests
     python benchmarks/mutation --list          names, files and what came of them
 
 Each worker has a copy of the checkout. First every check that is named runs there without a fault:
@@ -22,7 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -58,8 +59,14 @@ class Copies:
 
     def __init__(self, folder: Path, count: int) -> None:
         self._free: SimpleQueue[Copy] = SimpleQueue()
-        for number in range(count):
-            self._free.put(Copy(folder / str(number)))
+        self._all = [Copy(folder / str(number)) for number in range(count)]
+        for copy in self._all:
+            self._free.put(copy)
+
+    def close(self) -> None:
+        """End what runs in the copies."""
+        for copy in self._all:
+            copy.close()
 
     @contextmanager
     def lent(self) -> Iterator[Copy]:
@@ -125,9 +132,10 @@ def run(chosen: Sequence[Fault], faults: Sequence[Fault], workers: int, table: P
     lock = Lock()
     with (
         tempfile.TemporaryDirectory(prefix="mutation-") as folder,
+        ExitStack() as stack,
         ThreadPoolExecutor(workers) as pool,
     ):
-        copies = Copies(Path(folder), workers)
+        copies = stack.enter_context(closing(Copies(Path(folder), workers)))
         most = limits(seconds_without_fault(chosen, copies, pool))
 
         def planted(fault: Fault) -> None:
@@ -178,6 +186,20 @@ def chosen_of(faults: Sequence[Fault], patterns: Sequence[str]) -> list[Fault]:
     return [fault for fault in faults if any(fnmatchcase(fault.name, name) for name in names)]
 
 
+def left_of(
+    chosen: Sequence[Fault], lines: Sequence[Line], options: argparse.Namespace
+) -> list[Fault]:
+    """Return the chosen faults that are missing in the table or survived, as the options say."""
+    caught = {line.name: line.caught for line in lines}
+    if not (options.missing or options.survivors):
+        return list(chosen)
+    return [
+        fault for fault in chosen
+        if (options.missing and fault.name not in caught)
+        or (options.survivors and not caught.get(fault.name, True))
+    ]  # fmt: skip
+
+
 def show(faults: Sequence[Fault], table: Path) -> None:
     """Print each fault with what came of it, as the table has it."""
     there = {line.name: line.caught_by for line in current(lines_of(table), faults)}
@@ -192,6 +214,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="names or globs of faults [all]")
     parser.add_argument("--list", action="store_true", help="print the faults and run nothing")
     parser.add_argument("--missing", action="store_true", help="only faults without a line yet")
+    parser.add_argument("--survivors", action="store_true", help="only faults not caught yet")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="copies [cores]")
     parser.add_argument("--table", type=Path, default=TABLE, help="where lines go")
     options = parser.parse_args(arguments)
@@ -203,9 +226,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.list:
             show(chosen, options.table)
             return 0
-        if options.missing:
-            there = {line.name for line in current(lines_of(options.table), faults)}
-            chosen = [fault for fault in chosen if fault.name not in there]
+        chosen = left_of(chosen, current(lines_of(options.table), faults), options)
         start = time.monotonic()
         lines = run(chosen, faults, max(1, options.workers), options.table)
     except CatalogueError as error:

@@ -210,8 +210,8 @@ def lines_of(path: Path = TABLE) -> list[Line]:
 def current(lines: Iterable[Line], faults: Sequence[Fault]) -> list[Line]:
     """Return the lines that are about a fault as the catalogue has it, in the catalogue's order."""
     by_digest = {(line.name, line.digest): line for line in lines}
-    found = (by_digest.get((fault.name, fault.digest)) for fault in faults)
-    return [line for line in found if line]
+    there = (by_digest.get((fault.name, fault.digest)) for fault in faults)
+    return [line for line in there if line]
 
 
 def merged(old: Iterable[Line], new: Iterable[Line], faults: Sequence[Fault]) -> list[Line]:

@@ -1,11 +1,11 @@
-"""Copies of the checkout, and the checks that run in them, each a process of its own."""
+"""Copies of the checkout, and the checks that run in them, each in a fork of its own."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -42,14 +42,10 @@ class Check:
         """Return the words that a person has for it."""
         return self.subject if self.kind == "tests" else f"{self.kind} of {self.subject}"
 
-    def command(self) -> list[str]:
-        """Return the command, to be run in a copy of the checkout."""
-        if self.kind == "tests":
-            quiet = ["-x", "-q", "-p", "no:cacheprovider", "--tb=short", "-rfE"]
-            return [sys.executable, "-m", "pytest", *quiet, self.subject]
-        if self.kind == "contracts":
-            return [sys.executable, "-m", "cibench.contracts", self.subject]
-        return [sys.executable, str(HERE / "identities.py"), self.subject]
+    def arguments(self) -> list[str]:
+        """Return the arguments of its command, to be run in a copy of the checkout."""
+        quiet = ["-x", "-q", "-p", "no:cacheprovider", "--tb=short", "-rfE"]
+        return [*quiet, self.subject] if self.kind == "tests" else [self.subject]
 
 
 def checks_of(fault: Fault) -> list[Check]:
@@ -88,6 +84,16 @@ class Copy:
         compiling = [sys.executable, "-m", "compileall", "-q", "--invalidation-mode",
                      "checked-hash", "harness", "estimators", "scenarios"]  # fmt: skip
         subprocess.run(compiling, cwd=self.root, check=True)
+        self._out = folder / "out.txt"
+        self._server = subprocess.Popen(
+            [sys.executable, str(HERE / "server.py")], cwd=self.root, env=self.environment(),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """End the process that runs the checks."""
+        self._server.terminate()
+        self._server.communicate()
 
     def environment(self) -> dict[str, str]:
         """Return the environment in which the copy is what Python imports."""
@@ -114,41 +120,36 @@ class Copy:
         module = module_of(fault.file)
         if not module:
             return
-        done = self._run([sys.executable, "-c", f"import {module}"], FIRST)
-        if done is None or done.returncode:
-            error = (done.stderr if done else "it takes too long").strip().splitlines()[-1]
+        code, text = self._run("import", [module], FIRST)
+        if code != 0:
+            error = (text.strip() or "it takes too long").splitlines()[-1]
             raise CatalogueError(f"{fault.name}: {module} does not import with `new`: {error}")
 
     def run(self, check: Check, limit: float = FIRST) -> Outcome:
         """Run a check; what takes longer than the limit counts as failed, which the words say."""
         start = time.monotonic()
-        done = self._run(check.command(), limit)
+        code, text = self._run(check.kind, check.arguments(), limit)
         seconds = time.monotonic() - start
-        if done is None:
+        if code is None:
             return Outcome(True, str(check), f"timed out after {limit:.0f} seconds", seconds)
-        text = (done.stdout + done.stderr).replace(str(self.root) + os.sep, "")
-        if done.returncode not in (0, 1, 2) or (check.kind != "tests" and done.returncode == 2):
+        text = text.replace(str(self.root) + os.sep, "")
+        if code not in (0, 1, 2) or (check.kind != "tests" and code == 2):
             last = (text.strip() or "it says nothing").splitlines()[-1]
-            raise CatalogueError(f"{check}: cannot be run, exit code {done.returncode}: {last}")
-        name, complaint = _words(check, text) if done.returncode else ("", "")
-        return Outcome(bool(done.returncode), name, complaint, seconds)
+            raise CatalogueError(f"{check}: cannot be run, exit code {code}: {last}")
+        name, complaint = _words(check, text) if code else ("", "")
+        return Outcome(bool(code), name, complaint, seconds)
 
-    def _run(self, command: list[str], limit: float) -> subprocess.CompletedProcess[str] | None:
-        """Run a command in the copy, in a group of its own; return None where it takes too long."""
-        with subprocess.Popen(
-            command, cwd=self.root, env=self.environment(), stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, start_new_session=True,
-        ) as process:  # fmt: skip
-            try:
-                out, err = process.communicate(timeout=limit)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
-                return None
-            except BaseException:
-                os.killpg(process.pid, signal.SIGKILL)
-                raise
-        return subprocess.CompletedProcess(command, process.returncode, out, err)
+    def _run(self, kind: str, arguments: list[str], limit: float) -> tuple[int | None, str]:
+        """Return exit code, None where it takes too long, and what was printed."""
+        about = {"kind": kind, "arguments": arguments, "seconds": limit, "out": str(self._out)}
+        pipes = self._server.stdin, self._server.stdout
+        assert pipes[0] is not None and pipes[1] is not None
+        pipes[0].write(json.dumps(about) + "\n")
+        pipes[0].flush()
+        answer = pipes[1].readline()
+        if not answer:
+            raise CatalogueError(f"{kind} {' '.join(arguments)}: the process that runs it is gone")
+        return json.loads(answer), self._out.read_text(encoding="utf-8", errors="replace")
 
 
 def module_of(file: str) -> str:

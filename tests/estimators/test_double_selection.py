@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from cibench import Declined, Problem, find_estimator, find_scenario
+from cibench import Declined, Estimand, Problem, Roles, Target, find_estimator, find_scenario
 from cibench.estimators.double_selection import penalty, selected
 
 FIT = find_estimator("lasso/double-selection").fit
+
+
+SEEDS = (5, 7, 15)
+"""Data sets in which loadings for errors of equal variance would pick others."""
 
 
 def problem_of(n=300, seed=1, **fields):
@@ -25,12 +29,23 @@ def test_the_penalty_is_that_of_belloni_chernozhukov_and_hansen():
     assert penalty(n, p) == pytest.approx(whole / (2 * n))
 
 
-def test_what_is_picked_solves_the_weighted_lasso_with_its_own_loadings():
+def centred(seed, uneven):
+    """Return outcome and eight covariates; `uneven` errors are larger where the second one is."""
+    if not uneven:
+        problem = problem_of(200, covariates=8)
+        x, y = problem.covariates, problem.outcome
+    else:
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(200, 8))
+        y = x[:, 0] + np.exp(x[:, 1]) * rng.normal(size=200)
+    return y - y.mean(), x - x.mean(axis=0)
+
+
+@pytest.mark.parametrize(("seed", "uneven"), [(0, False), *((seed, True) for seed in SEEDS)])
+def test_what_is_picked_solves_the_weighted_lasso_with_its_own_loadings(seed, uneven):
     from scipy.optimize import minimize
 
-    problem = problem_of(200, covariates=8)
-    x = problem.covariates - problem.covariates.mean(axis=0)
-    y = problem.outcome - problem.outcome.mean()
+    y, x = centred(seed, uneven)
     picked = selected(y, x)
     fitted = x[:, picked] @ np.linalg.lstsq(x[:, picked], y)[0]
     loadings = np.sqrt(np.mean((x * (y - fitted)[:, None]) ** 2, axis=0))
@@ -45,6 +60,20 @@ def test_what_is_picked_solves_the_weighted_lasso_with_its_own_loadings():
     found = minimize(loss, np.zeros(16), jac=True, bounds=[(0, None)] * 16, tol=1e-14).x
     assert np.array_equal(np.abs(found[:8] - found[8:]) > 1e-5, picked)
     assert 1 <= picked.sum() <= 8
+
+
+def test_what_matters_for_treatment_alone_is_adjusted_for_all_the_same():
+    """A confounder that hardly moves the outcome: Belloni and others (2014), section 2.4."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(400, 3))
+    d = x[:, 0] + rng.normal(size=400) / 4
+    y = 0.5 * d - 0.4 * x[:, 0] + rng.normal(size=400)
+    columns = {"y": y, "d": d, "a": x[:, 0], "b": x[:, 1], "c": x[:, 2]}
+    problem = Problem(columns, Roles(covariates=("a", "b", "c")), (Target(Estimand.COEFFICIENT),))
+    assert not selected(y - y.mean(), x - x.mean(axis=0)).any()
+    given = FIT(problem, np.random.default_rng(1))
+    design = np.column_stack([d, np.ones(400), x[:, 0]])
+    assert given.value == pytest.approx(np.linalg.lstsq(design, y)[0][0], rel=1e-9)
 
 
 def test_the_estimate_is_least_squares_on_the_covariates_that_either_lasso_picks():

@@ -57,6 +57,47 @@ def test_folds_and_seeds_are_handed_over_and_the_answer_is_the_librarys(name, sc
     assert (given.value, given.se, given.low, given.high) == pytest.approx(numbers, rel=1e-12)
 
 
+@pytest.mark.parametrize("clip", [0.01, 0.25])
+def test_propensities_are_cut_where_it_is_asked_for_by_hand(clip):
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+    from sklearn.model_selection import StratifiedKFold
+
+    problem, rng = problem_of("heterogeneous", 400), np.random.default_rng(1)
+    y, d, x = problem.outcome, problem.treatment, problem.covariates
+    seeds = [int(rng.integers(2**31)) for _ in range(3)]
+    folds = StratifiedKFold(5, shuffle=True, random_state=seeds[2])
+    p, m = np.empty(400), np.empty((2, 400))
+    for train, test in folds.split(x, d):
+        logit = LogisticRegression(C=np.inf, max_iter=1000).fit(x[train], d[train])
+        p[test] = logit.predict_proba(x[test])[:, 1]
+        for arm in (0, 1):
+            own = train[d[train] == arm]
+            m[arm, test] = LinearRegression().fit(x[own], y[own]).predict(x[test])
+    assert np.mean((p < 0.25) | (p > 0.75)) > 0.1
+    p = np.clip(p, clip, 1 - clip)
+    scores = m[1] - m[0] + d * (y - m[1]) / p - (1 - d) * (y - m[0]) / (1 - p)
+    given = fit("doubleml/irm", problem, clip=clip)
+    expected = (scores.mean(), scores.std() / np.sqrt(400))
+    assert (given.value, given.se) == pytest.approx(expected, rel=1e-6)
+
+
+def test_lassos_leave_out_what_does_not_matter_and_predict_better_than_without_a_penalty():
+    from sklearn.metrics import log_loss
+
+    from cibench.estimators._learners import classifier, regressor
+
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(1200, 40))
+    d = (rng.random(1200) < 1 / (1 + np.exp(-1.5 * x[:, 0]))).astype(int)
+    y = x[:, 0] + rng.normal(size=1200)
+    fits = {name: classifier(name, 1).fit(x[:200], d[:200]) for name in ("lasso", "linear")}
+    losses = {n: log_loss(d[200:], f.predict_proba(x[200:])[:, 1]) for n, f in fits.items()}
+    assert losses["lasso"] < losses["linear"] - 0.05
+    for lasso in (fits["lasso"], regressor("lasso", 1).fit(x[:200], y[:200])):
+        picked = np.ravel(lasso.coef_) != 0
+        assert picked[0] and picked[1:].mean() < 0.6
+
+
 def test_the_global_state_does_not_matter_and_the_stream_does():
     problem, answers = problem_of("heterogeneous", 120), []
     for seed, noise in ((1, 0), (1, 9), (2, 0)):

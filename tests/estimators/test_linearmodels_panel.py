@@ -83,6 +83,26 @@ def test_first_differences_compare_the_groups_changes_at_adoption(problem):
     assert fit("panel/first-difference", problem).value == pytest.approx(expected, rel=1e-10)
 
 
+def test_errors_of_changes_are_clustered_by_unit():
+    # with several dates a unit's neighbouring changes share an error; with one none of them count
+    scenario = find_scenario("quirks/panel")()
+    problem = Problem.of(scenario.draw(48, stream("test", "changes")), ROLES, ASKED)
+    y, d = (column.reshape(48, -1) for column in (problem.outcome, problem.treatment))
+    steps = y.shape[1] - 1
+    x = np.column_stack([np.diff(d).ravel(), np.tile(np.eye(steps), (48, 1))])
+    bread, change = np.linalg.inv(x.T @ x), np.diff(y).ravel()
+    beta = bread @ x.T @ change
+    scores = x * (change - x @ beta)[:, None]
+    sums = scores.reshape(48, steps, -1).sum(axis=1)
+    n, k = x.shape
+    robust, clustered = (
+        np.sqrt((bread @ s.T @ s @ bread)[0, 0] * n / (n - k)) for s in (scores, sums)
+    )
+    given = fit("panel/first-difference", problem)
+    assert (given.value, given.se) == pytest.approx((beta[0], clustered), rel=1e-8)
+    assert given.se != pytest.approx(robust, rel=1e-3)
+
+
 @pytest.mark.parametrize("name", ["panel/twfe", "panel/twfe-clustered", "panel/first-difference"])
 @pytest.mark.parametrize("treated", [0.0, 1.0])
 def test_all_or_nobody_treated_is_declined_in_words(problem, name, treated):

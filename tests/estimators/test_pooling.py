@@ -73,6 +73,32 @@ def test_partial_pooling_is_the_posterior_under_the_prior_that_balances_q():
     assert np.sqrt(tau2) == pytest.approx(0.4, rel=4 / np.sqrt(2 * 39) + 0.05)
 
 
+def test_diagnostics_are_cochrans_q_and_the_priors_predictive_by_hand():
+    from scipy.optimize import brentq
+    from scipy.stats import chi2, norm
+
+    problem = drawn(9, spread=0.4, gap=0.2)
+    units = pooling.slopes(problem)
+    effect, variance = np.delete(units.effect, units.own), np.delete(units.variance, units.own)
+    assert effect.size == 8
+
+    def q(spread):
+        w = 1 / (variance + spread)
+        return (w * (effect - w @ effect / w.sum()) ** 2).sum()
+
+    given = fit("heterogeneity", problem)
+    assert given.statistic == pytest.approx(q(0.0), rel=1e-9)
+    assert given.p_value == pytest.approx(chi2.sf(q(0.0), 7), rel=1e-9)
+    tau2 = brentq(lambda spread: q(spread) - 7, 0, 10)
+    w = 1 / (variance + tau2)
+    # a new unit's effect scatters by tau, the mean by its error, the own effect by its error
+    sd = np.sqrt(tau2 + 1 / w.sum() + units.variance[units.own])
+    z = (units.effect[units.own] - w @ effect / w.sum()) / sd
+    given = fit("conflict", problem)
+    assert given.statistic == pytest.approx(z, rel=1e-3)
+    assert given.p_value == pytest.approx(2 * norm.sf(abs(z)), rel=1e-2)
+
+
 def test_partial_pooling_agrees_with_a_mixed_model():
     import warnings
 

@@ -50,6 +50,19 @@ def test_the_draws_are_of_the_same_posterior_and_come_from_rng(senate):
     assert outside == pytest.approx(0.05, abs=4 * np.sqrt(0.05 * 0.95 / m))
 
 
+def test_with_few_rows_draws_have_the_tails_of_the_t_law(senate):
+    from scipy import stats
+
+    h = float(np.sort(np.abs(senate.running))[14])
+    fit = FIT(senate, np.random.default_rng(1), bandwidth=h, draws=200_000)
+    assert fit.df == pytest.approx(15.02)
+    scale = (fit.high - fit.value) / stats.t.ppf(0.975, fit.df)
+    exact = stats.t(fit.df, fit.value, scale)
+    assert stats.kstest(fit.draws, exact.cdf).pvalue > 1e-4
+    assert stats.kstest(fit.draws, stats.norm(fit.value, scale).cdf).pvalue < 1e-6
+    assert exact.std() == pytest.approx(fit.se, rel=1e-6)
+
+
 def test_a_gibbs_sampler_finds_the_same_posterior(senate):
     y, design = local_rows(senate, 10.0)
     prior, rng = 0.5, np.random.default_rng(2)  # tight, so that it matters

@@ -111,16 +111,18 @@ def test_donut_comparisons_error_is_that_of_two_fits_moved_row_by_row():
     assert ours.p_value == pytest.approx(2 * norm.sf(abs(expected)), rel=1e-6)
 
 
-def test_placebo_cutoffs_are_either_sides_median_among_its_own_rows():
+@pytest.mark.parametrize("replicate", range(3))
+def test_placebo_cutoffs_are_either_sides_median_among_its_own_rows(replicate):
     from rdrobust import rdrobust
 
-    problem = problem_of()
-    p = []
+    problem, jumps = problem_of(replicate=replicate), []
     for side in (problem.running < 0, problem.running >= 0):
         x, y = problem.running[side], problem.outcome[side]
-        p.append(rdrobust(y, x, c=np.median(x)).pv.loc["Robust"].item())
+        fit = rdrobust(y, x, c=np.median(x))
+        jumps.append((fit.pv.loc["Robust"].item(), fit.z.loc["Robust"].item()))
     ours = find_estimator("rd/placebo-cutoffs").fit(problem, None)
-    assert ours.p_value == pytest.approx(min(1, 2 * min(p)))
+    assert ours.statistic == pytest.approx(min(jumps)[1])
+    assert ours.p_value == pytest.approx(min(1, 2 * min(jumps)[0]))
 
 
 @pytest.mark.parametrize("name", NAMES)

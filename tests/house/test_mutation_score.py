@@ -66,8 +66,8 @@ def test_the_table_has_a_line_for_every_fault_as_it_is(catalogue, faults, lines)
     missing = [fault.name for fault in faults if (fault.name, fault.digest) not in there]
     assert not missing, "run `python benchmarks/mutation --missing`"
     assert catalogue.current(lines, faults) == lines, "lines of faults that are there no more"
-    told = {fault.name: (fault.file, fault.what) for fault in faults}
-    assert all(told[line.name] == (line.file, line.what) for line in lines)
+    stated = {fault.name: (fault.file, fault.what) for fault in faults}
+    assert all(stated[line.name] == (line.file, line.what) for line in lines)
 
 
 def test_the_score_is_what_the_lines_say_and_at_least_95_percent(catalogue, lines):
