@@ -285,8 +285,10 @@ def test_the_whole_path_from_the_command_line(call, twin, tmp_path):
     save_twin(twin, tmp_path / "a.twin")
     code, out, _ = call("bundle", "a.twin", "--effects", "0,5,-4", "--rows", 100, "--out", "out")
     assert code == 0 and f"bundle: {tmp_path / 'out'}" in out and "not examined" in out
+    assert (tmp_path / "out.owner.html").stat().st_mode & 0o777 == 0o600
     page = (tmp_path / "out.owner.html").read_text(encoding="utf-8")
-    assert "This section is missing" in page and "safe" not in page.lower()
+    body = page[page.index("<body>") :].lower()
+    assert "This section is missing" in page and "safe" not in body
     for vendor, shift in (("alpha", 0.0), ("beta", 3.0)):
         table = pd.read_csv("out/submission.csv")
         owner = Owner.read(tmp_path / "out.owner.json")

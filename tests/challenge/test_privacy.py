@@ -136,7 +136,8 @@ def test_a_bundle_is_examined_and_the_page_says_what_was_found(attacked, twin_of
     found = Privacy(*attacked["observables"][0])
     page = owner_page(bundle, found)
     assert "Reduced disclosure risk, no formal guarantee." in page and "<img" in page
-    assert "safe" not in page.lower() and "planted leak" in page
+    body = page[page.index("<body>") :]
+    assert "safe" not in body.lower() and "planted leak" in body
     name = "data/dataset-01.csv"
     stolen = make().iloc[[5]].to_csv(index=False, header=False)
     bad = replace(bundle, files={**bundle.files, name: bundle.files[name] + stolen})

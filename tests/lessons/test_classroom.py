@@ -114,6 +114,8 @@ def test_a_class_is_graded_as_by_hand(given, tmp_path):
     assert not re.search(r"<(script|link|img|iframe)\b|src=", text)
     revealed = rows_of(folder / "teacher/revealed.csv")
     assert [r["student"] for r in revealed] == list(off)
+    for name in ("grades.csv", "revealed.csv", "report.html"):
+        assert (folder / "teacher" / name).stat().st_mode & 0o777 == 0o600
     grades = rows_of(folder / "teacher/grades.csv")
     assert [g["covers"] for g in grades] == ["True", "True", "False", "True", "False"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import csv
 import errno
 import io
 import os
@@ -12,12 +13,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from commands import python
+from hypothesis import given
+from hypothesis import strategies as st
 
 import cibench
+from cibench.twins.fit.seed_data import read_frame
 from cibench.utils import files
+from cibench.utils.answers_csv import read_csv
 from cibench.utils.errors import BadInput, Unwritable
 from cibench.utils.files import (
+    as_cell,
     csv_text,
+    from_cell,
     json_text,
     make_folder,
     write_bytes,
@@ -55,6 +62,42 @@ def test_tables_are_csv_with_line_feeds(tmp_path):
     assert csv_text(TABLE) == csv_text([["a", "b"], [1.0, "x,y"], ["", "é"]])
     write_csv(tmp_path / "t.csv", TABLE, blank="nan")
     assert (tmp_path / "t.csv").read_text(encoding="utf-8").endswith("\nnan,é\n")
+
+
+RUNS = ["=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3+cmd|' /C calc'!A0", "\t=1", "\r=1", "-x"]
+DATA = ["-1 to 0", "-0.5", "+1.5e3", "-,5", "a=b", "x@y", "'twas", "", "-", "North", "- 3"]
+
+
+def test_no_cell_of_a_table_is_a_formula_and_reading_undoes_that(tmp_path):
+    for text in RUNS:
+        assert as_cell(text) == f"'{text}" and from_cell(as_cell(text)) == text
+    for text in DATA:
+        assert as_cell(text) == text and from_cell(text) == text
+    table = pd.DataFrame({"=head": [*RUNS, *DATA], "x": -1.5})
+    write_csv(tmp_path / "t.csv", table)
+    assert (tmp_path / "t.csv").read_bytes() == csv_text(table).encode()
+    content = csv_text([table.columns, *table.itertuples(index=False)])
+    for text in (content, csv_text(table)):
+        rows = list(csv.reader(io.StringIO(text, newline="")))
+        assert not [cell for row in rows for cell in row if cell[:1] in set("=@\t\r")]
+        assert rows[0][0] == "'=head" and {row[1] for row in rows[1:]} == {"-1.5"}
+    read = read_csv(tmp_path / "t.csv")
+    assert [row["=head"] for row in read] == [*RUNS, *DATA]
+    assert read_frame(tmp_path / "t.csv")["=head"].tolist()[:3] == RUNS[:3]
+
+
+@given(st.text(alphabet="'=+-@\t1a|(", max_size=6) | st.text())
+def test_every_text_comes_back_as_it_was(text):
+    cell = as_cell(text)
+    assert from_cell(cell) == text
+    assert cell[:1] not in set("=@\t\r")
+
+
+def test_a_private_table_is_for_its_owner_alone(tmp_path):
+    write_csv(tmp_path / "t.csv", TABLE, private=True)
+    write_csv(tmp_path / "u.csv", TABLE)
+    assert (tmp_path / "t.csv").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "u.csv").stat().st_mode & 0o044
 
 
 def test_the_locale_does_not_matter(tmp_path):
@@ -107,8 +150,7 @@ def test_a_disk_that_is_full_half_way_leaves_what_was_there(tmp_path, monkeypatc
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def full_table(self, to, **_):
-        Path(to).write_bytes(b"a,")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        to.write(b"a,b")
 
     monkeypatch.setattr(files.os, "fdopen", Full)
     monkeypatch.setattr(pd.DataFrame, "to_csv", full_table)

@@ -199,4 +199,4 @@ def write_table(lines: list[Line], path: Path) -> None:
     """Write a row for each answer as CSV; raises BadInput where the place cannot be written."""
     import pandas as pd
 
-    write_csv(path, pd.DataFrame([asdict(line) for line in lines]))
+    write_csv(path, pd.DataFrame([asdict(line) for line in lines]), private=True)

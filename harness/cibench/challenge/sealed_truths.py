@@ -114,8 +114,8 @@ class Verification:
 
 
 def write_reveal(owner: Owner, path: Path) -> None:
-    """Write the sealed lines; raises BadInput where the place cannot be written."""
-    write_text(path, reveal(d.seal for d in owner.datasets))
+    """Write the sealed lines, for their owner alone; BadInput where the place cannot be written."""
+    write_text(path, reveal(d.seal for d in owner.datasets), private=True)
 
 
 def verify(bundle: Path, revealed: Path) -> Iterator[Verification]:

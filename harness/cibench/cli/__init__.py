@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -10,8 +11,12 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from cibench.utils.errors import BadInput, Interrupted
+from cibench.utils.plugins import FORBIDDEN
 
-HELP = "Benchmark causal estimators on data whose true effect is known."
+NO_PLUGINS = "--no-plugins"
+HELP = f"""Benchmark causal estimators on data whose true effect is known.
+
+Every command takes {NO_PLUGINS}: what would execute a suite's plug-ins is refused."""
 
 COMMANDS = {
     "run": (
@@ -134,6 +139,13 @@ def load(name: str) -> Any:
     return command
 
 
+def _without_switch(arguments: list[str]) -> list[str]:
+    """Return the arguments without --no-plugins, and forbid plug-ins where it was among them."""
+    if NO_PLUGINS in arguments:
+        os.environ[FORBIDDEN] = "1"  # workers are processes of their own
+    return [each for each in arguments if each != NO_PLUGINS]
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; bad input ends it with a line on standard error for each and code 2."""
     command = Commands(
@@ -145,7 +157,8 @@ def main(arguments: list[str] | None = None) -> None:
         context_settings={"help_option_names": ["-h", "--help"]},
     )  # fmt: skip
     try:
-        code = command.main(arguments, prog_name="cibench", standalone_mode=False)
+        words = _without_switch(sys.argv[1:] if arguments is None else arguments)
+        code = command.main(words, prog_name="cibench", standalone_mode=False)
         if code == INTERRUPTED:  # typer turns Ctrl-C into this exit code, without a word
             _complain("interrupted", code)
     except BadInput as error:

@@ -98,7 +98,7 @@ def _bundled(twin: Path, data: Path | None, wish: Wish, places: tuple[Path, Path
     new_bundle = make_bundle(opened, wish, out.name, say)
     privacy = examine(opened, new_bundle, own, wish.limits, say) if own else None
     write_bundle(new_bundle, out, owner)
-    write_text(page, owner_page(new_bundle, privacy))
+    write_text(page, owner_page(new_bundle, privacy), private=True)
     for line in privacy.lines if privacy else (NOT_EXAMINED.format(words=DISCLOSURE),):
         typer.echo(line)
     return privacy is None or privacy.verdict != "not fit"
@@ -158,7 +158,7 @@ def score(
         if out.suffix == ".csv":
             write_table(lines, out)
         else:
-            write_text(out, score_page(kept, marks, lines))
+            write_text(out, score_page(kept, marks, lines), private=True)
         typer.echo(f"scores: {out.resolve()}")
     if reveal:
         write_reveal(kept, reveal)

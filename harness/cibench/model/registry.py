@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cibench.utils.errors import BadInput, unknown
+from cibench.utils.plugins import require_permission
 
 Kind = Literal["scenario", "estimator"]
 BUILT_IN = {"scenario": "cibench.scenarios", "estimator": "cibench.estimators"}
@@ -105,13 +106,14 @@ def load_plugin(plugin: str) -> None:
     """Import a plug-in, a module's name or the path of a .py file; again where the file changed.
 
     A path with a suffix of `LOADERS` goes to its loader: a .twin file becomes a scenario. Raises
-    BadInput with the plug-in's own complaint.
+    BadInput with the plug-in's own complaint, or where plug-ins are forbidden.
     """
     load_built_in()
     if loader := LOADERS.get(Path(plugin).suffix):
         module, _, function = loader.partition(":")
         getattr(importlib.import_module(module), function)(plugin)
         return
+    require_permission(plugin)
     try:
         if not plugin.endswith(".py"):
             importlib.import_module(plugin)

@@ -9,19 +9,24 @@ from math import isfinite, nan
 from pathlib import Path
 
 from cibench.utils.errors import BadInput
+from cibench.utils.files import from_cell
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
     """Read a CSV file with a heading; raises BadInput where it is not one."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: not a text file in UTF-8") from error
     heading = text.split("\n", 1)[0]
     mark = ";" if heading.count(";") > heading.count(",") else ","  # spreadsheets of some countries
-    return [row for row in csv.DictReader(io.StringIO(text), delimiter=mark) if any(row.values())]
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=mark)
+    return [
+        {from_cell(name): from_cell(cell) for name, cell in row.items()}
+        for row in rows if any(row.values())
+    ]  # fmt: skip
 
 
 def number_in(row: Mapping[str, str], column: str, where: str) -> float:

@@ -6,12 +6,13 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from cibench.utils.errors import BadInput, Unwritable
 
@@ -33,14 +34,57 @@ def json_text(value: object) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
 
-def csv_text(table: pd.DataFrame | Iterable[Iterable[object]]) -> str:
-    """Return the text of a CSV file: of a table without its index, or of rows with a heading."""
+FORMULA = re.compile(r"'*(?:[=@\t\r]|[+-](?=[^\d.,\s]|.*[|!(]))", re.DOTALL)
+"""What a spreadsheet would compute, or run: apostrophes that stand before it already too."""
+
+
+def as_cell(value: Any) -> Any:
+    """Return a value as a table's cell: a text that a spreadsheet would run gets an apostrophe."""
+    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
+
+
+def from_cell(text: Any) -> Any:
+    """Return what `as_cell` made a cell of."""
+    marked = isinstance(text, str) and text.startswith("'") and FORMULA.match(text, 1)
+    return text[1:] if marked else text
+
+
+def csv_text(table: pd.DataFrame | Iterable[Iterable[object]], blank: str = "") -> str:
+    """Return the text of a CSV file: of a table without its index, or of rows with a heading.
+
+    `blank` stands for what a table has not. No text is a spreadsheet's formula, see `as_cell`.
+    """
     text = io.StringIO()
     if hasattr(table, "to_csv"):
-        table.to_csv(text, **CSV)
+        _write_cells(table, text, blank)
     else:
-        csv.writer(text, lineterminator="\n").writerows(table)
+        rows = [[as_cell(value) for value in row] for row in table]
+        quoting = _quoting(value for row in rows for value in row)
+        csv.writer(text, lineterminator="\n", quoting=quoting).writerows(rows)
     return text.getvalue()
+
+
+def _write_cells(table: Any, to: Any, blank: str) -> None:
+    cells = mapped(table, as_cell)
+    texts = (value for name in text_columns(cells) for value in (name, *cells[name]))
+    cells.to_csv(to, na_rep=blank, quoting=_quoting(texts), **CSV)
+
+
+def _quoting(values: Iterable[object]) -> Literal[0, 2]:
+    """Quote all texts where one holds a carriage return, which would end its row unquoted."""
+    returns = any(isinstance(value, str) and "\r" in value for value in values)
+    return csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
+
+
+def text_columns(table: pd.DataFrame) -> list[str]:
+    """Return the names of the columns that may hold texts."""
+    return [str(name) for name, kind in table.dtypes.items() if kind.kind == "O"]
+
+
+def mapped(table: pd.DataFrame, change: Callable[[Any], Any]) -> pd.DataFrame:
+    """Return a table with its texts and headings changed."""
+    changed = {name: table[name].map(change) for name in text_columns(table)}
+    return table.assign(**changed).rename(columns=change)
 
 
 def asset(package: str, name: str) -> str:
@@ -80,10 +124,19 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json_text(value))
 
 
-def write_csv(path: Path, table: pd.DataFrame, blank: str = "") -> None:
-    """Write a table as CSV without its index, whole or not at all; raises Unwritable."""
+def write_csv(path: Path, table: pd.DataFrame, blank: str = "", *, private: bool = False) -> None:
+    """Write a table as CSV without its index, whole or not at all; raises Unwritable.
+
+    A private file is for its owner alone.
+    """
+
+    def write(to: Path) -> None:  # as it comes: a large table's text is larger than the table
+        descriptor = os.open(to, NEW, PRIVATE if private else PUBLIC)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            _write_cells(table, file, blank)
+
     with _telling(path):
-        write_atomically(path, lambda to: table.to_csv(to, na_rep=blank, **CSV))
+        write_atomically(path, write)
 
 
 def write_private(path: Path, text: str) -> None:

@@ -15,7 +15,10 @@ WIDTH, STEP, MISS, HIT, INK = 420.0, 14.0, "#b34700", "#0072B2", "#1f2933"
 
 
 def write_report(classroom: Class, folder: Path, language: str = "en") -> Path:
-    """Write `report.html`, `grades.csv` and `revealed.csv`; return the report's path."""
+    """Write `report.html`, `grades.csv` and `revealed.csv`; return the report's path.
+
+    They hold names and grades, and are for their owner alone.
+    """
     ui = Interface(language)
     grades = [
         [a.student, a.truth, a.setting, a.estimate, a.low, a.high, a.decision, a.error,
@@ -26,11 +29,11 @@ def write_report(classroom: Class, folder: Path, language: str = "en") -> Path:
                "covers", "right"]  # fmt: skip
     revealed = [[a.student, a.truth, a.salt, a.commitment] for a in classroom.answers]
     make_folder(folder)
-    write_text(folder / "grades.csv", csv_text([heading, *grades]))
+    write_text(folder / "grades.csv", csv_text([heading, *grades]), private=True)
     sealed = ["student", "truth", "salt", "sha256"]
-    write_text(folder / "revealed.csv", csv_text([sealed, *revealed]))
+    write_text(folder / "revealed.csv", csv_text([sealed, *revealed]), private=True)
     path = folder / "report.html"
-    write_text(path, report(classroom, ui))
+    write_text(path, report(classroom, ui), private=True)
     return path
 
 

@@ -15,6 +15,7 @@ from cibench.model.types import Array
 from cibench.twins.columns import MISSING, Column, Columns, Derived, find_identities
 from cibench.twins.design import Design
 from cibench.utils.errors import BadInput, unknown
+from cibench.utils.files import from_cell, mapped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +60,8 @@ def read_frame(path: Path) -> pd.DataFrame:
             raise BadInput(
                 f"{path}: column {list(map(str.strip, header)).index('') + 1} has no name"
             )
-        return pd.read_csv(path, encoding="utf-8-sig", index_col=False)
+        table = pd.read_csv(path, encoding="utf-8-sig", index_col=False)
+        return mapped(table, from_cell)
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
