@@ -241,7 +241,7 @@ def close(table: Path, faults: Sequence[Fault], lines: Sequence[Line], minutes: 
     command = " ".join(["python benchmarks/mutation", *sys.argv[1:]])
     machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"
     last = (
-        f"Last run: `{command}`, {len(lines)} faults in {minutes:.0f} minutes, "
+        f"Last run: `{command}`, {len(lines)} of the faults in {minutes:.1f} minutes, "
         f"{datetime.now(UTC):%Y-%m-%d}, {machine}, Python {platform.python_version()}."
     )
     write(table.with_name(PAGE.name), page(every, faults, last))
