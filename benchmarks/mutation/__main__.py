@@ -146,7 +146,9 @@ def run(chosen: Sequence[Fault], faults: Sequence[Fault], workers: int, table: P
                 line = judge(fault, copy, most)
             with lock:
                 lines.append(line)
-                write(table, csv_text(merged(lines_of(table), [line], faults)))
+                every = merged(lines_of(table), [line], faults)
+                write(table, csv_text(every))
+                write(table.with_name(PAGE.name), page(every, faults, "The last run was cut."))
                 word = f"caught by {line.caught_by}" if line.caught else "SURVIVED"
                 count = f"{len(lines)}/{len(chosen)}"
                 print(
