@@ -83,9 +83,12 @@ def seconds_without_fault(
 ) -> dict[Check, float]:
     """Run every distinct check on the clean copy and return how long each takes.
 
+    A test of a file that is run as a whole is not run by itself.
     Raises CatalogueError naming those that fail there already.
     """
-    distinct = list(dict.fromkeys(check for fault in faults for check in checks_of(fault)))
+    named = dict.fromkeys(check for fault in faults for check in checks_of(fault))
+    whole = {check: check.whole for check in named if check.whole in named}
+    distinct = [check for check in named if whole.get(check, check) == check]
     seconds: dict[Check, float] = {}
     wrong: list[str] = []
 
@@ -100,7 +103,7 @@ def seconds_without_fault(
     _all(pool, clean, distinct)
     if wrong:
         raise CatalogueError("\n".join(wrong))
-    return seconds
+    return seconds | {check: seconds[file] for check, file in whole.items()}
 
 
 def _all(pool: ThreadPoolExecutor, call: Callable[[T], None], items: Sequence[T]) -> None:
@@ -143,7 +146,9 @@ def run(chosen: Sequence[Fault], faults: Sequence[Fault], workers: int, table: P
                 line = judge(fault, copy, most)
             with lock:
                 lines.append(line)
-                write(table, csv_text(merged(lines_of(table), [line], faults)))
+                every = merged(lines_of(table), [line], faults)
+                write(table, csv_text(every))
+                write(table.with_name(PAGE.name), page(every, faults, "The last run was cut."))
                 word = f"caught by {line.caught_by}" if line.caught else "SURVIVED"
                 count = f"{len(lines)}/{len(chosen)}"
                 print(
@@ -241,7 +246,7 @@ def close(table: Path, faults: Sequence[Fault], lines: Sequence[Line], minutes: 
     command = " ".join(["python benchmarks/mutation", *sys.argv[1:]])
     machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"
     last = (
-        f"Last run: `{command}`, {len(lines)} faults in {minutes:.0f} minutes, "
+        f"Last run: `{command}`, {len(lines)} of the faults in {minutes:.1f} minutes, "
         f"{datetime.now(UTC):%Y-%m-%d}, {machine}, Python {platform.python_version()}."
     )
     write(table.with_name(PAGE.name), page(every, faults, last))

@@ -42,6 +42,11 @@ class Check:
         """Return the words that a person has for it."""
         return self.subject if self.kind == "tests" else f"{self.kind} of {self.subject}"
 
+    @property
+    def whole(self) -> Check:
+        """Return the check of the whole file that a test is in, itself for other checks."""
+        return Check(self.kind, self.subject.partition("::")[0])
+
     def arguments(self) -> list[str]:
         """Return the arguments of its command, to be run in a copy of the checkout."""
         quiet = ["-x", "-q", "-p", "no:cacheprovider", "--tb=short", "-rfE"]

@@ -1,7 +1,7 @@
 """Run what the suite `quirks` states to be equal of the estimators of one plug-in file.
 
 `python identities.py estimators/FILE.py`: the tables of the suite in which an identity of theirs
-stands, with the methods of these identities alone, are judged as `cibench check --expect` does.
+stands are judged as `cibench check --expect` does, with these estimators and one other of each.
 The exit code is 1 where two methods differ that theory makes equal, 2 where there is no identity.
 """
 
@@ -38,18 +38,35 @@ def tables(spec: Mapping[str, Any], names: set[str]) -> Iterator[dict[str, Any]]
     for table in spec["cells"]:
         own = _about(table.get("equal", ()), names)
         general = everywhere if left and not own else []
-        methods = {name for each in (*own, *general) for name in each["methods"]}
-        members = [name for name in table["estimators"] if _among(name, methods)]
+        stated = [*own, *general]
+        members = [name for name in table["estimators"] if _in_some(name, stated, names, table)]
         if len(members) < 2 or not any(name in names for name in members):
             continue
         left -= bool(general)
         options = {k: v for k, v in table.get("options", {}).items() if k in members}
-        cut = {**table, "estimators": members, "options": options, "equal": [*own, *general]}
-        yield cut
+        cut = [{**each, "methods": _within(each, members)} for each in stated]
+        equal = [each for each in cut if len(each["methods"]) > 1]
+        yield {**table, "estimators": members, "options": options, "equal": equal}
 
 
 def _about(stated: Any, names: set[str]) -> list[dict[str, Any]]:
     return [e for e in stated if any(_among(name, e["methods"]) for name in names)]
+
+
+def _within(stated: Mapping[str, Any], members: list[str]) -> list[str]:
+    return [name for name in members if _among(name, stated["methods"])]
+
+
+def _in_some(
+    name: str, stated: list[dict[str, Any]], names: set[str], table: Mapping[str, Any]
+) -> bool:
+    """Say whether a method is one of the file's, or the first other that one should equal."""
+    for each in stated:
+        there = _within(each, table["estimators"])
+        others = [other for other in there if other not in names]
+        if name in there and (name in names or name in others[:1]):
+            return True
+    return False
 
 
 def _among(name: str, globs: Any) -> bool:

@@ -77,7 +77,7 @@ def test_diagnostics_are_cochrans_q_and_the_priors_predictive_by_hand():
     from scipy.optimize import brentq
     from scipy.stats import chi2, norm
 
-    problem = drawn(9, spread=0.4, gap=0.2)
+    problem = drawn(9, spread=0.15, gap=0.2, history=100)
     units = pooling.slopes(problem)
     effect, variance = np.delete(units.effect, units.own), np.delete(units.variance, units.own)
     assert effect.size == 8
@@ -89,6 +89,7 @@ def test_diagnostics_are_cochrans_q_and_the_priors_predictive_by_hand():
     given = fit("heterogeneity", problem)
     assert given.statistic == pytest.approx(q(0.0), rel=1e-9)
     assert given.p_value == pytest.approx(chi2.sf(q(0.0), 7), rel=1e-9)
+    assert 0.001 < given.p_value < 0.9
     tau2 = brentq(lambda spread: q(spread) - 7, 0, 10)
     w = 1 / (variance + tau2)
     # a new unit's effect scatters by tau, the mean by its error, the own effect by its error

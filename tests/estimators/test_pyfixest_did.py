@@ -147,6 +147,22 @@ def test_staggered_effects_without_noise_are_the_truth():
 
 
 @pytest.mark.parametrize("name", ["did2s", "lpdid", "saturated"])
+def test_without_never_treated_units_the_last_cohort_takes_their_part(name):
+    scenario = find_scenario("did/staggered")()
+    draw = scenario.draw(50, stream("test", "no never"))
+    problem = Problem.of(draw, scenario.assigned_roles(), scenario.targets()[:3])
+    c = problem.columns
+    assert c["cohort"].min() == 1989 and c["cohort"].max() == 2007
+    before = c["time"] < 2007
+    columns = {key: column[before] for key, column in c.items()}
+    columns["cohort"] = np.where(columns["cohort"] == 2007, 0, columns["cohort"])
+    given, coded = fit(name, problem), fit(name, Problem(columns, problem.roles, problem.targets))
+    for target in problem.targets:
+        expected = coded[target].value, coded[target].se
+        assert (given[target].value, given[target].se) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["did2s", "lpdid", "saturated"])
 def test_unsuitable_data_are_declined_in_words(problem, name):
     always = Problem({**problem.columns, "cohort": 0 * problem.columns["unit"]}, ROLES, (ATT,))
     with pytest.raises(Declined, match="nobody adopts"):
