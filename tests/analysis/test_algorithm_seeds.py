@@ -9,7 +9,7 @@ from replicates import assert_same_rows, replicate_table
 from scipy.stats import norm
 from toys import plugin
 
-from cibench.analysis import measure_instability
+from cibench.analysis import algorithm_seeds, measure_instability
 from cibench.analysis.algorithm_seeds import INSTABILITY, measure
 from cibench.execution import RunSettings, execute
 from cibench.results.run_folder import Run
@@ -234,3 +234,13 @@ def test_blanks_have_a_reason(columns, note):
 def test_no_refits_no_rows():
     table = measure_instability(rows(refit=0, replicate=range(5)))
     assert table.empty and tuple(table.columns) == INSTABILITY
+
+
+def test_instability_is_in_the_root_mean_square_of_the_standard_errors():
+    fit = {
+        "estimate": np.array([0.0, 1.0]), "std_error": np.array([1.0, 3.0]), "truth": np.zeros(2),
+        "ci_low": np.array([-2.0, -5.0]), "ci_high": np.array([2.0, 7.0]),
+        "outside": np.zeros(2, dtype=bool),
+    }  # fmt: skip
+    found = algorithm_seeds.measure([fit, fit])
+    assert found["instability"].value == pytest.approx(np.sqrt(0.5 / 5))  # (1 + 9) / 2 = 5

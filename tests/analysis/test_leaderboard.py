@@ -444,6 +444,17 @@ def test_who_does_not_hold_its_level_is_marked_and_has_no_rank() -> None:
     assert found["estimator"].iloc[-1] == "test/c" and set(found["cells"]) == {1}
 
 
+def test_a_level_is_held_where_every_cell_shows_it_and_not_where_one_does() -> None:
+    """Limits three times too wide cover in 300 replicates beyond doubt, and in 20 perhaps."""
+    rng, about = np.random.default_rng(2), catalogue("test/a", "test/b")
+    sure, few = (
+        [rows(2 + rng.normal(size=count), 3, estimator=f"test/{name}", n=n) for name in "ab"]
+        for n, count in ((100, 300), (200, 20))
+    )
+    for parts, holds in ((sure, "yes"), (few, "unclear"), ([*sure, *few], "unclear")):
+        assert board(joined(*parts), about)["holds_level"].tolist() == [holds] * 2
+
+
 def test_cells_with_a_broken_assumption_are_a_board_of_their_own() -> None:
     table, about = of_two_kinds()
     broken = board(table, about, settings="valid", kind="broken")
@@ -581,6 +592,23 @@ def test_the_sets_hold_all_true_ranks_in_1000_trials(kind: str, n: int) -> None:
     trials, batch = 1000, 50
     held = [hold_all(kind, batch, n, seed)[0] for seed in range(trials // batch)]
     assert np.mean(held) >= 0.95 - 3 * sqrt(0.05 * 0.95 / trials), np.mean(held)
+
+
+@pytest.mark.parametrize("starts", [(0,), (0, 25)])
+def test_limits_heed_that_few_replicates_make_a_variance(starts: tuple[int, ...]) -> None:
+    """Satterthwaite's rule by hand: 2 V^2 / Var(V), V the sum of independent squares."""
+    rng, scores = np.random.default_rng(6), np.array([0.4, 0.1])
+    for law, least in ((rng.normal, 20.0), (partial(rng.standard_t, 2.5), 0.0)):
+        terms = law(size=(2, 60)) / 60
+        found = compare(scores, terms, 59.0, rng, starts)
+        squares = np.square(terms[0] - terms[1])
+        blocks = np.split(squares, starts[1:])
+        spread = sum(block.size * block.var() for block in blocks)
+        nu = min(2 * squares.sum() ** 2 / spread, 59.0)
+        assert nu > least
+        half = stats.t.ppf(0.975, nu) * sqrt(squares.sum())
+        assert found.low[0, 1] == pytest.approx(0.3 - half)
+        assert found.high[0, 1] == pytest.approx(0.3 + half)
 
 
 def test_limits_of_a_ratio_come_from_the_same_comparison() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from math import inf, sqrt
 from typing import Any
 
@@ -17,9 +18,10 @@ from scipy.stats import t as t_law
 
 from cibench import load, run
 from cibench.analysis import curves, measure_sensitivity, score, study
-from cibench.analysis.sensitivity import CURVES, SENSITIVITY
+from cibench.analysis.sensitivity import CURVES, SENSITIVITY, tables
 from cibench.analysis.sensitivity.breakdown import bracket, crossing, rises, surely_breaks
 from cibench.analysis.sensitivity.dose_response import gather, put_aside, sides
+from cibench.analysis.sensitivity.resampling import resample
 from cibench.analysis.sensitivity.tables import wilson
 from cibench.metrics import core
 from cibench.report import write_report
@@ -239,6 +241,26 @@ def test_limits_are_the_25th_and_the_975th_of_999_resamples() -> None:
     assert (found.low, found.high) == pytest.approx((0.4 * 0.025, 0.4 * 0.975))
     rare = np.where(resampled > 0.4 * 0.974, inf, resampled)  # 25 of 999 do not cross
     assert crossing(curve, side, np.append(0.123, rare)).high == inf
+
+
+def test_a_band_reaches_the_950th_of_999_largest_deviations() -> None:
+    rng = np.random.default_rng(6)
+    rows, catalogue = answers(drifting(rng)), about()
+    (curve,) = gather(dict(put_aside(cells_of(rows), catalogue)), score(rows, catalogue), catalogue)
+    t = np.zeros((1000, len(GRID)))
+    t[1:, 2] = (2 + rng.permutation(np.arange(1, 1000)) / 1000) * rng.choice([-1, 1], 999)
+    resampled = replace(resample(curve, rng), bias_t=t, mse_t=t)
+    for line in tables.lines(curve, resampled):
+        value, reach = line["value"], 2.95 * line["mcse"]
+        if line["measure"] == "bias":
+            assert [line["band_low"], line["band_high"]] == pytest.approx(
+                [value - reach, value + reach]
+            )
+        elif line["measure"] == "rmse":  # whose error is that of its square over twice itself
+            ends = [line["band_low"] ** 2, line["band_high"] ** 2]
+            assert ends == pytest.approx(
+                [value**2 - 2 * value * reach, value**2 + 2 * value * reach]
+            )
 
 
 LAWS = {

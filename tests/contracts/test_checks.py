@@ -515,6 +515,24 @@ class UntreatedTarget(Panel):
         return replace(super().draw(n, rng), target=None)
 
 
+class PartlyUntreatedTarget(Panel):
+    """The rows that are marked for the ATT hold untreated ones."""
+
+    def draw(self, n, rng):
+        drawn = super().draw(n, rng)
+        untreated = drawn.columns["d"] == 0
+        return replace(drawn, target={t: m | untreated for t, m in drawn.target.items()})
+
+
+class FeltByTheOthers(Panel):
+    """Where some rows are exposed, those that are not feel more than their own effect."""
+
+    def draw(self, n, rng):
+        drawn = super().draw(n, rng)
+        more = 0.3 * ~drawn.exposed * drawn.exposed.any()
+        return replace(drawn, felt=drawn.felt + more)
+
+
 class StrangeTarget(Panel):
     """Rows are marked for a horizon that nobody asks for."""
 
@@ -603,6 +621,8 @@ PLANTED = [
     (AlwaysExposed, "check_exposure", "rows are exposed while every dial is at rest"),
     (SaidToBeFelt, "check_exposure", "dial 'confounding' says what is felt but exposes no row"),
     (UntreatedTarget, "check_targets", "the ATT averages over 1200 untreated rows"),
+    (PartlyUntreatedTarget, "check_targets", "the ATT averages over 1200 untreated rows"),
+    (FeltByTheOthers, "check_exposure", "felt is not effects * treatment in unexposed"),
     (StrangeTarget, "check_targets", "marks rows for ATT[7], which is no target"),
     (MisspeltDial, "check_assumption_names", "'no manipulations', but an estimator assumes 'no ma"),
     (PriorOfNobody, "check_prior", "did you mean 'naive/difference-in-means'?"),

@@ -123,6 +123,19 @@ def test_chance_accuses_a_sound_truth_in_less_than_one_of_10_000_comparisons(law
     assert first * second < 1e-4  # what 1,000 trials can show; normal theory says 2e-8
 
 
+def test_the_error_of_a_pooled_average_is_what_repeating_it_shows():
+    """Draws of many rows weigh more, and their number errs with their sum."""
+    rng, values, errors = np.random.default_rng(7), [], []
+    for _ in range(400):
+        counts = rng.integers(1, 40, 60)
+        sums = 5 * counts + rng.normal(size=60) * np.sqrt(counts)
+        (value,), (error,) = pool(np.stack([sums, counts], axis=1)[:, None, :].astype(float))
+        assert value == pytest.approx(sums.sum() / counts.sum())
+        values.append(value)
+        errors.append(error)
+    assert np.mean(errors) == pytest.approx(np.std(values, ddof=1), rel=4 / np.sqrt(2 * 400))
+
+
 @pytest.mark.parametrize("law", LAWS)
 def test_chance_accuses_one_law_of_being_several_as_rarely(law):
     rng, tried = np.random.default_rng(9), 300
