@@ -2,8 +2,11 @@ import json
 import random
 import re
 import tomllib
+from time import perf_counter
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cibench.model import registry
 from cibench.suite.parse import find_suite, parse_suite, read_suite
@@ -30,8 +33,15 @@ def write(tmp_path, text):
     ("old", "new", "line"),
     [
         ("seed = 1", "sed = 1", "sed: no key named 'sed'; did you mean 'seed'?"),
-        ("seed = 1", "", "seed: is missing; it takes a whole number of 0 or more"),
-        ("seed = 1", "seed = -1", "seed: -1 is not a whole number of 0 or more"),
+        ("seed = 1", "", "seed: is missing; it takes a whole number of 0 to 2^128 - 1"),
+        ("seed = 1", "seed = -1", "seed: -1 is not a whole number of 0 to 2^128 - 1"),
+        ("seed = 1", f"seed = {2**128}", "is not a whole number of 0 to 2^128 - 1"),
+        ("replicates = 3", "replicates = 3\ntimeout = inf", "timeout: inf is not seconds above 0"),
+        ("replicates = 3", "replicates = 3\ntimeout = 1e300", "is not seconds above 0, 10,000,000"),
+        ("replicates = 3", "replicates = 1_000_000_000_000_000", "above 0, 100,000,000 at most"),
+        ("replicates = 3", "precision = { coverage = 1e-300 }", "is not between 1e-100 and 1e+100"),
+        ("replicates = 3", "precision = { bias = 1e300 }", "is not between 1e-100 and 1e+100"),
+        ("n = 100", "n = 100_000_000_000", "is not a number of units, 100,000,000 at most"),
         ("replicates = 3", "replicates = 0", "replicates: 0 is not a whole number above 0"),
         ("replicates = 3", "replicates = true", "replicates: True is not a whole number"),
         ("replicates = 3", 'replicates = 3\nlevel = "95"', "level: '95' is not between 0 and 1"),
@@ -90,6 +100,72 @@ def complaints(path):
         read_suite(path)
     assert str(error.value) == "\n".join(error.value.args)
     return [line.removeprefix(f"{path}:") for line in error.value.args]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f"seed = {'9' * 5000}", "t.toml: not a TOML file: Exceeds the limit (4300 digits)"),
+        ("seed = 1\n" + "a." * 50_000 + "b = 1", "t.toml:2: not a TOML file: a key of more than"),
+        ('"a" . ' * 50_000 + "b = 1", "t.toml:1: not a TOML file: a key of more than 100 parts"),
+        ("[" + "a." * 50_000 + "b]", "t.toml:1: not a TOML file: a key of more than 100 parts"),
+        ("x = " + "[" * 20_000 + "]" * 20_000, "t.toml: not a TOML file: it is nested too deeply"),
+        ("# " + "x" * 4_000_000, "t.toml: over 4,000,000 bytes"),
+    ],
+)
+def test_what_no_suite_can_be_is_told_at_once(tmp_path, text, words):
+    started = perf_counter()
+    with pytest.raises(BadInput) as error:
+        read_suite(write(tmp_path, text))
+    (line,) = error.value.args
+    assert words in line and "\n" not in line and len(line) < 500
+    assert perf_counter() - started < 10  # it took 45 s; no benchmark
+
+
+WHOLE = (
+    BASE
+    + """timeout = 5
+memory = "1GB"
+level = 0.9
+[cells.dials]
+sorting = [0.1]
+[cells.expect]
+floor = 0.8
+[ranking]
+measure = "rmse"
+"""
+)
+HOSTILE = (
+    "inf", "nan", "-1", "0", "1e308", "1e-308", "10000000000000000", "true", '""', "[]", "{}",
+    "[[]]", '"\\u0000"', "1979-05-27", "'*'", "{ a = {} }", "[1, 'a']", '"../x"',
+    "'" + "x" * 9999 + "'",
+)  # fmt: skip
+
+
+SAME_FOLDER = [HealthCheck.function_scoped_fixture]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=SAME_FOLDER)
+@given(
+    place=st.integers(0, 10_000), value=st.sampled_from(HOSTILE) | st.text(max_size=20),
+    cut=st.booleans(),
+)  # fmt: skip
+def test_a_suite_with_any_value_anywhere_is_one_or_is_refused(tmp_path, place, value, cut):
+    """Put hostile values in the place of each value, and end files anywhere."""
+    if cut:
+        text = WHOLE[: place % len(WHOLE)] + value
+    else:
+        lines = WHOLE.splitlines()
+        places = [i for i, line in enumerate(lines) if " = " in line]
+        at = places[place % len(places)]
+        lines[at] = f"{lines[at].partition(' = ')[0]} = {value}"
+        text = "\n".join(lines)
+    path = tmp_path / "t.toml"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    try:
+        read_suite(path)
+    except BadInput as error:
+        assert all("\n" not in str(line) and str(path) in str(line) for line in error.args)
 
 
 MANY = """
@@ -202,7 +278,7 @@ def test_a_mapping_has_paths_without_lines_and_tells_all_too():
         parse_suite(spec, where="mine")
     assert error.value.args == (
         "mine: cells[1].n: 0 is not a number of units",
-        "mine: seed: is missing; it takes a whole number of 0 or more",
+        "mine: seed: is missing; it takes a whole number of 0 to 2^128 - 1",
     )
 
 

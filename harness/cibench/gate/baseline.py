@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cibench.gate.pairing import read_rows
+from cibench.storage.manifest import read_suite
 from cibench.utils.errors import BadInput, unknown
 from cibench.utils.files import canonical, make_folder, write_csv, write_json, write_text
 from cibench.utils.toml import to_toml
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 def portable_suite(run: Run) -> str:
     """Return the run's suite file with plug-ins relative to the working directory, no figures."""
-    spec = tomllib.loads((run.folder / "suite.toml").read_text(encoding="utf-8"))
+    spec = read_suite(run.folder)
     spec.pop("published", None)
     here = Path.cwd()
     if plugins := spec.get("plugins"):

@@ -63,6 +63,10 @@ class Need:
         return self.why in SPREADLESS
 
 
+LEAST = 1e-100
+"""The smallest error that can be aimed at: the square of a smaller one may be no number."""
+
+
 def check_target(measure: str, target: float) -> None:
     """Raise BadInput unless a metric can be planned for and its target is above zero."""
     planned = [metric.name for metric in listed("plan")]
@@ -70,6 +74,9 @@ def check_target(measure: str, target: float) -> None:
         raise BadInput(unknown("measure", measure, planned))
     if not 0 < target < inf:
         raise BadInput(f"the target for {measure}, {target:g}, is not above 0")
+    if not LEAST <= target <= 1 / LEAST:
+        raise BadInput(f"the target for {measure}, {target:g}, is not between {LEAST:g} and "
+                       f"{1 / LEAST:g}")  # fmt: skip
 
 
 def for_share(p: float, target: float) -> int:

@@ -6,7 +6,6 @@ Nothing here needs the registry to be read again: a folder can be scored and rep
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +17,7 @@ from cibench.storage.shards import REPLICATES
 from cibench.suite.suite import Suite
 from cibench.utils.errors import BadInput
 from cibench.utils.files import write_bytes, write_json, write_text
-from cibench.utils.toml import to_toml
+from cibench.utils.toml import read_toml, to_toml
 
 FORMAT = 2
 SUITE, MANIFEST, CATALOGUE, PUBLISHED = (
@@ -160,12 +159,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def read_suite(folder: Path) -> dict[str, Any]:
     """Return the content of the suite file as it ran; nothing where there is none."""
-    try:
-        return tomllib.loads((folder / SUITE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{folder / SUITE}: not readable: {error}") from error
+    path = folder / SUITE
+    return read_toml(path)[0] if path.exists() else {}
 
 
 def read_catalogue(folder: Path) -> dict[str, Any]:

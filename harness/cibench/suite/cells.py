@@ -10,6 +10,7 @@ from typing import Any
 from cibench.model import registry
 from cibench.model.design import Scenario, dials, find_scenario, parameters, try_configure
 from cibench.model.method import find_estimator
+from cibench.suite.precision import MOST_COUNTED, is_count
 from cibench.suite.suite import Cell, Entrant, Refusal
 from cibench.utils.errors import BadInput, unknown
 from cibench.utils.files import canonical
@@ -51,10 +52,11 @@ def _sizes(table: Table) -> list[int]:
         return [1]
     right = []
     for number, n in enumerate(sizes if isinstance(sizes, list) and sizes else [sizes]):
-        if isinstance(n, int) and not isinstance(n, bool) and n > 0:
+        if isinstance(n, int) and not isinstance(n, bool) and is_count(n):
             right.append(n)
         else:
-            table.fault("n", f"{n!r} is not a number of units", number)
+            most = f", {MOST_COUNTED:,} at most" if isinstance(n, int) and n > MOST_COUNTED else ""
+            table.fault("n", f"{n!r} is not a number of units{most}", number)
     return right or [1]
 
 

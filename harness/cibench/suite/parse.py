@@ -11,7 +11,7 @@ from typing import Any
 
 from cibench.model import registry
 from cibench.suite.cells import ENTRY_KEYS, expand, with_twins
-from cibench.suite.precision import SCORING_KEYS, read_precision
+from cibench.suite.precision import COUNT, SCORING_KEYS, is_count, read_precision
 from cibench.suite.ranking import check_scoring
 from cibench.suite.suite import NO_REFITS, Cell, Refits, Refusal, Suite, merge
 from cibench.utils.errors import BadInput, unknown
@@ -21,6 +21,11 @@ SUITE_KEYS = (
     "name", "seed", "replicates", "level", "plugins", "timeout", "memory", "published", "refits",
     "equal", "cells", *SCORING_KEYS,
 )  # fmt: skip
+LONGEST = 10_000_000
+"""Seconds of the longest limit for a fit, a third of a year."""
+
+LONGEST_NAME = 100
+NAME = f"a name of letters, digits, - and _, {LONGEST_NAME} characters at most"
 BYTES = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]B)", re.IGNORECASE)
 
@@ -113,14 +118,18 @@ def _settings(table: Table, folder: Path) -> dict[str, Any]:
     counted = 0 if precision or table.faulty("precision") else ...
     real = (int, float)
     return {
-        "name": table.take("name", str, ..., _is_name, "a name of letters, digits, - and _"),
-        "seed": table.take("seed", int, ..., lambda v: v >= 0, "a whole number of 0 or more"),
-        "replicates": table.take(
-            "replicates", int, counted, lambda v: v > 0, "a whole number above 0"
-        ),
+        "name": table.take("name", str, ..., _is_name, NAME),
+        "seed": table.take("seed", int, ..., _is_seed, "a whole number of 0 to 2^128 - 1"),
+        "replicates": table.take("replicates", int, counted, is_count, COUNT),
         "precision": precision,
         "level": float(table.take("level", real, 0.95, lambda v: 0 < v < 1, "between 0 and 1")),
-        "timeout": table.take("timeout", real, None, lambda v: v > 0, "seconds above 0"),
+        "timeout": table.take(
+            "timeout",
+            real,
+            None,
+            lambda v: 0 < v <= LONGEST,
+            f"seconds above 0, {LONGEST:,} at most",
+        ),
         "memory": _memory(table),
         "published": _published(table, folder),
         "refits": _refits(table),
@@ -164,8 +173,7 @@ def _refits(table: Table) -> Refits:
         return NO_REFITS
     refits = table.table("refits")
     refits.check_keys(Refits._fields)
-    wanted = "a whole number above 0"
-    return Refits(*(refits.take(key, int, ..., lambda v: v > 0, wanted) for key in Refits._fields))
+    return Refits(*(refits.take(key, int, ..., is_count, COUNT) for key in Refits._fields))
 
 
 def _check_expectations(
@@ -227,8 +235,12 @@ def _published(table: Table, folder: Path) -> Path | None:
     return folder / str(name)
 
 
+def _is_seed(number: int) -> bool:
+    return 0 <= number < 2**128
+
+
 def _is_name(name: str) -> bool:
-    return name.replace("-", "").replace("_", "").isalnum()
+    return len(name) <= LONGEST_NAME and name.replace("-", "").replace("_", "").isalnum()
 
 
 def _absolute(plugin: str, folder: Path) -> str:

@@ -12,6 +12,10 @@ from cibench.utils.errors import BadInput
 if TYPE_CHECKING:
     from cibench.utils.toml import Table
 
+MOST_COUNTED = 100_000_000
+"""The most replicates of a cell, and the most units of a data set."""
+
+COUNT = f"a whole number above 0, {MOST_COUNTED:,} at most"
 COUNTS = ("min_replicates", "max_replicates", "pilot")
 SCORING_KEYS = ("compare", "ranking", "show_moments", "precision", *COUNTS)
 
@@ -65,12 +69,19 @@ def read_precision(table: Table) -> Precision | None:
                 targets.fault(name, error)
     if "replicates" in table.content:
         table.fault("precision", "stands beside replicates; state one of the two")
-    least = table.take("min_replicates", int, 2, lambda v: v > 1, "a whole number of 2 or more")
+    several = f"a whole number of 2 or more, {MOST_COUNTED:,} at most"
+    least = table.take("min_replicates", int, 2, lambda v: v > 1 and is_count(v), several)
     most = table.take(
-        "max_replicates", int, None, lambda v: v >= least, f"a whole number of {least} or more"
-    )
-    pilot = table.take("pilot", int, None, lambda v: v > 1, "a whole number of 2 or more")
+        "max_replicates", int, None, lambda v: v >= least and is_count(v),
+        f"a whole number of {least} or more, {MOST_COUNTED:,} at most",
+    )  # fmt: skip
+    pilot = table.take("pilot", int, None, lambda v: v > 1 and is_count(v), several)
     return Precision(dict(targets.content), least, most, pilot)
+
+
+def is_count(number: int) -> bool:
+    """Say whether so many replicates or units can be asked for at all."""
+    return 0 < number <= MOST_COUNTED
 
 
 def first(precision: Precision, first_look: int = FIRST_LOOK) -> int:

@@ -148,17 +148,44 @@ def _path(place: Place) -> str:
     return "".join(parts).removeprefix(".")
 
 
+LARGEST = 4_000_000
+"""Bytes of the largest TOML file that is read."""
+
+MANY_PARTS = re.compile(r"""(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){100}""")
+"""A key of so many parts that reading it takes minutes."""
+
+
 def open_table(path: Path) -> Table:
     """Read a TOML file; raises BadInput where it cannot be read."""
+    content, text = read_toml(path)
+    return Table(content, Source(str(path), text))
+
+
+def read_toml(path: Path) -> tuple[dict[str, Any], str]:
+    """Return what a TOML file holds and its text.
+
+    Raises BadInput where it cannot be read, with its line where it is none, or is too large or too
+    deep to be one of ours.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
-        return Table(tomllib.loads(text), Source(str(path), text))
+        with path.open("rb") as file:
+            raw = file.read(LARGEST + 1)
+        if len(raw) > LARGEST:
+            raise BadInput(f"{path}: over {LARGEST:,} bytes, more than any file of ours")
+        text = raw.decode().replace("\r\n", "\n")
+        if parts := MANY_PARTS.search(text):
+            line = text.count("\n", 0, parts.start()) + 1
+            raise BadInput(f"{path}:{line}: not a TOML file: a key of more than 100 parts")
+        return tomllib.loads(text), text
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        line = re.search(r"at line (\d+)", str(error))
-        where = f"{path}:{line[1]}" if line else str(path)
-        raise BadInput(f"{where}: not a TOML file: {error}") from error
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise BadInput(f"{path}:{line}: not a TOML file: not UTF-8") from error
+    except ValueError as error:  # of the parser, or of a number with thousands of digits
+        found = re.search(r"at line (\d+)", str(error))
+        where = f"{path}:{found[1]}" if found else str(path)
+        raise BadInput(f"{where}: not a TOML file: {str(error).partition(';')[0]}") from error
     except RecursionError as error:
         raise BadInput(f"{path}: not a TOML file: it is nested too deeply") from error
 
