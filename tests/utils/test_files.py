@@ -27,6 +27,7 @@ from cibench.utils.files import (
     write_private,
     write_text,
 )
+from cibench.utils.leftovers import temporary
 
 TEXT = "Şükrü 中文\r\nsecond\n"
 TABLE = pd.DataFrame({"a": [1.0, np.nan], "b": ["x,y", "é"]})
@@ -143,8 +144,8 @@ def test_private_files_are_for_their_owner_and_never_over_another(tmp_path):
 
 
 def test_what_a_killed_process_left_does_not_matter(tmp_path):
-    (tmp_path / f".x.{os.getpid()}.tmp").write_text("half")
-    left = tmp_path / f".f.{os.getpid()}.tmp"
+    temporary(tmp_path / "x").write_text("half")
+    left = temporary(tmp_path / "f")
     left.mkdir()
     (left / "old").touch()
     write_text(tmp_path / "x", "whole")

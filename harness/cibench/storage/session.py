@@ -10,10 +10,11 @@ from typing import Any
 
 from cibench.storage import manifest
 from cibench.storage.changes import changes
-from cibench.storage.inventory import Inventory, Redo, take, tidy
+from cibench.storage.inventory import Inventory, Redo, take
 from cibench.storage.lock import locked
 from cibench.storage.schema import IDENTITY
 from cibench.storage.shards import REPLICATES
+from cibench.storage.tidy import clear_leftovers, tidy
 from cibench.storage.undrawn import Faults, entries
 from cibench.suite.precision import FIRST_LOOK, first, most
 from cibench.suite.suite import NO_REFITS, Refits, Suite
@@ -99,10 +100,12 @@ class Session:
         """
         try:
             if self.before is None:
-                (self.run / REPLICATES).mkdir(parents=True, exist_ok=True)
-                self.locks.enter_context(locked(self.run))
+                self.run.mkdir(parents=True, exist_ok=True)
+                self.locks.enter_context(locked(self.run))  # first, so that it marks the folder
                 if manifest.holds_run(self.run):
                     raise BadInput(f"{self.run} is in use: another run was begun in it just now")
+                clear_leftovers(self.run)
+                (self.run / REPLICATES).mkdir(exist_ok=True)
             else:
                 tidy(self.run, self.inventory, manifest.NOTES)
             rows = self._rows(sum(self.inventory.stored))

@@ -1,0 +1,71 @@
+"""Temporary neighbours of what is being written, and those that a killed process left.
+
+Whoever writes a file or a folder whole fills a hidden neighbour first. Its name says which process
+of which machine fills it, so that a later one can tell what is nobody's any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import time
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+
+ENDING = ".tmp"
+FOREIGN_SECONDS = 86_400.0
+"""After which what another machine began is taken for left: nobody here can ask it."""
+
+
+@cache
+def _host() -> str:
+    return blake2b(socket.gethostname().encode(), digest_size=4).hexdigest()
+
+
+def temporary(path: Path) -> Path:
+    """Return the hidden neighbour of a path that this process may fill."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{_host()}{ENDING}")
+
+
+def is_alive(process: int) -> bool:
+    """Say whether a process of this machine runs."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # another user's, or no number of a process
+        return True
+    return True
+
+
+def leftovers(folder: Path, name: str = "*") -> list[Path]:
+    """Return the temporary neighbours of a name in a folder that nobody fills any more."""
+    return sorted(p for p in folder.glob(f".{name}.*{ENDING}") if _is_left(p))
+
+
+def clear(folder: Path, name: str = "*") -> None:
+    """Remove what killed processes left of files and folders of a name in a folder.
+
+    What cannot be removed stays: it is in nobody's way.
+    """
+    for path in leftovers(folder, name):
+        with contextlib.suppress(OSError):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def _is_left(path: Path) -> bool:
+    process, _, host = path.name.removesuffix(ENDING).rpartition(".")[2].partition("-")
+    if not process.isdigit():
+        return False
+    if host in ("", _host()):  # without a machine: of an earlier version
+        return int(process) != os.getpid() and not is_alive(int(process))
+    try:
+        return time.time() - path.stat().st_mtime > FOREIGN_SECONDS
+    except OSError:
+        return False
