@@ -60,7 +60,9 @@ class Session:
         """Keep the suite as it is today, where it says something else of rows that are all there.
 
         What is expected and how methods are ranked are no part of a row, and tables read them here.
+        What a killed process left goes.
         """
+        clear_leftovers(self.run)
         if manifest.states_otherwise(self.run, self.suite):
             manifest.write_suite(self.run, self.suite)
 

@@ -1,0 +1,191 @@
+"""Whichever file operation is the last of a process, the same command goes on and loses nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from kills import Story, tell
+from replicates import assert_same_rows
+
+from cibench.execution import RunSettings, Tuning, execute
+from cibench.storage import cells, shards
+from cibench.storage.schema import ADDRESS
+from cibench.suite.parse import parse_suite
+from cibench.suite.suite import Suite
+
+POINTS = 12
+"""Operations of each story at which its process ends here; `-m slow` has all of them."""
+
+ORDER = ["n", "replicate", "estimator"]
+CELL = {
+    "scenario": "did/two-group", "n": [20, 30],
+    "estimators": ["naive/difference-in-means", "did/collapsed"],
+}  # fmt: skip
+
+
+def suite(*, replicates: int | None = 6, seed: int = 1, more: Any = None, **cell: Any) -> Suite:
+    counts = {} if replicates is None else {"replicates": replicates}
+    about = {"name": "t", "seed": seed, **counts, **(more or {})}
+    return parse_suite({**about, "cells": [{**CELL, **cell}]})
+
+
+def precise(**more: Any) -> Suite:
+    """Return a suite whose cells take more than one look, or more than their pilot."""
+    asked = {"precision": {"bias": 0.08}, "max_replicates": 24, **more}
+    return suite(replicates=None, more=asked)
+
+
+def settings(*, shard_rows: int = 2**16, flush: float = 5.0, **more: Any) -> RunSettings:
+    tuning = Tuning(
+        shard_rows=shard_rows, flush_seconds=flush, block_seconds=1e-9, first_look=8
+    )
+    return RunSettings(checks=False, tuning=tuning, **more)
+
+
+def nothing(folder: Path) -> None:
+    """Leave the folder empty."""
+
+
+SMALL = settings(shard_rows=4)
+UPDATE, REPAIR = settings(shard_rows=4, update=True), settings(shard_rows=4, repair=True)
+
+
+def runs(of: Suite, how: RunSettings = SMALL) -> Any:
+    """Return a step that runs a suite in the folder `run`."""
+    return lambda folder: execute(of, folder / "run", how)
+
+
+def rows_in(*folders: Path) -> pd.DataFrame:
+    tables = [shards.read(path).to_pandas() for f in folders for path in shards.paths(f)]
+    return pd.concat(tables, ignore_index=True)
+
+
+# Rows that were stored before say so in a column that may differ: who lost them and ran them again
+# is found out.
+
+
+def mark(run: Path) -> None:
+    import pyarrow as pa
+
+    for path in shards.paths(run):
+        table = shards.read(path)
+        place = table.schema.get_field_index("seconds")
+        marks = pa.array([-1.0] * table.num_rows, pa.float64())
+        shards.write(path, table.set_column(place, table.schema.field(place), marks))
+
+
+def marked(*steps: Any) -> Any:
+    """Return a step that takes others, and marks the rows that are stored then."""
+
+    def prepare(folder: Path) -> None:
+        for step in steps:
+            step(folder)
+        mark(folder / "run")
+
+    return prepare
+
+
+def is_whole(folder: Path) -> None:
+    """Assert that rows are read as they should be, wherever the run was ended."""
+    run = folder / "run"
+    if not shards.paths(run):
+        return
+    rows = rows_in(run)
+    assert not rows.duplicated(list(ADDRESS)).any()
+    assert sum(cell.table.num_rows for cell in cells(run)) == len(rows)
+
+
+def keeps(count: int) -> Any:
+    """Return what asserts that so many marked rows are in their place or aside."""
+
+    def left(folder: Path) -> None:
+        is_whole(folder)
+        run = folder / "run"
+        rows = rows_in(run, *(run / "superseded").glob("[!.]*")).drop_duplicates(list(ADDRESS))
+        assert (rows["seconds"] == -1).sum() == count
+
+    return left
+
+
+def same_rows(folder: Path, whole: Path) -> None:
+    """Assert that a run has the rows, and those that were stored before, of a whole one."""
+    run, other = folder / "run", whole / "run"
+    rows, others = rows_in(run), rows_in(other)
+    assert_same_rows(rows, others, order=ORDER)
+    assert (rows["seconds"] == -1).sum() == (others["seconds"] == -1).sum()
+    assert Counter(p.name for p in shards.paths(run)) == Counter(
+        p.name for p in shards.paths(other)
+    )
+    left = [path for path in run.rglob(".*") if path.name not in (".lock", ".status.json")]
+    assert not left
+    assert not list(run.rglob("moving-*"))
+
+
+def damaged(folder: Path) -> None:
+    path = shards.paths(folder / "run")[1]
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+REORDERED = suite(n=[30, 20], replicates=8)
+STORIES = {
+    "first run": Story(
+        nothing, [runs(suite(), settings(flush=0.0))], same_rows, is_whole
+    ),
+    "extension": Story(
+        marked(runs(suite())), [runs(suite(replicates=9, n=[20, 30, 40]))], same_rows, keeps(24)
+    ),
+    "reordering": Story(marked(runs(suite())), [runs(REORDERED)], same_rows, keeps(24)),
+    "reordering, ended twice": Story(
+        marked(runs(suite())), [runs(REORDERED), runs(REORDERED)], same_rows, keeps(24)
+    ),
+    "another edit before going on": Story(
+        marked(runs(suite(n=[20, 30, 40], replicates=4))),
+        [runs(suite(n=[40, 20, 30], replicates=6)), runs(suite(n=[30, 40, 20], replicates=6))],
+        same_rows, keeps(24),
+    ),
+    "update": Story(
+        marked(runs(suite())),
+        [runs(suite(n=[30, 20], estimators="did/collapsed", replicates=4), UPDATE)],
+        same_rows, keeps(24),
+    ),
+    "update of all rows": Story(
+        marked(runs(suite())), [runs(suite(seed=2), UPDATE)], same_rows, keeps(24)
+    ),
+    "repair": Story(
+        lambda folder: damaged(marked(runs(suite()))(folder) or folder),
+        [runs(suite(n=[30, 20]), REPAIR)], same_rows,
+    ),
+    "limits that moved": Story(
+        marked(runs(suite(more={"refits": {"replicates": 2, "times": 2}}))),
+        [runs(suite(more={"refits": {"replicates": 3, "times": 3}}))], same_rows, is_whole,
+    ),
+    "adaptive rounds": Story(
+        nothing, [runs(precise(), settings(shard_rows=16))], same_rows, is_whole
+    ),
+    "pilot": Story(
+        nothing, [runs(precise(pilot=5), settings(shard_rows=16))], same_rows, is_whole
+    ),
+}  # fmt: skip
+
+
+def check(name: str, folder: Path, points: int | None) -> None:
+    outcome = tell(__file__, name, folder, points)
+    print(name, outcome.operations, "operations, ended at", len(outcome.points))
+    assert not outcome.faults, outcome.faults[0]
+    assert not outcome.unsynced
+    assert outcome.operations > 5
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_the_same_command_goes_on_and_loses_nothing(name, tmp_path):
+    check(name, tmp_path, POINTS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STORIES)
+def test_so_it_does_after_every_single_operation(name, tmp_path):
+    check(name, tmp_path, None)
