@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import pytest
 from kills import Story, tell
 from replicates import assert_same_rows
 
+import cibench
 from cibench.execution import RunSettings, Tuning, execute
-from cibench.storage import cells, shards
-from cibench.storage.schema import ADDRESS
+from cibench.storage import cells, read_manifest, shards
+from cibench.storage.object_store import fetch
+from cibench.storage.schema import ADDRESS, schema
 from cibench.suite.parse import parse_suite
 from cibench.suite.suite import Suite
 
@@ -40,9 +43,7 @@ def precise(**more: Any) -> Suite:
 
 
 def settings(*, shard_rows: int = 2**16, flush: float = 5.0, **more: Any) -> RunSettings:
-    tuning = Tuning(
-        shard_rows=shard_rows, flush_seconds=flush, block_seconds=1e-9, first_look=8
-    )
+    tuning = Tuning(shard_rows=shard_rows, flush_seconds=flush, block_seconds=1e-9, first_look=8)
     return RunSettings(checks=False, tuning=tuning, **more)
 
 
@@ -61,7 +62,7 @@ def runs(of: Suite, how: RunSettings = SMALL) -> Any:
 
 def rows_in(*folders: Path) -> pd.DataFrame:
     tables = [shards.read(path).to_pandas() for f in folders for path in shards.paths(f)]
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat(tables or [schema().empty_table().to_pandas()], ignore_index=True)
 
 
 # Rows that were stored before say so in a column that may differ: who lost them and ran them again
@@ -105,8 +106,8 @@ def keeps(count: int) -> Any:
     def left(folder: Path) -> None:
         is_whole(folder)
         run = folder / "run"
-        rows = rows_in(run, *(run / "superseded").glob("[!.]*")).drop_duplicates(list(ADDRESS))
-        assert (rows["seconds"] == -1).sum() == count
+        rows = rows_in(run, *(run / "superseded").glob("[!.]*"))
+        assert len(rows[rows["seconds"] == -1].drop_duplicates(list(ADDRESS))) == count
 
     return left
 
@@ -123,11 +124,59 @@ def same_rows(folder: Path, whole: Path) -> None:
     left = [path for path in run.rglob(".*") if path.name not in (".lock", ".status.json")]
     assert not left
     assert not list(run.rglob("moving-*"))
+    noted, of_other = read_manifest(run), read_manifest(other)
+    assert noted["finished"] and noted["stored_rows"] == noted["expected_rows"]
+    assert {k: v for k, v in noted.items() if k not in ("created", "finished")} == {
+        k: v for k, v in of_other.items() if k not in ("created", "finished")
+    }
+    assert (run / "suite.toml").read_text() == (other / "suite.toml").read_text()
 
 
 def damaged(folder: Path) -> None:
     path = shards.paths(folder / "run")[1]
     path.write_bytes(path.read_bytes()[:-100])
+
+
+# A run at a URL: a folder by URL, whose every operation is counted; the folder in which the run
+# works is gone with the process.
+
+FAR = Tuning(block_seconds=1e-9, flush_seconds=0, shard_rows=4, copy_seconds=60, lease_seconds=0)
+OFTEN = Tuning(block_seconds=1e-9, flush_seconds=0, shard_rows=4, copy_seconds=0.01,
+               lease_seconds=0)  # fmt: skip
+
+
+def far_runs(of: Suite, tuning: Tuning = FAR, **more: Any) -> Any:
+    """Return a step that runs a suite at the URL of the folder `run`."""
+
+    def step(folder: Path) -> None:
+        how = RunSettings(checks=False, tuning=tuning, **more)
+        cibench.run(of, f"file://{folder}/run", settings=how)
+
+    return step
+
+
+def far_keeps(count: int) -> Any:
+    """Return what asserts that so many marked rows are at the URL, in their place or aside."""
+
+    def left(folder: Path) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            copy = Path(name) / "run"
+            copy.mkdir()
+            fetch(f"file://{folder}/run", copy)
+            keeps(count)(Path(name))
+
+    return left
+
+
+def far_begun(folder: Path) -> None:
+    """Assert that what is at the URL, if anything, can be read."""
+    if (folder / "run" / "manifest.json").exists():
+        far_keeps(0)(folder)
+
+
+def same_far_rows(folder: Path, whole: Path) -> None:
+    same_rows(folder, whole)
+    assert not list((folder / "run").rglob(".staged"))
 
 
 REORDERED = suite(n=[30, 20], replicates=8)
@@ -168,6 +217,22 @@ STORIES = {
     ),
     "pilot": Story(
         nothing, [runs(precise(pilot=5), settings(shard_rows=16))], same_rows, is_whole
+    ),
+    "run at a URL": Story(nothing, [far_runs(suite())], same_far_rows, far_begun),
+    "run at a URL, copied all the time": Story(
+        nothing, [far_runs(suite(), OFTEN)], same_far_rows, far_begun
+    ),
+    "reordering at a URL": Story(
+        marked(far_runs(suite())), [far_runs(REORDERED)], same_far_rows, far_keeps(24)
+    ),
+    "reordering at a URL, copied all the time, ended twice": Story(
+        marked(far_runs(suite())), [far_runs(REORDERED, OFTEN), far_runs(REORDERED, OFTEN)],
+        same_far_rows, far_keeps(24),
+    ),
+    "update at a URL": Story(
+        marked(far_runs(suite())),
+        [far_runs(suite(n=[30, 20], estimators="did/collapsed", replicates=4), update=True)],
+        same_far_rows, far_keeps(24),
     ),
 }  # fmt: skip
 

@@ -69,7 +69,7 @@ class Operations:
             write_table(table, where, **options)
 
         def sync(descriptor: int) -> None:
-            path = os.readlink(f"/proc/self/fd/{descriptor}")
+            path = str(Path(f"/proc/self/fd/{descriptor}").readlink())
             if path.startswith(self.folder):
                 self._step(path)
                 self._dirty.discard(path)
@@ -80,17 +80,17 @@ class Operations:
     def _hear(self, event: str, words: tuple[Any, ...]) -> None:
         if event == "open":
             path, _, flags = words
-            if isinstance(path, str | bytes | os.PathLike) and (flags or 0) & WRITING:
-                if self._is_here(path):
-                    self._step()
-                    self._dirty.add(os.fsdecode(path))
-        elif event in CHANGES and isinstance(words[0], str | bytes | os.PathLike):
-            if self._is_here(words[0]):
-                if event in ("os.rename", "os.link"):
-                    self._named(*(os.fsdecode(word) for word in words[:2]))
+            if (flags or 0) & WRITING and self._is_here(path):
                 self._step()
+                self._dirty.add(os.fsdecode(path))
+        elif event in CHANGES and self._is_here(words[0]):
+            if event in ("os.rename", "os.link"):
+                self._named(*(os.fsdecode(word) for word in words[:2]))
+            self._step()
 
     def _is_here(self, path: Any) -> bool:
+        if not isinstance(path, str | bytes | os.PathLike):  # an open file's number
+            return False
         name = os.fsdecode(path)
         return not name.startswith("/") or name.startswith(self.folder)
 
@@ -101,8 +101,8 @@ class Operations:
     def _step(self, path: str = "") -> None:
         self.count += 1
         if self.count == self.last:
-            if path and os.path.isfile(path):
-                os.truncate(path, os.path.getsize(path) // 2)
+            if path and Path(path).is_file():
+                os.truncate(path, Path(path).stat().st_size // 2)
             os._exit(ENDED)
 
 
@@ -149,26 +149,34 @@ class Teller:
         """Do it without an end; return how many operations it takes, and what was not synced."""
         self.before.mkdir()
         self._must(lambda: self.story.prepare(self.before), self.before)
+        counts = [self._counted(command) for command in self.story.commands]
+        count, unsynced, modules = max(counts)
         shutil.copytree(self.before, self.whole, symlinks=True)
-        for command in self.story.commands[:-1]:
+        for command in self.story.commands:
             self._must(lambda c=command: c(self.whole), self.whole)  # type: ignore[misc]
-        counts = self.folder / "counts.json"
-
-        def counted() -> None:
-            operations = Operations(self.whole, None, self.story.passing)
-            operations.watch()
-            self.story.commands[-1](self.whole)
-            result = [operations.count, operations.unsynced, list(sys.modules)]
-            counts.write_text(json.dumps(result))
-
-        self._must(counted, self.whole)
-        count, unsynced, modules = json.loads(counts.read_text())
         for module in modules:  # once here, not in every child
             if module.split(".")[0] not in ("__main__", "__mp_main__"):
                 with contextlib.suppress(ImportError):
                     importlib.import_module(module)
         self._must(lambda: self.story.check(self.whole, self.whole), self.whole)
         return count, unsynced
+
+    def _counted(self, command: Step) -> tuple[int, list[str], list[str]]:
+        """Return how many operations a command takes, what was not synced and what it imports."""
+        note, here = self.folder / "counts.json", self.folder / "counted"
+        shutil.copytree(self.before, here, symlinks=True)
+
+        def counted() -> None:
+            operations = Operations(here, None, self.story.passing)
+            operations.watch()
+            command(here)
+            result = [operations.count, operations.unsynced, list(sys.modules)]
+            note.write_text(json.dumps(result))
+
+        self._must(counted, here)
+        shutil.rmtree(here)
+        count, unsynced, modules = json.loads(note.read_text())
+        return count, unsynced, modules
 
     def end_at(self, point: int) -> str:
         """End each command before its operation of that number and go on; say what is wrong."""

@@ -128,7 +128,8 @@ def _run(job: _Job) -> list[str]:
     Returns what to say of data sets that could not be drawn; a cell with some has no more rounds.
     """
     session, tuning = job.session, job.settings.tuning
-    session.begin(job.checks)
+    with job.settings.arranging():
+        session.begin(job.checks)
     writer = Writer(
         session.run, session.suite, session.inventory.shards, flush_seconds=tuning.flush_seconds,
         waiting_rows=tuning.waiting_rows, shard_rows=tuning.shard_rows,

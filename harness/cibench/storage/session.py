@@ -14,7 +14,7 @@ from cibench.storage.inventory import Inventory, Redo, take
 from cibench.storage.lock import locked
 from cibench.storage.schema import IDENTITY
 from cibench.storage.shards import REPLICATES
-from cibench.storage.tidy import clear_leftovers, tidy
+from cibench.storage.tidy import clear_leftovers, in_place, tidy
 from cibench.storage.undrawn import Faults, entries
 from cibench.suite.precision import FIRST_LOOK, first, most
 from cibench.suite.suite import NO_REFITS, Refits, Suite
@@ -43,11 +43,22 @@ class Session:
 
     @property
     def complete(self) -> bool:
-        """Say whether all is there and the folder needs nothing written."""
+        """Say whether all is there, in place and noted, so that nothing is to be written."""
         stored, expected = sum(self.inventory.stored), sum(self.inventory.expected)
         tidy_already = not self.inventory.changed and not self.inventory.damaged
-        known = bool(self.before and self.before.get("stopped", []) == self.inventory.stops)
-        return known and tidy_already and stored == expected and self._settled
+        return (
+            tidy_already and stored == expected and self._noted(stored) and self._settled
+            and in_place(self.run, self.inventory.shards)
+        )  # fmt: skip
+
+    def _noted(self, stored: int) -> bool:
+        """Say whether the manifest says of the rows what there is: a kill may have come first."""
+        before = self.before or {}
+        return bool(
+            before.get("finished") and before.get("stored_rows") == stored
+            and before.get("expected_rows") == stored
+            and before.get("stopped", []) == self.inventory.stops
+        )  # fmt: skip
 
     @property
     def _settled(self) -> bool:
@@ -107,8 +118,8 @@ class Session:
                 if manifest.holds_run(self.run):
                     raise BadInput(f"{self.run} is in use: another run was begun in it just now")
                 clear_leftovers(self.run)
-                (self.run / REPLICATES).mkdir(exist_ok=True)
-            else:
+            (self.run / REPLICATES).mkdir(exist_ok=True)  # which an object store has not, if empty
+            if self.before is not None:
                 tidy(self.run, self.inventory, manifest.NOTES)
             rows = self._rows(sum(self.inventory.stored))
             notes = {**rows, **({"checks": checks} if checks else {})}

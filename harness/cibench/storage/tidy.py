@@ -110,18 +110,28 @@ def _reduced(shard: Shard) -> Shard:
     return dataclasses.replace(shard, rows=table.num_rows, stale=stays, again=stays)
 
 
-def _renamed(run: Path, staying: Sequence[Shard]) -> list[Shard]:
-    """Give shards the names that their cell's place in the suite asks for.
+def in_place(run: Path, stored: Sequence[Shard]) -> bool:
+    """Say whether all shards have the names that their cells' places in the suite ask for."""
+    return all(shard.path == target for shard, target in _named(run, stored))
 
-    Within a cell their order is that of their parts, which a name in between has at its end too.
+
+def _named(run: Path, stored: Sequence[Shard]) -> list[tuple[Shard, Path]]:
+    """Return shards with the paths that are due to them, in order.
+
+    Within a cell it is that of their parts, which a name in between has at its end too.
     """
     parts: dict[int, int] = {}
     named = []
-    for shard in sorted(staying, key=_part):
+    for shard in sorted(stored, key=_part):
         if shard.cell is not None:
             part = parts[shard.cell] = parts.get(shard.cell, -1) + 1
             named.append((shard, shards.place(run, shard.cell, part)))
-    named.sort(key=lambda pair: pair[1])
+    return sorted(named, key=lambda pair: pair[1])
+
+
+def _renamed(run: Path, staying: Sequence[Shard]) -> list[Shard]:
+    """Give shards their names, each by way of one in between."""
+    named = _named(run, staying)
     moves = [(shard.path, target) for shard, target in named if shard.path != target]
     if moves:
         moving = _unused(run)

@@ -62,7 +62,7 @@ def write_atomically(path: Path, write: Callable[[Path], object], *, durable: bo
     try:
         write(neighbour)
         if durable:
-            _sync(neighbour)
+            sync_file(neighbour)
         neighbour.replace(path)
     except BaseException:
         neighbour.unlink(missing_ok=True)
@@ -84,10 +84,11 @@ def move(path: Path, target: Path) -> None:
 def sync_folder(folder: Path) -> None:
     """See to it that the names in a folder outlast a loss of power, where its disk can do that."""
     with contextlib.suppress(OSError):  # some network disks sync no folders
-        _sync(folder)
+        sync_file(folder)
 
 
-def _sync(path: Path) -> None:
+def sync_file(path: Path) -> None:
+    """See to it that what a file holds outlasts a loss of power."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -133,7 +134,7 @@ def write_private(path: Path, text: str) -> None:
         neighbour.unlink(missing_ok=True)
         try:
             _create(neighbour, content, private=True)
-            _sync(neighbour)
+            sync_file(neighbour)
             _put_new(neighbour, path)
         finally:
             neighbour.unlink(missing_ok=True)
@@ -208,7 +209,7 @@ def sync_tree(folder: Path) -> None:
     """See to it that a folder, whatever is in it and their names outlast a loss of power."""
     for path in folder.rglob("*"):
         if path.is_file():
-            _sync(path)
+            sync_file(path)
         elif path.is_dir():
             sync_folder(path)
     sync_folder(folder)

@@ -10,7 +10,10 @@ import contextlib
 import os
 import shutil
 import socket
+import stat
+import tempfile
 import time
+from collections.abc import Iterator
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
@@ -28,6 +31,30 @@ def _host() -> str:
 def temporary(path: Path) -> Path:
     """Return the hidden neighbour of a path that this process may fill."""
     return path.with_name(f".{path.name}.{os.getpid()}-{_host()}{ENDING}")
+
+
+def new_folder(purpose: str) -> Path:
+    """Make a folder for temporary files, and remove those of processes that are dead."""
+    start = f"cibench-{purpose}."
+    mine = f"{start}{os.getpid()}-{_host()}."
+    folder = Path(tempfile.mkdtemp(prefix=mine))
+    for path in folder.parent.glob("cibench-*.*-*.*"):
+        *_, owner, _ = path.name.split(".")
+        with contextlib.suppress(OSError):
+            status = path.lstat()
+            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and _is_dead(owner):
+                shutil.rmtree(path)
+    return folder
+
+
+@contextlib.contextmanager
+def temporary_folder(purpose: str) -> Iterator[Path]:
+    """Yield a folder for temporary files that goes at the end."""
+    folder = new_folder(purpose)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_alive(process: int) -> bool:
@@ -60,12 +87,19 @@ def clear(folder: Path, name: str = "*") -> None:
 
 
 def _is_left(path: Path) -> bool:
-    process, _, host = path.name.removesuffix(ENDING).rpartition(".")[2].partition("-")
+    owner = path.name.removesuffix(ENDING).rpartition(".")[2]
+    process, _, host = owner.partition("-")
     if not process.isdigit():
         return False
     if host in ("", _host()):  # without a machine: of an earlier version
-        return int(process) != os.getpid() and not is_alive(int(process))
+        return _is_dead(f"{process}-{_host()}")
     try:
         return time.time() - path.stat().st_mtime > FOREIGN_SECONDS
     except OSError:
         return False
+
+
+def _is_dead(owner: str) -> bool:
+    """Say whether an owner, as names have it, is a process of this machine that is dead."""
+    process, _, host = owner.partition("-")
+    return process.isdigit() and host == _host() and not is_alive(int(process))
