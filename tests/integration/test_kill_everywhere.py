@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from kills import Story, tell
 from replicates import assert_same_rows
 
 import cibench
+from cibench.challenge.sealed_truths import Owner
+from cibench.cli import main
 from cibench.execution import RunSettings, Tuning, execute
+from cibench.gate import baseline
 from cibench.storage import cells, read_manifest, shards
 from cibench.storage.object_store import fetch
 from cibench.storage.schema import ADDRESS, schema
 from cibench.suite.parse import parse_suite
 from cibench.suite.suite import Suite
+from cibench.twins import fit_twin, read_seed
+from cibench.twins.design import Design
+from cibench.twins.file import save_twin
 
 POINTS = 12
 """Operations of each story at which its process ends here; `-m slow` has all of them."""
+LONG = {"scores and report": 4}
+"""Stories that have fewer, since a page takes seconds."""
 
 ORDER = ["n", "replicate", "estimator"]
 CELL = {
@@ -179,6 +191,114 @@ def same_far_rows(folder: Path, whole: Path) -> None:
     assert not list((folder / "run").rglob(".staged"))
 
 
+# What else is written: baselines, bundles, assignments, tables and pages.
+
+
+def command(*words: str, new: str = "") -> Any:
+    """Return a step that gives a command in the folder.
+
+    Where what it makes `new` is whole already, it refuses to make it again.
+    """
+
+    def step(folder: Path) -> None:
+        code = 2 if new and (folder / new).exists() else 0
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            try:
+                main(list(words))
+            except SystemExit as end:
+                assert end.code == code, end.code
+
+    return step
+
+
+def steps(*each: Any) -> Any:
+    """Return a step that takes several, one after the other."""
+
+    def step(folder: Path) -> None:
+        for one in each:
+            one(folder)
+
+    return step
+
+
+def names_in(folder: Path) -> set[str]:
+    here = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+    return here - {"run/.lock", "run/.status.json"}
+
+
+def same_names(folder: Path, whole: Path) -> None:
+    assert names_in(folder) == names_in(whole)
+
+
+BASELINES = {"main": 36, "main/within": 24}
+
+
+def baselines_hold(folder: Path) -> None:
+    """Assert that each baseline that there is can be loaded, and is an old one or a new one."""
+    for saved in baseline.saved_baselines():
+        assert baseline.load(saved.name).rows.num_rows in (24, BASELINES[saved.name])
+    if (folder / "later").exists():
+        assert {saved.name for saved in baseline.saved_baselines()} == set(BASELINES)
+
+
+def same_baselines(folder: Path, whole: Path) -> None:
+    same_names(folder, whole)
+    for saved in baseline.saved_baselines():
+        assert saved.rows.num_rows == BASELINES[saved.name]
+
+
+ASSIGN = ("assignment", "bandwidth", "--students", "students.csv", "--out", "a")
+BUNDLE = ("twin", "bundle", "t.twin", "--out", "out", "--rows", "60")
+SAVE = ("baseline", "save")
+WHOLE = "baselines/main/suite.toml"  # the last one in its place
+TWO_BASELINES = steps(
+    runs(suite()), command(*SAVE, "run", "main"), command(*SAVE, "run", "main/within"),
+    lambda folder: (folder / "run").rename(folder / "later"),
+    lambda folder: execute(suite(replicates=9), folder / "later", SMALL),
+)  # fmt: skip
+
+
+def seed_twin(folder: Path) -> None:
+    """Fit a small twin and write its file."""
+    rng = np.random.default_rng(1)
+    x, age = rng.normal(size=400), rng.normal(40, 9, 400)
+    y = 1 + x + 0.1 * age + rng.normal(size=400)
+    table = pd.DataFrame({"x": x, "d": (x >= 0).astype(int), "age": age, "y": y})
+    table.to_csv(folder / "seed.csv", index=False)
+    design = Design("rd", "y", treatment="d", running="x", cutoff=0.0)
+    save_twin(fit_twin(read_seed(folder / "seed.csv", design), "gaussian"), folder / "t.twin")
+
+
+def same_bundle(folder: Path, whole: Path) -> None:
+    """Assert that the bundle is there, and that the owner's file has the truths of its data."""
+    same_names(folder, whole)
+    Owner.read(folder / "out.owner.json").check_bundle(folder / "out")
+
+
+def bundle_is_sealed(folder: Path) -> None:
+    """Assert that no bundle is in its place without the truths of its data."""
+    if (folder / "out").exists():
+        Owner.read(folder / "out.owner.json").check_bundle(folder / "out")
+
+
+def class_list(folder: Path) -> None:
+    (folder / "students.csv").write_text("student\nAda\nBlaise\nCarl\n")
+
+
+def same_assignment(folder: Path, whole: Path) -> None:
+    same_names(folder, whole)
+    key = json.loads((folder / "a" / "teacher" / "key.json").read_text())
+    assert set(key["students"]) == {"Ada", "Blaise", "Carl"}
+    assert (folder / "a" / "teacher" / "key.json").stat().st_mode & 0o077 == 0
+
+
+def same_tables(folder: Path, whole: Path) -> None:
+    same_names(folder, whole)
+    for path in [*(whole / "run").glob("*.csv"), *(whole / "run" / "tables").glob("*.csv")]:
+        assert (folder / path.relative_to(whole)).read_bytes() == path.read_bytes()
+    same_rows(folder, whole)
+
+
 REORDERED = suite(n=[30, 20], replicates=8)
 STORIES = {
     "first run": Story(
@@ -234,6 +354,27 @@ STORIES = {
         [far_runs(suite(n=[30, 20], estimators="did/collapsed", replicates=4), update=True)],
         same_far_rows, far_keeps(24),
     ),
+    "baseline": Story(
+        runs(suite(replicates=9)), [command(*SAVE, "run", "main", new=WHOLE)], same_baselines,
+        baselines_hold,
+    ),
+    "update of a baseline": Story(
+        TWO_BASELINES, [command(*SAVE, "later", "main", "--replace")], same_baselines,
+        baselines_hold,
+    ),
+    "bundle": Story(
+        seed_twin, [command(*BUNDLE, new="out")],
+        same_bundle, bundle_is_sealed,
+    ),
+    "assignment": Story(
+        class_list,
+        [command(*ASSIGN, new="a")],
+        same_assignment,
+    ),
+    "scores and report": Story(
+        marked(runs(suite())), [steps(command("score", "run"), command("report", "run"))],
+        same_tables,
+    ),
 }  # fmt: skip
 
 
@@ -247,7 +388,7 @@ def check(name: str, folder: Path, points: int | None) -> None:
 
 @pytest.mark.parametrize("name", STORIES)
 def test_the_same_command_goes_on_and_loses_nothing(name, tmp_path):
-    check(name, tmp_path, POINTS)
+    check(name, tmp_path, LONG.get(name, POINTS))
 
 
 @pytest.mark.slow

@@ -64,7 +64,7 @@ class Operations:
         write_table = pq.write_table
 
         def write(table: Any, where: Any, **options: Any) -> None:
-            self._dirty.add(str(where))
+            self._dirty.add(_absolute(where))
             self._step()
             write_table(table, where, **options)
 
@@ -82,10 +82,10 @@ class Operations:
             path, _, flags = words
             if (flags or 0) & WRITING and self._is_here(path):
                 self._step()
-                self._dirty.add(os.fsdecode(path))
+                self._dirty.add(_absolute(path))
         elif event in CHANGES and self._is_here(words[0]):
             if event in ("os.rename", "os.link"):
-                self._named(*(os.fsdecode(word) for word in words[:2]))
+                self._named(*map(_absolute, words[:2]))
             self._step()
 
     def _is_here(self, path: Any) -> bool:
@@ -104,6 +104,10 @@ class Operations:
             if path and Path(path).is_file():
                 os.truncate(path, Path(path).stat().st_size // 2)
             os._exit(ENDED)
+
+
+def _absolute(path: Any) -> str:
+    return str(Path(os.fsdecode(path)).absolute())
 
 
 def child(work: Callable[[], object]) -> tuple[int, str]:

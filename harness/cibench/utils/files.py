@@ -192,12 +192,53 @@ def put_folder(neighbour: Path, folder: Path) -> None:
         sync_folder(folder.parent)
 
 
+NEXT = ".next"
+"""Within a folder: files that are whole and are to take the places of others there."""
+
+
+@contextmanager
+def replaced_files(folder: Path) -> Iterator[Path]:
+    """Yield a hidden folder for files that take the places of others in a folder, all or none.
+
+    They are the next ones from the moment that all of them are on the disk; whoever ends before
+    they are in their places leaves that to `finish_replacement`. Raises Unwritable.
+    """
+    with _telling(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        finish_replacement(folder)
+        clear(folder, NEXT)
+        neighbour = temporary(folder / NEXT)
+        shutil.rmtree(neighbour, ignore_errors=True)
+        neighbour.mkdir()
+    try:
+        with _telling(folder):
+            yield neighbour
+            sync_tree(neighbour)
+            move(neighbour, folder / NEXT)
+            sync_folder(folder)
+        finish_replacement(folder)
+    finally:
+        shutil.rmtree(neighbour, ignore_errors=True)
+
+
+def finish_replacement(folder: Path) -> None:
+    """Put the next files of a folder in their places, if there are some; raises Unwritable."""
+    coming = folder / NEXT
+    if coming.is_dir():
+        with _telling(folder):
+            for path in sorted(coming.iterdir()):
+                path.replace(folder / path.name)
+            sync_folder(folder)
+            coming.rmdir()
+
+
 def remove_folder(folder: Path) -> None:
     """Remove a folder, if it is there: whole or, for whoever looks, not at all; raises Unwritable.
 
     What is removed goes by a hidden name, which a later `clear` knows where this process ends.
     """
     with _telling(folder):
+        clear(folder.parent, folder.name)
         if folder.exists():
             neighbour = temporary(folder)
             shutil.rmtree(neighbour, ignore_errors=True)
