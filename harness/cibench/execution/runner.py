@@ -181,6 +181,7 @@ def _round(
     """Run what is missing, and store it; `undrawn` takes up what could not be drawn."""
 
     def tick() -> None:
+        job.session.check_held()
         writer.flush()
         watch.note("running")
 

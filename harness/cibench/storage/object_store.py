@@ -27,6 +27,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import uuid4
 
+from cibench.storage.claim import CLAIM
 from cibench.storage.lock import LOCK
 from cibench.storage.manifest import MANIFEST
 from cibench.storage.shards import REPLICATES
@@ -195,7 +196,7 @@ class Mirror:
     def _here(self) -> dict[str, Mark]:
         marks = {}
         for path in self.folder.rglob("*"):
-            if path.name != LOCK and not path.name.endswith(ENDING):
+            if path.name not in (LOCK, CLAIM) and not path.name.endswith(ENDING):
                 with contextlib.suppress(FileNotFoundError):
                     if path.is_file():
                         marks[path.relative_to(self.folder).as_posix()] = _mark(path)

@@ -11,7 +11,7 @@ from typing import Any
 from cibench.storage import manifest
 from cibench.storage.changes import changes
 from cibench.storage.inventory import Inventory, Redo, take
-from cibench.storage.lock import locked
+from cibench.storage.lock import check_held, locked
 from cibench.storage.schema import IDENTITY
 from cibench.storage.shards import REPLICATES
 from cibench.storage.tidy import clear_leftovers, in_place, tidy
@@ -66,6 +66,10 @@ class Session:
         if precision is None:
             return True
         return bool(before.get("precision") == precision.spec and manifest.is_settled(before))
+
+    def check_held(self) -> None:
+        """Raise BadInput where another run has taken the folder, as while this one slept."""
+        check_held(self.run)
 
     def restate(self) -> None:
         """Keep the suite as it is today, where it says something else of rows that are all there.
