@@ -7,6 +7,7 @@ import io
 import json
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -378,8 +379,43 @@ STORIES = {
 }  # fmt: skip
 
 
-def check(name: str, folder: Path, points: int | None) -> None:
-    outcome = tell(__file__, name, folder, points)
+def given(words: Sequence[str]) -> tuple[int, list[str]]:
+    """Give a command; return its code and what it complains of, without its progress."""
+    complaints = io.StringIO()
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(complaints):
+        try:
+            main(list(words))
+        except SystemExit as end:
+            code = end.code
+    assert isinstance(code, int)
+    return code, [x for x in complaints.getvalue().splitlines() if x.startswith("cibench: ")]
+
+
+def scored(folder: Path) -> None:
+    marked(runs(suite()))(folder)
+    command("score", "run")(folder)
+
+
+FULL = {
+    "score": Story(
+        marked(runs(suite())), [command("score", "run"), command("report", "run")], same_tables,
+        keeps(24), words=("score", "run"), kept="all rows are kept", commanded=given,
+    ),
+    "report": Story(
+        scored, [command("report", "run")], same_tables, keeps(24), words=("report", "run"),
+        kept="all rows and scores are kept", commanded=given,
+    ),
+    "run": Story(
+        marked(runs(suite())), [command("run", "run", "--workers", "1", "--no-checks")],
+        same_tables, keeps(24), words=("run", "run", "--workers", "1", "--no-checks"),
+        kept="kept", commanded=given,
+    ),
+}  # fmt: skip
+"""Commands on a disk that is full from one of their operations on, or cannot be written at all."""
+
+
+def check(name: str, folder: Path, points: int | None, way: str = "end") -> None:
+    outcome = tell(__file__, name, folder, points, way)
     print(name, outcome.operations, "operations, ended at", len(outcome.points))
     assert not outcome.faults, outcome.faults[0]
     assert not outcome.unsynced
@@ -395,3 +431,14 @@ def test_the_same_command_goes_on_and_loses_nothing(name, tmp_path):
 @pytest.mark.parametrize("name", STORIES)
 def test_so_it_does_after_every_single_operation(name, tmp_path):
     check(name, tmp_path, None)
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_a_full_disk_is_one_line_that_says_what_is_kept_and_what_goes_on(name, tmp_path):
+    check(name, tmp_path, LONG["scores and report"], "full")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FULL)
+def test_so_it_is_at_every_single_operation(name, tmp_path):
+    check(name, tmp_path, None, "full")

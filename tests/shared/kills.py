@@ -1,13 +1,15 @@
 """End a process at each of its file operations, go on, and see that nothing is lost.
 
-As a program it tells one story: `kills.py FILE STORY FOLDER [POINTS]`. It imports once and forks a
-child for every point, which ends as SIGKILL ends it, without a farewell; in a file that is on its
-way to the disk half of the bytes are missing then. Another child goes on and checks.
+As a program it tells one story: `kills.py FILE STORY FOLDER [POINTS [full]]`. It imports once and
+forks a child for every point, which ends as SIGKILL ends it, without a farewell; in a file that is
+on its way to the disk half of the bytes are missing then. Another child goes on and checks. With
+`full` there is no room left on the disk from that point on.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import importlib.util
 import json
@@ -24,6 +26,7 @@ from typing import Any
 
 Step = Callable[[Path], object]
 ENDED = 77
+GO_ON = "to go on from there: cibench "
 CHANGES = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
@@ -35,7 +38,9 @@ class Story:
     `prepare` makes a folder as it is before. Each of `commands` is ended at the same point, one
     after the other, and the last one is given once more, to its end. `left` is asked after each
     end, `check` gets the folder and that of somebody who was never ended. Files whose names end in
-    one of `passing` need not outlast a loss of power.
+    one of `passing` need not outlast a loss of power. `words` are the command whose disk is to be
+    full, given by `commanded`, which returns its code and lines, and `kept` what it says of what is
+    there.
     """
 
     prepare: Step
@@ -43,17 +48,24 @@ class Story:
     check: Callable[[Path, Path], object]
     left: Step = lambda _: None
     passing: Sequence[str] = (".status.json",)
+    words: Sequence[str] = ()
+    kept: str = ""
+    commanded: Callable[[Sequence[str]], tuple[int, list[str]]] = lambda _: (0, [])
 
 
 class Operations:
     """Count what changes files in a folder, and end the process before the one of a number.
 
+    With `full` it goes on, and from that operation on there is no room left on the disk.
+
     A file that gets its name before its bytes are on the disk is noted: a machine that loses its
     power then may have the name of a broken file.
     """
 
-    def __init__(self, folder: Path, last: int | None, passing: Sequence[str]) -> None:
-        self.folder, self.last, self.passing = str(folder), last, passing
+    def __init__(
+        self, folder: Path, last: int | None, passing: Sequence[str], *, full: bool = False
+    ) -> None:
+        self.folder, self.last, self.passing, self.full = str(folder), last, passing, full
         self.count, self.unsynced = 0, list[str]()
         self._dirty: set[str] = set()
 
@@ -86,7 +98,7 @@ class Operations:
         elif event in CHANGES and self._is_here(words[0]):
             if event in ("os.rename", "os.link"):
                 self._named(*map(_absolute, words[:2]))
-            self._step()
+            self._step(needs_room=event in ("os.mkdir", "os.link", "os.symlink"))
 
     def _is_here(self, path: Any) -> bool:
         if not isinstance(path, str | bytes | os.PathLike):  # an open file's number
@@ -98,9 +110,12 @@ class Operations:
         if source in self._dirty and not target.endswith(tuple(self.passing)):
             self.unsynced.append(target.removeprefix(self.folder))
 
-    def _step(self, path: str = "") -> None:
+    def _step(self, path: str = "", *, needs_room: bool = True) -> None:
         self.count += 1
-        if self.count == self.last:
+        if self.full:
+            if needs_room and self.last is not None and self.count >= self.last:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        elif self.count == self.last:
             if path and Path(path).is_file():
                 os.truncate(path, Path(path).stat().st_size // 2)
             os._exit(ENDED)
@@ -208,6 +223,48 @@ class Teller:
             shutil.rmtree(here)
         return f"after operation {point}: {text}" if code else ""
 
+    def full_at(self, point: int) -> str:
+        """Give a command that has no room on the disk from an operation on; say what is wrong.
+
+        It ends with code 2 and one line, which says what is kept and which command goes on. That
+        one does, once there is room.
+        """
+        here, words = self.folder / f"full-{point}", self.story.words
+        shutil.copytree(self.before, here, symlinks=True)
+        note = self.folder / "line.txt"
+
+        def ended() -> None:
+            Operations(here, point, self.story.passing, full=True).watch()
+            code, lines = self.story.commanded(words)
+            note.write_text("\n".join(lines))
+            assert code in (0, 2), (code, lines)
+            if code:
+                (line,) = lines
+                assert line.startswith("cibench: ") and "No space left on device" in line, line
+                ways = (f"{self.story.kept}; {GO_ON}", "the same command goes on from there")
+                assert any(words in line for words in (*ways, "cannot be written")), line
+
+        code, text = self._in(ended, here)
+        if code:
+            return f"full at operation {point}: {text}"
+        code, text = self._in(lambda: self.story.left(here), here)
+        if code:
+            return f"left by a full disk at operation {point}: {text}"
+        line = note.read_text()
+
+        def again() -> None:
+            if GO_ON in line:
+                code, lines = self.story.commanded(line.rpartition(GO_ON)[2].split())
+                assert code == 0, lines
+            for command in self.story.commands:
+                command(here)
+            self.story.check(here, self.whole)
+
+        code, text = self._in(again, here)
+        if not code:
+            shutil.rmtree(here)
+        return f"after a full disk at operation {point}: {text}" if code else ""
+
     def _in(self, work: Callable[[], object], folder: Path) -> tuple[int, str]:
         def worked() -> None:
             with within(folder):
@@ -248,22 +305,28 @@ class Outcome:
     unsynced: list[str]
 
 
-def tell(file: str, name: str, folder: Path, points: int | None) -> Outcome:
-    """Tell a story of a file in a process of its own, which has no threads yet."""
-    words = [sys.executable, __file__, file, name, str(folder), *([str(points)] if points else [])]
+def tell(file: str, name: str, folder: Path, points: int | None, way: str = "end") -> Outcome:
+    """Tell a story of a file in a process of its own, which has no threads yet.
+
+    The `way` says what happens at a point: the end, or a full disk.
+    """
+    words = [sys.executable, __file__, file, name, str(folder), str(points or ""), way]
     alone = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=alone)
     assert done.returncode == 0, done.stderr[-4000:]
     return Outcome(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def main(file: str, name: str, folder: str, points: str = "") -> None:
+def main(file: str, name: str, folder: str, points: str = "", way: str = "end") -> None:
     """Tell a story and print its outcome as the last line, in JSON."""
     os.fsync = lambda _: None  # SIGKILL takes nothing from a disk, and syncing takes long
-    teller = Teller(load(Path(file)).STORIES[name], Path(folder).resolve())
+    module = load(Path(file))
+    story = (module.STORIES if way == "end" else module.FULL)[name]
+    teller = Teller(story, Path(folder).resolve())
     count, unsynced = teller.prepare()
     chosen = spread(count, int(points) if points else None)
-    faults = [fault for fault in map(teller.end_at, chosen) if fault]
+    happen = teller.end_at if way == "end" else teller.full_at
+    faults = [fault for fault in map(happen, chosen) if fault]
     print(json.dumps({
         "operations": count, "points": chosen, "faults": faults, "unsynced": unsynced,
     }))  # fmt: skip
