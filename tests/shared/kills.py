@@ -76,7 +76,8 @@ class Operations:
         write_table = pq.write_table
 
         def write(table: Any, where: Any, **options: Any) -> None:
-            self._dirty.add(_absolute(where))
+            if isinstance(where, str | os.PathLike):
+                self._dirty.add(_absolute(where))
             self._step()
             write_table(table, where, **options)
 

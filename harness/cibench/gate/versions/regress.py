@@ -22,6 +22,7 @@ from cibench.results.run_folder import Run
 from cibench.suite.suite import Suite
 from cibench.utils.errors import BadInput
 from cibench.utils.files import make_folder, remove_folder, write_text
+from cibench.utils.leftovers import clear
 from cibench.utils.toml import to_toml
 
 MARK = "regress.json"
@@ -91,6 +92,8 @@ def regress(
 
 
 def _clear(out: Path) -> None:
+    clear(out)
+    clear(out.parent, out.name)
     if out.is_dir() and any(out.iterdir()):
         if not (out / MARK).is_file():
             raise BadInput(f"{out} is not empty and no regress wrote it; name another with --out")
