@@ -165,7 +165,9 @@ def _pilot(job: _Job, settled: dict[int, str], faulty: set[int]) -> list[str]:
     """
     suite, lines = adaptive.pilot_of(job.session.suite), list[str]()
     with _opened(job.session.run / adaptive.PILOT, suite, job.settings) as session:
-        if not session.complete:
+        if session.complete:
+            session.restate()
+        else:
             seconds = job.settings.tuning.block_seconds
             cutter = Cutter(suite, session.inventory, job.plugins, seconds)
             lines = _run(job._replace(session=session, cutter=cutter))
