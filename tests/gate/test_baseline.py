@@ -106,15 +106,21 @@ def test_another_schema_is_told(saved):
         _ = baseline.load(str(saved.folder)).rows
 
 
-def test_saving_again_needs_a_word_and_replaces_whole(run, saved, tmp_path):
+def test_saving_again_needs_a_word_and_replaces_its_own_files_together(run, saved, tmp_path):
     root = tmp_path / "baselines"
     with pytest.raises(BadInput, match="--replace"):
         baseline.save(run, "release/1.0", root)
-    (saved.folder / "left-over").write_text("x")
+    within = baseline.save(run, "release/1.0/within", root)
+    (saved.folder / "notes.txt").write_text("x")
+    before = saved.about["created"]
+    for path in saved.folder.glob("*.*"):
+        if path.name != "notes.txt":
+            path.write_bytes(b"older")
     baseline.save(run, "release/1.0", root, replace=True)
-    assert baseline.load("release/1.0", root).rows.num_rows == 24
-    assert not (saved.folder / "left-over").exists()
-    assert [p.name for p in saved.folder.parent.iterdir()] == ["1.0"]
+    assert baseline.load("release/1.0", root).about["created"] >= before
+    assert baseline.load("release/1.0/within", root).rows.num_rows == 24
+    assert [b.folder for b in baseline.saved_baselines(root)] == [saved.folder, within.folder]
+    assert {p.name for p in saved.folder.iterdir()} == {*baseline.FILES, "within", "notes.txt"}
 
 
 @pytest.mark.parametrize("name", ["../up", "", "a//b", ".hidden", "a b", "/absolute"])

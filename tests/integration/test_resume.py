@@ -445,11 +445,11 @@ def test_a_run_killed_while_it_lays_out_its_folder_can_begin_again(
 
     real = on_disk.write_atomically
 
-    def write(path, fill):
+    def write(path, fill, **more):
         if path.name == killed_before:
             path.with_name(f".{path.name}.1.tmp").write_text("half")
             raise SystemExit
-        real(path, fill)
+        real(path, fill, **more)
 
     monkeypatch.setattr(on_disk, "write_atomically", write)
     with pytest.raises(SystemExit):

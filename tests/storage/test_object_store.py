@@ -1,18 +1,22 @@
 """A run at a URL is the run of a folder, and goes on from what the URL holds."""
 
+import contextlib
 import json
 import os
 import time
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from replicates import assert_same_rows
 from toys import plugin
 
 import cibench
 from cibench.execution import RunSettings, Tuning
-from cibench.storage import manifest
-from cibench.storage.object_store import Mirror
+from cibench.results.run_folder import Run
+from cibench.storage import manifest, shards
+from cibench.storage.object_store import Mirror, fetched
+from cibench.storage.schema import ADDRESS
 from cibench.suite.parse import parse_suite
 from cibench.utils.errors import BadInput
 
@@ -136,6 +140,73 @@ def test_a_driver_that_dies_leaves_what_was_copied(bucket, suite, tmp_path):
     whole, fresh = cibench.run(suite, bucket, settings=now), cibench.run(suite, tmp_path / "fresh")
     order = ["n", "replicate", "estimator"]
     assert_same_rows(whole.replicates, fresh.replicates, order=order)
+
+
+class Ended(BaseException):
+    """Stands for the end of the driver."""
+
+
+class Mortal:
+    """Hand requests on to a store, until the driver ends before one that changes something."""
+
+    def __init__(self, store, requests):
+        self.store, self.requests, self.count = store, requests, 0
+
+    def __getattr__(self, name):
+        if name in ("put_file", "cp_file", "rm_file", "pipe_file"):
+            self.count += 1
+            if self.count > self.requests:
+                raise Ended
+        return getattr(self.store, name)
+
+
+def end_after(monkeypatch, requests):
+    """Let mirrors make so many more requests that change something; return their stores."""
+    real, stores = Mirror.__init__, []
+
+    def init(self, *words):
+        real(self, *words)
+        self._fs = Mortal(self._fs, requests)
+        stores.append(self._fs)
+
+    monkeypatch.setattr(Mirror, "__init__", init)
+    return stores
+
+
+def test_no_shard_is_lost_at_a_url_whichever_request_is_the_last(bucket, tmp_path, monkeypatch):
+    def suite_of(sizes, replicates):
+        cell = {"scenario": "did/two-group", "n": sizes, "estimators": "did/collapsed"}
+        return parse_suite({"name": "t", "seed": 1, "replicates": replicates, "cells": [cell]})
+
+    one_by_one = Tuning(block_seconds=1e-9, shard_rows=4, copy_seconds=60, lease_seconds=0)
+    now = RunSettings(checks=False, tuning=one_by_one)
+    first, later = suite_of([20, 30], 6), suite_of([30, 20], 8)
+    fresh = cibench.run(later, tmp_path / "fresh", settings=now)
+    cibench.run(first, tmp_path / "first", settings=now)
+    for path in shards.paths(tmp_path / "first"):
+        table = shards.read(path)
+        place = table.schema.get_field_index("seconds")
+        stored = pa.array([-1.0] * table.num_rows, pa.float64())
+        shards.write(path, table.set_column(place, table.schema.field(place), stored))
+    store, _ = fsspec.core.url_to_fs("s3://runs")
+    requests, alive = 1, False
+    while not alive:
+        url = f"{bucket}-{requests}"
+        store.put(str(tmp_path / "first"), url, recursive=True)
+        with monkeypatch.context() as patches, contextlib.suppress(Ended):
+            stores = end_after(patches, requests)
+            cibench.run(later, url, settings=now)
+        alive = stores[0].count <= requests
+        with fetched(url) as copy:
+            rows = Run(copy).replicates
+            assert not rows.duplicated(list(ADDRESS)).any()
+            assert (rows["seconds"] == -1).sum() == 12
+        whole = cibench.run(later, url, settings=now).replicates
+        assert (whole["seconds"] == -1).sum() == 12
+        assert_same_rows(whole, fresh.replicates, order=["n", "replicate"])
+        assert not any(name.startswith(".") for name in names(url) if name != ".status.json")
+        requests += 3
+    assert requests > 20
 
 
 def test_a_run_that_loses_its_url_stops(bucket, suite):

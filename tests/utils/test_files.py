@@ -34,6 +34,7 @@ from cibench.utils.files import (
     write_private,
     write_text,
 )
+from cibench.utils.leftovers import temporary
 
 TEXT = "Şükrü 中文\r\nsecond\n"
 TABLE = pd.DataFrame({"a": [1.0, np.nan], "b": ["x,y", "é"]})
@@ -185,8 +186,8 @@ def test_private_files_are_for_their_owner_and_never_over_another(tmp_path):
 
 
 def test_what_a_killed_process_left_does_not_matter(tmp_path):
-    (tmp_path / f".x.{os.getpid()}.tmp").write_text("half")
-    left = tmp_path / f".f.{os.getpid()}.tmp"
+    temporary(tmp_path / "x").write_text("half")
+    left = temporary(tmp_path / "f")
     left.mkdir()
     (left / "old").touch()
     write_text(tmp_path / "x", "whole")
@@ -207,6 +208,7 @@ def test_folders_are_made_with_those_above_them(tmp_path):
 ENGINE = Path(cibench.__file__).parent
 ALLOWED = {
     "analysis/comparisons.py": "open",  # a Parquet file, put in place by write_atomically
+    "storage/claim.py": "write",  # a claim is linked to its name, never put over another
     "storage/lock.py": "write",  # the lock's own file, by its descriptor
     "twins/file.py": "ZipFile",  # a zip, put in place by write_atomically
 }

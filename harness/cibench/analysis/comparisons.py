@@ -6,6 +6,7 @@ the other. Their difference is therefore known far better than either.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import weakref
@@ -93,7 +94,11 @@ class Comparisons:
 
         self._catalogue = catalogue
         self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115
-        self._writer = pq.ParquetWriter(self._file, _schema(), compression="zstd")
+        try:
+            self._writer = pq.ParquetWriter(self._file, _schema(), compression="zstd")
+        except OSError:
+            self._file.close()
+            raise
         weakref.finalize(self, _close, self._writer, self._file)
 
     def add(self, table: pd.DataFrame) -> None:
@@ -140,8 +145,10 @@ class Comparisons:
 
 def _close(writer: Any, file: Any) -> None:
     """Close a file that nobody reads any more, its writer first, which would write to it else."""
-    writer.close()
-    file.close()
+    with contextlib.suppress(OSError):  # of a disk that is full, which has been said
+        writer.close()
+    with contextlib.suppress(OSError):
+        file.close()
 
 
 @dataclass(eq=False)

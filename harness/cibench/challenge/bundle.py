@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +27,16 @@ from cibench.twins.sample import drawn_from
 from cibench.twins.scenario import targets_of, truths_of
 from cibench.twins.twin import Twin
 from cibench.utils.errors import BadInput
-from cibench.utils.files import check_folders, check_new, csv_text, json_text, write_folder
+from cibench.utils.files import (
+    check_folders,
+    check_new,
+    csv_text,
+    json_text,
+    prepared_folder,
+    put_folder,
+    write_text,
+)
+from cibench.utils.leftovers import clear, leftovers
 from cibench.utils.sealing import Seal, fingerprint, nonce
 
 Say = Callable[[str], object]
@@ -58,7 +68,11 @@ class Bundle:
 
 
 def check_places(out: Path, owner: Path, page: Path | None = None) -> None:
-    """Raise BadInput for an owner's file within the bundle, or a place that is taken or missing."""
+    """Raise BadInput for an owner's file within the bundle, or a place that is taken or missing.
+
+    What a killed process left of a bundle that never came to its place goes first.
+    """
+    _undo_interrupted(out, owner, page)
     check_new(out)
     for place in (owner, page):
         if place and place.resolve().is_relative_to(out.resolve()):
@@ -145,11 +159,14 @@ def _papers(
     }
 
 
-def write_bundle(bundle: Bundle, out: Path, owner: Path) -> None:
+def write_bundle(
+    bundle: Bundle, out: Path, owner: Path, page: tuple[Path, str] | None = None
+) -> None:
     r"""Write folder and owner's file, both or none; raises BadInput where a place will not do.
 
-    `out` is the folder that vendors get, `owner` the file with the truths, which stays with its
-    owner. `verify` compares what is revealed later with what was sealed.
+    `out` is the folder that vendors get, and the last that comes to its place; `owner` the file
+    with the truths, which stays with its owner, as does a `page`, a path and its text. `verify`
+    compares what is revealed later with what was sealed.
 
     >>> import numpy as np, pandas as pd
     >>> from pathlib import Path
@@ -173,10 +190,29 @@ def write_bundle(bundle: Bundle, out: Path, owner: Path) -> None:
     >>> len(read_submission(Path("vendor.csv"), owner).answers)
     2
     """
-    check_places(out, owner)
-    bundle.owner.write(owner)
-    try:
-        write_folder(out, bundle.files)
-    except BadInput:
-        owner.unlink(missing_ok=True)
-        raise
+    check_places(out, owner, page[0] if page else None)
+    with prepared_folder(out, bundle.files) as ready:
+        bundle.owner.write(owner)
+        try:
+            if page:
+                write_text(*page, private=True)
+            put_folder(ready, out)
+        except BaseException:
+            for place in (page[0] if page else owner, owner):
+                place.unlink(missing_ok=True)
+            raise
+
+
+def _undo_interrupted(out: Path, owner: Path, page: Path | None) -> None:
+    """Remove what a killed process left of a bundle before it was in its place.
+
+    An owner's file goes only where the very bundle whose truths it holds lies whole beside that
+    place: nobody was given it.
+    """
+    for left in leftovers(out.parent, out.name):
+        with contextlib.suppress(BadInput, OSError):
+            Owner.read(owner).check_bundle(left)
+            for place in (page or owner, owner):
+                place.unlink(missing_ok=True)
+    for place in filter(None, (out, owner, page)):
+        clear(place.parent, place.name)

@@ -89,7 +89,6 @@ def _bundled(twin: Path, data: Path | None, wish: Wish, places: tuple[Path, Path
     from cibench.challenge.privacy import examine, read_own
     from cibench.challenge.report import owner_page
     from cibench.twins.file import open_twin
-    from cibench.utils.files import write_text
 
     out, owner, page = places
     opened = open_twin(twin)
@@ -97,8 +96,7 @@ def _bundled(twin: Path, data: Path | None, wish: Wish, places: tuple[Path, Path
     say = _progress()
     new_bundle = make_bundle(opened, wish, out.name, say)
     privacy = examine(opened, new_bundle, own, wish.limits, say) if own else None
-    write_bundle(new_bundle, out, owner)
-    write_text(page, owner_page(new_bundle, privacy), private=True)
+    write_bundle(new_bundle, out, owner, (page, owner_page(new_bundle, privacy)))
     for line in privacy.lines if privacy else (NOT_EXAMINED.format(words=DISCLOSURE),):
         typer.echo(line)
     return privacy is None or privacy.verdict != "not fit"

@@ -13,7 +13,13 @@ import typer
 
 from cibench.cli.results import close
 from cibench.utils.addresses import LOCAL, is_url, parse
-from cibench.utils.errors import BadInput, Interrupted, RunInterrupted, UndrawnData
+from cibench.utils.errors import (
+    BadInput,
+    Interrupted,
+    RunInterrupted,
+    UndrawnData,
+    Unfinished,
+)
 from cibench.utils.machine import workers_or_cores
 
 if TYPE_CHECKING:
@@ -90,9 +96,17 @@ def run(
             again = f": {stop}; to go on from there: cibench run {place}" if str(stop) else ""
             raise Interrupted(f"interrupted{again}") from None
     with copied_back(result.url, result.folder):
-        result.write_scores()
-        report = result.write_report()
+        report = _written(result, place)
     close(result, report)
+
+
+def _written(result: Run, place: str) -> Path:
+    """Write tables and report and return its path; what keeps them is said with a way on."""
+    try:
+        result.write_scores()
+        return result.write_report()
+    except Unfinished as error:
+        raise Unfinished(error.reason, error.kept, f"cibench run {place}") from error
 
 
 def _write_rest(result: Run) -> None:
@@ -102,8 +116,7 @@ def _write_rest(result: Run) -> None:
     if not result.manifest["stored_rows"]:
         return
     with copied_back(result.url, result.folder):
-        result.write_scores()
-        report = result.write_report()
+        report = _written(result, result.place)
     with suppress(typer.Exit):  # the code is that of the fault
         close(result, report)
 

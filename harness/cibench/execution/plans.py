@@ -6,12 +6,10 @@ run of the suite would begin with.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from math import inf, isfinite, nan
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +28,7 @@ from cibench.suite.precision import first, most
 from cibench.suite.suite import Cell, Suite
 from cibench.utils.errors import BadInput
 from cibench.utils.files import canonical
+from cibench.utils.leftovers import temporary_folder
 from cibench.utils.missing import for_json
 
 if TYPE_CHECKING:
@@ -148,8 +147,8 @@ def plan(
     if settings.executor is not None:
         raise BadInput("executor: a plan is made on this machine; a cluster's workers are unknown")
     clock = _Clock(settings.listen)
-    with tempfile.TemporaryDirectory(prefix="cibench-plan-") as name:
-        folder = Path(name) / "pilot"
+    with temporary_folder("plan") as place:
+        folder = place / "pilot"
         execute(suite.with_replicates(pilot), folder, replace(settings, listen=clock))
         needs = {_identity(c.part.names[0]): _needs(c.part, targets) for c in cells(folder)}
     fits = {key: seconds for key, (_, seconds) in needs.items()}

@@ -129,7 +129,7 @@ class Watch:
         self._next = now + max(EVERY, len(self._progress.cells) / 500)
         text = json.dumps(self._content(state))
         with contextlib.suppress(Unwritable):
-            write_text(self._run / STATUS, text)
+            write_text(self._run / STATUS, text, durable=False)
 
     def _content(self, state: str) -> dict[str, Any]:
         import psutil
@@ -219,10 +219,13 @@ def _alive(note: dict[str, Any]) -> bool:
 
 
 def _stored(run: Path) -> dict[int, int]:
-    """Return the rows of each cell that the shards hold, but for refits; of bad shards none."""
+    """Return the rows of each cell that the shards hold, but for refits; of bad shards none.
+
+    Those of shards whose names say no cell, as while they move, are under -1.
+    """
     rows: dict[int, int] = {}
     for path in shards.paths(run):
-        with contextlib.suppress(BadInput, ValueError, IndexError):
-            cell, refits = int(path.stem.split("-")[1]), shards.read(path, ["refit"])["refit"]
+        with contextlib.suppress(BadInput):
+            cell, refits = shards.cell_of(path), shards.read(path, ["refit"])["refit"]
             rows[cell] = rows.get(cell, 0) + int((refits.to_numpy() == 0).sum())
     return rows

@@ -19,6 +19,7 @@ from cibench.model.types import Array, Draw
 from cibench.storage import provenance
 from cibench.utils.errors import BadInput, file_of, one_line_at
 from cibench.utils.files import asset, make_folder, size, write_csv, write_json, write_text
+from cibench.utils.leftovers import clear
 from cibench.workers.block import draw_replicate
 
 MARK = "fit.json"
@@ -51,6 +52,7 @@ def write_bundle(replayed: Replayed, out: Path | None = None, tuning: Tuning = T
     written.
     """
     folder = out or Path(_name(replayed))
+    clear(folder)
     if folder.exists() and not (folder / MARK).exists() and any(folder.iterdir()):
         raise BadInput(f"{folder} is not empty; name another folder with --out")
     data = _draw(replayed)

@@ -128,7 +128,8 @@ def _run(job: _Job) -> list[str]:
     Returns what to say of data sets that could not be drawn; a cell with some has no more rounds.
     """
     session, tuning = job.session, job.settings.tuning
-    session.begin(job.checks)
+    with job.settings.arranging():
+        session.begin(job.checks)
     writer = Writer(
         session.run, session.suite, session.inventory.shards, flush_seconds=tuning.flush_seconds,
         waiting_rows=tuning.waiting_rows, shard_rows=tuning.shard_rows,
@@ -164,7 +165,9 @@ def _pilot(job: _Job, settled: dict[int, str], faulty: set[int]) -> list[str]:
     """
     suite, lines = adaptive.pilot_of(job.session.suite), list[str]()
     with _opened(job.session.run / adaptive.PILOT, suite, job.settings) as session:
-        if not session.complete:
+        if session.complete:
+            session.restate()
+        else:
             seconds = job.settings.tuning.block_seconds
             cutter = Cutter(suite, session.inventory, job.plugins, seconds)
             lines = _run(job._replace(session=session, cutter=cutter))
@@ -180,6 +183,7 @@ def _round(
     """Run what is missing, and store it; `undrawn` takes up what could not be drawn."""
 
     def tick() -> None:
+        job.session.check_held()
         writer.flush()
         watch.note("running")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from cibench.execution.progress import Listener
@@ -74,8 +76,9 @@ class RunSettings:
     would be others, `repair` runs again what damaged shards held. An estimator whose first ten fits
     in a cell raise one exception has no more there, unless to `keep_going`. Without `checks`
     plug-ins are not held to their contracts before the first replicate. `listen` is told the
-    progress after every block, in the thread that called. Raises BadInput for less than one worker
-    and for an address that is none.
+    progress after every block, in the thread that called; what `arranging` returns is entered while
+    shards may be renamed or lose rows, before the first block. Raises BadInput for less than one
+    worker and for an address that is none.
 
     >>> from cibench.execution import RunSettings, Tuning
     >>> RunSettings().isolated, RunSettings(workers=2).isolated
@@ -92,6 +95,7 @@ class RunSettings:
     keep_going: bool = False
     checks: bool = True
     listen: Listener = lambda _: None
+    arranging: Callable[[], AbstractContextManager[object]] = nullcontext
     tuning: Tuning = TUNING
 
     def __post_init__(self) -> None:

@@ -9,8 +9,6 @@ of it all, which tells an edit by hand.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -21,7 +19,15 @@ from typing import TYPE_CHECKING, Any
 from cibench.gate.pairing import read_rows
 from cibench.storage.manifest import read_suite
 from cibench.utils.errors import BadInput, unknown
-from cibench.utils.files import canonical, make_folder, write_csv, write_json, write_text
+from cibench.utils.files import (
+    NEXT,
+    canonical,
+    finish_replacement,
+    replaced_files,
+    write_csv,
+    write_json,
+    write_text,
+)
 from cibench.utils.toml import to_toml
 
 if TYPE_CHECKING:
@@ -66,6 +72,7 @@ def spoken(catalogue: dict[str, Any]) -> dict[str, Any]:
 FORMAT = 1
 FOLDER = Path("baselines")
 SUITE, SCORES, ROWS, ABOUT = "suite.toml", "scores.csv", "estimates.parquet", "baseline.json"
+FILES = (SUITE, SCORES, ROWS, ABOUT)
 KEPT = (
     "suite", "seed", "replicates", "level", "expected_rows", "stored_rows", "protocol", "versions",
     "platform", "python", "cpu_features", "sources",
@@ -122,10 +129,12 @@ class Baseline:
 def save(run: Run, name: str, root: Path = FOLDER, *, replace: bool = False) -> Baseline:
     """Write a run as the baseline NAME; raises BadInput where there is one and not `replace`.
 
-    An incomplete run is refused. Everything is written beside its place and moved there whole.
+    An incomplete run is refused. Its four files are replaced together, and no others: a baseline
+    has its old ones or its new ones, whatever ends this.
     """
     folder = root / _valid_name(name)
-    if folder.exists() and not replace:
+    finish_replacement(folder)
+    if not replace and any((folder / file).exists() for file in FILES):
         raise BadInput(f"{folder} exists; name another baseline, or replace it with --replace")
     manifest = run.manifest
     if manifest.get("precision"):
@@ -137,15 +146,8 @@ def save(run: Run, name: str, root: Path = FOLDER, *, replace: bool = False) -> 
     if rows.num_rows != manifest["expected_rows"]:
         wanted = manifest["expected_rows"]
         raise BadInput(f"{run.folder} is incomplete: {rows.num_rows} of {wanted} rows are stored")
-    new = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    make_folder(new)
-    try:
-        _write(run, rows, new)
-        if folder.exists():
-            shutil.rmtree(folder)
-        new.rename(folder)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+    with replaced_files(folder) as coming:
+        _write(run, rows, coming)
     return Baseline(folder)
 
 
@@ -179,6 +181,8 @@ def load(name: str, root: Path = FOLDER) -> Baseline:
 
     Raises BadInput with the near miss, for a later format and for one that was edited by hand.
     """
+    for place in (root / name, Path(name)):
+        finish_replacement(place)
     folder = root / name if (root / name / ABOUT).is_file() else Path(name)
     if not (folder / ABOUT).is_file():
         raise BadInput(unknown("baseline", name, [b.name for b in saved_baselines(root)]))
@@ -197,7 +201,10 @@ def load(name: str, root: Path = FOLDER) -> Baseline:
 
 def saved_baselines(root: Path = FOLDER) -> list[Baseline]:
     """Return the baselines below a folder, by name."""
-    return [Baseline(path.parent) for path in sorted(root.rglob(ABOUT))]
+    for coming in sorted(root.rglob(NEXT)):
+        finish_replacement(coming.parent)
+    folders = [path.parent for path in sorted(root.rglob(ABOUT))]
+    return [Baseline(folder) for folder in folders if not folder.name.startswith(".")]
 
 
 def _read_about(folder: Path) -> dict[str, Any]:

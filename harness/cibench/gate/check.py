@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,9 @@ from cibench.gate.pairing import pairs, read_rows
 from cibench.gate.row_changes import changes
 from cibench.gate.rules import Rules
 from cibench.results.api import run as run_suite
+from cibench.utils import leftovers
 from cibench.utils.errors import BadInput
+from cibench.utils.files import remove_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -115,10 +116,12 @@ def compare_run(
 
 def clear(out: Path) -> None:
     """Make room for a check's output; raises BadInput for a folder that no check has written."""
+    leftovers.clear(out)
+    leftovers.clear(out.parent, out.name)
     if out.is_dir() and any(out.iterdir()):
         if not {path.name for path in out.iterdir()} & {RUN, "verdict.json"}:
             raise BadInput(f"{out} is not empty and no check wrote it; name another with --out")
-        shutil.rmtree(out)
+        remove_folder(out)
 
 
 def changed(comparison: Comparison) -> set[tuple[str, str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cibench.utils.files import make_folder, write_bytes, write_text
+from cibench.utils.leftovers import clear
 
 if TYPE_CHECKING:
     from cibench.render.figures import Plot
@@ -25,6 +26,8 @@ def write_report(folder: Path, run: Reported) -> Path:
     from cibench.report.page import page
     from cibench.report.paper_tables import write_tables
 
+    for place in (folder, folder / "plots", folder / "tables"):
+        clear(place)
     contents = Contents(run, folder)
     _save(folder / "plots", contents.plots)
     write_tables(folder / "tables", contents.views, run.manifest)

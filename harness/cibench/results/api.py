@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from cibench.results.run_folder import Run
 from cibench.storage import manifest
 from cibench.utils.addresses import is_url
 from cibench.utils.errors import BadInput, RunInterrupted, UndrawnData
+from cibench.utils.leftovers import new_folder
 
 if TYPE_CHECKING:
     from cibench.execution.progress import Progress
@@ -74,10 +74,7 @@ def run(
             "these there"
         )
     suite, place = _suite(suite), "" if out is None else str(out)
-    if place and not is_url(place):
-        result = Run(Path(place))
-    else:
-        result = _temporary(f"cibench-{suite.name}-", place)
+    result = Run(Path(place)) if place and not is_url(place) else _temporary(suite.name, place)
     try:
         with _mirrored(result, settings or words) as looked_after:
             execute(suite, result.folder, looked_after)
@@ -113,7 +110,7 @@ def _mirrored(run: Run, settings: RunSettings) -> Iterator[RunSettings]:
             settings.listen(progress)
             copying.check()
 
-        yield replace(settings, listen=listen)
+        yield replace(settings, listen=listen, arranging=copying.arranging)
 
 
 def _rows(folder: Path) -> tuple[int, int]:
@@ -124,9 +121,9 @@ def _rows(folder: Path) -> tuple[int, int]:
     return content["stored_rows"], content["expected_rows"]
 
 
-def _temporary(prefix: str = "cibench-", url: str = "") -> Run:
+def _temporary(purpose: str = "run", url: str = "") -> Run:
     """Return a run in a temporary folder that goes with it."""
-    run = Run(Path(tempfile.mkdtemp(prefix=prefix)), url)
+    run = Run(new_folder(purpose), url)
     weakref.finalize(run, shutil.rmtree, run.folder, ignore_errors=True)
     return run
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -11,9 +14,25 @@ from typing import TYPE_CHECKING, Any, overload
 from cibench.results.tables import BY_NAME, RunTables
 from cibench.storage.manifest import PUBLISHED, read_catalogue, read_manifest, read_suite
 from cibench.storage.reader import read_rows
+from cibench.utils.errors import Unfinished, Unwritable
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+@contextmanager
+def _writing(kept: str, command: str) -> Iterator[None]:
+    """Say in one line why not all could be written, what is kept and which command goes on.
+
+    What waits for its turn lies in a temporary file without a name.
+    """
+    try:
+        yield
+    except Unwritable as error:
+        raise Unfinished(str(error), kept, command) from error
+    except OSError as error:
+        place = error.filename or tempfile.gettempdir()
+        raise Unfinished(f"{place}: {error.strerror or error}", kept, command) from error
 
 
 class _TableOf:
@@ -108,16 +127,22 @@ class Run:
         """Write the tables into the folder and return the path of `scores.csv`.
 
         All tables and what a report draws come from one pass over the rows, a cell at a time.
+        Raises Unfinished, a BadInput, where a disk is full or the folder cannot be written.
         """
-        self.tables.write(self.folder)
+        with _writing("all rows are kept", f"cibench score {self.place}"):
+            self.tables.write(self.folder)
         return self.folder / BY_NAME["scores"].file
 
     def write_report(self) -> Path:
-        """Write `report.html`, `plots/` and `tables/` into the folder; return the report's path."""
+        """Write `report.html`, `plots/` and `tables/` into the folder; return the report's path.
+
+        Raises Unfinished, a BadInput, where a disk is full or the folder cannot be written.
+        """
         from cibench.report import write_report
 
-        self.tables.prepare_report()
-        return write_report(self.folder, self.tables)
+        with _writing("all rows and scores are kept", f"cibench report {self.place}"):
+            self.tables.prepare_report()
+            return write_report(self.folder, self.tables)
 
     def _repr_html_(self) -> str:
         from cibench.report.summary import summary, summary_notes

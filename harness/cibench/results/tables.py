@@ -18,6 +18,7 @@ from cibench.analysis.scores import SHOW_MOMENTS
 from cibench.storage import cells, cells_of
 from cibench.storage.stops import with_stops
 from cibench.utils.files import write_csv
+from cibench.utils.leftovers import clear
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,6 +142,7 @@ class RunTables(Mapping[str, "pd.DataFrame"]):
 
     def write(self, folder: Path) -> None:
         """Write the tables into a folder."""
+        clear(folder)
         self.prepare_scores()
         for table in TABLES:
             path = folder / table.file

@@ -2,43 +2,83 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cibench.storage.claim import Claim, check_unclaimed
 from cibench.utils.errors import BadInput
 
 LOCK = ".lock"
-_locked: set[Path] = set()
+TAKEN = (errno.EACCES, errno.EAGAIN)
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
+"""What disks say that know no locks."""
+_locked: dict[Path, Callable[[], None]] = {}
 
 
 @contextmanager
 def locked(run: Path) -> Iterator[None]:
     """Hold the run folder; raises BadInput where another process, or this one, holds it.
 
-    The lock is `lockf`'s and belongs to the process: `flock` would live on in forked children.
+    The lock is `lockf`'s and belongs to the process: `flock` would live on in forked children. On a
+    disk without locks it is a claim.
     """
-    import fcntl
-
-    path = (run / LOCK).resolve()
-    if path in _locked:
+    key = run.resolve()
+    if key in _locked:
         raise BadInput(f"{run} is in use by this process")
+    descriptor = _opened(run)
+    claim: Claim | None = None
     try:
-        descriptor = os.open(run / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        raise BadInput(f"{run} cannot be written: {error.strerror}") from error
-    try:
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.read(descriptor, 200).decode(errors="replace").strip()
-            raise BadInput(f"{run} is in use by another run: {holder or error}") from error
-        os.truncate(descriptor, 0)
-        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
-        _locked.add(path)
+        if _lock(run, descriptor):
+            check_unclaimed(run)
+            os.truncate(descriptor, 0)
+            os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        else:
+            claim = Claim(run)
+            claim.take()
+        _locked[key] = claim.check if claim else _nothing
         yield
     finally:
-        _locked.discard(path)
+        _locked.pop(key, None)
+        if claim is not None:
+            claim.release()
         os.close(descriptor)
+
+
+def check_held(run: Path) -> None:
+    """Raise BadInput where another run has taken a folder that this process holds."""
+    _locked.get(run.resolve(), _nothing)()
+
+
+def _nothing() -> None:
+    """Find nothing wrong: a lock cannot be taken away."""
+
+
+def _opened(run: Path) -> int:
+    """Open the lock's file, which is never one elsewhere that a link names."""
+    try:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        return os.open(run / LOCK, flags, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise BadInput(f"{run / LOCK} is a link, which is not followed; remove it") from error
+        raise BadInput(f"{run} cannot be written: {error.strerror}") from error
+
+
+def _lock(run: Path, descriptor: int) -> bool:
+    """Lock an open file; False on a disk without locks. Raises BadInput where another has it."""
+    import fcntl
+
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            return False
+        if error.errno not in TAKEN:
+            raise BadInput(f"{run} cannot be locked: {error.strerror}") from error
+        holder = os.read(descriptor, 200).decode(errors="replace").strip()
+        raise BadInput(f"{run} is in use by another run: {holder or error}") from error
+    return True

@@ -96,9 +96,9 @@ def write_suite(folder: Path, suite: Suite) -> None:
     """Write the suite as it is run, with the figures that it names, into a run folder."""
     if suite.published:
         write_bytes(folder / PUBLISHED, suite.published.read_bytes())
-    else:
-        (folder / PUBLISHED).unlink(missing_ok=True)
     write_text(folder / SUITE, _text_of(suite))
+    if not suite.published:  # after the suite file that named it
+        (folder / PUBLISHED).unlink(missing_ok=True)
 
 
 def states_otherwise(folder: Path, suite: Suite) -> bool:

@@ -2,8 +2,14 @@
 
 Object stores have neither locks nor renames, which a run folder rests on. So a run with a URL for
 its place works in a temporary folder, fetched from the URL when it begins, and what changes there
-is copied to the URL every few seconds: first what is gone is removed, then the notes are put, then
-the shards, so that a row is never there twice and a driver that dies leaves a run to go on with.
+is copied to the URL every few seconds: notes, then shards, which only grow meanwhile, so that a
+driver that dies leaves a run to go on with.
+
+Shards that are renamed or lose rows, as before a run goes on, are another matter: one object takes
+another one's place, and whoever dies between the two has lost one. These are first put beside the
+run, all of them, then a journal that says what they replace, then each in its place. While the
+journal is there, what it names is what is read; the next run finishes it. What is there without a
+journal replaces nothing and goes.
 """
 
 from __future__ import annotations
@@ -11,21 +17,30 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
-import tempfile
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import uuid4
 
+from cibench.storage.claim import CLAIM
 from cibench.storage.lock import LOCK
+from cibench.storage.manifest import MANIFEST
+from cibench.storage.shards import REPLICATES
 from cibench.utils.addresses import is_url
 from cibench.utils.errors import BadInput, one_line
+from cibench.utils.files import sync_file
+from cibench.utils.leftovers import ENDING, temporary_folder
 
-Mark = tuple[int, int]
-"""What tells that a file changed: time of its last change, and size."""
+Mark = tuple[int, int, int]
+"""What tells that a file changed: time of its last change, size, and which file it is."""
+
+STAGED = ".staged"
+JOURNAL = f"{STAGED}/journal.json"
 
 
 class Mirror:
@@ -35,23 +50,24 @@ class Mirror:
         self.url, self.folder = url.rstrip("/"), folder
         self._token = uuid4().hex
         self._known: dict[str, Mark] = {}
+        self._turn, self._rearranged = threading.RLock(), False
         with _in_one_line(self.url):
             try:
                 import fsspec
+                from fsspec.implementations.local import LocalFileSystem
 
                 self._fs, root = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
             except ImportError as error:
                 extra = ' (for s3: pip install "cibench[s3]")'
                 raise BadInput(f"{self.url}: {one_line(error)}{extra}") from error
         self._root = str(root).rstrip("/")
+        self._is_folder = isinstance(self._fs, LocalFileSystem)
 
     def fetch(self, only: Collection[str] | None = None) -> None:
         """Copy all that the URL holds into the folder, or of that the files of some names."""
         with _in_one_line(self.url):
-            there = [str(path) for path in self._fs.find(self._root)]
-            names = [path[len(self._root) :].lstrip("/") for path in there]
-            pairs = [(p, n) for p, n in zip(there, names, strict=True) if n and n != LOCK]
-            pairs = [(p, n) for p, n in pairs if only is None or n in only]
+            there = self._there()
+            pairs = [(p, n) for n, p in there.items() if only is None or n in only]
             for _, name in pairs:
                 (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             if pairs:
@@ -59,36 +75,128 @@ class Mirror:
                 self._fs.get([path for path, _ in pairs], targets)
             self._known = {name: _mark(self.folder / name) for _, name in pairs}
 
+    def _there(self) -> dict[str, str]:
+        """Return the paths of the run's files by name, as a journal has them where there is one."""
+        every = self._every()
+        files = {n: p for n, p in every.items() if n != LOCK and not _is_beside(n)}
+        if JOURNAL in every:
+            puts, removed = self._journal()
+            files = {n: p for n, p in files.items() if n not in removed}
+            staged = {name: every.get(f"{STAGED}/{name}") for name in puts}
+            files |= {name: path for name, path in staged.items() if path}
+        return files
+
+    def _every(self) -> dict[str, str]:
+        paths = [str(path) for path in self._fs.find(self._root)]
+        named = {path[len(self._root) :].lstrip("/"): path for path in paths}
+        return {name: path for name, path in named.items() if name}
+
     def take_for_equal(self) -> None:
         """Take it that the URL holds what the folder holds now."""
         self._known = self._here()
 
     def push(self) -> None:
         """Copy what has changed in the folder to the URL, and remove there what is gone."""
-        with _in_one_line(self.url):
+        with self._turn, _in_one_line(self.url):
             here = self._here()
             gone = [name for name in self._known if name not in here]
-            for name in gone:
-                self._fs.rm_file(self._at(name))
-                del self._known[name]
             changed = [name for name, mark in here.items() if self._known.get(name) != mark]
-            for name in sorted(changed, key=_rank):
-                self._put(name)
+            shards = [n for n in (*gone, *changed) if REPLICATES in PurePosixPath(n).parts[:-1]]
+            if any(n in gone or (self._rearranged and n in self._known) for n in shards):
+                self._replace(gone, sorted(changed))
+            else:
+                for name in gone:
+                    self._remove(name)
+                for name in sorted(changed, key=_rank):
+                    self._known |= self._put(name)
+            self._known = {name: mark for name, mark in self._known.items() if name not in gone}
+            self._rearranged = False
 
-    def _put(self, name: str) -> None:
-        """Copy one file, unless it went a moment ago; what is open stays whole to the end."""
-        path = self.folder / name
+    def push_if_free(self) -> None:
+        """Do so unless the folder is being arranged, and is nothing that a run goes on with."""
+        if self._turn.acquire(blocking=False):
+            try:
+                self.push()
+            finally:
+                self._turn.release()
+
+    @contextlib.contextmanager
+    def arranging(self) -> Iterator[None]:
+        """Copy nothing while shards may be renamed or lose rows, and all at once at the end."""
+        with self._turn:
+            self._rearranged = True
+            yield
+            self.push()
+
+    def _replace(self, gone: Sequence[str], changed: Sequence[str]) -> None:
+        """Put files in the place of others so that no shard is lost, whoever dies meanwhile."""
+        known: dict[str, Mark] = {}
+        for name in changed:
+            known |= self._put(name, f"{STAGED}/{name}")
+        journal = json.dumps({"put": changed, "removed": gone})
+        self._fs.pipe_file(self._at(JOURNAL), journal.encode())
+        self.recover()
+        self._known |= known
+
+    def recover(self) -> None:
+        """Finish what a journal says was begun; remove what was put beside the run without one."""
+        with self._turn, _in_one_line(self.url):
+            every = self._every()
+            if JOURNAL in every:
+                puts, removed = self._journal()
+                for name in puts:
+                    if f"{STAGED}/{name}" in every:
+                        self._make_room(name)
+                        self._fs.cp_file(self._at(f"{STAGED}/{name}"), self._at(name))
+                for name in removed:
+                    self._remove(name)
+                self._remove(JOURNAL)
+            for name in every:
+                if _is_beside(name) and name != JOURNAL:
+                    self._remove(name)
+            if self._is_folder:  # which it leaves behind where object stores have none
+                shutil.rmtree(self._at(STAGED), ignore_errors=True)
+
+    def _journal(self) -> tuple[list[str], list[str]]:
+        """Return what was put beside the run and what is to go; nothing where it is not whole."""
+        try:
+            content = json.loads(self._fs.cat_file(self._at(JOURNAL)))
+            return list(content["put"]), list(content["removed"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return [], []  # it had just begun to be written, in a folder: nothing was replaced
+
+    def _remove(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self._fs.rm_file(self._at(name))
+
+    def _put(self, name: str, place: str = "") -> dict[str, Mark]:
+        """Copy one file, unless it went a moment ago; what is open stays whole to the end.
+
+        It is put under its name, or at another place. An object is there whole or not at all, a
+        file in a folder is not: there it gets its name when it is whole. Returns what was copied.
+        """
+        path, to = self.folder / name, PurePosixPath(place or name)
         with contextlib.suppress(FileNotFoundError):
             mark = _mark(path)
-            if not self._fs.async_impl:  # folders, where object stores have none
-                self._fs.makedirs(str(PurePosixPath(self._at(name)).parent), exist_ok=True)
-            self._fs.put_file(str(path), self._at(name))
-            self._known[name] = mark
+            self._make_room(str(to))
+            if self._is_folder:
+                begun = self._at(str(to.with_name(f".{to.name}{ENDING}")))
+                self._fs.put_file(str(path), begun)
+                sync_file(Path(begun))
+                self._fs.mv(begun, self._at(str(to)))
+            else:
+                self._fs.put_file(str(path), self._at(str(to)))
+            return {name: mark}
+        return {}
+
+    def _make_room(self, name: str) -> None:
+        if not self._fs.async_impl:  # folders, where object stores have none
+            self._fs.makedirs(str(PurePosixPath(self._at(name)).parent), exist_ok=True)
 
     def _here(self) -> dict[str, Mark]:
         marks = {}
         for path in self.folder.rglob("*"):
-            if path.name != LOCK and not path.name.endswith(".tmp"):
+            if path.name not in (LOCK, CLAIM) and not path.name.endswith(ENDING):
                 with contextlib.suppress(FileNotFoundError):
                     if path.is_file():
                         marks[path.relative_to(self.folder).as_posix()] = _mark(path)
@@ -97,10 +205,11 @@ class Mirror:
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}"
 
-    def lock(self, lease: float) -> None:
+    def lock(self, lease: float) -> bool:
         """Take the URL, or keep it, from whoever has not renewed its lock for `lease` seconds.
 
-        Raises BadInput where another run has it.
+        Returns whether somebody had it who did not let it go. Raises BadInput where another run has
+        it.
         """
         holder = self._holder()
         if holder.get("token") not in (None, self._token):
@@ -117,6 +226,7 @@ class Mirror:
             self._fs.pipe_file(
                 self._at(LOCK), json.dumps({**claim, "updated": time.time()}).encode()
             )
+        return bool(holder)
 
     def unlock(self) -> None:
         """Let the URL go, where it is ours."""
@@ -146,11 +256,17 @@ def _in_one_line(url: str) -> Iterator[None]:
 
 def _mark(path: Path) -> Mark:
     status = path.stat()
-    return status.st_mtime_ns, status.st_size
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _rank(name: str) -> tuple[bool, str]:
-    return "/" in name, name  # the notes, before rows that rest on them
+def _is_beside(name: str) -> bool:
+    """Say whether a file at a URL is on its way to its place."""
+    return name.startswith(f"{STAGED}/") or name.endswith(ENDING)
+
+
+def _rank(name: str) -> tuple[int, str]:
+    """Return an order: the notes, and the manifest as the last one, before rows that rest on it."""
+    return (2 if "/" in name else int(name == MANIFEST)), name
 
 
 class Copying(threading.Thread):
@@ -167,9 +283,13 @@ class Copying(threading.Thread):
         while not self._over.wait(self._every) and self._error is None:
             try:
                 self._mirror.lock(self._lease)
-                self._mirror.push()
+                self._mirror.push_if_free()
             except BadInput as error:
                 self._error = error
+
+    def arranging(self) -> AbstractContextManager[None]:
+        """Copy nothing while shards may be renamed or lose rows, and all at once at the end."""
+        return self._mirror.arranging()
 
     def check(self) -> None:
         """Raise BadInput where copying failed or another run took the URL."""
@@ -202,11 +322,9 @@ def fetched(place: str | Path, only: Collection[str] | None = None) -> Iterator[
     if not is_url(str(place)):
         yield Path(place)
         return
-    with tempfile.TemporaryDirectory(prefix="cibench-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        with naming(str(place), folder):
-            fetch(str(place), folder, only)
-            yield folder
+    with temporary_folder("copy") as folder, naming(str(place), folder):
+        fetch(str(place), folder, only)
+        yield folder
 
 
 @contextlib.contextmanager
@@ -229,10 +347,13 @@ def mirrored(url: str, folder: Path, every: float, lease: float) -> Iterator[Cop
     """
     mirror = Mirror(url, folder)
     with naming(url, folder):
-        mirror.lock(lease)
+        left = mirror.lock(lease)
         copying = Copying(mirror, every, lease)
         try:
+            mirror.recover()
             mirror.fetch()
+            if left:  # by a run that may have had no time for its manifest
+                (folder / LOCK).touch()
             copying.start()
             yield copying
         finally:

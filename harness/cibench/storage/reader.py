@@ -7,7 +7,6 @@ read together for every cell to be whole.
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -117,9 +116,6 @@ def as_frame(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-_NAME = re.compile(r"cell-(\d{5,})-\d{5,}\.parquet")
-
-
 def _batches(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[tuple[Path, pa.Table]]:
     """Yield the rows of shards that belong together and the first of these; none that are empty."""
     sizes = deque(map(len, _together(paths)))
@@ -139,13 +135,8 @@ def _batches(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[tuple[Pa
 
 def _together(paths: Sequence[Path]) -> list[list[Path]]:
     """Group neighbouring shards so that no cell has rows in two groups."""
-    numbers = [_NAME.fullmatch(path.name) for path in paths]
-    if all(numbers):
-        pairs = zip(numbers, paths, strict=True)
-        return [
-            [path for _, path in group]
-            for _, group in groupby(pairs, key=lambda pair: int(pair[0][1]) if pair[0] else -1)
-        ]
+    if all(shards.cell_of(path) >= 0 for path in paths):
+        return [list(group) for _, group in groupby(paths, key=shards.cell_of)]
     groups: list[tuple[set[tuple[Any, ...]], list[Path]]] = []
     for path in paths:
         own = {key for key, _ in _by_cell(shards.read(path, CELL, _texts(CELL)))}

@@ -10,10 +10,11 @@ from typing import Any
 
 from cibench.storage import manifest
 from cibench.storage.changes import changes
-from cibench.storage.inventory import Inventory, Redo, take, tidy
-from cibench.storage.lock import locked
+from cibench.storage.inventory import Inventory, Redo, take
+from cibench.storage.lock import check_held, locked
 from cibench.storage.schema import IDENTITY
 from cibench.storage.shards import REPLICATES
+from cibench.storage.tidy import clear_leftovers, in_place, tidy
 from cibench.storage.undrawn import Faults, entries
 from cibench.suite.precision import FIRST_LOOK, first, most
 from cibench.suite.suite import NO_REFITS, Refits, Suite
@@ -42,11 +43,22 @@ class Session:
 
     @property
     def complete(self) -> bool:
-        """Say whether all is there and the folder needs nothing written."""
+        """Say whether all is there, in place and noted, so that nothing is to be written."""
         stored, expected = sum(self.inventory.stored), sum(self.inventory.expected)
         tidy_already = not self.inventory.changed and not self.inventory.damaged
-        known = bool(self.before and self.before.get("stopped", []) == self.inventory.stops)
-        return known and tidy_already and stored == expected and self._settled
+        return (
+            tidy_already and stored == expected and self._noted(stored) and self._settled
+            and in_place(self.run, self.inventory.shards)
+        )  # fmt: skip
+
+    def _noted(self, stored: int) -> bool:
+        """Say whether the manifest says of the rows what there is: a kill may have come first."""
+        before = self.before or {}
+        return bool(
+            before.get("finished") and before.get("stored_rows") == stored
+            and before.get("expected_rows") == stored
+            and before.get("stopped", []) == self.inventory.stops
+        )  # fmt: skip
 
     @property
     def _settled(self) -> bool:
@@ -55,11 +67,17 @@ class Session:
             return True
         return bool(before.get("precision") == precision.spec and manifest.is_settled(before))
 
+    def check_held(self) -> None:
+        """Raise BadInput where another run has taken the folder, as while this one slept."""
+        check_held(self.run)
+
     def restate(self) -> None:
         """Keep the suite as it is today, where it says something else of rows that are all there.
 
         What is expected and how methods are ranked are no part of a row, and tables read them here.
+        What a killed process left goes.
         """
+        clear_leftovers(self.run)
         if manifest.states_otherwise(self.run, self.suite):
             manifest.write_suite(self.run, self.suite)
 
@@ -99,11 +117,13 @@ class Session:
         """
         try:
             if self.before is None:
-                (self.run / REPLICATES).mkdir(parents=True, exist_ok=True)
-                self.locks.enter_context(locked(self.run))
+                self.run.mkdir(parents=True, exist_ok=True)
+                self.locks.enter_context(locked(self.run))  # first, so that it marks the folder
                 if manifest.holds_run(self.run):
                     raise BadInput(f"{self.run} is in use: another run was begun in it just now")
-            else:
+                clear_leftovers(self.run)
+            (self.run / REPLICATES).mkdir(exist_ok=True)  # which an object store has not, if empty
+            if self.before is not None:
                 tidy(self.run, self.inventory, manifest.NOTES)
             rows = self._rows(sum(self.inventory.stored))
             notes = {**rows, **({"checks": checks} if checks else {})}

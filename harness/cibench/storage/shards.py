@@ -6,6 +6,7 @@ and the next one begins. So at every moment the folder holds each row once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,15 @@ REPLICATES = "replicates"
 def place(run: Path, cell: int, part: int) -> Path:
     """Return the path of a shard; shards of a cell are neighbours by name, in suite order."""
     return run / REPLICATES / f"cell-{cell:05d}-{part:05d}.parquet"
+
+
+_NAME = re.compile(r"cell-(\d{5,})-\d{5,}\.parquet")
+
+
+def cell_of(path: Path) -> int:
+    """Return the place in the suite of a shard's cell, as its name says it, or else -1."""
+    match = _NAME.fullmatch(path.name)
+    return int(match[1]) if match else -1
 
 
 def paths(run: Path) -> list[Path]:

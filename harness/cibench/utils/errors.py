@@ -49,6 +49,14 @@ class Unwritable(BadInput):
     """Carry the line that says which file could not be written, and why."""
 
 
+class Unfinished(Unwritable):
+    """Say why not all could be written, what is kept and which command goes on from there."""
+
+    def __init__(self, reason: str, kept: str, command: str) -> None:
+        super().__init__(f"{reason}; {kept}; to go on from there: {command}")
+        self.reason, self.kept = reason, kept
+
+
 class Interrupted(Exception):  # noqa: N818 - the user's wish, not an error
     """Carry the line with which the command line ends an interrupted run."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import errno
 import io
 import json
 import os
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cibench.utils.errors import BadInput, Unwritable
+from cibench.utils.leftovers import clear, temporary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,25 +95,60 @@ def asset(package: str, name: str) -> str:
     return files(package).joinpath(name).read_text(encoding="utf-8")
 
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a hidden neighbour of `path` and put it in place in one step."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)  # of a killed process that had the same number
+def write_atomically(path: Path, write: Callable[[Path], object], *, durable: bool = True) -> None:
+    """Let `write` fill a hidden neighbour of `path` and put it in place in one step.
+
+    Unless it need not be `durable`, the disk has it before the step and the step before the return:
+    a machine that loses its power has the old file or the new one.
+    """
+    neighbour = temporary(path)
+    neighbour.unlink(missing_ok=True)  # of a killed process that had the same number
     try:
-        write(temporary)
-        temporary.replace(path)
+        write(neighbour)
+        if durable:
+            sync_file(neighbour)
+        neighbour.replace(path)
+    except BaseException:
+        neighbour.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def move(path: Path, target: Path) -> None:
+    """Rename a file or a folder, never over another; raises FileExistsError where there is one.
+
+    Whoever calls it has the folder to itself.
+    """
+    if target.exists() or target.is_symlink():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    path.rename(target)
+
+
+def sync_folder(folder: Path) -> None:
+    """See to it that the names in a folder outlast a loss of power, where its disk can do that."""
+    with contextlib.suppress(OSError):  # some network disks sync no folders
+        sync_file(folder)
+
+
+def sync_file(path: Path) -> None:
+    """See to it that what a file holds outlasts a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
-def write_text(path: Path, text: str, *, private: bool = False) -> None:
+def write_text(path: Path, text: str, *, private: bool = False, durable: bool = True) -> None:
     """Write text in UTF-8, its line ends as they are, whole or not at all; raises Unwritable.
 
-    A private file is for its owner alone.
+    A private file is for its owner alone. One that need not be `durable` may be the old one, or
+    broken, after a loss of power.
     """
     with _telling(path):
         content = text.encode()
-        write_atomically(path, lambda to: _create(to, content, private=private))
+        write_atomically(path, lambda to: _create(to, content, private=private), durable=durable)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -140,12 +178,30 @@ def write_csv(path: Path, table: pd.DataFrame, blank: str = "", *, private: bool
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a new text file that only its owner may read, never over another one.
+    """Write a new text file that only its owner may read, whole or not at all, never over another.
 
-    Raises Unwritable where there is one already; one that could not be finished is removed.
+    Raises Unwritable where there is one already.
     """
     with _telling(path):
-        _create(path, text.encode(), private=True)
+        neighbour, content = temporary(path), text.encode()
+        neighbour.unlink(missing_ok=True)
+        try:
+            _create(neighbour, content, private=True)
+            sync_file(neighbour)
+            _put_new(neighbour, path)
+        finally:
+            neighbour.unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+
+def _put_new(neighbour: Path, path: Path) -> None:
+    """Put a file in place in one step that fails where another process was there first."""
+    try:
+        os.link(neighbour, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a disk without links
+        move(neighbour, path)
 
 
 def write_folder(folder: Path, files: Mapping[str, str], private: tuple[str, ...] = ()) -> None:
@@ -153,19 +209,104 @@ def write_folder(folder: Path, files: Mapping[str, str], private: tuple[str, ...
 
     Private files are for their owner alone. Raises Unwritable.
     """
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    with prepared_folder(folder, files, private) as neighbour:
+        put_folder(neighbour, folder)
+
+
+@contextmanager
+def prepared_folder(
+    folder: Path, files: Mapping[str, str], private: tuple[str, ...] = ()
+) -> Iterator[Path]:
+    """Yield a hidden neighbour of the folder that holds texts, for `put_folder` to put in place.
+
+    It goes where nobody did. Raises Unwritable.
+    """
+    clear(folder.parent, folder.name)
+    neighbour = temporary(folder)
+    shutil.rmtree(neighbour, ignore_errors=True)
     try:
         with _telling(folder):
             for name, text in files.items():
-                path = temporary / name
+                path = neighbour / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 _create(path, text.encode(), private=name in private)
-            if folder.exists():
-                folder.rmdir()
-            temporary.replace(folder)
+            sync_tree(neighbour)
+        yield neighbour
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(neighbour, ignore_errors=True)
+
+
+def put_folder(neighbour: Path, folder: Path) -> None:
+    """Put a folder in place in one step, of an empty one where there is one; raises Unwritable."""
+    with _telling(folder):
+        if folder.exists():
+            folder.rmdir()
+        move(neighbour, folder)
+        sync_folder(folder.parent)
+
+
+NEXT = ".next"
+"""Within a folder: files that are whole and are to take the places of others there."""
+
+
+@contextmanager
+def replaced_files(folder: Path) -> Iterator[Path]:
+    """Yield a hidden folder for files that take the places of others in a folder, all or none.
+
+    They are the next ones from the moment that all of them are on the disk; whoever ends before
+    they are in their places leaves that to `finish_replacement`. Raises Unwritable.
+    """
+    with _telling(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        finish_replacement(folder)
+        clear(folder, NEXT)
+        neighbour = temporary(folder / NEXT)
+        shutil.rmtree(neighbour, ignore_errors=True)
+        neighbour.mkdir()
+    try:
+        with _telling(folder):
+            yield neighbour
+            sync_tree(neighbour)
+            move(neighbour, folder / NEXT)
+            sync_folder(folder)
+        finish_replacement(folder)
+    finally:
+        shutil.rmtree(neighbour, ignore_errors=True)
+
+
+def finish_replacement(folder: Path) -> None:
+    """Put the next files of a folder in their places, if there are some; raises Unwritable."""
+    coming = folder / NEXT
+    if coming.is_dir():
+        with _telling(folder):
+            for path in sorted(coming.iterdir()):
+                path.replace(folder / path.name)
+            sync_folder(folder)
+            coming.rmdir()
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder, if it is there: whole or, for whoever looks, not at all; raises Unwritable.
+
+    What is removed goes by a hidden name, which a later `clear` knows where this process ends.
+    """
+    with _telling(folder):
+        clear(folder.parent, folder.name)
+        if folder.exists():
+            neighbour = temporary(folder)
+            shutil.rmtree(neighbour, ignore_errors=True)
+            move(folder, neighbour)
+            shutil.rmtree(neighbour)
+
+
+def sync_tree(folder: Path) -> None:
+    """See to it that a folder, whatever is in it and their names outlast a loss of power."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            sync_file(path)
+        elif path.is_dir():
+            sync_folder(path)
+    sync_folder(folder)
 
 
 def make_folder(folder: Path) -> None:

@@ -21,7 +21,8 @@ from cibench.results.api import load
 from cibench.results.run_folder import Run
 from cibench.suite.suite import Suite
 from cibench.utils.errors import BadInput
-from cibench.utils.files import make_folder, write_text
+from cibench.utils.files import make_folder, remove_folder, write_text
+from cibench.utils.leftovers import clear
 from cibench.utils.toml import to_toml
 
 MARK = "regress.json"
@@ -91,10 +92,12 @@ def regress(
 
 
 def _clear(out: Path) -> None:
+    clear(out)
+    clear(out.parent, out.name)
     if out.is_dir() and any(out.iterdir()):
         if not (out / MARK).is_file():
             raise BadInput(f"{out} is not empty and no regress wrote it; name another with --out")
-        shutil.rmtree(out)
+        remove_folder(out)
     make_folder(out)
     write_text(out / MARK, "{}\n")
 
