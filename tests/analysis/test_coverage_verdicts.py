@@ -1,5 +1,6 @@
 """The one verdict on a coverage: exact limits for all rows at once, failures as misses."""
 
+from dataclasses import replace
 from math import inf, isnan
 
 import numpy as np
@@ -109,3 +110,10 @@ def test_what_is_not_judged_says_why_and_costs_the_others_nothing(line, verdict)
 
 def test_every_verdict_is_explained():
     assert set(MEANING) == set(CoverageVerdict)
+
+
+def test_no_number_of_replicates_decides_what_the_truths_own_error_leaves_open():
+    sure = Coverage(285, 300, 0.9, 0.95, alpha=0.001, answered=True)
+    assert 300 < sure.needed < inf
+    for error, last in ((0.01, False), (0.3, True)):
+        assert (replace(sure, truth_error=error).needed == inf) is last

@@ -117,6 +117,21 @@ def test_rounding_is_no_difference_without_noise_and_real_differences_are_in_any
         assert (line["differing"], line["first"]) == (1, 2)
 
 
+@pytest.mark.parametrize("size", [1.0, 1e5, 1e8, 1e10])
+@pytest.mark.parametrize("apart", [0.5, 1e-2])
+def test_a_large_truth_hides_no_difference_that_doubles_resolve(size, apart):
+    """Half a standard error in each data set was none beside a truth of 10^10."""
+    value = size + drawn()
+    line = only(judged({"estimate": value, "std_error": 1.0, "truth": size},
+                       {"estimate": value + apart, "std_error": 1.0, "truth": size}))  # fmt: skip
+    assert (line["verdict"], line["differing"]) == ("differs", R)
+    assert line["greatest"] == pytest.approx(apart, rel=1e-3 if size < 1e9 else 1e-2)
+    rounded = value * (1 + 4e-15)
+    line = only(judged({"estimate": value, "std_error": 1.0, "truth": size},
+                       {"estimate": rounded, "std_error": 1.0, "truth": size}))  # fmt: skip
+    assert line["verdict"] == "equal"
+
+
 def test_zeros_that_were_computed_are_equal_and_a_zero_is_not_a_small_effect():
     rng = np.random.default_rng(2)
     zeros = [{"estimate": 1e-16 * rng.normal(size=R), "std_error": 1e-17, "truth": 0.0}

@@ -205,3 +205,11 @@ def test_the_committed_study_keeps_what_the_report_promises():
     normal = study[(study["law"] == "normal") & (study["replicates"] >= 200)]
     loud = normal[normal["fault"].isin(["bias 1.5", "bias 2", "bias 5", "SE ratio 0.5"])]
     assert len(loud) == 8 and (loud["surprised"] >= 0.9).all()
+
+
+def test_more_replicates_do_not_know_the_truth_better():
+    rng = np.random.default_rng(6)
+    score = line(rng.normal(0.2, 1, 200), np.ones(200))
+    assert 200 < judge_bias(score, 0.5, 0.001).needed < inf
+    blurred = score | {"truth_mcse": 0.4, "bias_mcse": float(np.hypot(score["bias_mcse"], 0.4))}
+    assert judge_bias(blurred, 0.5, 0.001).needed == inf

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from scipy.stats import fisher_exact
 
 from cibench import run
 from cibench.analysis import compare_published
@@ -39,6 +40,36 @@ def test_the_combined_error_holds_ours_theirs_and_the_rounding(tmp_path):
     assert line["agrees"] == (abs(line["errors_away"]) <= 3)
     assert path.read_bytes() == (done.folder / "published.csv").read_bytes()
     assert read_suite(done.folder / "suite.toml").published == done.folder / "published.csv"
+
+
+@pytest.mark.parametrize(
+    ("measure", "figure", "replicates", "hits", "tries"),
+    [
+        ("coverage", "0.98", 50, 60, 60), ("coverage", "0.95", 20, 60, 60),
+        ("coverage", "0.04", 50, 0, 30), ("coverage", "0.999", 1000, 300, 300),
+        ("failure_rate", "0.01", 100, 0, 300), ("coverage", "1.000", 1000, 300, 300),
+        ("coverage", "0.90", 1000, 300, 300), ("coverage", "0.10", 1000, 0, 300),
+        ("coverage", "0.5", 20, 40, 40),
+    ],
+)  # fmt: skip
+def test_a_share_of_none_or_all_agrees_where_fishers_exact_test_sees_no_difference(
+    tmp_path, measure, figure, replicates, hits, tries
+):
+    """Our error is 0 there, and any other figure was many errors away."""
+    write(tmp_path, "rd/cct-1,100,rd/global-polynomial,rmse,0.2,1000,Somebody (2020)")
+    done = run(parse_suite(SPEC, folder=tmp_path))
+    share = {measure: hits / tries, f"{measure}_mcse": 0.0, "answered": tries}
+    scores = done.scores[done.scores["dial"].isna()].assign(**share)
+    line = {"scenario": "rd/cct-1", "measure": measure, "value": figure, "source": "Somebody"}
+    (told,) = compare_published(scores, [{**line, "replicates": str(replicates)}]).to_dict(
+        "records"
+    )
+    theirs = round(float(figure) * replicates)
+    table = [[hits, tries - hits], [theirs, replicates - theirs]]
+    p = fisher_exact(table).pvalue
+    assert told["agrees"] == (p > 0.0027) and abs(told["errors_away"]) < 40
+    (bare,) = compare_published(scores, [line]).to_dict("records")  # how many is not known
+    assert bare["errors_away"] == 0 if share[measure] == float(figure) else bare["errors_away"]
 
 
 def test_a_figure_far_away_does_not_agree_and_a_missing_score_says_so(tmp_path):

@@ -457,11 +457,21 @@ def test_a_simulated_truth_adds_its_error_to_the_bias() -> None:
     assert blurred.mcse == pytest.approx(sqrt(exact.mcse**2 + 0.4**2))
 
 
-def test_a_simulated_truth_adds_twice_bias_times_error_to_the_mse() -> None:
+def test_a_simulated_truth_adds_what_the_farther_end_moves_the_mse_by() -> None:
     t, theta, _ = some_answers(30)
     exact, bias = accuracy.mse(t, theta), accuracy.bias(t, theta).value
     blurred = core.with_truth_error(partial(accuracy.mse, t), theta, 0.4)
-    assert blurred.mcse == pytest.approx(sqrt(exact.mcse**2 + (2 * bias * 0.4) ** 2))
+    assert blurred.mcse == pytest.approx(sqrt(exact.mcse**2 + (2 * abs(bias) * 0.4 + 0.4**2) ** 2))
+
+
+def test_a_coverage_that_is_highest_at_the_stated_truth_is_not_sure() -> None:
+    """Half of what the two ends differ by was 0 there, and 98.8 % sure of a method that misses."""
+    t = np.random.default_rng(8).normal(1.3, 0.1, 300)
+    held = partial(intervals.coverage, t - 0.25, t + 0.25)
+    blurred = core.with_truth_error(held, np.full(300, 1.3), 0.5)
+    assert blurred.value > 0.95 and blurred.mcse > 0.95
+    wide = partial(intervals.coverage, t - 9, t + 9)  # whatever the truth is
+    assert core.with_truth_error(wide, np.full(300, 1.3), 0.5) == wide(np.full(300, 1.3))
 
 
 def test_an_exact_truth_changes_nothing_and_wilson_limits_stay() -> None:

@@ -854,6 +854,18 @@ def test_what_a_verdict_leaves_out_is_said(tmp_path: Path, share: float) -> None
     assert ("Held up" in page) is (share <= 0.05)
 
 
+def test_declines_are_those_of_the_direction(tmp_path: Path) -> None:
+    """A dial both ways, declined on one side: the other side said so too."""
+    parts = [fits(SOUND, replicates=400)]
+    for setting, share in ((-1.0, 0.0), (1.0, 0.6)):
+        moved = fits(SOUND, dial="rho", setting=setting, replicates=400)
+        parts.append(failed(moved, share, "declined", "too thin") if share else moved)
+    tables = RunTables.of_rows(pd.concat(parts, ignore_index=True), catalogue(SOUND))
+    page = " ".join(text_of(write_report(tmp_path, tables).read_text(encoding="utf-8")).split())
+    assert page.count("it declined up to 60 % of the data sets") == 1
+    assert "rho downwards" in page and "rho upwards" in page
+
+
 def test_bands_have_a_section_and_a_mark(tmp_path: Path) -> None:
     """Bands of a tenth of the limits' width; pointwise limits hold five horizons in 0.95^5."""
     rng = np.random.default_rng(2)

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
-from math import nan, sqrt
+from math import inf, nan, sqrt
 from statistics import NormalDist
 from typing import Any
 
@@ -153,7 +153,13 @@ class Coverage:
 
     @property
     def needed(self) -> float:
-        """Return how many replicates would take the limits off the floor nine times in ten."""
+        """Return how many replicates would take the limits off the floor nine times in ten.
+
+        None would where the truth's own error, which they do not make smaller, reaches it.
+        """
+        apart = abs(self.covered / self.tries - self.floor) if self.tries else inf
+        if NormalDist().inv_cdf(1 - self.alpha / 2) * self.truth_error >= apart:
+            return inf
         count = replicates_needed(self.covered, self.tries, self.floor, self.alpha)
         return max(count, self.tries + 1.0)
 

@@ -6,10 +6,11 @@ How far they lie apart counts in the smaller of their two standard errors. Where
 takes its place, and where there are no limits either the smaller spread of their errors over all
 replicates. P-values are compared as they are, statistics relative to their size.
 
-Rounding is no difference: numbers equal to ten digits of the largest that stands beside them
-(both numbers, both estimates and the truth) are equal whatever the standard error, as it is zero
-but for rounding where there is no noise; and so are numbers where all of these and the unit
-itself, too, are below 1e-12, which only a zero that was computed is. Infinite limits are equal to
+Rounding is no difference: numbers equal to 13 digits of the largest that stands beside them (both
+numbers, both estimates and the truth) are equal whatever the standard error; to ten digits where
+that itself is below 1e-12 of the largest or there is none, since it is zero but for rounding where
+there is no noise; and so are numbers where all of these and the unit itself, too, are below 1e-12,
+which only a zero that was computed is. Infinite limits are equal to
 themselves, and so are empty sets.
 """
 
@@ -44,7 +45,7 @@ COLUMNS = (
 )  # fmt: skip
 """The columns of the table."""
 
-ROUNDING, NOTHING = 1e-10, 1e-12
+ROUNDING, COMPUTED, NOTHING = 1e-13, 1e-10, 1e-12
 
 COLUMNS_OF = {
     "estimate": ("estimate",), "std_error": ("std_error",), "limits": ("ci_low", "ci_high"),
@@ -312,6 +313,7 @@ def _size(first: Group, second: Group, *names: str) -> Array:
 def _in_units(apart: Sequence[Array], unit: Array, size: Array) -> Array:
     """Return the largest of some distances in units; rounding is none, without a unit all are."""
     largest = np.maximum.reduce(apart)
+    share = np.where(unit > NOTHING * size, ROUNDING, COMPUTED)
     computed = np.fmax(largest, np.fmax(size, np.nan_to_num(unit))) < NOTHING
-    same = (largest <= ROUNDING * size) | computed | (largest == 0)
+    same = (largest <= share * size) | computed | (largest == 0)
     return np.where(same, 0.0, np.where(np.isnan(unit), np.inf, largest / unit))

@@ -36,7 +36,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from math import ceil, exp, inf, log, nan, sqrt
+from math import ceil, exp, hypot, inf, log, nan, sqrt
 from statistics import NormalDist
 from typing import Any
 
@@ -140,11 +140,15 @@ def judge_bias(score: Mapping[str, Any], most: float, alpha: float) -> ErrorLimi
     spread, n = float(score["empirical_se"]), int(score["answered"])
     value, of_mean = float(score["bias"]) / spread, float(score["bias_mcse"]) / spread
     of_spread = float(score["empirical_se_mcse"]) / spread
+    truth = float(score.get("truth_mcse") or 0.0)
+    of_truth = 0.0 if missing(truth) else min(truth / spread, of_mean)
+    of_chance = sqrt(of_mean**2 - of_truth**2)
 
     def limits(replicates: float, extra: float) -> ErrorLimits:
         shrink, room = sqrt(n / replicates), most * unseen(replicates, alpha)
         reach = reach_of(alpha, of_spread * shrink) + extra
-        low, high = fieller(value, of_mean * shrink, of_spread * shrink, reach)
+        error = hypot(of_chance * shrink, of_truth)  # more replicates know the truth no better
+        low, high = fieller(value, error, of_spread * shrink, reach)
         return ErrorLimits(-most, most, value, low, high, (-room, room))
 
     return _with_needed(limits, n)

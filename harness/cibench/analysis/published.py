@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from cibench.metrics import METRICS
+from cibench.metrics.registry import Kind
 from cibench.suite.published import MAPS, PLAIN
 from cibench.utils.errors import BadInput
 
@@ -25,7 +27,9 @@ def compare_published(scores: pd.DataFrame, published: list[dict[str, str]]) -> 
     and `source`, what tells the score that is meant, and where they are known `replicates` and
     `error`; `cibench.suite.published` reads and checks them. A figure without an error gets our
     replicate variance at its number of replicates, and every figure the standard deviation of its
-    rounding (half a unit of its last digit over root 3). Ours `agrees` within three combined
+    rounding (half a unit of its last digit over root 3). Where ours is a share of none or of all it
+    has no such variance, and that of the two shares taken together stands for it on both sides.
+    Ours `agrees` within three combined
     errors; a figure that fits no score has none. Raises BadInput where one fits several.
 
     >>> import cibench
@@ -84,10 +88,13 @@ def _compared(line: Mapping[str, str], score: Mapping[str, Any] | None) -> dict[
     if score is not None:
         ours, error = score[line["measure"]], score[f"{line['measure']}_mcse"]
         count = score["answered"]
-    theirs = _their_error(line, error, count)
-    combined = math.hypot(error, theirs)
+    if error == 0 and ours in (0, 1) and METRICS[line["measure"]].kind is Kind.SHARE:
+        mine, theirs = _errors_together(line, ours, count)
+    else:
+        mine, theirs = error, _their_error(line, error, count)
+    combined = math.hypot(mine, theirs)
     difference = ours - value
-    away = difference / combined if combined > 0 else math.nan
+    away = difference / combined if combined > 0 else 0.0 if difference == 0 else math.nan
     kept = {name: line[name] for name in (*PLAIN, *MAPS) if line.get(name)}
     return {
         **kept, "measure": line["measure"], "published": value, "published_error": theirs,
@@ -95,6 +102,21 @@ def _compared(line: Mapping[str, str], score: Mapping[str, Any] | None) -> dict[
         "agrees": bool(abs(away) <= AGREES), "source": line["source"],
         "note": line.get("note") or "",
     }  # fmt: skip
+
+
+def _errors_together(line: Mapping[str, str], ours: float, count: int) -> tuple[float, float]:
+    """Return the errors of our share, of none or of all, and of theirs.
+
+    The share of both counts together is what each is drawn with if they agree. Of a figure without
+    a number of replicates ours is taken for (k + 1/2) / (n + 1), which is never 0 or 1.
+    """
+    value, behind = float(line["value"]), float(line.get("replicates") or math.inf)
+    if behind < math.inf:
+        together = (ours * count + value * behind) / (count + behind)
+    else:
+        together = (ours * count + 0.5) / (count + 1)
+    sd = math.sqrt(max(together * (1 - together), 0.0))
+    return sd / math.sqrt(count), _their_error(line, sd / math.sqrt(count), count)
 
 
 def _their_error(line: Mapping[str, str], ours: float, count: int) -> float:

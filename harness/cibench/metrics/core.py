@@ -178,8 +178,8 @@ def with_truth_errors(
     """Evaluate measures at the truth and add the truth's own error to theirs.
 
     `truth_mcse` is the error that the truths of all replicates share. The measures are taken at
-    the truth plus and minus that error; half the difference is added in quadrature. Wilson limits
-    stay as they are.
+    the truth plus and minus that error; the larger move is added in quadrature, since a coverage
+    that is highest at the truth as stated falls to either side. Wilson limits stay as they are.
     """
     scores = measure(truth)
     if not truth_mcse or not truth.size:
@@ -189,5 +189,6 @@ def with_truth_errors(
 
 
 def widened(score: Score, above: Score, below: Score) -> Score:
-    """Add to a score's error half of what it changes between the truth's two ends."""
-    return replace(score, mcse=hypot(score.mcse, (above.value - below.value) / 2))
+    """Add to a score's error how far it moves to the farther of the truth's two ends."""
+    move = max(abs(end.value - score.value) for end in (above, below))
+    return replace(score, mcse=hypot(score.mcse, move))

@@ -98,6 +98,7 @@ def written(score: Score, metric: Metric) -> str:
 
 
 MEDIAN = "†"
+WHY = {"declared": "no finite moments, as declared"}
 
 
 def _in_its_place(score: Score, name: str) -> str:
@@ -130,16 +131,16 @@ def median_notes(scores: Iterable[Score], table: Table) -> list[str]:
         columns = [m for m in listed(table) if m.moments != "any"]
         swaps = [f"{METRICS[m.median].meaning} for {m.label}" for m in columns if m.median]
         dashes = [m.label for m in columns if not m.median]
-        who = ", ".join(f"{method} ({why})" for method, why in hidden.items())
+        who = ", ".join(f"{method} ({WHY.get(why, why)})" for method, why in hidden.items())
         lost = f"; {' and '.join(dashes)} have none" if dashes else ""
         notes.append(
-            f"{MEDIAN} No finite moments, so that averages over replicates settle on nothing: "
-            f"{who}. Medians stand for them: {', '.join(swaps)}{lost}. `{SHOW_MOMENTS} = true` in "
-            "the suite shows the averages."
+            f"{MEDIAN} Averages over these replicates cannot be relied on: {who}. Medians stand "
+            f"for them: {', '.join(swaps)}{lost}. `{SHOW_MOMENTS} = true` in the suite shows the "
+            "averages."
         )
     if believed:
         who = ", ".join(believed)
-        notes.append(f"Averages are shown as the suite asks, without finite moments: {who}.")
+        notes.append(f"Averages are shown as the suite asks, though none can be relied on: {who}.")
     if absurd:
         who = ", ".join(f"{method} ({why})" for method, why in absurd.items())
         notes.append(

@@ -14,6 +14,7 @@ from cibench.analysis.sensitivity.resampling import DRAWS, STEPS, Resampled
 from cibench.model.types import Array
 from cibench.utils.missing import missing
 
+ROUNDING = 1e-12
 ALPHA = 0.05
 """How often a statement about a curve may be wrong: brackets, intervals, bands, `non-monotone`."""
 
@@ -220,12 +221,14 @@ def slope(curve: Curve, side: Side) -> tuple[float, float]:
     weight /= np.square(weight).sum()
     error, n = np.where(answered[at], curve.error[at], 0.0), count[at]
     bias = error.sum(axis=1) / n
+    size = max(float(np.abs(error).max()), float(np.nan_to_num(curve.score("truth")[at]).max()))
+    flat = float(np.ptp(bias)) <= ROUNDING * size  # one mean, added up in another order
     moves = weight[:, None] * np.where(answered[at], error - bias[:, None], 0.0)
     variance = _paired(curve, moves, n) if curve.paired else _unpaired(moves, n)
     if curve.truth_moves:
         shared = np.nan_to_num(curve.score("truth_mcse")[at])
         variance += float(np.square(weight * shared).sum())
-    return float((weight * bias).sum()), sqrt(variance)
+    return 0.0 if flat else float((weight * bias).sum()), sqrt(variance)
 
 
 def _paired(curve: Curve, moves: Array, n: Array) -> float:

@@ -12,7 +12,7 @@ from cibench.render.html import Html, breakable, h, join, raw, sortable
 from cibench.render.numbers import BLANK, error_of, number, percent, plain, signed
 from cibench.report.score_readings import gave_no_answer
 from cibench.report.sections.score_tables import HIDDEN
-from cibench.report.views import Line, View
+from cibench.report.views import Line, Score, View
 from cibench.utils.missing import missing
 
 HEAD = (
@@ -40,8 +40,10 @@ def breakdown_section(views: Sequence[View]) -> Html | None:
         h("p", "The smallest violation at which coverage falls below the bound. The value is "
           "interpolated between the settings that were run: where settings share their noise, in "
           "each replicate’s interval; else in coverage. Its 95 % limits come from resampling "
-          "replicates jointly over the settings; where neither they nor any setting show that it "
-          "breaks, no point is given. The two columns after it hold beyond doubt, "
+          "replicates jointly over the settings, and say nothing of how coverage runs between two "
+          "of them: that it passes the bound between the two columns after it is what is known. "
+          "Where neither they nor any setting show that it breaks, no point is given. The two "
+          "columns hold beyond doubt, "
           "corrected for looking at every setting of the curve. Wide intervals always look "
           "robust, so their length stands beside. sensitivity.csv and curves.csv hold all of it.",
           cls="note"),
@@ -125,10 +127,18 @@ def _words(view: View, line: Line) -> Html:
     own = [score for (method, _), score in view.scores.items() if method == line["method"]]
     if all(map(gave_no_answer, own)):
         return join("failed in most fits")
-    along = [score for score in own if missing(score["dial"]) or score["dial"] == line["dial"]]
+    along = [score for score in own if _is_along(score, line)]
     most = max(float(score["decline_rate"]) for score in along)
     few = f"; it declined up to {percent(most)} % of the data sets" if most > MOST_LEFT_OUT else ""
     return join(in_words(line), few)
+
+
+def _is_along(score: Score, line: Line) -> bool:
+    """Say whether a score is one of a line's curve: at the default, or on its side of the dial."""
+    if missing(score["dial"]):
+        return True
+    up = score["setting"] > line["default"]
+    return bool(score["dial"] == line["dial"] and up == (line["direction"] == "up"))
 
 
 def _both_ways(view: View, line: Line) -> bool:
