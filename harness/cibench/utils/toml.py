@@ -183,8 +183,8 @@ def read_toml(path: Path) -> tuple[dict[str, Any], str]:
         line = raw.count(b"\n", 0, error.start) + 1
         raise BadInput(f"{path}:{line}: not a TOML file: not UTF-8") from error
     except ValueError as error:  # of the parser, or of a number with thousands of digits
-        found = re.search(r"at line (\d+)", str(error))
-        where = f"{path}:{found[1]}" if found else str(path)
+        line_of = re.search(r"at line (\d+)", str(error))
+        where = f"{path}:{line_of[1]}" if line_of else str(path)
         raise BadInput(f"{where}: not a TOML file: {str(error).partition(';')[0]}") from error
     except RecursionError as error:
         raise BadInput(f"{path}: not a TOML file: it is nested too deeply") from error
