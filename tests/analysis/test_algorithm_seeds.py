@@ -216,6 +216,14 @@ def test_by_hand():
     assert found["limits_instability"] == 0 and found["flagged"]
 
 
+def test_seeds_that_gave_no_answer_are_lost_whatever_became_of_them():
+    fits = {"replicate": np.repeat([0, 1], 4), "refit": [0, 1, 2, 3] * 2, "estimate": 1.0}
+    status = ["ok", "ok", "failed", "declined", "ok", "ok", "timeout", "ok"]
+    [line] = measure_instability(replicate_table(**fits, std_error=2.0, truth=0.0, status=status)
+                                 ).to_dict("records")  # fmt: skip
+    assert line["lost"] == 3
+
+
 @pytest.mark.parametrize(
     ("columns", "note"),
     [

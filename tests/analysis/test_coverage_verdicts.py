@@ -117,3 +117,15 @@ def test_no_number_of_replicates_decides_what_the_truths_own_error_leaves_open()
     assert 300 < sure.needed < inf
     for error, last in ((0.01, False), (0.3, True)):
         assert (replace(sure, truth_error=error).needed == inf) is last
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_conservative_is_beyond_the_middle_of_level_and_one(level):
+    """Limits wholly above nominal are sound: a little more than promised is no fault."""
+    middle = (1 + level) / 2
+    for low, verdict in (
+        (level - 0.001, CoverageVerdict.SOUND), (level + 0.001, CoverageVerdict.SOUND),
+        (middle - 1e-6, CoverageVerdict.SOUND), (middle + 1e-6, CoverageVerdict.CONSERVATIVE),
+    ):  # fmt: skip
+        coverage = Coverage(99, 100, 0.8, level, low=low, high=1.0, alpha=0.01, answered=True)
+        assert coverage.verdict is verdict

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from cibench.challenge.scoring import (
     lines_of,
     marks_of,
     read_submission,
+    regret_of,
 )
 from cibench.challenge.sealed_truths import Owner, verify, write_reveal
 from cibench.twins.file import save_twin
@@ -215,6 +217,23 @@ def test_a_vendor_is_scored_as_by_hand(given, tmp_path):
     regret = np.where((truth > 1) & ~out, truth - 1, np.where((truth < 1) & out, 1 - truth, 0))
     assert marks.regret.value == pytest.approx(regret.mean())
     assert [line.regret for line in lines_of(got, owner)] == pytest.approx(regret.tolist())
+
+
+@pytest.mark.parametrize(
+    ("better", "truth", "rolls_out", "regret"),
+    [
+        ("higher", 5.0, True, 0.0), ("higher", 5.0, False, 4.0), ("higher", 0.4, True, 0.6),
+        ("higher", 0.4, False, 0.0), ("higher", -4.0, True, 5.0), ("higher", -4.0, False, 0.0),
+        ("lower", -4.0, True, 0.0), ("lower", -4.0, False, 3.0), ("lower", 5.0, True, 6.0),
+    ],
+)  # fmt: skip
+def test_regret_is_what_the_best_decision_brings_beyond_the_one_taken(
+    better, truth, rolls_out, regret
+):
+    """At a cost of 1 a unit, by hand; the bundle above draws which effects are where."""
+    owner = SimpleNamespace(better=better, cost=1.0)
+    answer = SimpleNamespace(dataset=SimpleNamespace(truth=truth), rolls_out=rolls_out)
+    assert regret_of(answer, owner) == pytest.approx(regret)
 
 
 def test_less_may_be_better_and_what_is_not_answered_counts(twin, tmp_path):
