@@ -105,8 +105,10 @@ def test_score_and_report_work_from_the_folder_alone(call, suite, tmp_path):
     [
         (("run", "quikstart"), "no suite named 'quikstart'; did you mean 'quickstart'?"),
         (("run", "none.toml"), "none.toml: No such file or directory"),
-        (("run", "--replicates", "0"), "replicates: 0 is not a number of 1 or more"),
-        (("run", "--workers", "0"), "--workers: 0 is not a number of 1 or more"),
+        (("run", "--replicates", "0"), "replicates: 0 is not a whole number above 0, 100,000,000"),
+        (("run", "--replicates", "1000000000000000"), "is not a whole number above 0, 100,000,000"),
+        (("run", "--workers", "0"), "--workers: 0 is not a number of 1 to 1,000"),
+        (("run", "--workers", "1000000"), "--workers: 1000000 is not a number of 1 to 1,000"),
         (("run", "--replicate", "4"), "No such option: --replicate"),
         (("show", "rd/cct-9"), "did you mean 'rd/cct-"),
         (("status", "nowhere"), "nowhere is not a run folder: it has no manifest.json"),

@@ -54,12 +54,12 @@ def test_fits_are_isolated_where_asked_or_where_there_is_more_than_this_process(
 
 
 def test_what_no_run_can_keep_to_is_refused():
-    for workers in (0, -1):
-        with pytest.raises(BadInput, match=rf"^workers: {workers} is not a number of 1 or more$"):
+    for workers in (0, -1, 10**6):
+        with pytest.raises(BadInput, match=rf"^workers: {workers} is not a number of 1 to 1,000$"):
             RunSettings(workers)
     with pytest.raises(BadInput, match=r"^--executor: 'host:8786' is neither 'local' nor a sched"):
         RunSettings(executor="host:8786")
-    with pytest.raises(BadInput, match="is not a number of 1 or more"):
+    with pytest.raises(BadInput, match="is not a number of 1 to 1,000"):
         replace(RunSettings(workers=2), workers=0)
 
 

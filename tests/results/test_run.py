@@ -54,7 +54,7 @@ def test_settings_and_arguments_are_not_mixed(more):
 
 
 def test_less_than_one_worker_is_refused_before_the_suite_is_read():
-    with pytest.raises(BadInput, match=r"^workers: 0 is not a number of 1 or more$"):
+    with pytest.raises(BadInput, match=r"^workers: 0 is not a number of 1 to 1,000$"):
         cibench.run("no-such-suite", workers=0)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cibench.execution.progress import Listener
 from cibench.suite.precision import FIRST_LOOK
 from cibench.utils.addresses import parse
-from cibench.utils.errors import BadInput
+from cibench.utils.machine import check_workers
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,7 @@ class RunSettings:
     tuning: Tuning = TUNING
 
     def __post_init__(self) -> None:
-        if self.workers < 1:
-            raise BadInput(f"workers: {self.workers} is not a number of 1 or more")
+        check_workers("workers", self.workers)
         if self.executor is not None:
             parse(self.executor)
 

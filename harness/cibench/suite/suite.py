@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cibench.model.design import Dial, Parameter, Scenario, dials, parameters, values_of
 from cibench.model.method import find_estimator
 from cibench.model.types import Target
+from cibench.suite.precision import COUNT, is_count
 from cibench.utils.errors import BadInput
 from cibench.utils.files import canonical
 from cibench.utils.toml import to_toml
@@ -139,9 +140,9 @@ class Suite:
     spec: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def with_replicates(self, replicates: int) -> Suite:
-        """Return the same suite with another number of replicates; BadInput if it is below 1."""
-        if replicates < 1:
-            raise BadInput(f"replicates: {replicates} is not a number of 1 or more")
+        """Return the same suite with another number of replicates; BadInput if it is none."""
+        if not is_count(replicates):
+            raise BadInput(f"replicates: {replicates} is not {COUNT}")
         targets = ("precision", "min_replicates", "max_replicates", "pilot")
         kept = {key: value for key, value in self.spec.items() if key not in targets}
         spec = {**kept, "replicates": replicates}
