@@ -284,3 +284,24 @@ def test_a_folder_by_url_is_a_folder(suite, tmp_path):
     cibench.run(suite, url)
     assert manifest.read_manifest(tmp_path / "far" / "run")["finished"]
     assert len(cibench.load(url).replicates) == 48
+
+
+@pytest.mark.parametrize("evil", ["../../escaped", "replicates/../../escaped", "a\\..\\escaped"])
+def test_a_key_that_leads_out_of_the_folder_is_refused_and_nothing_written(
+    tmp_path, monkeypatch, evil
+):
+    """A store's keys are its owner's, and a copy is made of what they name."""
+    copy = tmp_path / "deep" / "er" / "copy"
+    copy.mkdir(parents=True)
+    mirror = Mirror("memory://evil/run", copy)
+    keys = [f"{mirror._root}/manifest.json", f"{mirror._root}/{evil}"]
+    monkeypatch.setattr(mirror._fs, "find", lambda root: keys)
+    with pytest.raises(BadInput, match="is no name of a file in that folder"):
+        mirror.fetch()
+    monkeypatch.setattr(mirror._fs, "find", lambda root: [f"{root}/.staged/journal.json"])
+    journal = json.dumps({"put": [evil], "removed": []}).encode()
+    monkeypatch.setattr(mirror._fs, "cat_file", lambda path: journal)
+    for read in (mirror.fetch, mirror.recover):
+        with pytest.raises(BadInput, match="is no name of a file in that folder"):
+            read()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

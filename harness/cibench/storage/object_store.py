@@ -35,6 +35,7 @@ from cibench.utils.addresses import is_url
 from cibench.utils.errors import BadInput, one_line
 from cibench.utils.files import sync_file
 from cibench.utils.leftovers import ENDING, temporary_folder
+from cibench.utils.names import require_inside
 
 Mark = tuple[int, int, int]
 """What tells that a file changed: time of its last change, size, and which file it is."""
@@ -89,7 +90,7 @@ class Mirror:
     def _every(self) -> dict[str, str]:
         paths = [str(path) for path in self._fs.find(self._root)]
         named = {path[len(self._root) :].lstrip("/"): path for path in paths}
-        return {name: path for name, path in named.items() if name}
+        return {require_inside(name, self.url): path for name, path in named.items() if name}
 
     def take_for_equal(self) -> None:
         """Take it that the URL holds what the folder holds now."""
@@ -161,9 +162,12 @@ class Mirror:
         """Return what was put beside the run and what is to go; nothing where it is not whole."""
         try:
             content = json.loads(self._fs.cat_file(self._at(JOURNAL)))
-            return list(content["put"]), list(content["removed"])
+            puts, removed = list(content["put"]), list(content["removed"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return [], []  # it had just begun to be written, in a folder: nothing was replaced
+        where = f"{self.url}/{JOURNAL}"
+        return ([require_inside(name, where) for name in puts],
+                [require_inside(name, where) for name in removed])  # fmt: skip
 
     def _remove(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
