@@ -158,6 +158,13 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session
+def exhaustive(session: nox.Session) -> None:
+    """End processes after every single file operation of every story."""
+    install(session, "-e", ".[test]")
+    session.run("pytest", "-n", "auto", "-m", "exhaustive", *session.posargs)
+
+
+@nox.session
 def validity(session: nox.Session) -> None:
     """Write `results/reference/validity.csv` anew for what is not settled yet."""
     install(session, "-e", ".[test]")

@@ -154,7 +154,8 @@ SCORE = {
 @pytest.mark.parametrize(
     ("changes", "of_bias", "of_se_ratio"),
     [
-        ({"moments": False}, "the estimates have no moments", "the estimates have no moments"),
+        ({"moments": False}, "averages over replicates cannot be relied on",
+         "averages over replicates cannot be relied on"),
         ({"bias": np.nan}, "the method gives no estimates", "the method gives no estimates"),
         ({"empirical_se": 1e-17, "se_ratio": 3e15}, "the estimates do not vary",
          "the estimates do not vary"),

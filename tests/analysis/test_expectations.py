@@ -428,7 +428,7 @@ ERRORS = {
         ({"se_ratio": 2.0}, V.CONSERVATIVE, "standard errors", ""),
         ({"se_ratio": 0.8}, V.INCONCLUSIVE, "standard errors", ""),
         ({"moments": False, "bias": 9.0}, V.VALID, "coverage",
-         "bias, standard errors: the estimates have no moments"),
+         "bias, standard errors: averages over replicates cannot be relied on"),
         ({"model_se": np.nan, "se_ratio": np.nan}, V.VALID, "coverage, bias",
          "standard errors: the method gives no standard errors"),
         ({"coverage_with_failures": np.nan}, V.VALID, "bias, standard errors",

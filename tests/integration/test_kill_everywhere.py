@@ -33,11 +33,11 @@ from cibench.twins.design import Design
 from cibench.twins.file import save_twin
 
 POINTS = 12
-"""Operations of each story at which its process ends here; `-m slow` has all of them."""
+"""Operations of each story at which its process ends here; `-m exhaustive` has all of them."""
 LONG = {"scores and report": 4}
 """Stories that have fewer, since a page takes seconds."""
 LONGER = {"replay"}
-"""Stories that wait for `-m slow`: each runs a script of its own."""
+"""Stories that wait for `-m exhaustive`: each runs a script of its own."""
 
 ORDER = ["n", "replicate", "estimator"]
 CELL = {
@@ -447,7 +447,7 @@ def test_the_same_command_goes_on_and_loses_nothing(name, tmp_path):
     check(name, tmp_path, LONG.get(name, POINTS))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", STORIES)
 def test_so_it_does_after_every_single_operation(name, tmp_path):
     check(name, tmp_path, None)
@@ -458,7 +458,7 @@ def test_a_full_disk_is_one_line_that_says_what_is_kept_and_what_goes_on(name, t
     check(name, tmp_path, LONG["scores and report"], "full")
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", FULL)
 def test_so_it_is_at_every_single_operation(name, tmp_path):
     check(name, tmp_path, None, "full")

@@ -67,7 +67,7 @@ class ErrorVerdict(StrEnum):
     NONE = ""
 
 
-NO_MOMENTS, NOISELESS = "the estimates have no moments", "the estimates do not vary"
+NO_MOMENTS, NOISELESS = "averages over replicates cannot be relied on", "the estimates do not vary"
 NO_ESTIMATE, NO_SE = "the method gives no estimates", "the method gives no standard errors"
 FEW, ABSURD = "too few replicates", "standard errors that are not finite"
 DOMINATED = f"one replicate makes most {SQUARES}"

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NO_MOMENTS = (
-    "the estimates have no finite moments: errors beyond five robust deviations are pulled in, SE "
-    "ratio and CV of the SE left out"
+    "averages over replicates cannot be relied on: errors beyond five robust deviations are pulled "
+    "in, SE ratio and CV of the SE left out"
 )
 RANDOM = "not deterministic given its stream: compared statistically, not number by number"
 OTHER_DATA = "other data on either side: compared statistically, not number by number"

@@ -20,7 +20,7 @@ from cibench.model.types import Array
 
 Group = Mapping[str, Array]
 
-NO_LEVEL, NO_MOMENTS = "no level between 0 and 1", "the estimates have no finite moments"
+NO_LEVEL, NO_MOMENTS = "no level between 0 and 1", "averages over replicates cannot be relied on"
 APART = "some limits stand without estimate or std_error"
 
 

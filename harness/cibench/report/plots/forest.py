@@ -79,7 +79,7 @@ def mark_nominal(axes: Axes, level: float, *, upright: bool) -> None:
 def _bias(axes: Axes, at: int, view: View, method: str, look: Look) -> None:
     score = view.at_default(method) or {}
     if not score["moments"]:
-        note(axes, at, "hidden: no finite moments")
+        note(axes, at, "hidden: no average to rely on")
     elif not missing(score["bias"]):
         reach = 0.0 if missing(score["bias_mcse"]) else 1.96 * score["bias_mcse"]
         axes.errorbar(score["bias"], at, xerr=reach, color=look.colour, fmt=look.marker,

@@ -74,7 +74,7 @@ ORDER = (
 )  # fmt: skip
 """The columns that the table begins with."""
 
-HIDDEN = "hidden: the estimates have no finite moments"
+HIDDEN = "hidden: averages over replicates cannot be relied on"
 
 
 def score_table(view: View) -> Html:
