@@ -158,6 +158,14 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Try many more inputs in every property test, new ones each time."""
+    install(session, "-e", ".[test]")
+    files = ["tests/twins/test_formula.py", "tests/suite/test_suite.py", "tests/utils"]
+    session.run("pytest", *files, *session.posargs, env={"HYPOTHESIS_PROFILE": "long"})
+
+
+@nox.session
 def exhaustive(session: nox.Session) -> None:
     """End processes after every single file operation of every story."""
     install(session, "-e", ".[test]")

@@ -1,5 +1,6 @@
 """Fixtures for all tests; `tests/shared` holds what several packages' tests draw on."""
 
+import contextlib
 import os
 
 import pytest
@@ -9,6 +10,13 @@ from cibench.model import registry
 pytest_plugins = ["browsers", "commands", "seed_tables"]
 
 os.environ.setdefault("COLUMNS", "160")
+
+with contextlib.suppress(ImportError):  # the extra `sdv` is tested without it
+    import hypothesis
+
+    hypothesis.settings.register_profile("same", derandomize=True, database=None, deadline=None)
+    hypothesis.settings.register_profile("long", max_examples=20_000, deadline=None)
+    hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.fixture

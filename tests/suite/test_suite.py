@@ -145,7 +145,7 @@ HOSTILE = (
 SAME_FOLDER = [HealthCheck.function_scoped_fixture]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=SAME_FOLDER)
+@settings(suppress_health_check=SAME_FOLDER)
 @given(
     place=st.integers(0, 10_000), value=st.sampled_from(HOSTILE) | st.text(max_size=20),
     cut=st.booleans(),

@@ -6,7 +6,7 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cibench.twins import fit_twin
@@ -92,7 +92,6 @@ def joined(parts):
     )
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.recursive(LEAF, joined, max_leaves=12))
 def test_formulas_are_what_python_makes_of_each_row(text):
     """Against Python's floats and `math`, row by row; nothing but a fault where those have none."""
@@ -111,7 +110,6 @@ def test_formulas_are_what_python_makes_of_each_row(text):
     assert Formula(text)({k: c.copy() for k, c in X.items()}, 2) == pytest.approx(right, rel=1e-9)
 
 
-@settings(max_examples=300, deadline=None)
 @given(
     st.text(alphabet="ab1(.)+-*/<=>!`',_ exp\\\n[]{}:@%^&|~", max_size=60) | st.text(max_size=60)
 )
