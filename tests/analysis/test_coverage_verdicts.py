@@ -115,6 +115,8 @@ def test_every_verdict_is_explained():
 def test_no_number_of_replicates_decides_what_the_truths_own_error_leaves_open():
     sure = Coverage(285, 300, 0.9, 0.95, alpha=0.001, answered=True)
     assert 300 < sure.needed < inf
+    at_the_floor = replace(sure, covered=270)  # as measured; half a count more is what is taken
+    assert at_the_floor.needed < inf
     for error, last in ((0.01, False), (0.3, True)):
         assert (replace(sure, truth_error=error).needed == inf) is last
 

@@ -366,7 +366,7 @@ def test_methods_that_answer_alike_have_the_same_limits() -> None:
         assert (lines.groupby(list(lines)).size() == 3).all()
 
 
-@pytest.mark.parametrize("truth", [0.0, 2.0, 1e6])
+@pytest.mark.parametrize("truth", [0.0, 2.0, 1e6, -1e6])
 def test_one_answer_at_every_setting_has_a_slope_of_zero_and_not_of_rounding(truth: float) -> None:
     noise = drifting(np.random.default_rng(0))[0]
     same = np.array([noise[np.random.default_rng(k).permutation(noise.size)] for k in range(4)])

@@ -111,7 +111,11 @@ def complaints(path):
         ("[" + "a." * 50_000 + "b]", "t.toml:1: not a TOML file: a key of more than 100 parts"),
         ("x = " + "[" * 20_000 + "]" * 20_000, "t.toml: not a TOML file: it is nested too deeply"),
         ("# " + "x" * 4_000_000, "t.toml: over 4,000,000 bytes"),
+        ("x = " + "a" * 3_900_000, "t.toml:1: not a TOML file"),
+        ("x = " + "a " * 1_900_000, "t.toml:1: not a TOML file"),
+        ("x = " + '"' * 3_900_000, "t.toml:1: not a TOML file"),
     ],
+    ids=range(9),
 )
 def test_what_no_suite_can_be_is_told_at_once(tmp_path, text, words):
     started = perf_counter()

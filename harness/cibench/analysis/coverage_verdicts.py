@@ -158,7 +158,8 @@ class Coverage:
         None would where the truth's own error, which they do not make smaller, reaches it.
         """
         apart = abs(self.covered / self.tries - self.floor) if self.tries else inf
-        if NormalDist().inv_cdf(1 - self.alpha / 2) * self.truth_error >= apart:
+        slack = NormalDist().inv_cdf(1 - self.alpha / 2) * self.truth_error
+        if self.truth_error > _ROUNDING and slack >= apart:
             return inf
         count = replicates_needed(self.covered, self.tries, self.floor, self.alpha)
         return max(count, self.tries + 1.0)

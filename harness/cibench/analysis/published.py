@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cibench.metrics import METRICS
-from cibench.metrics.registry import Kind
 from cibench.suite.published import MAPS, PLAIN
 from cibench.utils.errors import BadInput
 
@@ -88,7 +87,7 @@ def _compared(line: Mapping[str, str], score: Mapping[str, Any] | None) -> dict[
     if score is not None:
         ours, error = score[line["measure"]], score[f"{line['measure']}_mcse"]
         count = score["answered"]
-    if error == 0 and ours in (0, 1) and METRICS[line["measure"]].kind is Kind.SHARE:
+    if error == 0 and ours in (0, 1) and METRICS[line["measure"]].share:
         mine, theirs = _errors_together(line, ours, count)
     else:
         mine, theirs = error, _their_error(line, error, count)

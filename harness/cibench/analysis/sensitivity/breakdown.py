@@ -221,7 +221,8 @@ def slope(curve: Curve, side: Side) -> tuple[float, float]:
     weight /= np.square(weight).sum()
     error, n = np.where(answered[at], curve.error[at], 0.0), count[at]
     bias = error.sum(axis=1) / n
-    size = max(float(np.abs(error).max()), float(np.nan_to_num(curve.score("truth")[at]).max()))
+    truth = np.abs(np.nan_to_num(curve.score("truth")[at]))
+    size = max(float(np.abs(error).max()), float(truth.max()))
     flat = float(np.ptp(bias)) <= ROUNDING * size  # one mean, added up in another order
     moves = weight[:, None] * np.where(answered[at], error - bias[:, None], 0.0)
     variance = _paired(curve, moves, n) if curve.paired else _unpaired(moves, n)
