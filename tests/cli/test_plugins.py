@@ -94,4 +94,8 @@ def test_a_lesson_with_a_plugin_is_refused_too(theirs, call):
     path.write_text('plugins = ["theirs.py"]\n' + text, encoding="utf-8")
     code, _, err = call("lesson", "own.toml", "--no-plugins")
     assert code == 2 and "not executed, as --no-plugins" in err
+    (theirs / "class.csv").write_text("student\nAda\n", encoding="utf-8")
+    code, _, err = call("assignment", "own.toml", "--students", "class.csv", "--no-plugins")
+    assert code == 2 and "not executed, as --no-plugins" in err
     assert not (theirs / "executed").exists() and not (theirs / "own.html").exists()
+    assert not (theirs / "own-assignment").exists()

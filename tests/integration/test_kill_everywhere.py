@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from kills import Story, tell
-from replicates import assert_same_rows
+from replicates import assert_same_rows, mark_stored
 
 import cibench
 from cibench.challenge.sealed_truths import Owner
@@ -85,23 +85,13 @@ def rows_in(*folders: Path) -> pd.DataFrame:
 # is found out.
 
 
-def mark(run: Path) -> None:
-    import pyarrow as pa
-
-    for path in shards.paths(run):
-        table = shards.read(path)
-        place = table.schema.get_field_index("seconds")
-        marks = pa.array([-1.0] * table.num_rows, pa.float64())
-        shards.write(path, table.set_column(place, table.schema.field(place), marks))
-
-
 def marked(*steps: Any) -> Any:
     """Return a step that takes others, and marks the rows that are stored then."""
 
     def prepare(folder: Path) -> None:
         for step in steps:
             step(folder)
-        mark(folder / "run")
+        mark_stored(folder / "run")
 
     return prepare
 

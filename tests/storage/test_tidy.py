@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from replicates import assert_same_rows
+from replicates import assert_same_rows, mark_stored
 
 from cibench.execution import RunSettings, Tuning, execute
 from cibench.storage import cells, shards
@@ -59,17 +59,6 @@ def run(suite: Suite, folder: Path, shard_rows: int) -> pd.DataFrame:
     return rows_of(folder)
 
 
-def mark(folder: Path) -> None:
-    """Note in all rows, where it may differ, that they were stored before."""
-    import pyarrow as pa
-
-    for path in shards.paths(folder):
-        table = shards.read(path)
-        place = table.schema.get_field_index("seconds")
-        marks = pa.array([-1.0] * table.num_rows, pa.float64())
-        shards.write(path, table.set_column(place, table.schema.field(place), marks))
-
-
 def begin(suite: Suite, folder: Path) -> None:
     """Bring the folder to where the suite can go on, which is all that moves a shard."""
     with opened(folder, suite) as session:
@@ -91,7 +80,7 @@ def test_no_row_is_lost_whichever_rename_is_the_last(tmp_path, monkeypatch, stor
     shard_rows, sizes, edits = story
     first, whole = tmp_path / "first", tmp_path / "whole"
     run(suite_of(sizes, FIRST), first, shard_rows)
-    mark(first)
+    mark_stored(first)
     shutil.copytree(first, whole)
     begin(suite_of(edits[-1], LATER), whole)
     for renames in count():

@@ -140,7 +140,10 @@ def load(name: str) -> Any:
 
 
 def _without_switch(arguments: list[str]) -> list[str]:
-    """Return the arguments without --no-plugins, and forbid plug-ins where it was among them."""
+    """Return the arguments without --no-plugins, and forbid plug-ins where it was among them.
+
+    They stay forbidden for as long as this process lives.
+    """
     if NO_PLUGINS in arguments:
         os.environ[FORBIDDEN] = "1"  # workers are processes of their own
     return [each for each in arguments if each != NO_PLUGINS]
