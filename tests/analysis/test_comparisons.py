@@ -199,12 +199,26 @@ def test_an_error_of_the_truth_cancels_from_the_bias_and_not_from_the_rmse() -> 
     assert simulated.loc["ci_length", "mcse"] == exact.loc["ci_length", "mcse"]
     common = by_hand(two())
     shifted = [score(common.assign(truth=2 + d), {})["rmse"].to_list() for d in (0.2, -0.2)]
-    half = ((shifted[0][0] - shifted[0][1]) - (shifted[1][0] - shifted[1][1])) / 2
-    expected = np.hypot(exact.loc["rmse", "mcse"], half)
+    moves = [(first - second) - exact.loc["rmse", "difference"] for first, second in shifted]
+    expected = np.hypot(exact.loc["rmse", "mcse"], np.sqrt(np.mean(np.square(moves))))
     assert simulated.loc["rmse", "mcse"] == pytest.approx(expected, rel=1e-9)
     assert (
         simulated.loc["simultaneous_coverage", "high"] >= exact.loc["simultaneous_coverage", "high"]
     )
+
+
+def test_a_difference_of_coverages_that_peak_at_the_stated_truth_is_not_sure() -> None:
+    """Narrow limits around a wrong truth covered it always, and wide ones were beaten for sure."""
+    noise = np.random.default_rng(3).normal(0, 0.1, 300)
+    parts = [
+        rows(2 + move + noise, 0.1, estimator=f"test/{name}", truth_mcse=0.5,
+             ci_low=2 + move + noise - 0.25, ci_high=2 + move + noise + 0.25)
+        for name, move in (("narrow", 0.0), ("off", 0.3))
+    ]  # fmt: skip
+    line = told(pd.concat(parts, ignore_index=True)).loc["coverage"]
+    assert abs(line["difference"]) > 0.5 and line["low"] < 0 < line["high"]
+    exact = told(pd.concat(parts, ignore_index=True).assign(truth_mcse=0.0)).loc["coverage"]
+    assert not exact["low"] < 0 < exact["high"]
 
 
 # --- simultaneous limits

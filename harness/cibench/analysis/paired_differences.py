@@ -145,7 +145,7 @@ class _Terms:
     metric: Metric
     places: dict[tuple[int, bytes], int] = field(default_factory=dict)
     values: list[float] = field(default_factory=list)
-    shifts: list[float] = field(default_factory=list)
+    shifts: list[tuple[float, float]] = field(default_factory=list)
     whys: list[str] = field(default_factory=list)
     terms: list[Array] = field(default_factory=list)
     counts: bool = False
@@ -166,16 +166,18 @@ class _Terms:
         spread = np.zeros(at.size)
         if influence.each.size:
             spread[at] = influence.each / max(1, influence.each.size)
-        shift = 0.0
+        shift = 0.0, 0.0
         if family.shared and influence.each.size:
-            ends = [
+            above, below = (
                 metric.influence(family.rows(member, metric, at, by), family.level).value
                 for by in (family.shared, -family.shared)
-            ]
-            shift = (ends[0] - ends[1]) / 2
+            )
+            # The mean square of both ends' moves is that of their difference and of their mean:
+            # of a coverage that is highest at the truth as stated the difference alone is 0.
+            shift = (above - below) / 2, (above + below) / 2 - influence.value
         self.counts |= influence.counts
         self.values.append(influence.value)
-        self.shifts.append(0.0 if isnan(shift) else shift)
+        self.shifts.append((0.0, 0.0) if isnan(sum(shift)) else shift)
         self.whys.append(influence.why)
         self.terms.append(spread)
 
@@ -243,7 +245,9 @@ def _limits(
     collected: _Terms, kept: Array, at: tuple[Array, Array], n: Array, rng: np.random.Generator
 ) -> Compared:
     """Put errors and simultaneous limits around the differences."""
-    terms = np.column_stack([np.array(collected.terms), np.array(collected.shifts)])
+    shifts = np.array(collected.shifts)
+    shifts = shifts if collected.family.shared else shifts[:, :1]
+    terms = np.column_stack([np.array(collected.terms), shifts])
     values, silent = np.array(collected.values), collected.metric.silent
     first, second = at
     value, other = values[first], values[second]
@@ -256,7 +260,7 @@ def _limits(
     if silent:
         known &= squares > 0
     c = critical(terms, first[known], second[known], squares[known], rng)
-    shift = terms[first, -1] - terms[second, -1]
+    shift = np.sqrt(differences(shifts, first, second))
     sampled = np.maximum(squares - shift**2, 0.0)
     mcse = np.where(known, np.sqrt(sampled * n / (n - 1) + shift**2), nan)
     centre, half = difference, reach(c, n - 1) * mcse
