@@ -51,6 +51,13 @@ def sdv(session: nox.Session) -> None:
 
 
 @nox.session
+def slurm(session: nox.Session) -> None:
+    """Run on a SLURM of one node, started for that: `apt-get install slurm-wlm munge` first."""
+    session.install("-e", ".[test]", "dask-jobqueue", "cryptography", *CONSTRAINTS)
+    session.run("pytest", "tests/integration/test_slurm.py", "-m", "slurm", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and formatting."""
     install(session, "ruff")
@@ -154,7 +161,7 @@ def regress(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """Settle the statistical claims whose sources have changed since they were last settled."""
     install(session, "-e", ".[test]")
-    session.run("pytest", "-m", "slow", *session.posargs)
+    session.run("pytest", "-n", "auto", "-m", "slow", *session.posargs)
 
 
 @nox.session
@@ -163,6 +170,10 @@ def fuzz(session: nox.Session) -> None:
     install(session, "-e", ".[test]")
     files = ["tests/twins/test_formula.py", "tests/suite/test_suite.py", "tests/utils"]
     session.run("pytest", *files, *session.posargs, env={"HYPOTHESIS_PROFILE": "long"})
+    foreign = [str(path) for path in sorted(Path("tests").glob("*/test_foreign_*.py"))]
+    foreign.append("tests/storage/test_object_store.py")
+    words = ["-k", "edited or any_value", *session.posargs]
+    session.run("pytest", *foreign, *words, env={"HYPOTHESIS_PROFILE": "medium"})
 
 
 @nox.session

@@ -60,7 +60,8 @@ def pilot(replicates: int, folder: Path, cells: int | None) -> tuple[Suite, list
     suite = parse_suite({**spec(), "replicates": replicates})
     suite = replace(suite, cells=suite.cells[:cells])
     execute(suite, folder)
-    return suite, [lines_of(folder, cell, TARGETS) for cell in range(len(suite.cells))]
+    every = dict.fromkeys(range(len(suite.cells)), ())
+    return suite, list(lines_of(folder, suite, every, TARGETS).values())
 
 
 def counts(lines: list[list[Line]], precision: Precision) -> list[int]:

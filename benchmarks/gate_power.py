@@ -38,7 +38,12 @@ from cibench.gate.rules import ChangeVerdict, Rules
 
 HERE = Path(__file__).parent
 WORKERS = 2
-FOUND = (ChangeVerdict.WORSE, ChangeVerdict.STATISTICALLY, ChangeVerdict.BETTER)
+FOUND = (
+    ChangeVerdict.WORSE,
+    ChangeVerdict.STATISTICALLY,
+    ChangeVerdict.MOVED,
+    ChangeVerdict.BETTER,
+)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from cibench.analysis.scores import Line
 from cibench.storage import cells
 from cibench.storage.groups import Part
 from cibench.storage.schema import TYPES, schema
-from cibench.storage.shards import place
+from cibench.storage.shards import Span, place
 
 REPLICATES, ESTIMATORS, ROWS = 2000, 5, 100_000_000
 DRAWN = 20
@@ -47,7 +47,7 @@ def write_run(folder: Path, rows: int) -> None:
     for cell in range(rows // (REPLICATES * ESTIMATORS)):
         named = pa.repeat(pa.scalar(f"benchmark/{cell // 10}"), REPLICATES * ESTIMATORS)
         table = drawn[cell % DRAWN].set_column(column, "scenario", named)
-        pq.write_table(table, place(folder, cell, 0), compression="zstd")
+        pq.write_table(table, place(folder, Span(cell, cell), 0), compression="zstd")
 
 
 def cell_table(cell: int, rng: np.random.Generator) -> pa.Table:

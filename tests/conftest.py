@@ -14,7 +14,10 @@ os.environ.setdefault("COLUMNS", "160")
 with contextlib.suppress(ImportError):  # the extra `sdv` is tested without it
     import hypothesis
 
-    hypothesis.settings.register_profile("same", derandomize=True, database=None, deadline=None)
+    hypothesis.settings.register_profile(
+        "same", max_examples=60, derandomize=True, database=None, deadline=None
+    )
+    hypothesis.settings.register_profile("medium", max_examples=2_000, deadline=None)
     hypothesis.settings.register_profile("long", max_examples=20_000, deadline=None)
     hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 

@@ -8,7 +8,7 @@ from cibench.utils.lazy import offered
 from cibench.utils.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from cibench.analysis import pairs, ranks, score
+    from cibench.analysis import pairs, ranks
     from cibench.model import (
         Declined,
         Diagnosis,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         scenario,
         stream,
     )
-    from cibench.results import Run, load, run
+    from cibench.results import Run, load, run, score
     from cibench.suite import Suite
     from cibench.utils.errors import BadInput
 
@@ -42,13 +42,13 @@ __all__ = [
 ]  # fmt: skip
 
 _HOMES = {
-    "cibench.analysis": ("pairs", "ranks", "score"),
+    "cibench.analysis": ("pairs", "ranks"),
     "cibench.model": (
         "Declined", "Diagnosis", "Draw", "Estimand", "Estimate", "Estimator", "Problem",
         "Roles", "Scenario", "Target", "Truth", "diagnostic", "dial", "estimator",
         "find_estimator", "find_scenario", "parameter", "scenario", "stream",
     ),
-    "cibench.results": ("Run", "load", "run"),
+    "cibench.results": ("Run", "load", "run", "score"),
     "cibench.suite": ("Suite",),
     "cibench.utils.errors": ("BadInput",),
 }  # fmt: skip

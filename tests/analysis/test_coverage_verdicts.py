@@ -35,11 +35,11 @@ def chance(size, p, floor, alpha, above):
 
 @pytest.mark.parametrize(
     ("covered", "tries", "above"),
-    [(97, 100, True), (19, 20, True), (85, 100, False), (0, 5, False)],
+    [(97, 100, True), (19, 20, True), (85, 100, False), (0, 5, False), (46, 50, True)],
 )
 def test_that_many_replicates_decide_nine_times_in_ten(covered, tries, above):
     floor, alpha = 0.9, 0.05 / 40
-    p = (covered + 0.5) / (tries + 1)
+    p = covered / tries if covered else 0.5 / (tries + 1)
     needed = int(replicates_needed(covered, tries, floor, alpha))
     assert chance(needed, p, floor, alpha, above) >= 0.9
     # it moves in teeth, so that a few fewer may do too; but not a tenth less
@@ -106,6 +106,26 @@ def test_what_is_not_judged_says_why_and_costs_the_others_nothing(line, verdict)
     beside = 2 if verdict is CoverageVerdict.SILENT else 1
     assert (judged[1].low, judged[1].high) == exact(95, 100, ALPHA / beside)
     assert isnan(judged[0].low) is (verdict is not CoverageVerdict.SILENT)
+
+
+@pytest.mark.parametrize("share", [0, 14])
+@pytest.mark.parametrize(
+    ("truth", "bias", "spread"),
+    [(0.0, 2.0, 0.0), (1.0, -2.0, 0.0), (1e6, 2.7e-5, 9e-6), (-1e-9, 1e-3, 1e-15)],
+)
+def test_who_is_wrong_without_noise_is_broken(share, truth, bias, spread):
+    line = row(share, truth=truth, bias=bias, empirical_se=spread)
+    assert one(line).verdict is CoverageVerdict.BROKEN
+
+
+@pytest.mark.parametrize(
+    ("truth", "bias", "spread"),
+    [(0.0, 0.0, 0.0), (0.0, 1e-16, 0.0), (1.0, 3e-16, 1e-17), (1e6, 1e-6, 9e-6)],
+)
+def test_without_noise_rounding_is_no_miss(truth, bias, spread):
+    for share in (0, 50, 100):
+        line = row(share, truth=truth, bias=bias, empirical_se=spread)
+        assert one(line).verdict is CoverageVerdict.NOISELESS
 
 
 def test_every_verdict_is_explained():

@@ -25,6 +25,7 @@ from cibench.analysis.error_verdicts import (
     sizes_within,
     unseen,
 )
+from cibench.analysis.judged_scores import Bounds, Side, judge_scores
 from cibench.metrics import accuracy, standard_errors
 from cibench.metrics.influence import scored
 from cibench.metrics.moments import SQUARES
@@ -113,6 +114,26 @@ def test_an_error_in_the_truth_widens_the_limits_of_a_bias():
     blurred = score | {"bias_mcse": sqrt(score["bias_mcse"] ** 2 + 0.1**2)}
     sharp, wide = (judge_bias(one, BIAS, 0.01) for one in (score, blurred))
     assert wide.high - wide.low > 2 * (sharp.high - sharp.low)
+
+
+def test_one_number_beyond_its_bound_decides_however_near_the_others_are_to_theirs():
+    """A bias of 0.8 SE brings coverage to its floor, on whose side 10^5 replicates would decide."""
+    n = 300
+    law = stats.norm.ppf((np.arange(n) + 0.5) / n)
+    covered = {
+        "kind": "estimate", "level": 0.95, "replicates": n, "declined": 0, "failures": 0,
+        "coverage_with_failures": 0.897, "coverage_with_failures_mcse": sqrt(0.897 * 0.103 / n),
+    }  # fmt: skip
+    score = line(0.8 + law / law.std(ddof=1), np.ones(n)) | covered
+    others = [line(law, np.ones(n)) | covered | {"coverage_with_failures": 0.95}] * 9
+    judged, *_ = judge_scores([score, *others], [Bounds(0.9)] * 10)
+    assert {Side.UNCLEAR} >= {judged.sides[name] for name in ("coverage", "bias")}
+    assert judged.coverage.needed > 10 * judged.bias.needed
+    assert judged.needed == judged.bias.needed
+    good = line(0.3 + law / law.std(ddof=1), np.ones(n)) | covered
+    good |= {"coverage_with_failures": 0.91}
+    judged, *_ = judge_scores([good, *others], [Bounds(0.9)] * 10)
+    assert judged.needed == max(judged.coverage.needed, judged.bias.needed)
 
 
 @pytest.mark.parametrize(("bias", "ratio"), [(0.3, 1.1), (0.9, 0.9), (0.0, 0.7)])

@@ -398,7 +398,7 @@ V = ExpectationVerdict
         (names("toy/robust"), 1900, {"coverage_with_failures": np.nan}, V.NONE,
          "the method gives no limits, so coverage is undefined"),
         (names("toy/robust"), 0, {"empirical_se": 1e-18}, V.NONE,
-         "the estimates do not vary, so coverage says nothing"),
+         "the estimates do not vary, so that being covered says nothing"),
         (names("toy/robust"), 1900, {"kind": "diagnostic"}, V.NONE,
          "a diagnostic: diagnostics.csv scores it"),
         (names("toy/robust"), 1900, {"level": np.nan}, V.NONE, "there is no level between 0 and 1"),
@@ -435,8 +435,8 @@ ERRORS = {
          "coverage: the method gives no limits, so coverage is undefined"),
         ({"bias_mcse": np.nan}, V.VALID, "coverage", "bias, standard errors: too few replicates"),
         ({"se_ratio": 3e15, "empirical_se": 1e-18}, V.NONE, "",
-         "coverage: the estimates do not vary, so coverage says nothing; bias, standard errors: "
-         "the estimates do not vary"),
+         "coverage: the estimates do not vary, so that being covered says nothing; bias, standard "
+         "errors: the estimates do not vary"),
     ],
 )  # fmt: skip
 def test_valid_is_about_bias_standard_errors_and_coverage(changes, verdict, decided_by, unjudged):

@@ -164,7 +164,8 @@ def test_every_limit_holds_its_ratio_whatever_is_lost(seed: int) -> None:
             parts.append(part.assign(ci_high=np.where(open_set, inf, part["ci_high"])))
     for measure in ("interval_score", "rmse"):
         found = board(joined(*parts), measure=measure)
-        assert found.loc["test/oracle", ["ratio", "ratio_low", "ratio_high"]].tolist() == [1, 1, 1]
+        (name,) = set(found["reference"])
+        assert found.loc[name, ["ratio", "ratio_low", "ratio_high"]].tolist() == [1, 1, 1]
         assert (
             (found["ratio_low"] <= found["ratio"]) & (found["ratio"] <= found["ratio_high"])
         ).all()
@@ -187,7 +188,7 @@ def test_nothing_is_worse_than_the_worst_nor_better_than_its_inverse() -> None:
     for name in ("test/far", "test/never"):
         assert found.loc[name, "ratio"] == pytest.approx(50)
         assert found.loc[name, "worst"] == 1
-    assert found.loc["test/far", "rank"] == "3"
+    assert found.loc["test/far", ["rank", "holds_level"]].tolist() == ["", "no"]
     assert found.loc["test/never", ["rank", "holds_level"]].tolist() == ["", "no answer"]
     line = found.loc["baseline/zero"]
     assert (line["role"], line["rank"]) == ("baseline", "") and np.isnan(line["ratio"])
@@ -352,6 +353,50 @@ def test_nobody_is_ranked_on_the_data_sets_that_another_chose(
         assert f"data sets alone to which the reference {where} gave" in named.loc["test/a", "note"]
 
 
+def contradicting(table: pd.DataFrame, mine: Any) -> pd.DataFrame:
+    """Move a quarter of the answers away from the limits that stand beside them."""
+    aside = np.where(mine & (table["replicate"] % 4 == 0), 9.0, 0.0)
+    return table.assign(estimate=table["estimate"] + aside)
+
+
+def narrow(table: pd.DataFrame, mine: Any) -> pd.DataFrame:
+    """Put limits of a tenth of the length around the same answers."""
+    reach = np.where(mine, 0.1, 1.0) * (table["ci_high"] - table["estimate"])
+    return table.assign(ci_low=table["estimate"] - reach, ci_high=table["estimate"] + reach)
+
+
+def failing(table: pd.DataFrame, mine: Any) -> pd.DataFrame:
+    """Let six in ten fits fail."""
+    return table.assign(
+        status=np.where(mine & (table["replicate"] % 10 < 6), "failed", table["status"])
+    )
+
+
+@pytest.mark.parametrize("how", [contradicting, narrow, failing])
+@pytest.mark.parametrize("where", ["test/0", "test/oracle"])
+def test_the_reference_is_somebody_ranked_where_there_is_one(how: Any, where: str) -> None:
+    """In one of two scenarios the first in line is not what it says; it has no rank for that."""
+    names, noise = (where, "test/a", "test/b"), np.random.default_rng(8).normal(size=(2, 3, 300))
+    about = catalogue(*sorted({*names} - {"test/oracle"}))
+    sound = joined(*(
+        rows(2 + e, 1.2, estimator=name, scenario=scenario)
+        for scenario, errors in zip(("rd/one", "rd/two"), noise, strict=True)
+        for name, e in zip(names, errors, strict=True)
+    ))  # fmt: skip
+    assert set(board(sound, about)["reference"]) == {where}
+    here = sound["scenario"] == "rd/one"
+    table = how(sound, here & (sound["estimator"] == where))
+    for measure in ("interval_score", "rmse"):
+        for design in ("rd", "rd/one", "rd/two"):
+            found = board(table, about, design=design, measure=measure)
+            assert set(found["reference"]) == {"test/a"}
+            assert found.loc["test/a", ["ratio", "ratio_low", "ratio_high"]].tolist() == [1, 1, 1]
+            assert found.loc["test/a", "rank"] and found.loc["test/b", "rank"]
+    assert set(board(table, about, reference=where)["reference"]) == {where}
+    nobody = board(how(sound, here), about)  # who is first in line, where none has a rank
+    assert set(nobody["reference"]) == {where} and set(nobody["rank"]) == {""}
+
+
 def test_a_design_has_one_reference_though_an_oracle_declines_in_one_scenario_alone() -> None:
     noise = np.random.default_rng(9).normal(size=(2, 3, 100))
     lost = ["ok"] * 90 + ["declined"] * 10
@@ -442,6 +487,21 @@ def test_who_does_not_hold_its_level_is_marked_and_has_no_rank() -> None:
     assert found.loc[["test/b", "test/d"], "rank"].isin(["1", "1–2", "2"]).all()
     assert found.loc["test/a", "rank"] == "3"
     assert found["estimator"].iloc[-1] == "test/c" and set(found["cells"]) == {1}
+
+
+def test_who_contradicts_itself_has_no_rank_on_any_board() -> None:
+    """In a quarter of its answers at the default, and nowhere else."""
+    table, about = of_two_kinds()
+    at_default = table["dials"] == '{"sorting":0.0}'
+    table = contradicting(table, at_default & (table["estimator"] == "test/a"))
+    for measure in ("interval_score", "rmse"):
+        for kind in ("valid", "broken"):
+            found = board(table, about, settings="valid", kind=kind, measure=measure)
+            line = found.loc["test/a"]
+            assert (line["rank"], line["holds_level"]) == ("", "contradicts itself")
+            assert line["note"].startswith("25 % of its answers lie outside their own limits, in ")
+            assert found.loc["test/b", "rank"] and found.loc["test/d", "rank"]
+            assert "test/a" in found["estimator"].iloc[-2:].tolist()  # behind who is ranked
 
 
 def test_a_level_is_held_where_every_cell_shows_it_and_not_where_one_does() -> None:
@@ -630,9 +690,34 @@ def test_one_replicate_ranks_nobody() -> None:
 
 def test_errors_that_never_vary_have_exact_ranks() -> None:
     still = [rows([2 + d] * 30, estimator=f"test/{k}") for d, k in ((0.1, "oracle"), (1, "a"))]
-    found = board(joined(*still, rows([4.5] * 30, estimator="test/b")), worst=100)
+    found = board(joined(*still, rows([3.9] * 30, estimator="test/b")), measure="rmse")
     assert found.loc[["test/a", "test/b"], "rank"].tolist() == ["1", "2"]
     assert (found["mcse"] == 0).all()
+
+
+@pytest.mark.parametrize("off", [1e-15, 1e-12, 1e-9])
+@pytest.mark.parametrize("measure", ["interval_score", "rmse"])
+def test_methods_that_differ_by_nothing_are_tied(measure: str, off: float) -> None:
+    t = 2 + np.random.default_rng(8).normal(size=400)
+    parts = [rows(t + k * off * (t - 2), estimator=f"test/{name}") for k, name in enumerate("abcd")]
+    found = board(joined(*parts, rows(2 + 3 * (t - 2), 3.0, estimator="test/z")), measure=measure)
+    assert set(found.loc[[f"test/{name}" for name in "abcd"], "rank"]) == {"1–4"}
+    assert found.loc["test/z", "rank"] == "5"
+
+
+def test_who_breaks_the_other_way_round_has_the_same_rank_and_a_score_of_exactly_zero() -> None:
+    """What one loses at a setting the other loses at its opposite: the sums are equal."""
+    e = np.random.default_rng(9).normal(size=300)
+    parts = [
+        rows(
+            2 + e + sign * setting, estimator=f"test/{name}", dial="shift", setting=setting,
+            dials=json.dumps({"shift": setting}),
+        )
+        for setting in (-6.0, -1.0, 1.0, 6.0) for name, sign in (("a", 1), ("b", -1))
+    ]  # fmt: skip
+    found = board(joined(*parts), measure="rmse")
+    assert (found["log_ratio"] == 0).all() and (found["mcse"] == 0).all()
+    assert found["rank"].tolist() in (["1–2"] * 2, [""] * 2)  # neither holds its level
 
 
 def test_a_reference_that_never_errs_leaves_its_cell_out() -> None:
@@ -685,6 +770,8 @@ def test_a_folder_is_ranked_as_its_rows_are(tmp_path: Path) -> None:
 
 def test_declared_weights_take_globs_and_the_first_match() -> None:
     spec = Ranking.of({"ranking": {"weights": {"rd/a*": 2, "rd/*": 5}, "baselines": ["x/*"]}})
+    alone = Ranking.of({"ranking": {"baselines": "x/*"}})  # as a suite may say it
+    assert alone.baselines == spec.baselines and alone.role("rd/any", {}) == ""
     assert [spec.weight(name) for name in ("rd/ab", "rd/b", "did/c")] == [2, 5, 1]
     assert spec.role("x/y", {}) == "baseline" and spec.role("naive/z", {}) == ""
     assert losses({k: np.array(v) for k, v in EMPTY.items()}, spec, 0.95).size == 0

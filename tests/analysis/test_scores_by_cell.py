@@ -145,6 +145,18 @@ def test_adjusted_power_rests_on_the_replicates_of_both_cells_by_their_numbers()
     assert scores["size_adjusted_power_mcse"][0] == expected.mcse
 
 
+@pytest.mark.parametrize("end", ["ci_low", "ci_high"])
+def test_limits_on_one_side_have_no_power_of_a_test_on_both(end: str) -> None:
+    noise = normal(600, centre=0.0)
+    power = rows(noise + 1, 0.5, parameters='{"effect":1}')
+    null = rows(noise, 0.5, truth=0.0, parameters='{"effect":0}')
+    assert scored(power, null)["size_adjusted_power"].notna().any()
+    bare = {end: -np.inf if end == "ci_low" else np.inf}
+    scores = scored(power.assign(**bare), null.assign(**bare))
+    assert scores["size_adjusted_power"].isna().all()
+    assert "limits on one side are another test" in scores["note"][0]
+
+
 # --- averages that cannot be believed
 
 

@@ -319,6 +319,31 @@ def test_a_straight_line_between_coverages_would_be_off_where_intervals_are_not(
 # --- the table
 
 
+NOISES = {
+    "normal": (norm.ppf((np.arange(1000) + 0.5) / 1000), brentq(lambda b: covers(b) - 0.9, 0, 2)),
+    "signs": (np.tile([-1.0, 1.0], 500), Z - 1), "none": (np.zeros(1000), Z),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("law", NOISES)
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("far", [1.0, 2.5, 10.0, 1000.0])
+def test_a_breakdown_point_does_not_depend_on_how_far_the_settings_lie_apart(
+    law: str, sign: int, far: float
+) -> None:
+    """Intervals move linearly, one SE a unit, so that no setting between the two is needed."""
+    noise, breaks = NOISES[law]
+    settings = tuple(sorted((0.0, sign * far * (breaks + 0.6))))
+    line = one(answers([noise + s for s in settings], settings))
+    assert line["breakdown"] == pytest.approx(sign * breaks, rel=0.01)
+    dense = tuple(sorted({0.0, *(sign * breaks * x for x in (0.3, 0.7, 0.9, 1.1, 2))}))
+    among = one(answers([noise + s for s in dense], dense))
+    assert among["breakdown"] == pytest.approx(sign * breaks, rel=0.01)
+    if law == "normal":
+        assert line["breakdown_low"] == pytest.approx(among["breakdown_low"], abs=0.06)
+        assert line["breakdown_high"] == pytest.approx(among["breakdown_high"], abs=0.06)
+
+
 def test_columns_come_in_the_order_that_was_asked_for() -> None:
     asked = (
         "scenario, dial, assumption, parameters, options, estimator, estimand, horizon, n, bound, "

@@ -1,9 +1,12 @@
 import json
 import textwrap
+from importlib.metadata import version
 
 import pytest
 from commands import loaded, python
+from replicates import put_apart
 
+from cibench.cli import display
 from cibench.results.tables import TABLES, When
 
 METHODS = '"rd/global-polynomial", "rd/local-linear"'
@@ -34,6 +37,27 @@ def test_list_names_everything(call):
     code, out, _ = call("list", "scenarios", "--json")
     assert {e["name"] for e in json.loads(out)["scenarios"]} >= {"rd/cct-1", "did/two-group"}
     assert "estimators" not in json.loads(out)
+
+
+def test_the_version_is_that_of_the_distribution(call):
+    code, out, _ = call("--version")
+    assert (code, out) == (0, f"cibench {version('cibench')}\n")
+
+
+def test_a_long_table_ends_with_how_much_of_it_is_left_out(tmp_path, call, monkeypatch):
+    sizes = list(range(80, 92))
+    cell = f'[[cells]]\nscenario = "rd/cct-1"\nn = {sizes}\nestimators = ["rd/global-polynomial"]\n'
+    (tmp_path / "long.toml").write_text(f'name = "long"\nseed = 1\nreplicates = 40\n{cell}')
+    assert call("run", "long.toml", "--out", "long").code == 0
+    whole = call("score", "long").out
+    assert whole.count("rd/cct-1, n = ") == 12 and "more lines" not in whole
+    broken = [block.count("▼ ") for block in whole.split("rd/cct-1, n = ")[1:]]
+    for most, blocks in ((7, 7), (0, 1)):
+        monkeypatch.setattr(display, "LINES", most)
+        short = call("score", "long").out
+        assert short.count("rd/cct-1, n = ") == blocks
+        left = sum(broken[blocks:])
+        assert f"and {12 - blocks} more lines, {left} with ▼" in short
 
 
 def test_show_tells_equations_estimand_dials_units_assumptions_and_reference(call):
@@ -77,6 +101,7 @@ def test_status_says_how_far_a_run_is_cell_by_cell(call, suite, tmp_path):
     lines = out.splitlines()
     assert code == 0 and lines[0] == "finished: 16 of 16 rows are stored"
     assert lines[2].split() == ["rd/cct-1", "n=80", "8", "of", "8", "0", "done"]
+    put_apart(tmp_path / "r")
     (tmp_path / "r" / "replicates" / "cell-00001-00000.parquet").unlink()
     note = tmp_path / "r" / ".status.json"
     said = json.loads(note.read_text())

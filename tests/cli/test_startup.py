@@ -55,7 +55,7 @@ def test_help_imports_no_command():
     assert not loaded & HEAVY
     assert {name for name in loaded if name.startswith("cibench")} == {
         "cibench", "cibench.cli", "cibench.utils", "cibench.utils.errors", "cibench.utils.lazy",
-        "cibench.utils.plugins", "cibench.utils.version",
+        "cibench.utils.plugins", "cibench.utils.streams", "cibench.utils.version",
     }  # fmt: skip
 
 

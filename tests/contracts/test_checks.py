@@ -1029,6 +1029,12 @@ def test_options_other_than_the_functions_are_caught():
     assert_caught(faulty, "check_form", "its options are not those of its function")
     faulty = replace(declared(mean_difference), fit=lambda problem: None)
     assert_caught(faulty, "check_form", "fit(problem, rng) cannot be called")
+    for fit in (
+        lambda problem, robust=False: None,
+        lambda problem, robust=False, *, rng=None: None,
+    ):
+        faulty = replace(declared(mean_difference), fit=fit)
+        assert_caught(faulty, "check_form", "the random stream would be passed as 'robust'")
 
 
 def test_a_diagnostic_with_an_impossible_p_value_is_caught():

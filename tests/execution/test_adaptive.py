@@ -272,11 +272,8 @@ def test_a_pilot_has_rows_of_its_own_that_nobody_scores(suite_of, tmp_path):
     assert set(pilot.groupby(["parameters", "estimator"]).size()) == {40}
     (hard,), (easy,) = counts_of(rows).values()
     manifest = read_manifest(tmp_path / "r")
-    asked = [
-        from_pilot(lines_of(tmp_path / "r" / "pilot", c, {"coverage": 0.05}),
-                   suite.precision)
-        for c in range(2)
-    ]  # fmt: skip
+    lines = lines_of(tmp_path / "r" / "pilot", suite, {0: (), 1: ()}, {"coverage": 0.05})
+    asked = [from_pilot(lines[cell], suite.precision) for cell in range(2)]
     assert [hard, easy] == [one.length for one in asked]
     assert [cell["stopped"] for cell in manifest["cells"]] == [one.stopped for one in asked]
     told = [cell["stopped"] for cell in look(tmp_path / "r").cells]

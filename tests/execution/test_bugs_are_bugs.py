@@ -306,6 +306,21 @@ def test_the_command_tells_it_once_and_writes_the_rest(path, tmp_path, call):
     assert "could not draw" in report and "stopped after ten identical exceptions" in report
 
 
+@pytest.mark.parametrize(("flags", "fits"), [((), FIRST), (("--keep-going",), 15)])
+def test_the_command_stops_who_raises_alike_unless_told_to_go_on(path, tmp_path, call, flags, fits):
+    suite = suite_of(path, "bugs/randomised", ["bugs/mean", "bugs/always"], 15)
+    (tmp_path / "s.toml").write_text(suite.as_toml(), encoding="utf-8")
+    done = call("run", "s.toml", "--out", "r", "--workers", 1, *flags)
+    assert done.code == 1 and "no answer to score" in done.err  # who raises alike has none
+    counts = Run(tmp_path / "r").replicates.groupby("estimator").size()
+    assert counts.to_dict() == {"bugs/mean": 15, "bugs/always": fits}
+    told = "stopped after ten identical exceptions" in done.out
+    assert told is (fits == FIRST)
+    for more, rows in ((flags, 15 + fits), (("--keep-going",), 30)):  # of a run that is there
+        call("run", "r", "--workers", 1, *more)
+        assert len(Run(tmp_path / "r").replicates) == rows
+
+
 def test_a_finding_names_the_commonest_reason_with_its_line(path, tmp_path):
     run = cibench.run(suite_of(path, "bugs/randomised", ["bugs/seldom"], 60), tmp_path / "r")
     assert 0.1 < run.scores["failure_rate"][0] < 0.5

@@ -21,6 +21,7 @@ from cibench.utils.errors import BadInput
 PLUGIN = '''
 """Methods that fail on some data."""
 import ctypes, time
+from pathlib import Path
 import numpy as np
 from cibench import Estimand, Estimate, estimator
 
@@ -41,6 +42,11 @@ def segfault(problem, rng):
 def hangs(problem, rng):
     time.sleep(600)
 
+@estimator("odd/table", targets=TARGETS, files=("parts/value.txt",))
+def table(problem, rng):
+    value = (Path(__file__).parent / "parts" / "value.txt").read_text()
+    return Estimate.wald(float(value), 1.0, problem.level)
+
 @estimator("odd/oracle", targets=TARGETS, oracle=True)
 def oracle(problem, rng):
     return Estimate.wald(problem.draw.effects.mean() + rng.normal(), 1.0, problem.level)
@@ -53,9 +59,11 @@ pytestmark = pytest.mark.usefixtures("shelves")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("replay")
     (folder / "odd.py").write_text(PLUGIN)
+    (folder / "parts").mkdir()
+    (folder / "parts" / "value.txt").write_text("2.25")
     cells = [
         {"scenario": "rd/cct-1", "n": [50, 60], "dials": {"sorting": [0.2, 0.4]},
-         "estimators": ["odd/raises", "odd/oracle"],
+         "estimators": ["odd/raises", "odd/oracle", "odd/table"],
          "options": {"odd/raises": {"least": 0.3}}},
         {"scenario": "rd/cct-1", "n": 70, "estimators": ["odd/segfault", "odd/hangs"]},
         {"scenario": "did/two-group", "n": 20, "estimators": ["naive/difference-in-means"]},
@@ -98,6 +106,7 @@ def first(run, estimator, status, **more):
     [
         ("naive/difference-in-means", {}),
         ("odd/raises", {}),
+        ("odd/table", {}),
         ("odd/oracle", {"dial": "sorting"}),
     ],
 )
@@ -132,7 +141,7 @@ def test_what_failed_fails_again_with_its_traceback_in_the_bundle(run, tmp_path)
     soon = Tuning(slack_seconds=3)
     for estimator, status, words in (
         ("odd/segfault", "crashed", "Fatal Python error: Segmentation fault"),
-        ("odd/hangs", "timeout", "line 22 in hangs"),
+        ("odd/hangs", "timeout", "line 23 in hangs"),
         ("odd/raises", "failed", 'raise ZeroDivisionError("in the " + "second place")'),
     ):
         made = replays.replay(run, first(run, estimator, status)[1])

@@ -6,6 +6,9 @@ import pytest
 from toys import plugin
 
 import cibench
+from cibench.execution import RunSettings
+from cibench.gate.baseline import save
+from cibench.gate.rules import MEASURES, Rules
 
 PLUGIN = plugin(
     "made",
@@ -141,7 +144,8 @@ def test_an_estimator_that_is_not_deterministic_is_said_to_be(place, call):
     for what in ("made.toml", "results/other"):
         if what == "results/other":
             cibench.run("made.toml", out="results/other", checks=False)
-        code, out, _ = call("check", what, "--against", "one")
+        switch = ["--no-checks"] if what == "made.toml" else []
+        code, out, _ = call("check", what, "--against", "one", *switch)
         assert code == 0
         assert "numerically changed" in out and "not deterministic given its stream" in out
         assert "not deterministic" in verdict()["cells"][0]["notes"][0]
@@ -149,7 +153,7 @@ def test_an_estimator_that_is_not_deterministic_is_said_to_be(place, call):
     write(place, FACTOR="1", DICE="0.02", BIAS="0")
     text = (place / "made.py").read_text().replace("fresh.normal()", "fresh.normal() + 0.2")
     (place / "made.py").write_text(text)
-    assert call("check", "made.toml", "--against", "one")[0] == 1
+    assert call("check", "made.toml", "--against", "one", "--no-checks")[0] == 1
 
 
 def test_unpaired_takes_other_addresses(base, call):
@@ -263,3 +267,46 @@ def test_nothing_is_bundled_where_no_fit_changed(base, call):
     assert not Path("results/check-one/bundles").exists()
     code, _, err = call("check", "made.toml", "--expect", "--bundle")
     assert code == 2 and "--bundle: single fits change only against a baseline" in err
+
+
+RAISES = """
+    if y[0] > 2:
+        raise ZeroDivisionError("no neighbour within the bandwidth")
+"""
+
+
+def test_answers_that_raise_now_fail_with_reason_replicate_and_replay(base, call):
+    text = (base / "made.py").read_text()
+    mark = "    value = contrast(problem) + 0\n"
+    assert mark in text
+    (base / "made.py").write_text(text.replace(mark, f"{RAISES}{mark}"))
+    code, out, _ = call("check", "made.toml", "--against", "one", "--workers", 1)
+    assert code == 1
+    folder = Path("results/check-one")
+    texts = [(folder / name).read_text() for name in ("summary.md", "junit.xml", "verdict.html")]
+    for words in (" ".join(out.split()), *texts):
+        assert "no neighbour within the bandwidth" in words
+        assert "answers lost" in words and "replay" in words
+    lost = {cell["estimator"]: cell["changed_most"][0] for cell in verdict()["cells"]}[
+        "made/difference"
+    ]
+    assert lost["status"] == ["ok", "failed"] and "ZeroDivisionError" in lost["reason"]
+    assert f"--replicate {lost['replicate']} " in lost["replay"]
+
+
+def test_a_check_of_what_never_answered_compares_nothing(base, call):
+    """As saved by an earlier version, which took it."""
+    write(base, FACTOR="problem.no_such_column")
+    run = cibench.run("made.toml", out="results/silent", settings=RunSettings(checks=False))
+    code, _, err = call("baseline", "save", "results/silent", "two")
+    assert code == 2 and "no fit has an answer, mostly: AttributeError" in err
+    save(run, "two", silent=True)
+    code, out, _ = call("check", "made.toml", "--against", "two", "--no-checks", "--workers", 1)
+    assert code == 2 and "passed" not in out
+    assert "no_such_column" in "".join(out.split())
+
+
+def test_the_help_names_every_measure_and_verdict(call):
+    out = " ".join(call("check", "--help").out.split())
+    for name in (*MEASURES, *Rules().failing, "conservative"):
+        assert str(name).replace(" ", "-") in out.replace("- ", "-")

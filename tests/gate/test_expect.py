@@ -131,6 +131,33 @@ def test_standard_errors_of_half_or_twice_their_size_are_seen_while_intervals_co
 
 
 @pytest.mark.parametrize(
+    ("fault", "verdict"),
+    [
+        ("value=right.value + 9 * (rng.random() < 0.25)", "contradicts itself"),
+        ("value=right.value if rng.random() < 0.4 else 1 / 0", "no answer"),
+    ],
+    ids=["contradicts", "raises"],
+)
+def test_a_fault_of_a_method_fails_whatever_its_intervals_cover(check, tmp_path, fault, verdict):
+    """Limits stay as they are: they cover as often as before, where there are any."""
+    faulty = PLUGIN.replace("    return Estimate.wald(", "    right = Estimate.wald(")
+    faulty = faulty.replace("import numpy", "from dataclasses import replace\nimport numpy")
+    sure = SUITE.partition("dials")[0] + 'estimators = ["made/difference"]\n'
+    (tmp_path / "sure.toml").write_text(sure)
+    (tmp_path / "made.py").write_text(
+        faulty.replace("FACTOR", "1.0") + f"    return replace(right, {fault})\n"
+    )
+    code, out, _ = check.call("check", "sure.toml", "--expect", "--replicates", "200")
+    assert code == 1 and f"failed: 1 {verdict}" in out
+    folder = tmp_path / "results" / "check-made"
+    told = json.loads((folder / "verdict.json").read_text())
+    assert [cell["verdict"] for cell in told["cells"]] == [verdict] and told["exit_code"] == 1
+    suite = ElementTree.parse(folder / "junit.xml").getroot().find("testsuite")
+    message = suite.find("testcase/failure").attrib["message"]
+    assert suite.attrib["failures"] == "1" and verdict in message
+
+
+@pytest.mark.parametrize(
     ("arguments", "line"),
     [
         (("--power", "1.5"), "--power: 1.5 is not between 0 and 1"),

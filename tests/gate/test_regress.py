@@ -162,13 +162,139 @@ def test_versions_are_compared_and_named(place, call):
         {"made/difference": "not comparable", "made/plain": "identical"},
     ]
     assert "cibench-made 1.0 (made-1.0) → cibench-made 1.1 (made-1.1)" in said
-    assert "made/difference does not know its interface: ImportError" in said
-    assert "failed: 1 statistically changed, 1 identical" in said
+    assert "made/difference: the adapter does not know its interface: ImportError" in said
+    assert "failed: 1 statistically changed (" in said and ", 1 identical" in said
 
 
 def _verdicts(folder):
     cells = json.loads((folder / "verdict.json").read_text())["cells"]
     return {cell["estimator"]: cell["verdict"] for cell in cells}
+
+
+def test_where_no_fit_comes_to_an_answer_nothing_is_better(place, call):
+    """It was "passed: better" where the old version raised in every fit."""
+    broken = checkout(place, "0.9")
+    path = place / broken / "cibench_made.py"
+    path.write_text(
+        path.read_text().replace("    one, other", "    raise ValueError(y[0])\n    one, other")
+    )
+    ended = call(
+        "regress", broken, checkout(place, "1.0"), "--suite", "made.toml", "--workers", 1,
+        "--out", "out", "--replicates", 8,
+    )  # fmt: skip
+    assert ended.code == 2
+    (verdicts,) = [_verdicts(folder) for folder in sorted(Path("out").glob("*--*"))]
+    assert verdicts == {"made/difference": "not comparable", "made/plain": "identical"}
+    assert "made/difference: no fit comes to an answer: ValueError" in " ".join(ended.out.split())
+
+
+def test_a_suite_that_does_not_use_the_package_compares_nothing(place, call):
+    """It was "identical", exit code 0."""
+    (place / "made.toml").write_text(SUITE.replace("made/*", "made/plain"))
+    names = [checkout(place, "1.0"), checkout(place, "1.1", factor=1.3)]
+    ended = call("regress", *names, "--suite", "made.toml", "--workers", 1, "--out", "out")
+    assert ended.code == 2 and not list(Path("out").glob("*--*"))
+    said = " ".join(ended.out.split())
+    assert said.count("no fit of suite made imports cibench-made: nothing is compared") == 2
+
+
+APART = '''
+"""Methods without numpy."""
+from cibench import Estimand, Estimate, Scenario, estimator
+
+@estimator("made/difference", targets=(Estimand.ATE,), uses=("cibench_made",), gives=("value",))
+def difference(problem, rng):
+    """Compare the treated with the untreated."""
+    import sys
+    from cibench_made import difference
+    assert "numpy" not in sys.modules
+    return Estimate(difference(list(problem.outcome), list(problem.treatment)))
+'''
+LISTS = '''
+def difference(y, d):
+    """Return the difference in means, by lists alone."""
+    one, other = ([v for v, treated in zip(y, d) if treated == k] for k in (1, 0))
+    return sum(one) / len(one) - sum(other) / len(other) + {shift}
+'''
+SETUP = """
+from setuptools import setup
+setup(name="cibench-made", version="{version}", py_modules=["cibench_made"])
+"""
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_fits_are_made_where_a_version_is_with_and_without_numpy_there(place, call, apart):
+    """With `--with` it sees nothing that is installed here."""
+    (place / "made.py").write_text(plugin("made", ""))
+    (place / "methods.py").write_text(APART)
+    suite = SUITE.replace('["made.py"]', '["made.py", "methods.py"]')
+    (place / "made.toml").write_text(suite)
+    names = [checkout(place, version) for version in ("1.0", "1.1")]
+    for name, shift in zip(names, (0.0, 1e-3), strict=True):
+        (place / name / "cibench_made.py").write_text(LISTS.format(shift=shift))
+    other = place / "other"
+    other.mkdir()
+    (other / "backend.py").write_text(BACKEND.format(version="3", needs="").replace("made", "by"))
+    (other / "pyproject.toml").write_text(PROJECT.replace("made", "by"))
+    (other / "cibench_by.py").write_text("")
+    if not apart:
+        (place / "methods.py").write_text(APART.replace("assert", "assert True or"))
+    ended = call(
+        "regress", *names, "--suite", "made.toml", "--workers", 1, "--out", "out",
+        "--replicates", 8, *(["--with", str(other)] if apart else []),
+    )  # fmt: skip
+    (verdicts,) = [_verdicts(folder) for folder in sorted(Path("out").glob("*--*"))]
+    assert verdicts["made/difference"] not in ("identical", "not comparable"), ended.out
+    assert ("also brings cibench-by 3" in " ".join(ended.out.split())) == apart
+
+
+def test_a_checkout_with_a_setup_script_alone_has_the_name_that_it_says(place, monkeypatch):
+    from cibench.gate.versions import installer
+
+    folder = place / "old"
+    folder.mkdir()
+    (folder / "setup.py").write_text(SETUP.format(version="1.0"))
+    seen = []
+    monkeypatch.setattr(installer, "name_of", lambda path: seen.append(path) or "cibench-made")
+    one, _ = requested_versions([str(folder), "cibench-made==2.0"])
+    assert (one.package, one.local, seen) == ("cibench-made", True, [folder])
+
+
+def test_a_checkout_is_a_folder_to_pip_whatever_its_name(place, monkeypatch):
+    """`./rdrobust` was the package of that name on the index, and its code would have run."""
+    from subprocess import CompletedProcess
+
+    from cibench.gate.versions import installer
+
+    (place / "rdrobust").mkdir()
+    commands = []
+    report = json.dumps({"install": [{"metadata": {"name": "mine"}}]})
+
+    def ran(command, **_):
+        commands.append(command)
+        return CompletedProcess(command, 0, report, "")
+
+    monkeypatch.setattr(installer.subprocess, "run", ran)
+    assert installer.name_of(Path("rdrobust")) == "mine"
+    assert commands[0][-1] == str((place / "rdrobust").resolve())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--python", "pyhton3"], "--python: no interpreter 'pyhton3'"),
+        (["--python", "2.7"], "--python: "),
+        (["--python", "true"], "--python: .*true does not run"),
+        (["--constraint", "gone.txt"], "--constraint: no file gone.txt"),
+    ],
+)
+def test_surroundings_that_are_off_are_one_line(place, call, options, said):
+    import re
+
+    names = [checkout(place, "1.0"), checkout(place, "1.1")]
+    ended = call("regress", *names, "--suite", "made.toml", "--out", "out", *options)
+    assert ended.code == 2 and re.search(said, ended.err) and len(ended.err.splitlines()) == 1
+    assert not (place / "out").exists()
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(place, call):

@@ -192,7 +192,7 @@ def test_a_fit_that_dies_is_a_row_and_no_worker_goes_with_it(suite_of, tmp_path,
 
 def test_blocks_carry_ids_numbers_and_names(suite_of):
     suite = suite_of()
-    block = next(Cutter(suite, Inventory.empty(suite), suite.plugins, 1.0).blocks())
+    block = next(Cutter(suite, Inventory(suite), suite.plugins, 1.0).blocks())
     terms = Terms.of(suite, provenance.modules(suite), Limits(1.0, 1e9), idle=600)
     found, words = set(), []
     for code, argument, _ in pickletools.genops(pickle.dumps((terms, block))):
@@ -207,7 +207,7 @@ def test_blocks_carry_ids_numbers_and_names(suite_of):
 
 def test_idle_children_of_a_run_whose_driver_is_gone_are_ended(suite_of):
     suite = suite_of(["cluster/quick"], 2)
-    block = next(Cutter(suite, Inventory.empty(suite), suite.plugins, 1.0).blocks())
+    block = next(Cutter(suite, Inventory(suite), suite.plugins, 1.0).blocks())
     left, waits, ends = (Terms.of(suite, (), Limits(), idle) for idle in (600, 600, 0))
     cluster.run_block(left, block)
     (child,) = cluster._crews[left.run].all
@@ -267,7 +267,7 @@ def test_a_worker_that_would_give_other_rows_refuses(suite_of, tmp_path, monkeyp
     other = replace_version(terms, "numpy", "0.1")
     with pytest.raises(BadInput, match=r"it has numpy \S+, the driver 0\.1"):
         _check(other)
-    (tmp_path / "plugin.py").write_text(PLUGIN + "\n")
+    (tmp_path / "plugin.py").write_text(PLUGIN + "\nassert True\n")
     with pytest.raises(
         BadInput, match=r"its source of scenario cluster/rand\w+ is another and 2 mo"
     ):

@@ -68,6 +68,8 @@ def nothing(folder: Path) -> None:
 
 
 SMALL = settings(shard_rows=4)
+BOTH = settings()
+"""Both cells in one shard."""
 UPDATE, REPAIR = settings(shard_rows=4, update=True), settings(shard_rows=4, repair=True)
 
 
@@ -321,6 +323,24 @@ STORIES = {
         [runs(suite(n=[40, 20, 30], replicates=6)), runs(suite(n=[30, 40, 20], replicates=6))],
         same_rows, keeps(24),
     ),
+    "extension of a shard of two cells": Story(
+        marked(runs(suite(), BOTH)), [runs(suite(replicates=9, n=[20, 30, 40]), BOTH)], same_rows,
+        keeps(24),
+    ),
+    "reordering within a shard": Story(
+        marked(runs(suite(), BOTH)), [runs(REORDERED, BOTH)], same_rows, keeps(24)
+    ),
+    "from a shard of two cells to their own, ended twice": Story(
+        marked(runs(suite(n=[20, 30, 40], replicates=4), BOTH)),
+        [runs(suite(n=[40, 25, 20, 30], replicates=6)),
+         runs(suite(n=[30, 40, 25, 20], replicates=6))],
+        same_rows, keeps(24),
+    ),
+    "update within a shard": Story(
+        marked(runs(suite(), BOTH)),
+        [runs(suite(n=[30, 20], estimators="did/collapsed", replicates=4), settings(update=True))],
+        same_rows, keeps(24),
+    ),
     "update": Story(
         marked(runs(suite())),
         [runs(suite(n=[30, 20], estimators="did/collapsed", replicates=4), UPDATE)],
@@ -424,31 +444,39 @@ FULL = {
 """Commands on a disk that is full from one of their operations on, or cannot be written at all."""
 
 
-def check(name: str, folder: Path, points: int | None, way: str = "end") -> None:
-    outcome = tell(__file__, name, folder, points, way)
-    print(name, outcome.operations, "operations, ended at", len(outcome.points))
-    assert not outcome.faults, outcome.faults[0]
-    assert not outcome.unsynced
-    assert outcome.operations > 5
+@pytest.fixture
+def check(record_property: Any, tmp_path: Path) -> Any:
+    """Give a function that tells a story with ends at some points, or at all."""
+
+    def checked(name: str, points: int | None, way: str = "end") -> None:
+        outcome = tell(__file__, name, tmp_path, points, way)
+        record_property("attacks", len(outcome.points))
+        record_property("attacks that did not hold", len(outcome.faults))
+        print(name, outcome.operations, "operations, ended at", len(outcome.points))
+        assert not outcome.faults, outcome.faults[0]
+        assert not outcome.unsynced
+        assert outcome.operations > 5
+
+    return checked
 
 
 @pytest.mark.parametrize("name", [name for name in STORIES if name not in LONGER])
-def test_the_same_command_goes_on_and_loses_nothing(name, tmp_path):
-    check(name, tmp_path, LONG.get(name, POINTS))
+def test_the_same_command_goes_on_and_loses_nothing(name, check):
+    check(name, LONG.get(name, POINTS))
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("name", STORIES)
-def test_so_it_does_after_every_single_operation(name, tmp_path):
-    check(name, tmp_path, None)
+def test_so_it_does_after_every_single_operation(name, check):
+    check(name, None)
 
 
 @pytest.mark.parametrize("name", FULL)
-def test_a_full_disk_is_one_line_that_says_what_is_kept_and_what_goes_on(name, tmp_path):
-    check(name, tmp_path, LONG["scores and report"], "full")
+def test_a_full_disk_is_one_line_that_says_what_is_kept_and_what_goes_on(name, check):
+    check(name, LONG["scores and report"], "full")
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("name", FULL)
-def test_so_it_is_at_every_single_operation(name, tmp_path):
-    check(name, tmp_path, None, "full")
+def test_so_it_is_at_every_single_operation(name, check):
+    check(name, None, "full")

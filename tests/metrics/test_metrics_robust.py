@@ -82,6 +82,23 @@ def test_the_median_error_agrees_with_the_bootstrap(
     assert measure(t, zeros(t)).mcse == pytest.approx(np.std(values, ddof=1), rel=0.2)
 
 
+LUMPY = {
+    "signs": lambda rng, size: rng.choice([-1.0, 1.0], size),
+    "three": lambda rng, size: rng.choice([-1.0, 0.0, 1.0], size, p=[0.45, 0.1, 0.45]),
+    "counts": lambda rng, size: rng.poisson(1.68, size).astype(float),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("law", LUMPY)
+@pytest.mark.parametrize("n", [51, 200])
+def test_errors_of_medians_of_few_values_are_of_the_size_that_medians_stray_by(law, n):
+    """By distances of order statistics they were half of it; a resample's median has two thirds."""
+    samples = LUMPY[law](np.random.default_rng(4), (600, n))
+    errors = [core.median_score(x).mcse for x in samples]
+    ratio = np.sqrt(np.square(errors).mean()) / np.median(samples, axis=1).std()
+    assert 0.75 < ratio < 1.25
+
+
 def test_medians_of_few_or_equal_answers() -> None:
     none, one, equal = np.empty(0), np.array([3.0]), np.full(7, 0.3)
     assert isnan(accuracy.median_bias(none, none).value)
@@ -193,3 +210,5 @@ def test_one_absurd_standard_error_of_sixty_leaves_no_average_of_them() -> None:
     for name in ("model_se", "se_ratio", "shortfall_bias"):
         score = scored(METRICS[name].of(columns, 0.95))
         assert isnan(score.value) and score.why == why, name
+    length = scored(METRICS["ci_length"].of(columns, 0.95))
+    assert isnan(length.value) and length.why == why.replace("standard errors", "lengths")

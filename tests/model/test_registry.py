@@ -94,8 +94,19 @@ def test_a_plug_in_that_does_not_import_is_bad_input(tmp_path):
     (tmp_path / "bad.py").write_text("import no_such_module_anywhere\n")
     with pytest.raises(BadInput, match=r"bad.py.*no_such_module_anywhere"):
         registry.load_plugin(str(tmp_path / "bad.py"))
-    with pytest.raises(BadInput, match="FileNotFoundError"):
-        registry.load_plugin(str(tmp_path / "none.py"))
+
+
+def test_a_plug_in_that_is_not_there_is_one_line_with_the_near_miss(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "methods.py").write_text("")
+    for name, ends in (
+        ("mine/method.py", "there is no such file; did you mean 'methods.py'?"),
+        ("mine\\methods.py", f"'{tmp_path}/mine/methods.py'? Every system reads / in a path"),
+        ("none/methods.py", "there is no such file"),
+    ):
+        with pytest.raises(BadInput) as error:
+            registry.load_plugin(str(tmp_path / name))
+        assert str(error.value).endswith(ends) and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,12 @@ def test_title_body_and_language_are_escaped_and_in_place():
     assert asset(*PLAIN) in page and "<script" not in page
 
 
+def test_what_is_blank_to_sort_by_is_written_as_blank():
+    """Without it the words of the cell are sorted by, before or behind all numbers."""
+    assert h("td", "stays above", data_v="", title="") == '<td data-v="">stays above</td>'
+    assert h("td", "none", data_v=None, hidden=False) == "<td>none</td>"
+
+
 def test_data_are_json_that_no_text_in_them_can_end():
     data = {"model": {"words": "</script><script>alert(1)</script>", "é": [1, None, 0.5]}}
     page = document("t", data=data)

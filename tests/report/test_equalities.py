@@ -16,7 +16,8 @@ from cibench.workers.block import draw_replicate
 
 PLUGIN = '''"""y = d + e, and methods that ought to be one."""
 import numpy as np
-from cibench import Draw, Estimand, Estimate, Roles, Scenario, estimator, parameter, scenario
+from cibench import Declined, Draw, Estimand, Estimate, Roles, Scenario
+from cibench import estimator, parameter, scenario
 
 @scenario("alike/experiment")
 class Experiment(Scenario):
@@ -56,6 +57,14 @@ def stray(problem, rng):
 def short(problem, rng):
     """Give errors that are a tenth too short."""
     return means(problem, se=0.9)
+
+@estimator("alike/choosy", targets=(Estimand.ATE,))
+def choosy(problem, rng):
+    """Decline most data sets."""
+    if problem.outcome[0] < EDGE:
+        raise Declined("the first outcome is small")
+    return means(problem)
+
 
 @estimator("alike/faulty", targets=(Estimand.ATE,))
 def faulty(problem, rng):
@@ -157,6 +166,18 @@ def test_page_terminal_and_the_gates_files_say_where_and_the_command_makes_the_f
     assert len(words) == 2 * 3 and all(word in page for word in words)
     for command in words:
         assert call(*command.split()).code == 0
+
+
+def test_equalities_that_few_data_sets_have_shown_are_not_said_to_hold_everywhere(
+    tmp_path, strayed, call
+):
+    write_suite(tmp_path, [["means", "regression"], ["means", "choosy"]])
+    ended = call("check", "alike.toml", "--expect", "--replicates", "40")
+    words = "2 stated equalities hold, 1 compared on less than half of the data sets"
+    page = tmp_path / "results" / "check-alike" / "run" / "report.html"
+    opened = unescape(page.read_text(encoding="utf-8"))
+    assert ended.code == 0 and words in ended.out and words in opened
+    assert "3 + 0 of 40" in opened and "40 + 0 of 40" in opened
 
 
 def test_the_gate_passes_where_all_hold_and_names_of_other_verdicts_let_none_through(

@@ -21,7 +21,8 @@ from cibench.render.numbers import limits, number, percent, signed
 from cibench.report import write_report
 from cibench.report.contents import Contents
 from cibench.report.judged_words import ratio
-from cibench.report.plots.dose_response import draw_bands
+from cibench.report.plots.dose_response import curve, draw_bands
+from cibench.report.plots.zip_plot import zip_plot
 from cibench.report.sections.expectations import undecided
 from cibench.report.summary import summary, surprise_lines
 from cibench.results import RunTables
@@ -203,13 +204,13 @@ def test_defaults_come_first_and_hide_what_they_explain(tmp_path: Path) -> None:
 
 def test_the_tables_hold_the_scores(run: tuple[Path, str]) -> None:
     scores = score(planted(), catalogue())
-    table = re.search(r'<table class="sortable scores">.*?</table>', run[1], flags=re.S)
-    assert table
-    shown = [float(v) for v in re.findall(r'data-v="([^"]+)"', table.group())]
+    tables = re.findall(r'<table class="sortable scores">.*?</table>', run[1], flags=re.S)[:2]
+    assert ["RMSE" in table for table in tables] == [True, False]  # each as wide as a page
+    shown = [float(v) for v in re.findall(r'data-v="([^"]+)"', "".join(tables))]
     for measure in ("coverage", "bias", "rmse", "empirical_se", "model_se", "ci_length"):
         for value in scores[measure]:
             assert value in shown
-    seen = re.sub(r"\s+", " ", text_of(table.group()))
+    seen = re.sub(r"\s+", " ", text_of(" ".join(tables)))
     for line in scores.to_dict("records"):
         assert number(line["bias"], line["bias_mcse"]) in seen
         assert f"({number(line['bias_mcse'], line['bias_mcse'])})" in seen
@@ -248,9 +249,9 @@ def test_moment_measures_are_hidden_with_the_reason(tmp_path: Path) -> None:
     about = catalogue(SOUND, BROKEN)
     about["estimators"][SOUND]["moments"] = False
     page = report(tmp_path, planted(), about)
-    table = re.search(r'<table class="sortable scores">.*?</table>', page, flags=re.S)
-    assert table and "Moment measures are hidden" in page and "cannot be relied on" in text_of(page)
-    shown = re.findall(r'data-v="([^"]+)"', table.group())
+    tables = re.findall(r'<table class="sortable scores">.*?</table>', page, flags=re.S)
+    assert "Moment measures are hidden" in page and "cannot be relied on" in text_of(page)
+    shown = re.findall(r'data-v="([^"]+)"', "".join(tables))
     scores = score(planted(), about).set_index("estimator")
     for measure in ("bias", "rmse", "empirical_se", "se_ratio"):
         assert not set(map(repr, scores.loc[SOUND, measure])) & set(shown)
@@ -322,6 +323,48 @@ def test_sizes_parameters_targets_horizons_and_options_stand_apart(tmp_path: Pat
         assert any(title in t for t in titles)  # fmt: skip
     assert "toy/sound (order = 1)" in page and "toy/sound (order = 2)" in page
     assert len(set(re.findall(r'<details class="view" id="([^"]+)"', page))) == 6
+
+
+def test_of_many_views_the_worst_are_told_in_full_and_all_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 12 sizes in each of two scenarios one breaks: it is drawn, wherever it stands."""
+    monkeypatch.setattr("cibench.report.contents.MOST_VIEWS", 4)
+    rows, about = [], catalogue(SOUND)
+    about["scenarios"]["toy/other"] = about["scenarios"][SCENARIO]
+    for scenario, bad in ((SCENARIO, (108,)), ("toy/other", (111, 104))):
+        for n in range(100, 112):
+            off = 0.5 if n in bad else 0.0
+            rows.append(fits(SOUND, n=n, scenario=scenario, bias=off, replicates=400))
+    page = report(tmp_path, pd.concat(rows, ignore_index=True), about)
+    views = re.findall(r'<details class="view" id="([^"]*)"', page)
+    broken = ["toy--line-n-108", "toy--other-n-104", "toy--other-n-111"]
+    assert len(views) == 4 and {*broken} < {*views}
+    assert "Of 24 sizes, parameters and targets, 4 in full" in part(page, "abridged")
+    assert "1 of 1 method broke" in part(page, "findings")
+    assert "3 surprises among 24 expectations" in part(page, "surprises")
+    assert len(re.findall(r'<table class="heat"', page)) == 4
+    drawn = {path.name.partition("-forest")[0] for path in (tmp_path / "plots").glob("*forest.svg")}
+    assert {*broken} < drawn and len(drawn) == 4
+    written = (tmp_path / "tables" / "scores.md").read_text(encoding="utf-8")
+    assert written.count("### toy/") == 24  # tables for a paper have all
+    monkeypatch.setattr("cibench.report.contents.MOST_VIEWS", 24)
+    whole = report(tmp_path, pd.concat(rows, ignore_index=True), about)
+    assert not part(whole, "abridged")
+    assert len(re.findall(r'<details class="view" id="', whole)) == 24
+
+
+def test_a_long_table_of_expectations_begins_with_the_surprises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cibench.report.sections.expectations.MOST_ROWS", 3)
+    rows = [fits(SOUND, n=n, bias=0.5 * (n == 104), replicates=400) for n in range(100, 106)]
+    page = part(report(tmp_path, pd.concat(rows), catalogue(SOUND)), "surprises")
+    table = re.search(r"<table.*?</table>", page, flags=re.S)
+    assert table is not None
+    cells = re.findall(r"<tr>.*?</tr>", table.group(), flags=re.S)[1:]
+    assert len(cells) == 3 and "n = 104" in cells[0]
+    assert "The first 3 of 6 rows" in page
 
 
 def test_sets_without_limits_unbounded_or_outside_and_truths_by_replicate(tmp_path: Path) -> None:
@@ -488,25 +531,93 @@ def test_in_a_browser(browser: Any, run: tuple[Path, str]) -> None:
 
     page.set_viewport_size({"width": 1280, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
-    column = "[...document.querySelectorAll('.scores tbody tr')].map(r => +r.cells[3].dataset.v)"
+    page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
+    column = "[...document.querySelector('.scores tbody').rows].map(r => +r.cells[3].dataset.v)"
     before = page.evaluate(column)
-    page.click(".scores thead th:nth-child(4) button")
+    heading = page.locator(".scores thead th:nth-child(4) button").first
+    heading.click()
     assert page.evaluate(column) == sorted(before) != before
-    page.click(".scores thead th:nth-child(4) button")
+    heading.click()
     assert page.evaluate(column) == sorted(before, reverse=True)
 
-    shown = "[...document.querySelectorAll('.scores tbody tr')].filter(r => !r.hidden).length"
+    shown = "[...document.querySelector('.scores tbody').rows].filter(r => !r.hidden).length"
     assert page.evaluate(shown) == 6
     assert complaints == []
     assert all(url.startswith(("file:", "data:")) for url in asked)
+
+
+CUT = """() => [...document.querySelectorAll("table")].filter(table => {
+  const box = table.getBoundingClientRect(), frame = table.closest(".scroll");
+  return box.right > innerWidth || (frame && frame.scrollWidth > frame.clientWidth + 1);
+}).map(table => table.textContent.slice(0, 60))"""
+
+
+@pytest.mark.browser
+def test_two_scenarios_are_a_page_that_a_person_scrolls(browser: Any, tmp_path: Path) -> None:
+    """Under 5,000 px before anything is opened; opened, no table is cut at 1280 px."""
+    methods = [f"a-family/method-number-{i}-of-its-name" for i in range(8)]
+    rows, about = [], catalogue(*methods)
+    for scenario in (SCENARIO, "toy/other"):
+        about["scenarios"][scenario] = about["scenarios"][SCENARIO]
+        for i, method in enumerate(methods):
+            for setting in (None, 0.5, 1.0):
+                cell = fits(method, dial=setting and "rho", setting=setting, bias=0.02 * i)
+                rows.append(failed(cell, 0.02 * (i == 3), "failed", "ValueError: singular"))
+                rows[-1]["scenario"] = scenario
+    report(tmp_path, pd.concat(rows, ignore_index=True), about)
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto((tmp_path / "report.html").as_uri())
+    height = "document.documentElement.scrollHeight"
+    assert 1500 < page.evaluate(height) < 5000
+    assert page.evaluate(CUT) == []
+    closed = page.evaluate(height)
+    page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
+    assert page.evaluate(height) > 2 * closed  # all that was there is there still
+    assert page.evaluate(CUT) == []
+    page.goto((tmp_path / "report.html").as_uri() + "#methods")
+    assert page.evaluate("document.querySelector('#methods details').open")
+
+
+def test_how_to_read_a_kind_of_plot_is_said_once(tmp_path: Path) -> None:
+    cells = [(n, s) for n in (100, 200) for s in (None, 1.0)]
+    rows = [fits(SOUND, dial=s and "rho", setting=s, n=n) for n, s in cells]
+    page = text_of(report(tmp_path, pd.concat(rows, ignore_index=True), catalogue(SOUND)))
+    kinds = (
+        "Each line is one replicate", "Bars are 95 % Monte Carlo limits, thin lines",
+        "The dashed lines mark no bias", "Every estimate of the default cell",
+    )  # fmt: skip
+    for words in kinds:
+        assert page.count(words) == 1
+    assert page.count("The ringed point is rho = 0.") == 2
+
+
+def test_the_panels_of_a_zip_plot_have_one_scale(tmp_path: Path) -> None:
+    """Their x axes are the same, even where one method's intervals are ten times the other's."""
+    rows = pd.concat([fits(SOUND), fits(BROKEN, sd=1.0, se=1.0)], ignore_index=True)
+    (view,) = Contents(RunTables.of_rows(rows, catalogue(SOUND, BROKEN)), tmp_path).views
+    plot = zip_plot(view)
+    assert plot is not None
+    scales = {axes.get_xlim() for axes in plot.figure().axes}
+    ((low, high),) = scales
+    assert low == -high < -1.96
 
 
 def test_estimates_without_noise_are_not_judged_by_their_coverage(tmp_path: Path) -> None:
     rows = fits(SOUND, sd=1e-17, se=1e-17)
     tables = RunTables.of_rows(rows, {})
     assert list(tables["expectations"]["coverage_verdict"]) == ["no noise"]
+    assert tables["scores"]["coverage_with_failures"].isna().all()
+    assert "being covered says nothing: coverage" in tables["scores"]["note"].iloc[0]
     page = write_report(tmp_path, tables).read_text()
     assert "1 of 1 methods broke" not in page and "e+14" not in page
+    [cell] = re.findall(r'<td[^>]*data-verdict="no noise"[^>]*>(.*?)</td>', page)
+    assert "100" not in cell and "no noise" in cell
+
+
+def test_who_is_always_wrong_without_noise_breaks(tmp_path: Path) -> None:
+    tables = RunTables.of_rows(fits(SOUND, sd=1e-17, se=0.1, bias=1.0), {})
+    assert list(tables["expectations"]["coverage_verdict"]) == ["broken"]
+    assert "1 of 1 method" in text_of(write_report(tmp_path, tables).read_text())
 
 
 # --- comparisons and leaderboards
@@ -535,8 +646,8 @@ def four() -> tuple[pd.DataFrame, dict[str, Any]]:
 
 
 def table_of(page: str, kind: str) -> list[list[str]]:
-    """Return the first table of a class as rows of words."""
-    table = re.search(rf'<table class="{kind}">(.*?)</table>', page, flags=re.S)
+    """Return the first table of a class, behind whatever else it has, as rows of words."""
+    table = re.search(rf'<table class="{kind}[^"]*"[^>]*>(.*?)</table>', page, flags=re.S)
     assert table is not None
     rows = re.findall(r"<tr.*?</tr>", table[1], flags=re.S)
     cells = [re.findall(r"<t[hd].*?</t[hd]>", row, flags=re.S) for row in rows]
@@ -585,6 +696,34 @@ def test_the_leaderboard_prints_sets_where_noise_can_swap_ranks(tmp_path: Path) 
     assert [row[0] for row in table.values()][1:] == ["–", "1–2", "1–2", "3"]
     assert "No loss counts more than 30 times the reference’s mean interval score" in text_of(page)
     assert 'href="#leaderboard"' in page and "reference toy/oracle" in text_of(page)
+
+
+def test_marks_stand_in_the_place_of_ranks_and_broken_settings_have_their_board(
+    tmp_path: Path,
+) -> None:
+    """Of four: one relies on what the dial breaks, one is too narrow, one contradicts itself."""
+    names = (SOUND, BROKEN, "toy/narrow", "toy/aside")
+    about, parts = catalogue(*names), []
+    about["estimators"][BROKEN]["assumes"] = ["independent errors"]
+    for dial, setting in ((None, None), ("rho", 1.0)):
+        where: dict[str, Any] = {"dial": dial, "setting": setting, "replicates": 400}
+        parts += [
+            fits(SOUND, **where),
+            fits(BROKEN, bias=0.5 if dial else 0.0, sd=0.05, se=0.05, **where),
+            fits("toy/narrow", sd=0.02, se=0.01, **where),
+            fits("toy/aside", **where),
+        ]
+        parts[-1]["estimate"] += np.where(parts[-1]["replicate"] % 4 == 0, 9.0, 0.0)
+    section = part(compared(tmp_path, pd.concat(parts, ignore_index=True), about), "leaderboard")
+    first, _, broken = section.partition("<details")
+    assert "How they degrade: settings in which an assumption is broken" in broken
+    marks = [["▼", "toy/narrow"], ["✕", "toy/aside"]]
+    for board, order in ((first, (BROKEN, SOUND)), (broken, (SOUND, BROKEN))):
+        lines = [[row[0], row[2]] for row in table_of(board, "ranks")[1:]]
+        assert lines == [["1", order[0]], ["2", order[1]], *marks]
+        words = " ".join(text_of(board).split())
+        assert "toy/narrow : does not hold its level in toy/line" in words
+        assert "toy/aside : 25 % of its answers lie outside their own limits" in words
 
 
 def test_leaving_out_a_scenario_stands_beside_the_rank(tmp_path: Path) -> None:
@@ -680,20 +819,27 @@ def test_the_terminal_lists_the_surprises() -> None:
 
 
 def test_how_many_replicates_would_decide_is_told() -> None:
-    def needing(*numbers: float) -> list[dict[str, Any]]:
-        return [{"verdict": "inconclusive", "needed": needed} for needed in numbers]
+    def needing(*numbers: float, tries: int = 90) -> list[dict[str, Any]]:
+        row = {"verdict": "inconclusive", "tries": tries}
+        return [row | {"needed": needed} for needed in numbers]
 
     assert undecided([]) == ""
     assert undecided(needing(611)) == (
-        "1 is inconclusive: 620 replicates would most likely decide it"
+        "1 is inconclusive: if its numbers are as measured, 620 replicates decide it nine times in "
+        "ten"
     )
     assert undecided(needing(611, 95, 12_345)) == (
-        "3 are inconclusive: 620 replicates would most likely decide 2 of them, 13,000 all"
+        "3 are inconclusive: if their numbers are as measured, 620 replicates decide each of 2 "
+        "nine times in ten, 13,000 each of 3"
     )
     assert undecided(needing(611, np.inf)).endswith(
-        "620 replicates would most likely decide 1 of them"
+        "620 replicates decide each of 1 nine times in ten"
     )
     assert "no number of replicates" in undecided(needing(np.inf))
+    few = "fewer than 30 replicates, too few to say how many would decide"
+    assert undecided(needing(17, tries=2)) == f"1 is inconclusive, 1 of {few}"
+    mixed = undecided([*needing(17, 20, tries=29), *needing(611)])
+    assert f"3 are inconclusive, 2 of {few}: if" in mixed and "620 replicates decide e" in mixed
 
 
 def with_pretest(delta: float) -> pd.DataFrame:
@@ -753,6 +899,12 @@ def test_a_valid_method_that_fails_is_broken_in_headline_heat_map_and_console(
     assert "▼" in page and f"coverage {share} %" in re.sub(r"\s+", " ", findings(page))
     (line,) = summary(table, judge_expectations(table, about, {}), about).to_dict("records")
     assert line["broken"] and line["coverage %"].startswith(share)
+    lost = f", with misses by the {percent((rows['status'] == 'failed').mean())} % of its fits"
+    (said,) = (w for w in surprise_lines(judge_expectations(table, about, {}), about) if "rho" in w
+               or "default" in w)  # fmt: skip
+    assert lost in said
+    broken = report(tmp_path, lose(fits(BROKEN, se=0.05), 0.02, "failed"), catalogue(BROKEN))
+    assert "with misses by" not in text_of(broken)  # failures are not what it breaks by
 
 
 def test_a_valid_method_that_declines_at_random_is_sound_everywhere(tmp_path: Path) -> None:
@@ -802,6 +954,41 @@ def test_no_two_verdicts_of_a_page_contradict_each_other(tmp_path: Path, seed: i
     assert not tagged or "fails unexpectedly" in surprised
     if "as declared: it must fail here" in page:
         assert "fails as declared" in set(found["verdict"])
+
+
+NEARLY = {
+    "coverage": [(BROKEN, s, {"se": 0.1 if s is None else 0.073}) for s in (None, 0.5, 1.0)],
+    "coverage at the default too": [(BROKEN, s, {"se": 0.073}) for s in (None, 0.5, 1.0)],
+    "bias": [(SOUND, None, {"bias": 0.062, "se": 0.13, "replicates": 400})]
+    + [(SOUND, s, {"se": 0.11, "replicates": 400}) for s in (0.5, 1.0)],
+}
+"""Cells that are beyond a bound by their own limits, and not by those of all cells at once."""
+
+
+@pytest.mark.parametrize("what", NEARLY)
+def test_what_only_pointwise_limits_show_is_no_finding(tmp_path: Path, what: str) -> None:
+    """Beside "No surprise" stood findings that were read off other limits than the verdicts."""
+    cells = NEARLY[what]
+    if what != "bias":
+        cells = [(SOUND, s, {}) for s in (None, 0.5, 1.0)] + cells
+    rows = [
+        fits(name, dial=s and "rho", setting=s, **{"replicates": 100, **how})
+        for name, s, how in cells
+    ]
+    said = spec(fails={BROKEN: {"rho": 0.5}})
+    tables = RunTables.of_rows(pd.concat(rows, ignore_index=True), relying(), suite=said)
+    scores, found = tables["scores"], tables["expectations"]
+    pointwise = {
+        "bias": scores["bias"] - 1.96 * scores["bias_mcse"] > 0.5 * scores["empirical_se"],
+        "coverage": scores["coverage_with_failures_high"] < found["floor"],
+    }
+    assert pointwise[what.split(maxsplit=1)[0]].any()
+    assert set(found["verdict"]) <= {"inconclusive", "valid as declared"}
+    page = write_report(tmp_path, tables).read_text(encoding="utf-8")
+    words = " ".join(text_of(page).split())
+    assert findings(page) == "" and "No method broke" in words and "No surprise among" in words
+    for tag in ("as declared: it", "perhaps by chance", "a surprise: nothing it assumes"):
+        assert tag not in words
 
 
 def test_standard_errors_are_told_where_intervals_cover(tmp_path: Path) -> None:
@@ -925,6 +1112,39 @@ def test_bands_of_hidden_moments_do_not_squash_the_axis(tmp_path: Path) -> None:
         draw_bands(axes, view, (method, "rho", "bias"), look[method], 0.0, 1.0)
     low, high = axes.get_ylim()
     assert -1 < low < high < 1
+
+
+def test_a_breakdown_that_chance_may_have_made_is_no_point_anywhere(tmp_path: Path) -> None:
+    """Coverage of 96, 90 and 88 of 100, the bound 90: no tick, no place to sort by, no length."""
+    rows = [
+        fits(name, dial=s and "rho", setting=s, replicates=100, se=se)
+        for name, claimed in ((SOUND, (0.1, 0.083, 0.08)), (BROKEN, (0.1, 0.06, 0.03)))
+        for s, se in zip((None, 0.5, 1.0), claimed, strict=True)
+    ]
+    about = catalogue(SOUND, BROKEN)
+    tables = RunTables.of_rows(pd.concat(rows, ignore_index=True), about)
+    lines = tables["sensitivity"].set_index("estimator")
+    points = lines["breakdown"].to_dict()
+    assert 0 < points[BROKEN] < 0.5 < points[SOUND] < 1
+    assert np.isinf(lines.loc[SOUND, "breakdown_high"])
+    assert np.isnan(lines.loc[SOUND, "bracket_high"])
+
+    section = part(write_report(tmp_path, tables).read_text(encoding="utf-8"), "breakdown")
+    html_rows = re.findall(r"<tr><th.*?</tr>", section, flags=re.S)
+    words = {row[0]: row[2:] for row in table_of(section, "sortable breaks-at")[1:]}
+    for name, sure in ((SOUND, False), (BROKEN, True)):
+        (row,) = (r for r in html_rows if "".join(text_of(r).split()).startswith(name))
+        place = re.findall(r'data-v="([^"]*)"', row)[0]  # "" stands last, either way
+        assert place == (repr(float(points[name])) if sure else "")
+        assert ("falls below" in words[name][0]) is sure
+        assert ("may fall below" in words[name][0]) is not sure
+        assert ("→" in words[name][3]) is sure
+
+    (view,) = Contents(tables, tmp_path).views
+    figure: Any = curve(view, "rho", looks(view.methods)).figure()
+    ticks = [line for line in figure.axes[0].lines if line.get_marker() == "|"]
+    assert [list(line.get_xdata()) for line in ticks] == [[points[BROKEN]]]
+    assert [line.get_color() for line in ticks] == [looks(view.methods)[BROKEN].colour]
 
 
 def test_answers_outside_their_own_limits_open_the_page(tmp_path: Path) -> None:

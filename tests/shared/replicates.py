@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cibench.storage import shards
-from cibench.storage.schema import MAY_DIFFER, schema
+from cibench.storage import cells, shard_checks, shards
+from cibench.storage.schema import MAY_DIFFER, TYPES, schema
+from cibench.storage.shards import Span
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +28,18 @@ def mark_stored(run: Path) -> None:
         place = table.schema.get_field_index("seconds")
         marks = pa.array([-1.0] * table.num_rows, pa.float64())
         shards.write(path, table.set_column(place, table.schema.field(place), marks))
+
+
+def put_apart(run: Path, parts: int = 1) -> None:
+    """Give every cell of a run so many shards of its own, as large ones have them."""
+    tables = [cell.table.select(list(TYPES)) for cell in cells(run, also=TYPES)]
+    for path in shards.paths(run):
+        path.unlink()
+    for place, table in enumerate(tables):
+        cuts = [table.num_rows * part // parts for part in range(parts + 1)]
+        for part, (start, end) in enumerate(pairwise(cuts)):
+            rows = shard_checks.decoded(table.slice(start, end - start), ())
+            shards.write(shards.place(run, Span(place, place), part), rows.cast(schema()))
 
 
 Z = 1.959963984540054

@@ -6,9 +6,9 @@ import pytest
 
 import cibench
 from cibench.model.registry import Entry, entry
-from cibench.storage.provenance import source_digest
 from cibench.storage.reader import read_rows
 from cibench.storage.schema import schema
+from cibench.storage.source_digests import source_digest
 from cibench.suite.parse import parse_suite, read_suite
 from cibench.utils.errors import BadInput
 
@@ -31,8 +31,7 @@ def test_the_folder_holds_what_the_design_says_and_no_leftovers(run):
     names = sorted(p.relative_to(run.folder).as_posix() for p in run.folder.rglob("*"))
     assert names == [
         ".lock", ".status.json", "catalogue.json", "manifest.json", "replicates",
-        "replicates/cell-00000-00000.parquet", "replicates/cell-00001-00000.parquet",
-        "replicates/cell-00002-00000.parquet", "suite.toml",
+        "replicates/cells-00000-00002-00000.parquet", "suite.toml",
     ]  # fmt: skip
 
 
@@ -100,7 +99,7 @@ def test_folders_that_are_no_runs_are_bad_input(run, tmp_path):
     with pytest.raises(BadInput, match=r"is not a run folder: it has no manifest\.json"):
         cibench.load(tmp_path)
     (tmp_path / "manifest.json").write_text("{")
-    with pytest.raises(BadInput, match="not readable"):
+    with pytest.raises(BadInput, match="not a run's manifest"):
         cibench.load(tmp_path)
     (tmp_path / "manifest.json").write_text('{"format": 99, "versions": {"cibench": "9.9"}}')
     with pytest.raises(BadInput, match=r"written by cibench 9\.9, whose format is newer"):

@@ -8,13 +8,16 @@ import time
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hostile import EDIT, SAME_FOLDER, edited_json, nothing_changes, refusal
+from hypothesis import given
+from hypothesis import strategies as st
 from replicates import assert_same_rows
 from toys import plugin
 
 import cibench
 from cibench.execution import RunSettings, Tuning
 from cibench.results.run_folder import Run
-from cibench.storage import manifest, shards
+from cibench.storage import manifest, object_store, shards
 from cibench.storage.object_store import Mirror, fetched
 from cibench.storage.schema import ADDRESS
 from cibench.suite.parse import parse_suite
@@ -90,7 +93,8 @@ def test_a_run_in_a_bucket_is_what_it_is_in_a_folder(bucket, suite, tmp_path):
     assert there.place == loaded.place == bucket
     for run in (there, loaded):
         assert_same_rows(run.replicates, here.replicates)
-    assert "replicates/cell-00000-00000.parquet" in names(bucket) and ".lock" not in names(bucket)
+    assert "replicates/cells-00000-00001-00000.parquet" in names(bucket)
+    assert ".lock" not in names(bucket)
     rows = pd.read_parquet(f"{bucket}/replicates")  # as anybody reads it
     assert_same_rows(rows, here.replicates)
     longer = cibench.run(suite.with_replicates(20), bucket)
@@ -118,7 +122,7 @@ def test_the_commands_take_a_url(bucket, tmp_path, call):
 
 def test_a_driver_that_dies_leaves_what_was_copied(bucket, suite, tmp_path):
     """Interrupt without a farewell, as SIGKILL does, then go on from the URL alone."""
-    at_once = Tuning(block_seconds=1e-9, flush_seconds=0, copy_seconds=0.05)
+    at_once = Tuning(block_seconds=1e-9, flush_seconds=0, copy_seconds=0.05, shard_rows=12)
     real = Mirror.push, Mirror.unlock
 
     def listen(progress):
@@ -301,7 +305,68 @@ def test_a_key_that_leads_out_of_the_folder_is_refused_and_nothing_written(
     monkeypatch.setattr(mirror._fs, "find", lambda root: [f"{root}/.staged/journal.json"])
     journal = json.dumps({"put": [evil], "removed": []}).encode()
     monkeypatch.setattr(mirror._fs, "cat_file", lambda path: journal)
+    monkeypatch.setattr(mirror._fs, "size", lambda path: len(journal))
     for read in (mirror.fetch, mirror.recover):
         with pytest.raises(BadInput, match="is no name of a file in that folder"):
             read()
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+LOCKED = {"token": "t", "process": 1, "host": "h", "updated": 1.0}
+MOVED = {"put": ["replicates/a.parquet"], "removed": ["b.csv"]}
+
+
+@SAME_FOLDER
+@given(edit=EDIT, journal=st.booleans(), local=st.booleans())
+def test_an_edited_journal_or_lock_is_read_or_refused(tmp_path_factory, edit, journal, local):
+    """It lies beside a run in a stranger's store, or in a folder by its URL."""
+    place = tmp_path_factory.mktemp("store")
+    copy = place / "copy"
+    copy.mkdir()
+    url = f"file://{place}/run" if local else f"memory://{place.name}/run"
+    mirror = Mirror(url, copy)
+    name, content = (".staged/journal.json", MOVED) if journal else (object_store.LOCK, LOCKED)
+    files = {
+        "manifest.json": b"{}", "b.csv": b"x", ".staged/replicates/a.parquet": b"x",
+        name: edited_json(json.dumps(content).encode(), edit),
+    }  # fmt: skip
+    for key, data in files.items():
+        mirror._fs.makedirs(f"{mirror._root}/{key}".rpartition("/")[0], exist_ok=True)
+        mirror._fs.pipe_file(f"{mirror._root}/{key}", data)
+
+    def everything():
+        mirror.lock(1.0)
+        mirror.recover()
+        mirror.fetch()
+        mirror.unlock()
+
+    (place / "outside").mkdir()
+    (place / "outside" / "mine").write_text("mine")
+    with nothing_changes(place / "outside"):
+        refusal(everything, url)
+    assert {path.name for path in place.iterdir()} <= {"copy", "run", "outside"}
+
+
+@pytest.mark.parametrize("name", ["replicates", ".staged", "manifest.json"])
+def test_a_link_in_a_folder_by_its_url_is_neither_read_nor_written_through(tmp_path, name):
+    outside, copy = tmp_path / "outside", tmp_path / "copy"
+    (outside / "replicates").mkdir(parents=True)
+    (outside / "mine").write_text("mine")
+    for folder in (copy / "replicates", tmp_path / "run"):
+        folder.mkdir(parents=True)
+    (copy / "replicates" / "a.parquet").write_bytes(b"x")
+    (copy / "manifest.json").write_text("{}")
+    to = outside if "." not in name[1:] else outside / "mine"
+    (tmp_path / "run" / name).symlink_to(to)
+
+    def everything():
+        mirror = Mirror(f"file://{tmp_path}/run", copy)
+        mirror.recover()
+        mirror._known = {"replicates/a.parquet": (0, 0, 0)}
+        mirror._rearranged = True
+        mirror.push()
+        mirror.fetch()
+
+    with nothing_changes(outside):
+        (line,) = refusal(everything)
+    assert f"{name} is a link, which is not followed" in line

@@ -6,12 +6,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from replicates import put_apart
 
 import cibench
+from cibench.execution import RunSettings, Tuning
 from cibench.storage import cells, cells_of, shards
 from cibench.storage.reader import read_rows, read_table
 from cibench.storage.schema import SCORED, schema
+from cibench.storage.shards import Span
 from cibench.storage.spool import Spool
+from cibench.suite import parse_suite
 from cibench.utils.errors import BadInput
 
 SPEC = {
@@ -28,17 +32,8 @@ CELLS, ROWS = 4, 4 * 9 * 2
 def folder(tmp_path):
     """Return a run of four cells, each in two shards."""
     cibench.run(SPEC, tmp_path / "run")
-    split(tmp_path / "run")
+    put_apart(tmp_path / "run", 2)
     return tmp_path / "run"
-
-
-def split(run):
-    """Cut every shard in two."""
-    for path in shards.paths(run):
-        table, cell = shards.read(path), int(path.stem.split("-")[1])
-        half = table.num_rows // 2
-        for part, rows in enumerate((table.slice(0, half), table.slice(half))):
-            shards.write(shards.place(run, cell, part), rows)
 
 
 @pytest.fixture
@@ -65,7 +60,7 @@ def test_every_shard_is_opened_once_and_every_cell_comes_whole(folder, opened):
 
 
 def test_one_cell_may_be_asked_for_and_more_columns(folder, opened):
-    [third] = cells(folder, also=("reason", "data_hash"), only=2)
+    [third] = cells(folder, also=("reason", "data_hash"), only=[2])
     assert third.part.names[0]["n"] == 14 and third.table["data_hash"].null_count == 0
     assert all(name.startswith("cell-00002") for name in opened)
 
@@ -98,10 +93,10 @@ def test_one_shard_of_all_cells_is_read_cell_by_cell(folder):
 
 def test_names_that_lie_about_their_cell_are_refused(folder):
     first, *_, last = shards.paths(folder)
-    first.rename(shards.place(folder, 7, 0))
+    first.rename(shards.place(folder, Span(7, 7), 0))
     with pytest.raises(BadInput, match=r"cell-00007-00000.parquet: .*cell-00000-00001.* its cell"):
         list(cells(folder))
-    shards.place(folder, 7, 0).rename(first)
+    shards.place(folder, Span(7, 7), 0).rename(first)
     last.write_bytes(b"half")
     with pytest.raises(BadInput, match=rf"{last.name}: not readable"):
         list(cells(folder))
@@ -141,7 +136,7 @@ def test_columns_come_back_to_the_bit_from_memory_and_from_disk(in_memory):
 
 
 def test_what_several_put_aside_is_stored_once_and_neighbours_share_their_replicates(folder):
-    [first, *_] = cells(folder, only=0)
+    [first, *_] = cells(folder, only=[0])
     size = first.table.num_rows // 2
     one = first.put_aside(0, ("replicate", "estimate"))
     assert first.spool.size == 2 * 8 * size
@@ -160,3 +155,17 @@ def test_a_replicate_that_is_there_twice_is_refused(folder):
     shards.write(path, pa.concat_tables([table, table]).cast(schema()))
     with pytest.raises(BadInput, match="replicates more than once"):
         [cell.part for cell in cells(folder)]
+
+
+def test_all_rows_come_cell_by_cell_in_replicate_order(tmp_path):
+    """Whatever shards an extension has left: the order of files is not that of rows."""
+    names = ["did/collapsed", "panel/twfe"]
+    cell = {"scenario": "did/two-group", "n": [20, 30, 40], "estimators": names}
+    settings = RunSettings(checks=False, tuning=Tuning(shard_rows=50))
+    for replicates in (10, 20, 23):
+        spec = {"name": "t", "seed": 1, "replicates": replicates, "cells": [cell]}
+        rows = cibench.run(parse_suite(spec), tmp_path / "run", settings=settings).replicates
+    assert len(shards.paths(tmp_path / "run")) > 3
+    assert rows["n"].tolist() == [20] * 46 + [30] * 46 + [40] * 46
+    assert rows["replicate"].tolist() == [k for k in range(23) for _ in (0, 1)] * 3
+    assert rows["estimator"].tolist() == names * 69

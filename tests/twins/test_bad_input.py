@@ -125,7 +125,7 @@ def test_files_that_are_no_tables(tmp_path, text, words):
     with pytest.raises(BadInput, match=words):
         read_seed(path, RD)
     path.write_bytes("y,x\nş,2\n".encode("iso-8859-9"))
-    with pytest.raises(BadInput, match="not UTF-8"):
+    with pytest.raises(BadInput, match="2: not a text file in UTF-8"):
         read_seed(path, RD)
 
 

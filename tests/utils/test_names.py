@@ -11,6 +11,7 @@ from cibench.utils.names import require_inside
 
 LEADING_OUT = (
     "../x", "a/../../x", "a/..", "/etc/passwd", "//host/x", "", ".", "c:/x", "c:x", "a\\..\\..\\x",
+    "con", "replicates/NUL.parquet", "a/b.", "a /b",
     "a\nb", "a\x00b", "\u202ecod.exe", "replicates/../../x",
 )  # fmt: skip
 
@@ -35,7 +36,7 @@ def test_every_name_that_passes_lies_in_the_folder(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["replicates/cell-00001-00000.parquet", "a b.toml", "é.csv", "a..b"]
+    "name", ["replicates/cell-00001-00000.parquet", "a b.toml", "é.csv", "a..b", "console.txt"]
 )
 def test_ordinary_names_pass(name):
     assert require_inside(name, "x") == name

@@ -99,7 +99,7 @@ def test_files_that_are_not_there_or_no_text_are_told(tmp_path):
     with pytest.raises(BadInput, match="r: No such file"):
         read_reveal(tmp_path / "r", "student")
     (tmp_path / "r").write_bytes(b"\xff\xfe")
-    with pytest.raises(BadInput, match="r: not a text file in UTF-8"):
+    with pytest.raises(BadInput, match="r: it is in UTF-16; save it in UTF-8"):
         read_reveal(tmp_path / "r", "student")
     (tmp_path / "c.csv").write_text("dataset,sha\na,1\n")
     with pytest.raises(BadInput, match=r"c\.csv: not the commitments"):

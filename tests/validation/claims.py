@@ -27,7 +27,7 @@ import numpy as np
 import cibench
 from cibench.metrics.intervals import covers
 from cibench.model import registry
-from cibench.storage.provenance import source_digest
+from cibench.storage.source_digests import source_digest
 from cibench.utils.files import canonical, write_atomically
 
 HERE = Path(__file__).parent

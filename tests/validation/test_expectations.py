@@ -27,7 +27,8 @@ def table(estimators, covered, replicates):
     return pd.DataFrame(
         dict.fromkeys(SCORED) | names | {
             "n": np.arange(len(covered)), "estimator": estimators, "replicates": replicates,
-            "answered": replicates, "declined": 0, "empirical_se": 1.0, "truth": 0.0, "bias": 0.0,
+            "answered": replicates, "failures": 0, "declined": 0,
+            "empirical_se": 1.0, "truth": 0.0, "bias": 0.0,
             "coverage_with_failures": [s.value for s in shares],
             "coverage_with_failures_mcse": [s.mcse for s in shares],
         }

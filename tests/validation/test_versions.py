@@ -9,9 +9,10 @@ import pytest
 
 from cibench.gate.rules import Rules
 from cibench.gate.versions.regress import Plan, regress
-from cibench.gate.versions.requirements import canonical_name, requested_versions
+from cibench.gate.versions.requirements import requested_versions
 from cibench.storage.provenance import packages
 from cibench.suite.parse import parse_suite
+from cibench.utils.names import canonical_name
 
 ROOT = Path(__file__).parents[2]
 ARMS, LATE = "observables/heterogeneous", "iv/late"

@@ -47,6 +47,8 @@ def raises(error):
         (Estimate(1.0, 0.5, 0.0, 2.0, outside=True), "ok", None),
         (Estimate(math.nan, 0.5, 0.0, 2.0), "nonfinite", "value is nan"),
         (Estimate(math.inf, 0.5, 0.0, 2.0), "nonfinite", "value is inf"),
+        (Estimate(-1e308, 0.5, 0.0, 2.0), "nonfinite", "value is -1e+308, which has no square"),
+        (Estimate(1.0, 0.5, -1e308, 2.0), "nonfinite", "limits are -1e+308 and 2"),
         (Estimate(1.0, math.nan, 0.0, 2.0), "nonfinite", "se is nan"),
         (Estimate(1.0, -0.5, 0.0, 2.0), "failed", "negative standard error: -0.5"),
         (Estimate(1.0, 0.5, 2.0, 0.0), "failed", "limits in the wrong order: 2 and 0"),

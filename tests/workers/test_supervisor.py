@@ -3,6 +3,7 @@
 import pytest
 
 from cibench.utils.errors import BadInput
+from cibench.workers import processes
 from cibench.workers.supervisor import FROM_OUTSIDE, Child
 
 # without effect in the forkserver; each child that is told to die does
@@ -39,3 +40,12 @@ def test_a_child_that_never_comes_to_be_ready_ends_the_run_in_words(tmp_path, mo
         one.start()
     one.stop()
     assert (tmp_path / "left.txt").read_text() == str(99 - FROM_OUTSIDE)
+
+
+def test_why_no_process_can_be_started_is_said():
+    class Starter:
+        def Process(self, target, args):  # noqa: N802 - as multiprocessing has it
+            raise OSError("AF_UNIX path too long")
+
+    with pytest.raises(OSError, match="no process can be started: AF_UNIX path too long"):
+        processes.spawn(Starter(), print, (), ())

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from cibench.analysis.failures import tally_failures
     from cibench.analysis.leaderboard import ranks
     from cibench.analysis.one_pass import Collector, collect
+    from cibench.analysis.process_changes import find_process_changes
     from cibench.analysis.published import compare_published
     from cibench.analysis.repeated_data import find_repeated_data
     from cibench.analysis.scores import score
     from cibench.analysis.sensitivity import Study, curves, measure_sensitivity, study
 
 __all__ = [
-    "Collector", "Study", "collect", "compare_published", "curves", "find_repeated_data",
+    "Collector", "Study", "collect", "compare_published", "curves", "find_process_changes",
+    "find_repeated_data",
     "judge_calibration", "judge_equalities",
     "judge_expectations", "measure_instability", "measure_sensitivity", "pairs", "ranks", "score",
     "score_diagnostics", "study", "tally_failures",
@@ -39,6 +41,7 @@ _HOMES = {
     "cibench.analysis.failures": ("tally_failures",),
     "cibench.analysis.leaderboard": ("ranks",),
     "cibench.analysis.published": ("compare_published",),
+    "cibench.analysis.process_changes": ("find_process_changes",),
     "cibench.analysis.repeated_data": ("find_repeated_data",),
     "cibench.analysis.scores": ("score",),
     "cibench.analysis.sensitivity": ("Study", "curves", "measure_sensitivity", "study"),

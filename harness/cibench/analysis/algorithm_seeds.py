@@ -86,6 +86,8 @@ class InstabilityCollector:
     def add(self, cell: CellRows) -> None:
         """Measure the methods of a cell that were fitted to a data set more than once."""
         rows = _refitted(cell)
+        if rows.empty:
+            return
         for key, part in rows.groupby(list(SCORED), sort=False, dropna=False):
             self._lines.append(dict(zip(SCORED, key, strict=True)) | _line(part))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Names = Mapping[str, Any]
-
-Counted = Callable[[Names], bool]
 
 TARGET_CELL = (*CELL_KEYS, "estimand", "level")
 UNRANKED = ("no", *map(str, FAULTS))
@@ -112,28 +110,30 @@ def _lines_of(table: pd.DataFrame) -> Iterator[Names]:
 
 
 def scenario_shares(
-    scores: pd.DataFrame, catalogue: Mapping[str, Any], spec: Ranking, cells: Sequence[Entered],
-    counted: Counted,
-) -> dict[Key, ScenarioShare]:  # fmt: skip
-    """Return the scenarios' shares of all boards, empty so far, each with its reference.
+    scores: pd.DataFrame, settings: Settings, spec: Ranking, every: Sequence[Entered], kind: str
+) -> dict[Key, ScenarioShare]:
+    """Return the scenarios' shares of one kind's boards, empty so far, each with its reference.
 
     The reference answers in every cell: the one that the suite names, else the first oracle of the
     catalogue, else the first contender, else the first baseline. Scores rest on the data sets that
     it tried: who leaves out more than `MOST_LEFT_OUT` of those of a scenario comes after all who do
-    not, in the whole design, so that it has one reference. A share without one is left out.
+    not, and who has no rank for what `every` cell of the run shows after all who have, in the whole
+    design, so that it has one reference. A share without one is left out.
     """
     answering: dict[Key, dict[tuple[str, ...], set[Entrant]]] = {}
     for names in _lines_of(scores):
-        if counted(names):
+        if settings.kind(names) == kind:
             entrants = answering.setdefault(key_of(names), {}).setdefault(cell_of(names), set())
             if names["answered"]:
                 entrants.add((str(names["estimator"]), str(names["options"])))
-    selective = _selective(cells, spec)
+    selective = _selective([cell for cell in every if settings.kind(cell.names) == kind], spec)
+    unranked = _unranked(every, settings)
     shares = {}
     for key, of_cells in answering.items():
 
         def place(entrant: Entrant, key: Key = key) -> tuple[Any, ...]:
-            return _rank(entrant, (design_of(key), entrant) in selective, catalogue, spec)
+            known = (design_of(key), entrant)
+            return _place(entrant, known in selective, known in unranked, settings.catalogue, spec)
 
         ordered = sorted(set.intersection(*of_cells.values()), key=place)
         if ordered and (not spec.reference or ordered[0][0] == spec.reference):
@@ -153,19 +153,31 @@ def _selective(cells: Sequence[Entered], spec: Ranking) -> set[tuple[tuple[str, 
     }  # fmt: skip
 
 
+def _unranked(cells: Sequence[Entered], settings: Settings) -> set[tuple[tuple[str, ...], Entrant]]:
+    """Return by design who has no rank for a level that it does not hold, or a fault."""
+    by_design: dict[tuple[str, ...], list[Entered]] = {}
+    for cell in cells:
+        by_design.setdefault(design_of(key_of(cell.names)), []).append(cell)
+    return {
+        (design, entrant) for design, own in by_design.items()
+        for entrant in dict.fromkeys(e for cell in own for e in cell.entrants)
+        if settings.holds(entrant, [cell.names for cell in own])[0] in UNRANKED
+    }  # fmt: skip
+
+
 def design_of(key: Key) -> tuple[str, ...]:
     """Return the design of a share: the family of its scenario, with the target."""
     return (key[0].partition("/")[0], *map(str, key[1:]))
 
 
-def _rank(
-    entrant: Entrant, selective: bool, catalogue: Mapping[str, Any], spec: Ranking
+def _place(
+    entrant: Entrant, selective: bool, unranked: bool, catalogue: Mapping[str, Any], spec: Ranking
 ) -> tuple[Any, ...]:
     order = list(catalogue.get("estimators") or {})
     name = entrant[0]
     place = order.index(name) if name in order else len(order)
     first = ("oracle", "", "baseline").index(spec.role(name, catalogue))
-    return name != spec.reference, selective, first, place, entrant
+    return name != spec.reference, selective, unranked, first, place, entrant
 
 
 def by_leaderboard(

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from cibench.metrics.moments import noiseless
+from cibench.metrics.moments import noiseless, on_target
 from cibench.model.types import Array
 from cibench.utils.missing import missing
 
@@ -72,7 +72,7 @@ MEANING = {
     CoverageVerdict.DECLINED: "the method declined every data set",
     CoverageVerdict.NO_LIMITS: "the method gives no limits, so coverage is undefined",
     CoverageVerdict.NO_LEVEL: "there is no level between 0 and 1",
-    CoverageVerdict.NOISELESS: "the estimates do not vary, so coverage says nothing",
+    CoverageVerdict.NOISELESS: "the estimates do not vary, so that being covered says nothing",
     CoverageVerdict.DIAGNOSTIC: "a diagnostic has no coverage",
 }
 
@@ -167,7 +167,7 @@ class Coverage:
 
 def tally(score: Mapping[str, Any], floor: float) -> Coverage:
     """Count the tries of a row of a score table and those that covered; limits come later."""
-    level, unjudged = float(score["level"]), _unjudged(score)
+    level, unjudged = float(score["level"]), _unjudged(score, floor)
     if unjudged is not None:
         return Coverage(0, 0, floor, level, unjudged=unjudged)
     return _counted(score, "coverage_with_failures", floor)
@@ -190,17 +190,22 @@ def _counted(score: Mapping[str, Any], name: str, floor: float) -> Coverage:
     )  # fmt: skip
 
 
-def _unjudged(score: Mapping[str, Any]) -> CoverageVerdict | None:
-    """Return why a coverage cannot be judged, None where it can."""
+def _unjudged(score: Mapping[str, Any], floor: float) -> CoverageVerdict | None:
+    """Return why a coverage cannot be judged, None where it can.
+
+    That estimates which do not vary are covered says nothing; that they are not says as much as
+    ever, unless what they are off by is rounding.
+    """
     if score["kind"] == "diagnostic":
         return CoverageVerdict.DIAGNOSTIC
     if score["declined"] == score["replicates"]:
         return CoverageVerdict.DECLINED
     if not 0 < float(score["level"]) < 1:
         return CoverageVerdict.NO_LEVEL
-    if missing(score["coverage_with_failures"]):
-        return CoverageVerdict.NO_LIMITS
-    return CoverageVerdict.NOISELESS if noiseless(score) else None
+    share = float(score["coverage_with_failures"])
+    if noiseless(score) and (on_target(score) or share >= floor):
+        return CoverageVerdict.NOISELESS
+    return CoverageVerdict.NO_LIMITS if missing(share) else None
 
 
 def exact(covered: int, tries: int, alpha: float) -> tuple[float, float]:
@@ -219,14 +224,18 @@ def exact(covered: int, tries: int, alpha: float) -> tuple[float, float]:
 def replicates_needed(covered: int, tries: int, floor: float, alpha: float) -> float:
     """Return how many replicates would take the limits off the floor nine times in ten.
 
-    The coverage p is taken to be (covered + 1/2) / (tries + 1), the mean under Jeffreys' prior,
-    which is never 0 or 1. With R replicates of which K cover, the lower limit is above the floor
-    if and only if K >= c, the least c with P(Bin(R, floor) >= c) < alpha / 2; the answer is the
-    least R with P(Bin(R, p) >= c) >= 0.9, and likewise below the floor. R goes up by 1 % a step,
-    because that probability moves in teeth and the last digits of R mean nothing. Infinity where
-    p is so near the floor that 10^7 do not decide.
+    The coverage p is taken to be as measured; where that is 0, 1 or the floor itself, it is
+    (covered + 1/2) / (tries + 1), the mean under Jeffreys' prior. With R replicates of which K
+    cover, the lower limit is above the floor if and only if K >= c, the least c with
+    P(Bin(R, floor) >= c) < alpha / 2; the answer is the least R with P(Bin(R, p) >= c) >= 0.9, and
+    likewise below the floor. R goes up by 1 % a step, because that probability moves in teeth and
+    the last digits of R mean nothing. Infinity where p is so near the floor that 10^7 do not
+    decide.
     """
-    return sizes_for((covered + 0.5) / (tries + 1), floor, alpha, POWER)
+    p = covered / max(tries, 1)
+    if covered in (0, tries) or abs(p - floor) <= _ROUNDING:
+        p = (covered + 0.5) / (tries + 1)
+    return sizes_for(p, floor, alpha, POWER)
 
 
 def sizes_for(p: float, floor: float, alpha: float, power: float) -> float:

@@ -43,8 +43,8 @@ __all__ = [
 
 EXPECTATIONS = (
     *SCORED, "expected", "because", "broken", "verdict", "decided_by", "unjudged", "needed", "note",
-    "declined", "floor", "tries", "covered", "coverage", "low", "high", "coverage_verdict",
-    "bands", "bands_low", "bands_high", "bands_verdict",
+    "declined", "failed", "floor", "tries", "covered", "coverage", "low", "high",
+    "coverage_verdict", "bands", "bands_low", "bands_high", "bands_verdict",
     "bias_most", "bias_surely", "bias_in_se", "bias_low", "bias_high", "bias_verdict",
     "se_ratio_least", "se_ratio_most", "se_ratio_surely", "se_ratio", "se_ratio_low",
     "se_ratio_high", "se_ratio_verdict",
@@ -99,7 +99,8 @@ MEANING = {
     ExpectationVerdict.NO_ANSWER: "more than half of the fits failed, which is no finding about "
     "the method’s statistics: failures.csv says why, and where in the code",
     ExpectationVerdict.CONTRADICTS: "more than one answer in a hundred lies outside its own "
-    "limits, whose coverage says nothing of it, or has a p-value that its limits contradict",
+    "limits, whose coverage says nothing of it, or has a p-value that its limits contradict: above "
+    "one half where they exclude no effect, below a tenth of 1 - level where they hold it",
     ExpectationVerdict.OTHER_QUESTION: "the method does not answer what it was scored on",
 }
 
@@ -221,6 +222,7 @@ def _line(
         "unjudged": _unjudged(judged) if bears else "", "needed": needed,
         "note": _note(judged.coverage, why if bears else "", score),
         "declined": score["declined"] / score["replicates"],
+        "failed": score["failures"] / max(score["replicates"] - score["declined"], 1),
         **_coverage_columns(judged.coverage, judged.bands),
         **_error_columns(judged.bias, judged.se_ratio),
     }  # fmt: skip

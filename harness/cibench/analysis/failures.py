@@ -20,6 +20,7 @@ from cibench.utils.missing import missing
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 __all__ = ["COLUMNS", "FailureCollector", "tally_failures"]
 
@@ -80,10 +81,9 @@ class FailureCollector:
 
     def add(self, cell: CellRows) -> None:
         """Tally the fits of a cell that gave no answer."""
-        runs = _runs(cell.part)
-        lost = _lost(cell)
-        if lost.empty:
+        if not cell.unanswered.num_rows:
             return
+        runs, lost = _runs(cell.part), _lost(cell.unanswered)
         by = [*FIT, "status", "reason"]
         fits_lost = lost.drop_duplicates([*by, "replicate"])
         tally = fits_lost.groupby(by, dropna=False, sort=False, as_index=False).agg(
@@ -119,13 +119,10 @@ def _runs(part: Part) -> dict[tuple[Any, ...], int]:
     }
 
 
-def _lost(cell: CellRows) -> pd.DataFrame:
+def _lost(unanswered: pa.Table) -> pd.DataFrame:
     """Return a row for each target that a fit left without an answer, with the reason."""
-    import pyarrow.compute as pc
-
-    first = pc.fill_null(pc.equal(cell.table["refit"], 0), True)
-    table = cell.table.select([*FIT, "estimand", "horizon", "replicate", "status", "reason"])
-    rows = as_frame(table.filter(pc.and_(first, pc.not_equal(cell.table["status"], "ok"))))
+    columns = [*FIT, "estimand", "horizon", "replicate", "status", "reason"]
+    rows = as_frame(unanswered.select(columns))
     rows = rows.astype(dict.fromkeys([*FIT, "status", "reason"], object)).astype({"setting": float})
     targets = [_target(line) for line in rows[["estimand", "horizon"]].to_dict("records")]
     return rows.assign(reason=rows["reason"].fillna("no reason given"), target=targets)

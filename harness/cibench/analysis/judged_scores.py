@@ -103,13 +103,24 @@ class JudgedScore:
 
     @property
     def needed(self) -> float:
-        """Return how many replicates would most likely decide all that is unclear."""
-        needs = []
-        for name, side in self.sides.items():
-            if side is Side.UNCLEAR:
-                part = getattr(self, _FIELDS[name])
-                needs.append(float(part.needed))
-        return max(needs, default=nan)
+        """Return how many replicates would decide, if all numbers are as measured.
+
+        One number on the wrong side of its bound is enough for a verdict: where some are so as
+        measured, the first of them to be beyond doubt decides, else the last of all.
+        """
+        unclear = [name for name, side in self.sides.items() if side is Side.UNCLEAR]
+        needs = {name: float(getattr(self, _FIELDS[name]).needed) for name in unclear}
+        wrong = [needs[name] for name in unclear if self._is_wrong(name)]
+        return min(wrong) if wrong else max(needs.values(), default=nan)
+
+    def _is_wrong(self, name: Judged) -> bool:
+        """Say whether a number, as measured, is on the wrong side of its bound."""
+        if name is Judged.BIAS:
+            return abs(self.bias.value) > self.bias.most
+        if name is Judged.SE_RATIO:
+            return self.se_ratio.value < self.se_ratio.least
+        share = getattr(self, _FIELDS[name])
+        return bool(share.share < share.floor)
 
 
 _FIELDS = {

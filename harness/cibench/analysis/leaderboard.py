@@ -30,6 +30,7 @@ from cibench.analysis.coverage_verdicts import MOST_LEFT_OUT
 from cibench.analysis.expectations import judge_expectations
 from cibench.analysis.one_pass import from_rows
 from cibench.analysis.ranking_losses import (
+    ROUNDING,
     Compared,
     Entered,
     ScenarioShare,
@@ -61,6 +62,8 @@ COLUMNS = (
 )  # fmt: skip
 NEEDED = ("kind", "scenario", "dials", "n", "parameters", "estimand", "horizon", "level",
           "estimator", "options", "answered")  # fmt: skip
+
+ORDER = ("scenario", "n", "dials", "parameters", "estimand", "horizon", "level")
 
 
 def ranks(
@@ -139,6 +142,8 @@ class RankCollector:
         """Return the leaderboards."""
         import pandas as pd
 
+        # whatever order an extended run has its rows in, the limits are those of a fresh one
+        self._entered.sort(key=lambda each: [str(each.names[name]) for name in ORDER])
         scores = self.scores()
         if lacking := [name for name in NEEDED if name not in scores.columns]:
             raise BadInput(f"the score table lacks columns: {', '.join(lacking)}")
@@ -163,9 +168,7 @@ class RankCollector:
         kind: str,
     ) -> tuple[list[dict[str, Any]], bool]:  # fmt: skip
         """Return the lines of all boards by one measure, and whether somebody never gives it."""
-        every = scenario_shares(
-            scores, self.catalogue, spec, cells, lambda names: settings.kind(names) == kind
-        )
+        every = scenario_shares(scores, settings, spec, self._entered, kind)
         run(cells, every, spec)
         every = {key: share for key, share in every.items() if share.cells}
         lines = []
@@ -197,6 +200,7 @@ class Board:
         self, shares: Mapping[str, ScenarioShare], cells: Sequence[Names], address: Sequence[str]
     ) -> list[dict[str, Any]]:
         """Return the lines of one board, the best first; none with fewer than two to score."""
+        shares = dict(sorted(shares.items()))
         entrants = list(dict.fromkeys(e for s in shares.values() for e in (*s.runs, *s.without)))
         whole = [e for e in entrants if all(s.counts.get(e, 0) == s.cells for s in shares.values())]
         roles = {e: self.spec.role(e[0], self.catalogue) for e in entrants}
@@ -209,6 +213,7 @@ class Board:
         unsure = _rests_on(selective, shares)
         ranked = [] if unsure else ranked
         scores, terms, freedom, starts = _sums(shares, whole, self.spec)
+        scores = np.where(np.abs(scores) <= ROUNDING, 0.0, scores)
         rng = stream("ranks", *address, *shares)
         compared = compare(np.append(scores, 0.0), _beside_zero(terms), freedom, rng, starts)
         lines = _lines(whole, scores, terms, compared, freedom)
@@ -345,6 +350,7 @@ def _lines(
 ) -> list[dict[str, Any]]:
     """Return the scored lines of a board; the last of `compared` is the reference's score, 0."""
     errors = np.sqrt(np.square(terms).sum(axis=1)) if freedom > 0 else np.full(len(whole), nan)
+    errors = np.where(errors <= ROUNDING, 0.0, errors)
     with np.errstate(over="ignore"):
         lows, highs = np.exp(compared.low[:-1, -1]), np.exp(compared.high[:-1, -1])
     return [

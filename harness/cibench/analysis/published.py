@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cibench.metrics import METRICS
@@ -19,7 +19,7 @@ AGREES = 3.0
 """How many combined errors a reproduction may be away."""
 
 
-def compare_published(scores: pd.DataFrame, published: list[dict[str, str]]) -> pd.DataFrame:
+def compare_published(scores: pd.DataFrame, published: Sequence[Mapping[str, str]]) -> pd.DataFrame:
     """Return each published figure with ours, both errors and the difference in combined errors.
 
     `published` are the lines of a suite's table of figures, all of them texts: `measure`, `value`

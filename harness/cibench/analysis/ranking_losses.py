@@ -211,19 +211,23 @@ class Entered(NamedTuple):
         return [sum(both) for both in zip(self.declined, self.open_sets, strict=True)]
 
 
+def entrant_of(names: Mapping[str, Any]) -> Entrant:
+    """Return who answered, by the names of a group."""
+    return str(names["estimator"]), str(names["options"])
+
+
 def entered(cell: CellRows, spec: Ranking, counted: Any) -> Iterator[Entered]:
     """Put aside what a leaderboard takes of a cell, target by target, where it counts."""
     part, columns = cell.part, tuple(dict.fromkeys((*LOSS, *METRICS[spec.measure].needs)))
     for members in families(part, (*TARGET, "horizon")):
         names = part.names[members[0]]
         if counted(names):
-            entrants = [
-                (str(part.names[i]["estimator"]), str(part.names[i]["options"])) for i in members
-            ]
-            groups = [part.groups[i] for i in members]
+            ordered = sorted(members, key=lambda i: entrant_of(part.names[i]))
+            entrants = [entrant_of(part.names[i]) for i in ordered]
+            groups = [part.groups[i] for i in ordered]
             declined = [_share(group, group["declined"]) for group in groups]
             open_sets = [_share(group, open_set(group)) for group in groups]
-            rows = [cell.put_aside(i, columns) for i in members]
+            rows = [cell.put_aside(i, columns) for i in ordered]
             yield Entered(names, entrants, rows, declined, open_sets)
 
 
@@ -296,6 +300,9 @@ def _against(
 
 
 ROUNDING = 1e-12
+NOTHING = 1e-6
+"""A difference of log ratios that is no difference to a rank, however little noise it has: methods
+that differ by a millionth of their loss are one method, computed in two ways."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -363,9 +370,10 @@ def rank_sets(compared: Compared, ranked: Array) -> tuple[Array, Array]:
     that is surely worse after: where the simultaneous limits hold all true differences, which they
     do in 95 of 100 runs, the sets hold all true ranks at once. Source: Mogstad, Romano, Shaikh and
     Wilhelm (2024), Review of Economic Studies 91. Of equals every rank among them is
-    true: 1 + the number strictly better to p - the number strictly worse.
+    true: 1 + the number strictly better to p - the number strictly worse. Who is better by no more
+    than `NOTHING` is an equal.
     """
     low, high = compared.low[np.ix_(ranked, ranked)], compared.high[np.ix_(ranked, ranked)]
-    better = (low > 0).sum(axis=1)  # those whose score is surely smaller
-    worse = (high < 0).sum(axis=1)
+    better = (low > NOTHING).sum(axis=1)  # those whose score is surely smaller
+    worse = (high < -NOTHING).sum(axis=1)
     return 1 + better, ranked.size - worse

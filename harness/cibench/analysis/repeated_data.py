@@ -56,10 +56,12 @@ class RepeatedDataCollector:
             [("replicate", "count_distinct"), ("data_hash", "count_distinct")]
         )
         names = dict(zip(("replicate", "data_hash"), COLUMNS[-2:], strict=True))
-        frame = as_frame(counted).rename(
-            columns={f"{name}_count_distinct": column for name, column in names.items()}
+        counted = counted.rename_columns(
+            [names.get(name.removesuffix("_count_distinct"), name) for name in counted.column_names]
         )
-        self._cells.append(frame[frame["data_sets"] < frame["replicates"]])
+        equal = counted.filter(pc.less(counted["data_sets"], counted["replicates"]))
+        if equal.num_rows:
+            self._cells.append(as_frame(equal))
 
     def table(self) -> pd.DataFrame:
         """Return the cells that hold a data set more than once."""

@@ -23,8 +23,8 @@ from cibench.metrics.groups import (
     measure_estimator,
     present,
 )
-from cibench.metrics.moments import heavy, largest_share
-from cibench.metrics.registry import POINTS, Scope, listed
+from cibench.metrics.moments import heavy, largest_share, noiseless, on_target
+from cibench.metrics.registry import NORMAL, POINTS, Scope, listed
 from cibench.storage import CellRows
 from cibench.storage.groups import FAILURES, Part
 from cibench.storage.schema import CELL, SCORED, schema
@@ -57,9 +57,10 @@ class Line:
 def lines(part: Part, catalogue: Mapping[str, Any]) -> list[Line]:
     """Measure every group of a part, alone and beside the others of its cell."""
     measured = [_line(*pair, catalogue) for pair in zip(part.names, part.groups, strict=True)]
+    normal = catalogue.get("errors") == NORMAL
     for members in families(part, (*TARGET, "horizon")):
         ordered = in_order(members, part, catalogue)
-        first = reference(_compare("cell", ordered, part, measured))
+        first = reference(_compare("cell", ordered, part, measured, normal=normal))
         if first is not None:
             name = str(part.names[ordered[first]]["estimator"])
             for i in ordered:
@@ -68,7 +69,28 @@ def lines(part: Part, catalogue: Mapping[str, Any]) -> list[Line]:
         horizons = [i for i in members if not missing(part.names[i]["horizon"])]
         if horizons:
             _compare("horizons", horizons, part, measured)
+    for line in measured:
+        if _is_exact(line):
+            line.scores.update((name, blank(EXACT)) for name in SAYS_NOTHING if name in line.scores)
     return measured
+
+
+EXACT = "estimates and limits are the truth but for rounding, so that being covered says nothing"
+SAYS_NOTHING = (
+    "coverage", "coverage_with_failures", "coverage_common", "bias_eliminated_coverage",
+    "lower_noncoverage", "upper_noncoverage",
+)  # fmt: skip
+"""The metrics that rounding decides where neither estimates nor limits err."""
+
+
+def _is_exact(line: Line) -> bool:
+    """Say whether estimates, and limits around them, are the truth but for rounding."""
+    if line.diagnostic:
+        return False
+    numbers = {name: line.scores[name].value for name in ("bias", "empirical_se", "ci_length")}
+    score = {**numbers, "truth": line.means["truth"], "answered": line.counts[1]}
+    closed = on_target({"bias": numbers["ci_length"], "truth": score["truth"]})
+    return closed and noiseless(score) and on_target(score)
 
 
 def note(scores: Mapping[str, Score], measures: Iterable[str]) -> str:
@@ -96,7 +118,8 @@ def _line(names: Mapping[str, Any], group: Group, catalogue: Mapping[str, Any]) 
     else:
         error = float(np.nan_to_num(means["truth_mcse"]))
         level = nan if names["level"] is None else float(names["level"])
-        scores = measure_estimator(group, error, level, moments=not reason)
+        normal = catalogue.get("errors") == NORMAL
+        scores = measure_estimator(group, error, level, moments=not reason, normal=normal)
     return Line(diagnostic, counts, means, scores, not reason, why)
 
 
@@ -145,13 +168,17 @@ def in_order(members: list[int], part: Part, catalogue: Mapping[str, Any]) -> li
     return sorted(members, key=rank)
 
 
-def _compare(scope: Scope, members: list[int], part: Part, measured: list[Line]) -> list[Group]:
+def _compare(
+    scope: Scope, members: list[int], part: Part, measured: list[Line], *, normal: bool = False
+) -> list[Group]:
     """Add the metrics that look at several groups; return these, aligned."""
     groups = aligned([part.groups[i] for i in members])
     errors = [float(np.nan_to_num(measured[i].means["truth_mcse"])) for i in members]
     for metric in METRICS.values():
         if metric.scope == scope:
-            for i, score in zip(members, metric.function(groups, errors), strict=True):
+            options = {"normal": True} if normal and metric.by_errors else {}
+            values = metric.function(groups, errors, **options)
+            for i, score in zip(members, values, strict=True):
                 measured[i].scores[metric.name] = explained(metric, score, part.groups[i])
     return groups
 
@@ -218,7 +245,8 @@ def score(rows: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFrame:
     >>> methods = ["did/collapsed", "naive/difference-in-means"]
     >>> cell = {"scenario": "did/two-group", "n": 30, "estimators": methods}
     >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 20, "cells": [cell]})
-    >>> table = cibench.score(run.replicates, run.catalogue)
+    >>> from cibench.analysis import score
+    >>> table = score(run.replicates, run.catalogue)
     >>> table[["estimator", "answered", "bias", "bias_mcse", "coverage"]].round(2)
                        estimator  answered  bias  bias_mcse  coverage
     0              did/collapsed        20  0.00       0.06       1.0
@@ -260,9 +288,10 @@ class ScoreCollector:
 
 
 def _statistic() -> tuple[str, ...]:
-    """Return the columns that a metric beside a null cell rests on."""
+    """Return the columns that a metric beside a null cell rests on, or is blank for."""
     needs = (name for metric in _beside_null() for name in metric.needs)
-    return tuple(dict.fromkeys(("replicate", "ok", "failed", "declined", *needs)))
+    ever = ("replicate", "ok", "failed", "declined", "ci_low", "ci_high")
+    return tuple(dict.fromkeys((*ever, *needs)))
 
 
 def _key_schema() -> pa.Schema:

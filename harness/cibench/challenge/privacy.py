@@ -11,9 +11,10 @@ from cibench.challenge.bundle import Bundle
 from cibench.challenge.disclosure import Limits, leaks
 from cibench.challenge.documents import DISCLOSURE
 from cibench.challenge.membership_attack import SHADOWS, Attack, attack, ordered
-from cibench.twins.fit.seed_data import Seed, read_frame, seed_of
+from cibench.twins.fit.seed_data import Seed, seed_of
 from cibench.twins.twin import Twin
 from cibench.utils.errors import BadInput
+from cibench.utils.foreign import read_frame
 
 if TYPE_CHECKING:
     import pandas as pd

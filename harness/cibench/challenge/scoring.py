@@ -20,9 +20,10 @@ from cibench.metrics import METRICS
 from cibench.metrics.core import Score, mean_score, proportion, root
 from cibench.metrics.intervals import covers
 from cibench.render.numbers import number
-from cibench.utils.answers_csv import interval_in, read_csv
+from cibench.utils.answers_csv import interval_in
 from cibench.utils.errors import BadInput, unknown
 from cibench.utils.files import write_csv
+from cibench.utils.foreign import read_csv
 
 COLUMNS = ("dataset", "estimate", "low", "high")
 
@@ -76,13 +77,13 @@ def read_submission(path: Path, owner: Owner) -> Submission:
             raise BadInput(f"{path}:1: no column '{column}' among {named}")
     sealed = {d.name: d for d in owner.datasets}
     by_name: dict[str, Answer] = {}
-    for line, row in enumerate(rows, 2):
-        where, name = f"{path}:{line}", (row["dataset"] or "").strip()
+    for row in rows:
+        where, name = f"{path}:{row.line}", row["dataset"].strip()
         if name not in sealed:
             raise BadInput(f"{where}: {unknown('data set of this bundle', name, sealed)}")
         if name in by_name:
             raise BadInput(f"{where}: '{name}' is answered twice")
-        if any((row.get(c) or "").strip() for c in (*COLUMNS[1:], "decision")):
+        if any(row.get(c, "").strip() for c in (*COLUMNS[1:], "decision")):
             by_name[name] = _answer(sealed[name], row, where, owner)
     if not by_name:
         raise BadInput(f"{path}: no answers")
@@ -92,7 +93,7 @@ def read_submission(path: Path, owner: Owner) -> Submission:
 
 def _answer(dataset: Sealed, row: Mapping[str, str], where: str, owner: Owner) -> Answer:
     estimate, low, high = interval_in(row, where)
-    decision = (row.get("decision") or "").strip().lower()
+    decision = row.get("decision", "").strip().lower()
     if decision and decision not in DECISIONS:
         raise BadInput(f"{where}: {unknown('decision', decision, DECISIONS)}")
     rolls_out = decision == DECISIONS[0] if decision else gain(estimate, owner) > 0

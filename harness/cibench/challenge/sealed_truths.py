@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from cibench.utils.errors import BadInput, unknown
 from cibench.utils.files import json_text, write_private, write_text
+from cibench.utils.foreign import LARGEST_TABLE, own_file, read_bytes, read_json
 from cibench.utils.sealing import (
     Revealed,
     Seal,
@@ -19,8 +19,19 @@ from cibench.utils.sealing import (
     read_reveal,
     reveal,
 )
+from cibench.utils.shapes import TEXT, Rule
 
 FORMAT = 1
+OWNER = {
+    "format": int, "bundle": TEXT, "cost": float,
+    "better": Rule(lambda v: v in ("higher", "lower"), "'higher' or 'lower'"),
+    "told": {str: object},
+    "datasets": [{
+        "name": TEXT, "estimand": TEXT, "truth": float, "truth_mcse": float, "data_sha256": TEXT,
+        "nonce": TEXT, "commitment": TEXT, "effect": float, "address": [TEXT],
+    }],
+}  # fmt: skip
+"""What an owner's file holds."""
 COMMITMENTS = "commitments.csv"
 DATA = "data/{name}.csv"
 
@@ -79,19 +90,18 @@ class Owner:
     @classmethod
     def read(cls, path: Path) -> Owner:
         """Read the file and check every seal; raises BadInput where one is broken."""
-        try:
-            state = json.loads(path.read_text(encoding="utf-8"))
-            if state.pop("format") != FORMAT:
-                raise BadInput(f"{path}: an owner's file of another version of cibench")
-            sealed = [Sealed(**{**d, "address": tuple(d["address"])}) for d in state["datasets"]]
-            state["provenance"] = state.pop("told")
-            owner = cls(**{**state, "datasets": tuple(sealed)})
-        except OSError as error:
-            raise BadInput(f"{path}: {error.strerror}") from error
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            cause = " ".join(str(error).split())
-            raise BadInput(f"{path}: not an owner's file, or a damaged one: {cause}") from error
-        check_seals(path, {one.name: one.seal for one in owner.datasets})
+        state = read_json(path, OWNER, "an owner's file, or a damaged one")
+        if state["format"] != FORMAT:
+            raise BadInput(f"{path}: an owner's file of another version of cibench")
+        names = [f.name for f in fields(Sealed)]
+        sealed = [
+            Sealed(**{**{name: d[name] for name in names}, "address": tuple(d["address"])})
+            for d in state["datasets"]
+        ]
+        owner = cls(state["bundle"], tuple(sealed), state["cost"], state["better"], state["told"])
+        if len(seals := {each.name: each.seal for each in sealed}) < len(sealed):
+            raise BadInput(f"{path}: datasets: two have one name")
+        check_seals(path, seals)
         return owner
 
     def check_bundle(self, folder: Path) -> None:
@@ -141,12 +151,12 @@ def verify(bundle: Path, revealed: Path) -> Iterator[Verification]:
 
 
 def _commitments(bundle: Path) -> dict[str, dict[str, str]]:
-    return read_commitments(bundle / COMMITMENTS, "dataset", "data_sha256")
+    return read_commitments(own_file(bundle, COMMITMENTS), "dataset", "data_sha256")
 
 
 def _data_problem(bundle: Path, name: str, sealed: str) -> str:
     try:
-        actual = fingerprint((bundle / DATA.format(name=name)).read_bytes())
-    except OSError as error:
-        return f"its file cannot be read: {error.strerror}"
+        actual = fingerprint(read_bytes(own_file(bundle, DATA.format(name=name)), LARGEST_TABLE))
+    except BadInput as error:
+        return f"its file cannot be read: {error}"
     return "" if actual == sealed else "its file is not the one that was sealed"

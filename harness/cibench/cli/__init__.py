@@ -12,11 +12,14 @@ from typer.core import TyperCommand, TyperGroup
 
 from cibench.utils.errors import BadInput, Interrupted
 from cibench.utils.plugins import FORBIDDEN
+from cibench.utils.streams import take_every_text
+from cibench.utils.version import __version__
 
-NO_PLUGINS = "--no-plugins"
+NO_PLUGINS, VERSION = "--no-plugins", "--version"
 HELP = f"""Benchmark causal estimators on data whose true effect is known.
 
-Every command takes {NO_PLUGINS}: what would execute a suite's plug-ins is refused."""
+Every command takes {NO_PLUGINS}: what would execute a suite's plug-ins is refused. {VERSION} shows
+cibench's own, `doctor` those of all that it rests on."""
 
 COMMANDS = {
     "run": (
@@ -38,11 +41,24 @@ COMMANDS = {
     ),
     "score": (
         "cibench.cli.results:score",
-        "Score a run again from its replicate rows and print the table.",
+        "Score a run again from its rows, or a table of estimates that somebody's own loop made.",
     ),
     "report": (
         "cibench.cli.results:report",
         "Write a run's report and plots again from its replicate rows.",
+    ),
+    "table": (
+        "cibench.cli.paper:table",
+        "Write a table for a paper: scores, errors and footnotes in rows and columns of one's own.",
+    ),
+    "figure": (
+        "cibench.cli.paper:figure",
+        "Write figures for a paper, one for each scenario, size and target that is left by "
+        "`--where`.",
+    ),
+    "rows": (
+        "cibench.cli.paper:rows",
+        "Write the replicate rows of a run as CSV, every number exact, for R and others.",
     ),
     "list": (
         "cibench.cli.catalogue:list_",
@@ -82,7 +98,7 @@ COMMANDS = {
     ),
     "baseline": (
         "cibench.cli.baseline:baselines",
-        "Save, list and show baselines.",
+        "Save, list, show and remove baselines.",
     ),
     "twin": (
         "cibench.cli.twins:twins",
@@ -159,8 +175,12 @@ def main(arguments: list[str] | None = None) -> None:
         help=HELP, no_args_is_help=True, rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )  # fmt: skip
+    take_every_text()
     try:
         words = _without_switch(sys.argv[1:] if arguments is None else arguments)
+        if words[:1] == [VERSION]:
+            typer.echo(f"cibench {__version__}")
+            sys.exit(0)
         code = command.main(words, prog_name="cibench", standalone_mode=False)
         if code == INTERRUPTED:  # typer turns Ctrl-C into this exit code, without a word
             _complain("interrupted", code)

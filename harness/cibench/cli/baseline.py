@@ -1,4 +1,4 @@
-"""The commands `cibench baseline save`, `list` and `show`."""
+"""The commands `cibench baseline save`, `remove`, `list` and `show`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-baselines = typer.Typer(help="Save, list and show baselines.", no_args_is_help=True)
+baselines = typer.Typer(help="Save, list, show and remove baselines.", no_args_is_help=True)
 Root = Annotated[Path, typer.Option("--baselines", help="The folder that holds baselines.")]
 HERE = Path("baselines")
 
@@ -23,9 +23,24 @@ def save(
     from cibench.gate import baseline
     from cibench.results.api import load
 
-    saved = baseline.save(load(run), name, root, replace=replace)
+    whole = load(run)
+    saved = baseline.save(whole, name, root, replace=replace)
+    for line in baseline.unanswered(whole, few=True):
+        typer.echo(f"warning: {line}", err=True)
     size = sum(path.stat().st_size for path in saved.folder.iterdir())
     typer.echo(f"baseline: {saved.folder} ({size / 1024:.0f} kB)")
+
+
+@baselines.command("remove")
+def remove(
+    name: Annotated[str, typer.Argument(help="A baseline's name, or what several lie below.")],
+    root: Root = HERE,
+) -> None:
+    """Remove a baseline's own files, or those of all below a name, and nothing else."""
+    from cibench.gate import baseline
+
+    for folder in baseline.remove(name, root):
+        typer.echo(f"removed: {folder}")
 
 
 @baselines.command("list")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from cibench.storage.undrawn import Undrawn
 
 EXAMPLES = 5
+LINES = 300
+"""As many scores or cells a terminal shows; of more scores those of the first scenarios, sizes."""
 KIND = ("scenario", "estimator", "options", "status", "reason")
 
 
@@ -50,13 +54,22 @@ def show_scores(run: Run) -> None:
 def show_table(
     scores: pd.DataFrame, expectations: pd.DataFrame, catalogue: Mapping[str, Any]
 ) -> None:
-    """Print scores, one block per scenario and size, broken coverage in bold red."""
+    """Print scores, one block per scenario and size, broken coverage in bold red.
+
+    Of a long table the first blocks are printed, and how many lines of the others are broken.
+    """
     from cibench.report.summary import summary, summary_notes
 
     out = console()
     lines = summary(scores, expectations, catalogue)
-    for scenario, part in lines.groupby("scenario", sort=False):
-        out.print(_block(str(scenario), part.drop(columns="scenario")), "")
+    blocks = [(str(title), part) for title, part in lines.groupby("scenario", sort=False)]
+    ends = list(accumulate(len(part) for _, part in blocks))
+    many = max(1, sum(end <= LINES for end in ends))
+    for title, part in blocks[:many]:
+        out.print(_block(title, part.drop(columns="scenario")), "")
+    if rest := [part for _, part in blocks[many:]]:
+        broken = sum(int(part["broken"].sum()) for part in rest)
+        out.print(f"and {sum(map(len, rest)):,} more lines, {broken:,} with ▼", "")
     out.print("In brackets the Monte Carlo standard error; of shares the 95 % Wilson limits.")
     for note in summary_notes(scores, catalogue):
         out.print(note, markup=False)
@@ -67,6 +80,7 @@ def show_table(
 def show_plan(plan: Plan) -> None:
     """Print what each cell needs, what decides it and how long it takes; totals below."""
     from cibench.metrics import METRICS
+    from cibench.storage.manifest import SKIPPED
 
     out = console()
     listing = Table(box=None, pad_edge=False)
@@ -87,6 +101,8 @@ def show_plan(plan: Plan) -> None:
         f"{clock(plan.seconds_at_most)}, on {plan.workers} worker(s); one count for all: "
         f"{_count(plan.replicates)}. From {plan.pilot} replicates a cell."
     )
+    if plan.unchecked:
+        out.print(SKIPPED, markup=False, soft_wrap=True)
     for cell in plan.cells:
         for why in cell.unreached:
             out.print(f"not planned in {cell.cell}: {why}", markup=False)
@@ -146,19 +162,36 @@ def show_draw(undrawn: Undrawn | None) -> None:
         out.print(text, markup=False, soft_wrap=True, highlight=False)
 
 
+def show_process_changes(run: Run) -> None:
+    """Print which methods changed the process that fits share, and what they changed of it."""
+    table = run.process_changes
+    if table.empty:
+        return
+    out = console()
+    fits = f"{table['fits'].sum():,} fits changed their process"
+    out.print(f"{fits}, which was put back; no other row has felt it:", soft_wrap=True)
+    counts = table.groupby(["estimator", "change"], sort=False)["fits"].sum().reset_index()
+    for estimator, change, number in counts.head(EXAMPLES).to_numpy().tolist():
+        words = f"  {number:,} {estimator}: {change}"
+        out.print(words, markup=False, soft_wrap=True)
+    if len(counts) > EXAMPLES:
+        out.print(f"  and {len(counts) - EXAMPLES} more, in process_changes.csv")
+
+
 def show_failures(run: Run) -> None:
     """Print why fits gave no answer and, for one of each kind, how to look at it.
 
     What a method lost in a scenario for one reason is one kind, at whatever settings and sizes.
     """
     from cibench.render.replay_command import command
+    from cibench.report.provenance_words import made_elsewhere
 
     tally = run.failures
     lost = tally[~tally["status"].isin(FINE)].sort_values("fits", ascending=False, kind="stable")
     if lost.empty:
         return
     out = console()
-    out.print(f"{lost['fits'].sum():,} fits gave no answer:")
+    out.print("Fits that gave no answer, or none to one of the questions:")
     kinds = [part for _, part in lost.groupby(list(KIND), dropna=False, sort=False)]
     kinds.sort(key=lambda part: -int(part["fits"].sum()))
     for part in kinds[:EXAMPLES]:
@@ -166,14 +199,21 @@ def show_failures(run: Run) -> None:
         cells = f" in {len(part)} cells" if len(part) > 1 else ""
         text = f"{part['fits'].sum():,} {first['estimator']} {first['status']}{cells}"
         out.print(f"  {text}: {first['reason']}", markup=False, soft_wrap=True)
-        words = command(run.place, {**first, "replicate": first["first"]}, run.catalogue)
+        if made_elsewhere(run.manifest):
+            words = f"first of replicate {first['first']}"
+        else:
+            words = command(run.place, {**first, "replicate": first["first"]}, run.catalogue)
         out.print(f"    {words}", markup=False, soft_wrap=True)
     if len(kinds) > EXAMPLES:
         out.print(f"  and {count(len(kinds) - EXAMPLES, 'more kind')}, all in the report")
 
 
 def show_status(status: Status, place: str) -> None:
-    """Print how far a run is and how to go on with it, and a line for each cell."""
+    """Print how far a run is and how to go on with it, and a line for each cell.
+
+    Of very many cells those come first that are not done and those that lost fits; of the others it
+    is said how many there are in which state.
+    """
     out = console()
     if status.state == "running":
         out.print(f"running, {status.where}", pace(status), markup=False)
@@ -181,19 +221,42 @@ def show_status(status: Status, place: str) -> None:
         out.print(
             f"{status.state}: {status.done:,} of {status.total:,} rows are stored", markup=False
         )
+    listed, rest = _first_cells(status.cells)
     lines = [
         {
             "cell": cell["name"], "rows": f"{cell['done']:,} of {cell['total']:,}",
             "without an answer": f"{cell['failures']:,}", "state": _state(cell),
         }
-        for cell in status.cells
+        for cell in listed
     ]  # fmt: skip
     if lines:
         out.print(table(lines))
+    if rest:
+        states = Counter(kind for kind, _ in rest)
+        each = ", ".join(f"{number:,} {kind}" for kind, number in states.items())
+        lost = sum(cell["failures"] for _, cell in rest)
+        out.print(f"and {count(len(rest), 'more cell')}: {each}; {lost:,} fits without an answer")
     for line in status.notes:
         out.print(line, markup=False, soft_wrap=True)
     if status.state in ("interrupted", "killed", "unfinished"):
         out.print(f"to go on from there: cibench run {place}", markup=False)
+
+
+def _first_cells(
+    cells: Sequence[Mapping[str, Any]],
+) -> tuple[Sequence[Mapping[str, Any]], list[tuple[str, Mapping[str, Any]]]]:
+    """Return the cells that are shown, in their order, and the others with the kind of their state.
+
+    Those are shown first of which there is most to say.
+    """
+    if len(cells) <= LINES:
+        return cells, []
+    kinds = ["ended by precision" if cell.get("stopped") else _state(cell) for cell in cells]
+    worth = {"begun": 1, "waiting": 2, "ended by precision": 3, "done": 3}
+    ranks = [0 if c["failures"] else worth.get(k, 0) for c, k in zip(cells, kinds, strict=True)]
+    order = sorted(range(len(cells)), key=lambda place: (ranks[place], place))
+    rest = [(kinds[place], cells[place]) for place in order[LINES:]]
+    return [cells[place] for place in sorted(order[:LINES])], rest
 
 
 def _state(cell: Mapping[str, Any]) -> str:

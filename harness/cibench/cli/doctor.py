@@ -11,11 +11,12 @@ def doctor() -> None:
     import numpy as np  # noqa: F401 - loads the BLAS that is asked about below
     from threadpoolctl import threadpool_info
 
-    from cibench.gate.versions.requirements import canonical_name, supported
+    from cibench.gate.versions.requirements import supported
     from cibench.model import registry
     from cibench.render.terminal import console, table
     from cibench.storage.provenance import machine
     from cibench.utils.machine import cores
+    from cibench.utils.names import canonical_name
     from cibench.utils.version import __version__
 
     out, here = console(), machine()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cibench.cli.run import run_settings
+from cibench.cli.run import NoChecks, run_settings
 from cibench.utils.errors import BadInput
 from cibench.utils.machine import workers_or_cores
 
@@ -27,6 +28,7 @@ def lesson(
     replicates: Annotated[int | None, typer.Option(help="Data sets a setting.")] = None,
     language: Annotated[str, typer.Option(help="Of the interface: en, tr or es.")] = "en",
     workers: Annotated[int | None, typer.Option(help="Worker processes [one per core].")] = None,
+    no_checks: NoChecks = False,
 ) -> None:
     """Write a lesson as one page that opens by double click; of several an index too."""
     from cibench.lessons.parse import built_in_lessons, find
@@ -43,7 +45,8 @@ def lesson(
         _notebooks(lessons, out)
         return
     processes = workers_or_cores(workers)
-    built = [_built(one, replicates, processes) for one in lessons]
+    checks = not no_checks
+    built = [_built(one, replicates, processes, checks=checks) for one in lessons]
     if len(built) == 1 and not every:
         from cibench.lessons.course import write_page
 
@@ -68,19 +71,22 @@ def _list() -> None:
     )
 
 
-def _built(chosen: Lesson, replicates: int | None, workers: int) -> Built:
+def _built(chosen: Lesson, replicates: int | None, workers: int, *, checks: bool) -> Built:
     """Build a lesson, say when it takes a run, and say where the run does not bear it out."""
     from cibench.lessons.course import build
     from cibench.lessons.frames import shipped
     from cibench.lessons.tables import doubts
+    from cibench.storage.manifest import SKIPPED
 
     if replicates is None and shipped(chosen) is not None:
         built = build(chosen)
     else:
         count = replicates or chosen.replicates
         typer.echo(f"{chosen.name}: running {count} data sets a setting", err=True)
-        with run_settings(workers) as settings:
+        with run_settings(workers, checks=checks) as settings:
             built = build(chosen, replicates, settings)
+    if built.frames.get("unchecked"):
+        typer.echo(f"{chosen.name}: {SKIPPED}", err=True)
     for doubt in doubts(built.frames, chosen):
         typer.echo(f"{chosen.name}: {doubt}", err=True)
     return built
@@ -102,14 +108,19 @@ def assignment(
     students: Annotated[Path, typer.Option(help="CSV file with a column `student`.")],
     out: Annotated[Path | None, typer.Option(help="The folder [NAME-assignment].")] = None,
     setting: Annotated[float | None, typer.Option(help="Of the slider [one at random].")] = None,
+    no_checks: NoChecks = False,
 ) -> None:
     """Give every student an own data set whose truth is sealed until the answers are in."""
-    from cibench.lessons.classroom.assignment import write_assignment
+    from cibench.execution.settings import RunSettings
+    from cibench.lessons.classroom.assignment import KEY, write_assignment
     from cibench.lessons.parse import find
 
     chosen = find(name)
     folder = out or Path(f"{chosen.name}-assignment")
-    count = write_assignment(chosen, students, folder, setting)
+    settings = RunSettings(isolate=True, checks=not no_checks)
+    count = write_assignment(chosen, students, folder, setting, settings=settings)
+    if "unchecked" in json.loads((folder / KEY).read_text(encoding="utf-8")):
+        typer.echo("its scenario was not held to its contract (--no-checks)", err=True)
     typer.echo(f"assignment: {count} data sets in {folder.resolve()}")
     typer.echo("hand out students/ and commitments.csv; keep teacher/ to yourself")
 

@@ -23,12 +23,31 @@ class Template(StrEnum):
     LESSON = "lesson"
 
 
+class Language(StrEnum):
+    """Name in which language an estimator can be written that answers from another process."""
+
+    R = "R"
+    PYTHON = "python"
+
+
 def new(
     what: Annotated[Template, typer.Argument(help="What to write.")],
     name: Annotated[str, typer.Argument(help="Its id, family/name; a lesson: name.")],
     out: Annotated[Path | None, typer.Option(help="The file [NAME in this folder].")] = None,
-) -> None:
+    language: Annotated[Language | None, typer.Option(
+        help="Of an estimator: the language of another process (python: another environment).",
+        case_sensitive=False,
+    )] = None,
+) -> None:  # fmt: skip
     """Write a file to start from: plug-ins have three lines to fill in, a lesson runs as it is."""
+    if language is not None:
+        if what is not Template.ESTIMATOR:
+            raise BadInput(f"--language is of estimators, not of a {what}")
+        script, declaration = write_new_elsewhere(language, name, out)
+        typer.echo(f"wrote {script}: fill in the three marked lines; and {declaration}, which")
+        typer.echo("  declares it; then run")
+        typer.echo(f"  python -m cibench.contracts {declaration}")
+        return
     if what is Template.LESSON:
         path = write_new_lesson(name, out)
         typer.echo(f"wrote {path}: a page already; change it and run")
@@ -44,20 +63,47 @@ def write_new(what: str, name: str, out: Path | None = None) -> Path:
 
     Raises BadInput where the id is malformed or taken, or the file exists.
     """
-    if not registry.NAME.fullmatch(name):
-        raise BadInput(f"'{name}' is not of the form family/name in lower case and hyphens")
-    known = registry.entries("scenario" if what == "scenario" else "estimator")
-    if name in known:
-        raise BadInput(f"{what} '{name}' exists already, in {known[name].module}")
+    _check_new("scenario" if what == "scenario" else "estimator", name)
     words = name.rsplit("/", 1)[-1].split("-")
-    function = "_".join(words)
-    if not function.isidentifier():
-        function = f"_{function}"
     cls = "".join(w.capitalize() for w in words)
     cls = cls if cls.isidentifier() else f"Design{cls}"
     path = out or Path(f"{'_'.join(words)}.py")
-    filled = {"@NAME@": name, "@CLASS@": cls, "@FUNCTION@": function}
+    filled = {"@NAME@": name, "@CLASS@": cls, "@FUNCTION@": _function_of(name)}
     return _fill(f"{what}.py.txt", filled, path)
+
+
+def write_new_elsewhere(
+    language: Language, name: str, out: Path | None = None
+) -> tuple[Path, Path]:
+    """Write the script of an estimator in another process, and the file that declares it.
+
+    Raises BadInput where the id is malformed or taken, or one of the two exists.
+    """
+    _check_new("estimator", name)
+    in_r, function = language is Language.R, _function_of(name)
+    script = out or Path(f"{function}.{'R' if in_r else 'py'}")
+    declaration = script.with_suffix(".toml")
+    if declaration.exists():
+        raise BadInput(f"{declaration} exists already; name another file with --out")
+    filled = {"@NAME@": name, "@FUNCTION@": function if function[0] != "_" else f"f{function}"}
+    command = f'"{"Rscript" if in_r else "python3"}", "{script.name}"'
+    template = "estimator.R.txt" if in_r else "estimator_elsewhere.py.txt"
+    _fill(template, filled, script)
+    return script, _fill("estimator.toml.txt", {"@NAME@": name, "@COMMAND@": command}, declaration)
+
+
+def _check_new(kind: registry.Kind, name: str) -> None:
+    if not registry.NAME.fullmatch(name):
+        raise BadInput(f"'{name}' is not of the form family/name in lower case and hyphens")
+    known = registry.entries(kind)
+    if name in known:
+        raise BadInput(f"{kind} '{name}' exists already, in {known[name].module}")
+
+
+def _function_of(name: str) -> str:
+    """Return the name of the function for an id."""
+    function = name.rsplit("/", 1)[-1].replace("-", "_")
+    return function if function.isidentifier() else f"_{function}"
 
 
 def write_new_lesson(name: str, out: Path | None = None) -> Path:

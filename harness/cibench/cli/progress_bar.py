@@ -8,10 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from cibench.execution.progress import Progress
-from cibench.render.terminal import PLAIN_WIDTH
+from cibench.render.terminal import console
 
 if TYPE_CHECKING:
     from cibench.execution.progress import Status
@@ -22,7 +20,7 @@ QUIET_SECONDS = 5.0
 @contextmanager
 def progress_bar() -> Iterator[Callable[[Progress], None]]:
     """Yield a listener that shows rate and remaining time: a bar, or a line now and then."""
-    err = Console(stderr=True, highlight=False)
+    err = console(stderr=True)
     if not err.is_terminal:
         yield _lines()
         return
@@ -53,7 +51,7 @@ def _lines() -> Callable[[Progress], None]:
             return
         last = now
         line = f"{pace(p)}  {p.cell}"
-        Console(stderr=True, highlight=False, width=PLAIN_WIDTH).print(line, markup=False)
+        console(stderr=True).print(line, markup=False)
 
     return show
 

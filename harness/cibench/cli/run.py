@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cibench.cli.foreign_code import announce_plugins, announce_scheduler
 from cibench.cli.results import close
-from cibench.utils.addresses import LOCAL, is_url, parse
+from cibench.utils.addresses import LOCAL, is_url
 from cibench.utils.errors import (
     BadInput,
     Interrupted,
@@ -28,11 +29,16 @@ if TYPE_CHECKING:
     from cibench.suite.suite import Suite
 
 
+NoChecks = Annotated[
+    bool, typer.Option("--no-checks", help="Do not hold plug-ins to their contracts first.")
+]
+
+
 @contextmanager
 def run_settings(
     workers: int | None, *,
     executor: str | None = None, update: bool = False, repair: bool = False,
-    keep_going: bool = True, checks: bool = False,
+    keep_going: bool = True, checks: bool = True,
 ) -> Iterator[RunSettings]:  # fmt: skip
     """Yield how every command runs a suite: isolated, with one worker per core unless said.
 
@@ -71,9 +77,7 @@ def run(
         bool,
         typer.Option("--keep-going", help="Go on with a method whose first ten fits raise alike."),
     ] = False,
-    no_checks: Annotated[
-        bool, typer.Option("--no-checks", help="Do not hold plug-ins to their contracts first.")
-    ] = False,
+    no_checks: NoChecks = False,
 ) -> None:
     """Run a suite, or what is missing of it in its folder; score it and write its report."""
     from cibench.results.api import run as run_suite
@@ -125,7 +129,7 @@ def _cluster(workers: int | None, executor: str) -> str | None:
     """Return the address of a cluster's scheduler, None where fits run on this machine."""
     if executor == LOCAL:
         return None
-    parse(executor)
+    announce_scheduler(executor)
     if workers is not None:
         raise BadInput("--workers: a cluster has the workers that it has; leave this out")
     return executor
@@ -142,6 +146,7 @@ def _suite(suite: str, replicates: int | None) -> Iterator[Suite]:
     from cibench.suite.parse import find_suite
 
     with fetched(suite, only=NOTES) as folder:
+        announce_plugins(folder)
         chosen = find_suite(folder if is_url(suite) else suite)
         yield chosen if replicates is None else chosen.with_replicates(replicates)
 
@@ -162,6 +167,7 @@ def plan(
     ] = None,
     pilot: Annotated[int, typer.Option(help="Replicates of the pilot.")] = 20,
     workers: Annotated[int | None, typer.Option(help="Worker processes [one per core].")] = None,
+    no_checks: NoChecks = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say how many replicates each cell needs, and how long that takes, from a short pilot."""
@@ -170,9 +176,10 @@ def plan(
     from cibench.execution.plans import targets_of
     from cibench.suite.parse import find_suite
 
+    announce_plugins(suite)
     chosen = find_suite(suite)
     targets = targets_of(chosen, target or [])
-    with run_settings(workers) as settings:
+    with run_settings(workers, checks=not no_checks) as settings:
         planned = plan_suite(chosen, targets, settings, pilot=pilot)
     if as_json:
         typer.echo(json.dumps(planned.as_dict(), indent=1, ensure_ascii=False))

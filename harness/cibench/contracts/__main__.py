@@ -47,7 +47,7 @@ def load(plugin: str) -> list[tuple[Kind, Entry]]:
 
 
 def _registered_by(plugin: str) -> list[tuple[Kind, Entry]]:
-    if plugin.endswith(".py"):
+    if plugin.endswith((".py", ".toml")):
         path = Path(plugin).resolve()
         return [(kind, e) for kind, e in _all() if e.path and e.path.resolve() == path]
     return [(kind, e) for kind, e in _all() if f"{e.module}.".startswith(f"{plugin}.")]

@@ -15,7 +15,7 @@ from cibench.contracts.common import (
 )
 from cibench.contracts.trial_fits import accepted
 from cibench.model import registry
-from cibench.model.method import GIVES, Estimator
+from cibench.model.method import GIVES, Estimator, stream_parameter
 from cibench.model.types import ROLE_NAMES, Estimand
 from cibench.utils.errors import near_miss
 
@@ -34,6 +34,9 @@ def check_form(estimator: Estimator) -> None:
         filled = signature.bind("problem", "rng").arguments
     except TypeError as error:
         require(False, where, f"fit(problem, rng) cannot be called: {error}")
+    second = [p for name, p in signature.parameters.items() if filled.get(name) == "rng"]
+    passed = f"the random stream would be passed as '{second[0].name}'" if second else ""
+    require(not second or second[0] == stream_parameter(estimator.fit), where, passed)
     options = {name: p for name, p in signature.parameters.items() if name not in filled}
     for name, option in options.items():
         keyword = option.kind is option.KEYWORD_ONLY

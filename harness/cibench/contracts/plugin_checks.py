@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from multiprocessing import connection
 from typing import Any
 
-from cibench.contracts.preflight import Finding, Subject, look_at, subjects
+from cibench.contracts.preflight import KINDS, Finding, Subject, look_at, subjects
 from cibench.model import registry
 from cibench.suite.suite import Suite
 from cibench.utils.errors import BadInput
 from cibench.workers.child import prepare
-from cibench.workers.processes import cause, context, end_group, spawn
+from cibench.workers.processes import cause, context, end, spawn
 
 READY = "ready"
+SWITCH = "--no-checks (checks=False) runs it all the same"
 PATIENCE = 5.0
 """How many times longer than its checks are to take a plug-in may take until it is given up."""
 
@@ -24,7 +25,7 @@ STARTING = 60.0
 
 def check_plugins(
     suite: Suite, before: Mapping[str, Any] | None, plugins: Sequence[str] | None,
-    modules: Sequence[str], seconds: float,
+    modules: Sequence[str], seconds: float, kinds: Sequence[registry.Kind] = KINDS,
 ) -> dict[str, Any]:  # fmt: skip
     """Check the suite's plug-ins and return what a manifest says of it.
 
@@ -36,7 +37,7 @@ def check_plugins(
     known = (before or {}).get("plugins") or {}
     verdicts: dict[str, dict[str, Any]] = {}
     due = []
-    for subject in subjects(suite):
+    for subject in subjects(suite, kinds):
         entry = known.get(str(subject)) or {}
         if subject.digest is not None and entry.get("digest") == subject.digest:
             verdicts[str(subject)] = entry
@@ -47,7 +48,7 @@ def check_plugins(
     else:
         findings = _elsewhere(due, plugins, modules, seconds) if due else []
     if broken := [finding.broken for finding in findings if finding.broken]:
-        raise BadInput(*(f"{line}; --no-checks runs it all the same" for line in broken))
+        raise BadInput(*(f"{line}; {SWITCH}" for line in broken))
     for subject, finding in zip(due, findings, strict=True):
         verdicts[str(subject)] = {
             "digest": subject.digest, "unchecked": finding.unchecked, "warning": finding.warning,
@@ -55,9 +56,9 @@ def check_plugins(
     return {"skipped": False, "plugins": verdicts}
 
 
-def unchecked(suite: Suite) -> dict[str, Any]:
+def unchecked(suite: Suite, kinds: Sequence[registry.Kind] = KINDS) -> dict[str, Any]:
     """Return what a manifest says of a suite whose plug-ins were not looked at."""
-    return {"skipped": bool(subjects(suite)), "plugins": {}}
+    return {"skipped": bool(subjects(suite, kinds)), "plugins": {}}
 
 
 def _elsewhere(
@@ -107,8 +108,7 @@ def _as_far_as_it_goes(
     finally:
         with contextlib.suppress(OSError):
             pipe.close()
-        end_group(process.pid)
-        process.join()
+        end(process)
 
 
 def _serve(

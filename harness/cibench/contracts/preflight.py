@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from math import isfinite
+from platform import python_version
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -28,10 +29,10 @@ from cibench.model.method import GIVES, Estimator, find_estimator
 from cibench.model.streams import stream, unchanged_random_states
 from cibench.model.types import Array, Draw, Estimand, Estimate, Problem, Target, Truth
 from cibench.storage import provenance
+from cibench.storage.source_digests import source_digest
 from cibench.suite.suite import Suite
 from cibench.utils.errors import one_line_of
 from cibench.utils.files import canonical
-from cibench.utils.version import __version__
 from cibench.workers.fit import Fitted, fit
 
 TRIALS = 3
@@ -47,6 +48,9 @@ GROSS = 0.02
 """A share of the truth, or of the effects' spread, that a truth may be off without refusal."""
 
 
+KINDS: tuple[registry.Kind, ...] = ("scenario", "estimator")
+
+
 class Case(NamedTuple):
     """Name a cell as a process elsewhere finds it, and the options of the estimator looked at."""
 
@@ -59,7 +63,7 @@ class Case(NamedTuple):
 class Subject(NamedTuple):
     """Name a plug-in, where the suite has it and at which level; `digest` is None without a file.
 
-    The digest is that of all that the checks rest on.
+    The digest is that of all that the checks rest on: sources, libraries, where they look.
     """
 
     kind: registry.Kind
@@ -80,8 +84,8 @@ class Finding(NamedTuple):
     warning: str = ""
 
 
-def subjects(suite: Suite) -> list[Subject]:
-    """Return the plug-ins of a suite: what did not come with cibench."""
+def subjects(suite: Suite, kinds: Sequence[registry.Kind] = KINDS) -> list[Subject]:
+    """Return the plug-ins of a suite, of some kinds: what did not come with cibench."""
     places: dict[tuple[registry.Kind, str], dict[Case, None]] = {}
     for cell in suite.cells:
         key, name = cell.key, cell.scenario.name
@@ -92,7 +96,7 @@ def subjects(suite: Suite) -> list[Subject]:
             places.setdefault(("estimator", estimator), {})[case] = None
     chosen = []
     for (kind, name), cases in places.items():
-        if not _is_ours(kind, name):
+        if kind in kinds and not _is_ours(kind, name):
             several = tuple(cases) if kind == "scenario" else _one_a_scenario(cases)
             digest = _digest(kind, name, several, suite.level)
             chosen.append(Subject(kind, name, several, suite.level, digest))
@@ -115,10 +119,12 @@ def _is_ours(kind: registry.Kind, name: str) -> bool:
 def _digest(kind: registry.Kind, name: str, cases: Sequence[Case], level: float) -> str | None:
     scenarios = [registry.entry("scenario", name) for name in {c.scenario: None for c in cases}]
     entries = [registry.entry(kind, name), *scenarios]
-    sources = [provenance.source_digest(entry) for entry in entries]
+    sources = [source_digest(entry) for entry in entries]
     if None in sources:
         return None
-    content = [__version__, sources, [list(case) for case in cases], level]
+    uses = [*entries[0].value.uses, *(u for entry in entries[1:] for u in entry.value.uses)]
+    libraries = [python_version(), provenance.versions(uses)]
+    content = [libraries, sources, [list(case) for case in cases], level]
     return blake2b(canonical(content).encode(), digest_size=16).hexdigest()
 
 

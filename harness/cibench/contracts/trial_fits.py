@@ -21,7 +21,7 @@ from cibench.model.design import Scenario
 from cibench.model.method import Estimator
 from cibench.model.streams import seed_global_state, stream, unchanged_random_states
 from cibench.model.types import Draw, Problem
-from cibench.workers.fit import contained
+from cibench.workers.containment import Notes, contained
 
 LEVEL = 0.95
 
@@ -55,7 +55,7 @@ def fit(estimator: Estimator, scenario: Scenario, problem: Problem, replicate: i
     address = ("contract", "fit", scenario.name, UNITS, replicate, estimator.name)
     answer: object = None
     error: Exception | None = None
-    with _contained():
+    with _contained() as notes:
         seed_global_state(address)
         before = _global_state()
         try:
@@ -63,14 +63,16 @@ def fit(estimator: Estimator, scenario: Scenario, problem: Problem, replicate: i
         except (Exception, SystemExit) as raised:
             error = raised if isinstance(raised, Exception) else RuntimeError("calls sys.exit")
         after = _global_state()
-    moved = tuple(name for name in before if before[name] != after[name])
+    names = [name for name in before if before[name] != after[name]]
+    names += [f"the function {name}" for name in notes.changes.names]
+    moved = tuple(dict.fromkeys([*names, *notes.changes.settings]))
     return Fit(scenario, replicate, answer, error, moved)
 
 
 @contextmanager
-def _contained() -> Iterator[None]:
-    with unchanged_random_states(), threadpool_limits(1), contained():
-        yield
+def _contained() -> Iterator[Notes]:
+    with unchanged_random_states(), threadpool_limits(1), contained() as notes:
+        yield notes
 
 
 def _global_state() -> dict[str, object]:

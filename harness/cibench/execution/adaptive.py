@@ -157,11 +157,9 @@ def after_pilot(session: Session, faulty: Collection[int] = ()) -> dict[int, str
     suite, precision = session.suite, session.suite.precision
     assert precision is not None
     folder = session.run / PILOT
-    decisions = {
-        cell: from_pilot(lines_of(folder, cell, precision.targets), precision)
-        for cell in range(len(suite.cells))
-        if cell not in faulty
-    }
+    open_cells = [cell for cell in range(len(suite.cells)) if cell not in faulty]
+    lines = lines_of(folder, suite, dict.fromkeys(open_cells, ()), precision.targets)
+    decisions = {cell: from_pilot(lines[cell], precision) for cell in open_cells}
     _lengthen(session, decisions)
     return {cell: decision.stopped for cell, decision in decisions.items()}
 
@@ -176,15 +174,11 @@ def next_round(session: Session, settled: dict[int, str], faulty: Collection[int
     suite, precision = session.suite, session.suite.precision
     if precision is None or precision.pilot:
         return False
-    decisions = {}
-    for cell, count in enumerate(suite.counts):
-        if cell in settled or cell in faulty:
-            continue
-        stopped = session.inventory.stopped(cell)
-        lines = lines_of(session.run, cell, precision.targets, without=stopped)
-        decisions[cell] = decide(lines, count, precision)
-        if decisions[cell].stopped:
-            settled[cell] = decisions[cell].stopped
+    open_cells = [c for c in range(len(suite.cells)) if c not in settled and c not in faulty]
+    stopped = {cell: session.inventory.stopped(cell) for cell in open_cells}
+    lines = lines_of(session.run, suite, stopped, precision.targets)
+    decisions = {cell: decide(lines[cell], suite.counts[cell], precision) for cell in open_cells}
+    settled |= {cell: decision.stopped for cell, decision in decisions.items() if decision.stopped}
     if decisions:
         ended = {cell: Decision(suite.counts[cell], why) for cell, why in settled.items()}
         _lengthen(session, {**ended, **decisions})
@@ -201,14 +195,20 @@ def _lengthen(session: Session, decisions: Mapping[int, Decision]) -> None:
 
 
 def lines_of(
-    run: Path, cell: int, targets: Mapping[str, float], *, without: Collection[Entrant] = ()
-) -> list[Line]:
-    """Return what each target takes for each estimator of a cell, from its stored rows.
+    run: Path, suite: Suite, without: Mapping[int, Collection[Entrant]],
+    targets: Mapping[str, float],
+) -> dict[int, list[Line]]:  # fmt: skip
+    """Return what each target takes for each estimator of some cells, from their stored rows.
 
-    Entrants that it goes `without` are left out.
+    These are the cells, by their places in the suite, for which it is said which entrants they go
+    `without`, if any.
     """
-    parts = [rows.part for rows in cells(run, only=cell)]
-    return [line for part in parts for line in needs_of(part, targets, without=without)]
+    lines: dict[int, list[Line]] = {cell: [] for cell in without}
+    for rows in cells(run, only=without):
+        cell = suite.places[rows.identity]
+        if cell in without:
+            lines[cell] += needs_of(rows.part, targets, without=without[cell])
+    return lines
 
 
 def needs_of(

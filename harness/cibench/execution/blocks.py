@@ -42,7 +42,7 @@ class Cutter:
         if block.first < FIRST:
             self._under_way[block.cell] -= block.count
             self._lost[block.cell] += len({fault.replicate for fault in result.undrawn})
-            self._inventory.starts[block.cell].note(self._suite.cells[block.cell], result.table)
+            self._inventory.note_start(block.cell, result.table)
 
     def blocks(self, slots: Callable[[], int] = lambda: 1) -> Iterator[Block | None]:
         """Yield the blocks of what is missing, each sized when it is asked for.

@@ -23,6 +23,7 @@ from cibench.metrics.groups import Group, present
 from cibench.metrics.sample_size import check_target
 from cibench.storage import cells
 from cibench.storage.groups import Part
+from cibench.storage.manifest import read_manifest, skipped_checks
 from cibench.storage.schema import CELL
 from cibench.suite.precision import first, most
 from cibench.suite.suite import Cell, Suite
@@ -57,13 +58,17 @@ class CellPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """Hold the plans of all cells; `seconds` is the wall time of all with the given workers."""
+    """Hold the plans of all cells; `seconds` is the wall time of all with the given workers.
+
+    `unchecked` says that plug-ins were not held to their contracts, as was asked for.
+    """
 
     suite: str
     targets: Mapping[str, float]
     pilot: int
     workers: int
     cells: tuple[CellPlan, ...]
+    unchecked: bool = False
 
     @property
     def seconds(self) -> float:
@@ -89,7 +94,8 @@ class Plan:
         """Return the plan as plain data: None for what is not known, "inf" for what has no end."""
         whole = {"suite": self.suite, "targets": dict(self.targets), "pilot": self.pilot,
                  "workers": self.workers, "replicates": self.replicates,
-                 "seconds": self.seconds, "seconds_at_most": self.seconds_at_most}  # fmt: skip
+                 "seconds": self.seconds, "seconds_at_most": self.seconds_at_most,
+                 "unchecked": self.unchecked}  # fmt: skip
         cells = [asdict(cell) for cell in self.cells]
         return {name: for_json(v) for name, v in whole.items()} | {
             "cells": [{name: for_json(v) for name, v in cell.items()} for cell in cells]
@@ -150,6 +156,7 @@ def plan(
     with temporary_folder("plan") as place:
         folder = place / "pilot"
         execute(suite.with_replicates(pilot), folder, replace(settings, listen=clock))
+        unchecked = skipped_checks(read_manifest(folder))
         needs = {_identity(c.part.names[0]): _needs(c.part, targets) for c in cells(folder)}
     fits = {key: seconds for key, (_, seconds) in needs.items()}
     beyond = clock.beyond(sum(fits.values()) * pilot, pilot * len(fits), settings.workers)
@@ -157,7 +164,7 @@ def plan(
     plans = tuple(
         _plan(suite, cell, *needs[_identity(cell.key)], beyond, first_look) for cell in suite.cells
     )
-    return Plan(suite.name, dict(targets), pilot, settings.workers, plans)
+    return Plan(suite.name, dict(targets), pilot, settings.workers, plans, unchecked)
 
 
 class _Clock:

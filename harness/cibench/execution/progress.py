@@ -8,17 +8,22 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from cibench.storage import shards
+import numpy as np
+
+from cibench.storage import note_shapes, shards
 from cibench.storage.manifest import is_settled, read_catalogue, read_manifest
+from cibench.storage.schema import IDENTITY
 from cibench.storage.stops import summaries
 from cibench.storage.undrawn import sentences
+from cibench.suite.suite import Identity
 from cibench.utils.errors import BadInput, Unwritable
 from cibench.utils.files import write_text
+from cibench.utils.foreign import own_file, read_json
 
 SETTLED = 2.0
 """Seconds before which the first fits, which warm caches up, say nothing of the others."""
@@ -26,13 +31,14 @@ SETTLED = 2.0
 
 @dataclass
 class CellProgress:
-    """Count one cell's rows and failed fits, and the seconds that its blocks took here.
+    """Hold one cell's rows and failed fits, and the seconds that its blocks took here.
 
     `stopped` says why the cell has no more replicates, where precision decides; `undrawn` counts
     data sets that could not be drawn.
     """
 
     name: str
+    identity: Identity
     total: int
     done: int = 0
     failures: int = 0
@@ -41,45 +47,63 @@ class CellProgress:
     stopped: str = ""
     undrawn: int = 0
 
-    def add(self, rows: int, failures: int, seconds: float) -> None:
-        """Count a block."""
-        self.done += rows
-        self.failures += failures
-        self.rows += rows
-        self.seconds += seconds
-
 
 @dataclass
 class Progress:
     """Hold the progress of a run's cells; handed to the listener after every block.
 
-    `cell` names the one that the last block was of. What was stored before does not count for the
-    rate.
+    `cell` names the one that the last block was of. `total`, `done` and `failures` are those of all
+    cells, summed as they come: a run may have 10^5 cells and as many blocks. What was stored before
+    does not count for the rate.
     """
 
     cells: list[CellProgress]
     cell: str = ""
     started: float = field(default_factory=perf_counter)
 
+    def __post_init__(self) -> None:
+        self._sum()
+
+    def _sum(self) -> None:
+        self.total = self.done = self.failures = self._rows = self._waiting = 0
+        self._busy = self._begun = 0.0
+        for cell in self.cells:
+            self._count(cell, 1)
+
+    def _count(self, cell: CellProgress, sign: int) -> None:
+        """Add a cell to the sums, or take it off again.
+
+        What is left of a cell that has begun takes as long as it took until now, of others as rows.
+        """
+        self.total += sign * cell.total
+        self.done += sign * cell.done
+        self.failures += sign * cell.failures
+        self._rows += sign * cell.rows
+        self._busy += sign * cell.seconds
+        left = cell.total - cell.done
+        if cell.rows:
+            self._begun += sign * left * cell.seconds / cell.rows
+        else:
+            self._waiting += sign * left
+
     def lengthen(self, totals: Sequence[int], stopped: Mapping[int, str] | None = None) -> None:
         """Take note of how many rows the cells are to have now, and which stopped and why."""
         for index, (cell, total) in enumerate(zip(self.cells, totals, strict=True)):
             cell.total, cell.stopped = total, (stopped or {}).get(index, "")
+        self._sum()
 
-    @property
-    def total(self) -> int:
-        """Return how many rows the run will have."""
-        return sum(cell.total for cell in self.cells)
-
-    @property
-    def done(self) -> int:
-        """Return how many rows there are."""
-        return sum(cell.done for cell in self.cells)
-
-    @property
-    def failures(self) -> int:
-        """Return how many fits gave no answer."""
-        return sum(cell.failures for cell in self.cells)
+    def add(
+        self, place: int, rows: int, failures: int, seconds: float, total: int, undrawn: int
+    ) -> None:
+        """Count a block of the cell at a place; that is to have `total` rows by now."""
+        cell = self.cells[place]
+        self._count(cell, -1)
+        cell.done += rows
+        cell.failures += failures
+        cell.rows += rows
+        cell.seconds += seconds
+        cell.total, cell.undrawn, self.cell = total, undrawn, cell.name
+        self._count(cell, 1)
 
     @property
     def elapsed(self) -> float:
@@ -89,7 +113,7 @@ class Progress:
     @property
     def rate(self) -> float:
         """Return rows a second since the clock started."""
-        return sum(cell.rows for cell in self.cells) / self.elapsed
+        return self._rows / self.elapsed
 
     @property
     def left(self) -> float | None:
@@ -97,13 +121,10 @@ class Progress:
 
         Cells differ: each goes on at its own pace, one that has not begun at that of the others.
         """
-        rows, busy = sum(c.rows for c in self.cells), sum(c.seconds for c in self.cells)
-        if not rows or not busy or self.elapsed < SETTLED:
+        if not self._rows or self._busy <= 0 or self.elapsed < SETTLED:
             return None
-        work = sum(
-            (c.total - c.done) * (c.seconds / c.rows if c.rows else busy / rows) for c in self.cells
-        )
-        return work / (busy / self.elapsed)
+        work = self._begun + self._waiting * self._busy / self._rows
+        return max(0.0, work) / (self._busy / self.elapsed)
 
 
 Listener = Callable[[Progress], object]
@@ -127,20 +148,22 @@ class Watch:
         if now < self._next and not at_once:
             return
         self._next = now + max(EVERY, len(self._progress.cells) / 500)
-        text = json.dumps(self._content(state))
         with contextlib.suppress(Unwritable):
-            write_text(self._run / STATUS, text, durable=False)
+            write_text(self._run / STATUS, self._content(state), durable=False)
 
-    def _content(self, state: str) -> dict[str, Any]:
+    def _content(self, state: str) -> str:
+        """Return the note, whose cells are written one by one: 10^5 at once take 100 MB."""
         import psutil
 
         p = self._progress
-        return {
+        about = {
             "state": state, "process": os.getpid(), "host": socket.gethostname(),
             "process_started": psutil.Process().create_time(), "updated": time.time(),
             "done": p.done, "total": p.total, "failures": p.failures, "rate": p.rate,
-            "left": p.left, "cells": [asdict(cell) for cell in p.cells],
+            "left": p.left,
         }  # fmt: skip
+        cells = ", ".join(json.dumps(vars(cell)) for cell in p.cells)
+        return f'{json.dumps(about)[:-1]}, "cells": [{cells}]}}'
 
 
 @dataclass(frozen=True)
@@ -182,8 +205,9 @@ def look(run: Path, place: str = "") -> Status:
         if state == "finished" and not whole:
             state = "unfinished" if manifest.get("undrawn") else "interrupted"
         state = "finished" if whole else state
-        for index, cell in enumerate(cells):
-            cell["done"] = stored.get(index, 0)
+        for cell in cells:
+            if "identity" in cell:  # as a note says it since shards have several cells
+                cell["done"] = stored.get(tuple(cell["identity"]), 0)
     where = f"process {note.get('process')} on {note.get('host')}" if note else ""
     return Status(
         run, state, where, done, manifest["expected_rows"], note.get("failures", 0),
@@ -199,8 +223,8 @@ def _notes(run: Path, manifest: Mapping[str, Any], place: str) -> list[str]:
 
 def _note(run: Path) -> dict[str, Any]:
     try:
-        note: dict[str, Any] = json.loads((run / STATUS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        note: dict[str, Any] = read_json(own_file(run, STATUS), note_shapes.STATUS)
+    except BadInput:  # none, or one of a disk that was full
         return {}
     return note
 
@@ -218,14 +242,14 @@ def _alive(note: dict[str, Any]) -> bool:
         return False
 
 
-def _stored(run: Path) -> dict[int, int]:
-    """Return the rows of each cell that the shards hold, but for refits; of bad shards none.
-
-    Those of shards whose names say no cell, as while they move, are under -1.
-    """
-    rows: dict[int, int] = {}
+def _stored(run: Path) -> dict[Identity, int]:
+    """Return the rows of each cell that the shards hold, but for refits; of bad shards none."""
+    rows: dict[Identity, int] = {}
     for path in shards.paths(run):
         with contextlib.suppress(BadInput):
-            cell, refits = shards.cell_of(path), shards.read(path, ["refit"])["refit"]
-            rows[cell] = rows.get(cell, 0) + int((refits.to_numpy() == 0).sum())
+            table = shards.read(path, (*IDENTITY, "refit"), ("scenario", "dials", "parameters"))
+            cells, codes = shards.identities(table)
+            numbers = np.bincount(codes[table["refit"].to_numpy() == 0], minlength=len(cells))
+            for cell, number in zip(cells, numbers.tolist(), strict=True):
+                rows[cell] = rows.get(cell, 0) + number
     return rows

@@ -12,11 +12,21 @@ from pathlib import Path
 
 from cibench.execution.replays import Replayed
 from cibench.execution.settings import TUNING, Tuning
+from cibench.external.methods import seed_of
+from cibench.external.process import HELPERS
+from cibench.external.wire import PYTHON, generators, question
 from cibench.model import registry, types
 from cibench.model.method import find_estimator
-from cibench.model.streams import digest, fit_address, global_seed
-from cibench.model.types import Array, Draw
-from cibench.storage import provenance
+from cibench.model.streams import (
+    digest,
+    fit_address,
+    global_seed,
+    seed_global_state,
+    stream,
+    unchanged_random_states,
+)
+from cibench.model.types import Array, Draw, Problem
+from cibench.storage import provenance, source_digests
 from cibench.utils.errors import BadInput, file_of, one_line_at
 from cibench.utils.files import asset, make_folder, size, write_csv, write_json, write_text
 from cibench.utils.leftovers import clear
@@ -47,9 +57,9 @@ def write_bundle(replayed: Replayed, out: Path | None = None, tuning: Tuning = T
     """Write data, script, rows and the script's output into a folder and return its path.
 
     The script needs no cibench where the estimator's file imports only what `NOUNS` names:
-    then the file, those beside it and cibench's nouns come with it. Raises BadInput where the
-    scenario cannot draw the data set, and where the folder holds something else or cannot be
-    written.
+    then the file, those beside it that it reads and cibench's nouns come with it. Raises BadInput
+    where the scenario cannot draw the data set, and where the folder holds something else or
+    cannot be written.
     """
     folder = out or Path(_name(replayed))
     clear(folder)
@@ -63,7 +73,9 @@ def write_bundle(replayed: Replayed, out: Path | None = None, tuning: Tuning = T
         timeout = replayed.suite.timeout
         patience = timeout + tuning.slack_seconds if timeout else None
         write_json(folder / MARK, facts)
-        write_text(folder / "reproduce.py", _script(folder, replayed, data, patience))
+        elsewhere = find_estimator(replayed.block.entrants[0][0]).elsewhere
+        write_script = _script if elsewhere is None else _script_elsewhere
+        write_text(folder / "reproduce.py", write_script(folder, replayed, data, patience))
         write_text(folder / "output.txt", _output(folder, replayed, patience))
     except OSError as error:
         raise BadInput(f"{folder}: {error.strerror or error}") from error
@@ -113,6 +125,42 @@ def _script(folder: Path, replayed: Replayed, data: Draw, patience: float | None
     return re.sub("@([A-Z]+)@", lambda place: values[place[1]], text)
 
 
+def _script_elsewhere(folder: Path, replayed: Replayed, data: Draw, patience: float | None) -> str:
+    """Write the request that an estimator in another process gets, and return its script."""
+    block, scenario = replayed.block, replayed.suite.cells[0].scenario
+    name, options = block.entrants[0]
+    entry = registry.entry("estimator", name)
+    where = entry.value.elsewhere
+    assert entry.path is not None  # where it is declared
+    _write_data(folder, replayed, data)
+    make_folder(folder / "data")
+    problem = Problem.of(
+        data, scenario.assigned_roles(), entry.value.targets_of(scenario), block.level
+    )
+    address = fit_address(block.seed, scenario.name, block.key["n"], block.first, name)
+    request = question(
+        name, problem, folder / "data", seed_of(stream(*address)), json.loads(options)
+    )
+    if where.prepare().hello.language == PYTHON:
+        with unchanged_random_states():
+            seed_global_state(address)
+            request |= generators(stream(*address), folder / "data")
+    write_json(folder / "request.json", {"id": 1, **request, "folder": "data"})
+    make_folder(folder / "adapter")
+    for file in source_digests.files_beside(entry):
+        make_folder((folder / "adapter" / file).parent)
+        shutil.copyfile(entry.path.parent / file, folder / "adapter" / file)
+    shutil.copytree(HELPERS, folder / "helpers", dirs_exist_ok=True)
+    versions = {**provenance.versions(()), **where.versions()}
+    values = {
+        "TITLE": _title(replayed), "COMMAND": str(where.command).replace('"', "'"),
+        "VERSIONS": ", ".join(f"{package} {version}" for package, version in versions.items()),
+        "WORDS": repr(list(where.command.words)), "TIMEOUT": repr(patience or 0.0),
+    }  # fmt: skip
+    text = asset("cibench", "templates/reproduce_elsewhere.py.txt")
+    return re.sub("@([A-Z]+)@", lambda place: values[place[1]], text)
+
+
 def _title(replayed: Replayed) -> str:
     block, row = replayed.block, replayed.stored.iloc[0].to_dict()
     outcome = row["status"] if row["status"] == "ok" else f"{row['status']}: {row['reason']}"
@@ -141,7 +189,7 @@ def _write_data(folder: Path, replayed: Replayed, data: Draw) -> dict[str, str]:
 
 def _write_adapter(folder: Path, entry: registry.Entry) -> str:
     """Copy the estimator's files and the nouns they need; "" where they need all of cibench."""
-    sources = provenance.files_of(entry)
+    sources = source_digests.files_of(entry)
     if entry.value.oracle or not sources or not all(map(_stands_alone, sources)):
         return ""
     package, nouns = folder / "adapter", folder / "cibench"
@@ -149,10 +197,13 @@ def _write_adapter(folder: Path, entry: registry.Entry) -> str:
         part.mkdir(exist_ok=True)
     for source in sources:
         shutil.copyfile(source, package / source.name)
+    assert entry.path is not None  # it has sources
+    for name in source_digests.files_beside(entry):
+        make_folder((package / name).parent)
+        shutil.copyfile(entry.path.parent / name, package / name)
     write_text(package / "__init__.py", "")
     shutil.copyfile(str(types.__file__), nouns / "model.py")
     write_text(nouns / "__init__.py", asset("cibench", "templates/nouns.py.txt"))
-    assert entry.path is not None  # it has sources
     return (
         f"import adapter.{entry.path.stem}\nfrom cibench import METHODS\n\n"
         f"method = METHODS[{entry.name!r}]"

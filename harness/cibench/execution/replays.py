@@ -18,6 +18,7 @@ from cibench.render.replay_command import KEYS, arguments
 from cibench.storage import cells
 from cibench.storage.changes import changes
 from cibench.storage.inventory import Inventory
+from cibench.storage.made_elsewhere import refuse
 from cibench.storage.manifest import read_catalogue, read_manifest, read_suite
 from cibench.storage.provenance import modules
 from cibench.storage.reader import as_frame
@@ -27,6 +28,7 @@ from cibench.suite.parse import parse_suite
 from cibench.suite.suite import Cell, Suite
 from cibench.utils.errors import BadInput
 from cibench.utils.missing import missing
+from cibench.utils.toml import several
 from cibench.workers.block import Block, Result
 from cibench.workers.supervisor import Child, Limits
 
@@ -120,11 +122,12 @@ def replay(run: Path, wanted: FitAddress) -> Replayed:
     ([], 1)
     """
     manifest, content = read_manifest(run), read_suite(run)
-    for plugin in content.get("plugins", []):
+    refuse(manifest, run)
+    for plugin in several(content.get("plugins", [])):
         registry.load_plugin(plugin)
     stored = _stored(run, wanted)
     suite = _suite_of(manifest, content, stored.iloc[0])
-    known = Inventory.empty(suite, keep_going=True)
+    known = Inventory(suite, keep_going=True)
     cutter = Cutter(suite, known, suite.plugins, TUNING.block_seconds)
     (block,) = (block.part(wanted.replicate, 1) for block in cutter.blocks() if block)
     again = _in_child(suite, block).table.to_pandas()
@@ -146,7 +149,7 @@ def replay_draw(run: Path, wanted: DrawAddress) -> Undrawn | None:
     True
     """
     content = read_suite(run)
-    read_manifest(run)
+    refuse(read_manifest(run), run)
     suite = parse_suite(content, where=str(run))
     meant = [cell for cell in suite.cells if _is_meant_cell(cell, wanted)]
     if len(meant) > 1:

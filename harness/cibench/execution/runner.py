@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import replace
 from math import inf
 from pathlib import Path
+from sys import intern
 from time import perf_counter
 from typing import Any, NamedTuple
 
 from cibench.contracts.plugin_checks import check_plugins, unchecked
+from cibench.contracts.preflight import KINDS
 from cibench.execution import adaptive
 from cibench.execution.blocks import Cutter
 from cibench.execution.progress import CellProgress, Progress, Watch
@@ -51,14 +54,12 @@ def execute(suite: Suite, folder: Path, settings: RunSettings = IN_PROCESS) -> N
     >>> len(load("small").replicates)
     20
     """
-    plugins = suite.plugins
-    if settings.isolated:
-        plugins = (*plugins, *_own_modules(suite))
+    plugins = _plugins(suite, settings)
     with _opened(folder, suite, settings) as session:
         if session.complete:
             session.restate()
             return
-        checks = _checks(suite, session, settings, plugins)
+        checks = _checks(suite, session.before, settings, plugins)
         cutter = Cutter(suite, session.inventory, plugins, settings.tuning.block_seconds)
         try:
             with ExitStack() as stack:
@@ -73,6 +74,30 @@ def execute(suite: Suite, folder: Path, settings: RunSettings = IN_PROCESS) -> N
             raise UndrawnData(*lines)
 
 
+def preflight(
+    suite: Suite, settings: RunSettings = IN_PROCESS, folder: Path | None = None, *,
+    kinds: Sequence[registry.Kind] = KINDS,
+) -> RunSettings:  # fmt: skip
+    """Hold a suite's plug-ins to their contracts, before anything is removed or built for its run.
+
+    Returns settings with the verdicts, under which `execute` runs the suite, with however many
+    replicates, and asks nothing again. What passed for the run in `folder`, which may be there or
+    not, is not looked at. Raises BadInput with a line for each broken contract.
+    """
+    if settings.verdicts is not None:
+        return settings
+    before = None
+    with suppress(BadInput, OSError):  # it is about to be replaced
+        before = manifest.read_manifest(folder) if folder and manifest.holds_run(folder) else None
+    verdicts = _checks(suite, before, settings, _plugins(suite, settings), kinds)
+    return replace(settings, verdicts=verdicts)
+
+
+def _plugins(suite: Suite, settings: RunSettings) -> tuple[str, ...]:
+    """Return the plug-ins that processes load which make the fits."""
+    return (*suite.plugins, *(_own_modules(suite) if settings.isolated else ()))
+
+
 def _opened(folder: Path, suite: Suite, settings: RunSettings) -> AbstractContextManager[Session]:
     return opened(
         folder, suite, update=settings.update, repair=settings.repair,
@@ -81,17 +106,20 @@ def _opened(folder: Path, suite: Suite, settings: RunSettings) -> AbstractContex
 
 
 def _checks(
-    suite: Suite, session: Session, settings: RunSettings, plugins: Sequence[str]
-) -> dict[str, Any]:
+    suite: Suite, before: Mapping[str, Any] | None, settings: RunSettings, plugins: Sequence[str],
+    kinds: Sequence[registry.Kind] = KINDS,
+) -> Mapping[str, Any]:  # fmt: skip
     """Hold the plug-ins to their contracts and return what the manifest says of that."""
+    if settings.verdicts is not None:
+        return settings.verdicts
     if not settings.checks:
-        return unchecked(suite)
-    before = (session.before or {}).get("checks")
+        return unchecked(suite, kinds)
+    known = (before or {}).get("checks")
     load, seconds = (
         (plugins if settings.isolated else None),
         min(settings.tuning.check_seconds, suite.timeout or inf),
     )
-    return check_plugins(suite, before, load, provenance.modules(suite), seconds)
+    return check_plugins(suite, known, load, provenance.modules(suite), seconds, kinds)
 
 
 def _workplace(suite: Suite, settings: RunSettings) -> AbstractContextManager[Workplace]:
@@ -133,6 +161,7 @@ def _run(job: _Job) -> list[str]:
     writer = Writer(
         session.run, session.suite, session.inventory.shards, flush_seconds=tuning.flush_seconds,
         waiting_rows=tuning.waiting_rows, shard_rows=tuning.shard_rows,
+        most_bytes=tuning.most_bytes,
     )  # fmt: skip
     progress = _progress(session.inventory)
     watch, settled, ending = Watch(session.run, progress), dict[int, str](), "interrupted"
@@ -193,12 +222,12 @@ def _round(
         if result.table.num_rows:
             writer.add(block.cell, result.table)
         for fault in result.undrawn:
-            undrawn.setdefault(block.cell, {})[fault.replicate] = fault
-        cell = progress.cells[block.cell]
-        _count(cell, result)
-        cell.total = job.session.inventory.expected_of(block.cell)
-        cell.undrawn = len(undrawn.get(block.cell, ()))
-        progress.cell = cell.name
+            short = fault._replace(reason=intern(fault.reason), traceback="")  # there may be many
+            undrawn.setdefault(block.cell, {})[fault.replicate] = short
+        progress.add(
+            block.cell, first_fits(result.table), _lost(result), result.seconds,
+            job.session.inventory.expected_of(block.cell), len(undrawn.get(block.cell, ())),
+        )  # fmt: skip
         job.settings.listen(progress)
     writer.flush(everything=True)
     job.session.inventory.fill()
@@ -206,19 +235,22 @@ def _round(
 
 def _progress(inventory: Inventory) -> Progress:
     suite = inventory.suite
-    parts = zip(suite.cells, inventory.expected, inventory.stored, inventory.failures, strict=True)
-    return Progress(
-        [CellProgress(str(cell), total, done, lost) for cell, total, done, lost in parts]
-    )
+    failures: list[int] = inventory.failures.tolist()
+    parts = zip(suite.cells, inventory.expected, inventory.stored, failures, strict=True)
+    return Progress([
+        CellProgress(str(cell), cell.identity, total, done, lost)
+        for cell, total, done, lost in parts
+    ])  # fmt: skip
 
 
-def _count(cell: CellProgress, result: Result) -> None:
-    lost, (statuses, _) = 0, coded(result.table, "status")
-    if not set(statuses) <= set(FINE):
-        names = ["replicate", "refit", "estimator", "options", "status"]
-        fits = result.table.select(names).to_pylist()
-        lost = len({tuple(fit.values())[:-1] for fit in fits if fit["status"] not in FINE})
-    cell.add(first_fits(result.table), lost, result.seconds)
+def _lost(result: Result) -> int:
+    """Count a block's fits without an answer."""
+    statuses, _ = coded(result.table, "status")
+    if set(statuses) <= set(FINE):
+        return 0
+    names = ["replicate", "refit", "estimator", "options", "status"]
+    fits = result.table.select(names).to_pylist()
+    return len({tuple(fit.values())[:-1] for fit in fits if fit["status"] not in FINE})
 
 
 class _Flight:

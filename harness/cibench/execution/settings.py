@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 from cibench.execution.progress import Listener
 from cibench.suite.precision import FIRST_LOOK
@@ -43,6 +44,9 @@ class Tuning:
     shard_rows: int = 2**16
     """When a shard is full: 5 to 10 MB, which are written again every few seconds until then."""
 
+    most_bytes: int = 2**26
+    """How many bytes of rows wait, or stand in one shard, whatever reasons they have."""
+
     first_look: int = FIRST_LOOK
     """Replicates before the first look of a sequential run: the one number that moves counts."""
 
@@ -75,10 +79,11 @@ class RunSettings:
     such as "dask://host:8786", they are those of a cluster. `update` sets rows aside that today
     would be others, `repair` runs again what damaged shards held. An estimator whose first ten fits
     in a cell raise one exception has no more there, unless to `keep_going`. Without `checks`
-    plug-ins are not held to their contracts before the first replicate. `listen` is told the
-    progress after every block, in the thread that called; what `arranging` returns is entered while
-    shards may be renamed or lose rows, before the first block. Raises BadInput for less than one
-    worker and for an address that is none.
+    plug-ins are not held to their contracts before the first replicate; `verdicts` is what that
+    has come to already, from `cibench.execution.runner.preflight`. `listen` is told the progress
+    after every block, in the thread that called; what `arranging` returns is entered while shards
+    may be renamed or lose rows, before the first block. Raises BadInput for less than one worker
+    and for an address that is none.
 
     >>> from cibench.execution import RunSettings, Tuning
     >>> RunSettings().isolated, RunSettings(workers=2).isolated
@@ -94,6 +99,7 @@ class RunSettings:
     repair: bool = False
     keep_going: bool = False
     checks: bool = True
+    verdicts: Mapping[str, Any] | None = None
     listen: Listener = lambda _: None
     arranging: Callable[[], AbstractContextManager[object]] = nullcontext
     tuning: Tuning = TUNING
@@ -112,5 +118,5 @@ class RunSettings:
 IN_PROCESS = RunSettings()
 """One worker, which is this process: how Python runs a suite where nothing else is said."""
 
-EVERY_FIT = RunSettings(keep_going=True, checks=False)
+EVERY_FIT = RunSettings(keep_going=True)
 """The same for whoever compares runs fit by fit: all are made, whatever they are like."""

@@ -1,14 +1,16 @@
 """Baselines: a run in a form that is compact, committed, diffable and the same on every machine.
 
 `baselines/NAME/` holds `suite.toml` (the suite as run, its plug-ins relative to the working
-directory), `scores.csv` (what a diff shows), `estimates.parquet` (every replicate, since the
-comparison is paired) and `baseline.json` with versions, machine, seed, source digests and a digest
-of it all, which tells an edit by hand.
+directory), `scores.csv` (what a diff shows), `estimates.jsonl` (every replicate, since the
+comparison is paired, a line for each cell and estimator) and `baseline.json` with versions,
+machine, seed and source digests. All are text, so that what two branches save is merged; digests
+tell an edit by hand. Until format 2 the rows were Parquet (`estimates.parquet`), which is read.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -16,19 +18,35 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from numpy import logical_and
+
+from cibench.gate.baseline_rows import as_lines, as_table
 from cibench.gate.pairing import read_rows
-from cibench.storage.manifest import read_suite
+from cibench.storage.made_elsewhere import refuse
+from cibench.storage.manifest import read_suite, refuse_newer
+from cibench.storage.note_shapes import MANIFEST
+from cibench.storage.schema import IDENTITY
 from cibench.utils.errors import BadInput, unknown
 from cibench.utils.files import (
     NEXT,
     canonical,
+    csv_text,
     finish_replacement,
     replaced_files,
-    write_csv,
     write_json,
     write_text,
 )
-from cibench.utils.toml import to_toml
+from cibench.utils.foreign import (
+    LARGEST_TABLE,
+    own_file,
+    read_bytes,
+    read_frame,
+    read_json,
+    read_text,
+)
+from cibench.utils.names import is_portable
+from cibench.utils.shapes import COUNT, TEXT, check
+from cibench.utils.toml import several, to_toml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,8 +61,7 @@ def portable_suite(run: Run) -> str:
     spec.pop("published", None)
     here = Path.cwd()
     if plugins := spec.get("plugins"):
-        listed = [plugins] if isinstance(plugins, str) else plugins
-        spec["plugins"] = [_relative(plugin, here) for plugin in listed]
+        spec["plugins"] = [_relative(plugin, here) for plugin in several(plugins)]
     return to_toml(spec)
 
 
@@ -58,7 +75,9 @@ def spoken(catalogue: dict[str, Any]) -> dict[str, Any]:
     scenarios = {
         name: {
             "moments": about.get("moments", True),
-            "dials": {d: {"default": s.get("default", 0)} for d, s in about["dials"].items()},
+            "dials": {
+                d: {"default": s.get("default", 0)} for d, s in (about.get("dials") or {}).items()
+            },
         }
         for name, about in (catalogue.get("scenarios") or {}).items()
     }
@@ -69,13 +88,23 @@ def spoken(catalogue: dict[str, Any]) -> dict[str, Any]:
     return {"scenarios": scenarios, "estimators": estimators}
 
 
-FORMAT = 1
+CATALOGUE_SPOKEN = {
+    "scenarios?": {str: {"moments?": bool, "dials?": {str: {"default?": float}}}},
+    "estimators?": {str: {"moments?": bool, "uses?": [TEXT]}},
+}
+FORMAT = 2
+MOST_LINES = 10
+OF_OTHERS = ("seconds", "reference", "precision_gain", "precision_gain_mcse")
+"""What of a score moves with the machine, or with who else is in the run."""
+HALF = 0.5
+"""The share of fits with an answer below which a baseline is warned of."""
 FOLDER = Path("baselines")
-SUITE, SCORES, ROWS, ABOUT = "suite.toml", "scores.csv", "estimates.parquet", "baseline.json"
+SUITE, SCORES, ROWS, ABOUT = "suite.toml", "scores.csv", "estimates.jsonl", "baseline.json"
+PARQUET = "estimates.parquet"
 FILES = (SUITE, SCORES, ROWS, ABOUT)
 KEPT = (
-    "suite", "seed", "replicates", "level", "expected_rows", "stored_rows", "protocol", "versions",
-    "platform", "python", "cpu_features", "sources",
+    "suite", "seed", "replicates", "level", "protocol", "versions", "platform", "python",
+    "cpu_features", "sources",
 )  # fmt: skip
 """What of a run's manifest goes into a baseline."""
 
@@ -116,27 +145,60 @@ class Baseline:
     @cached_property
     def rows(self) -> pa.Table:
         """Return its replicate rows, as far as a comparison needs them."""
-        return read_rows(self.folder / ROWS)
+        if self.about["format"] == 1:
+            return read_rows(self.folder / PARQUET)
+        texts = [own_file(self.folder, name) for name in (ROWS, SCORES)]
+        rows, scores = (read_text(path, LARGEST_TABLE).splitlines() for path in texts)
+        places = [(f"{texts[0]}:{i}", line) for i, line in enumerate(rows, 1) if line.strip()]
+        return as_table(places, [line for line in scores[1:] if line], NO_BASELINE)
 
     @cached_property
     def scores(self) -> pd.DataFrame:
         """Return its score table."""
-        import pandas as pd
-
-        return pd.read_csv(self.folder / SCORES).copy()  # in one piece: it has many columns
+        return read_frame(own_file(self.folder, SCORES)).copy()  # in one piece: of many columns
 
 
-def save(run: Run, name: str, root: Path = FOLDER, *, replace: bool = False) -> Baseline:
+def unanswered(run: Run, *, few: bool = False) -> list[str]:
+    """Say of each cell of which no fit has an answer that, and mostly why.
+
+    With `few` it is said of cells that have some, in less than half of their fits.
+    """
+    tally, lines = run.failures, []
+    for row in run.scores.to_dict("records"):
+        share = row["answered"] / row["replicates"]
+        if not (0 < share < HALF if few else share == 0):
+            continue
+        same = [tally[name].eq(row[name]) for name in ("estimator", "options", *IDENTITY)]
+        counts = tally[logical_and.reduce(same)].groupby("reason", dropna=False)["fits"].sum()
+        what = f"{row['answered']} of {row['replicates']} fits have" if few else "no fit has"
+        why = f", mostly: {counts.idxmax()}" if len(counts) else ""
+        place = ", ".join((row["scenario"], *_off_default(row), f"n = {row['n']}"))
+        lines.append(f"{place}: {row['estimator']}: {what} an answer{why}")
+    return list(dict.fromkeys(lines))
+
+
+def _off_default(row: Mapping[Any, Any]) -> list[str]:
+    dial = row["dial"]
+    return [f"{dial} = {row['setting']:g}"] if isinstance(dial, str) else []
+
+
+def save(
+    run: Run, name: str, root: Path = FOLDER, *, replace: bool = False, silent: bool = False,
+    test: str | None = None,
+) -> Baseline:  # fmt: skip
     """Write a run as the baseline NAME; raises BadInput where there is one and not `replace`.
 
-    An incomplete run is refused. Its four files are replaced together, and no others: a baseline
-    has its old ones or its new ones, whatever ends this.
+    `test` is the id of the test that it belongs to. An incomplete run is refused, and, unless
+    `silent` cells are wanted, one with a cell of which no fit has an answer: whatever is compared
+    with that would pass. Its files are replaced together, those alone of which something changed,
+    and no others: a baseline has its old ones or its new ones, whatever ends this.
     """
     folder = root / _valid_name(name)
     finish_replacement(folder)
     if not replace and any((folder / file).exists() for file in FILES):
         raise BadInput(f"{folder} exists; name another baseline, or replace it with --replace")
     manifest = run.manifest
+    refuse(manifest, run.folder)
     if manifest.get("precision"):
         raise BadInput(
             f"{run.folder}: its cells have counts of their own; a baseline needs one count for "
@@ -146,33 +208,97 @@ def save(run: Run, name: str, root: Path = FOLDER, *, replace: bool = False) -> 
     if rows.num_rows != manifest["expected_rows"]:
         wanted = manifest["expected_rows"]
         raise BadInput(f"{run.folder} is incomplete: {rows.num_rows} of {wanted} rows are stored")
+    if not silent and (lines := unanswered(run)):
+        more = [f"and {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else []
+        raise BadInput(*lines[:MOST_LINES], *more, f"nothing is saved as {folder}")
     with replaced_files(folder) as coming:
-        _write(run, rows, coming)
+        _write(run, rows, coming, contents(folder), test)
+        for file in FILES:
+            if (coming / file).is_file() and _same(coming / file, folder / file):
+                (coming / file).unlink()
+    (folder / PARQUET).unlink(missing_ok=True)  # of format 1
     return Baseline(folder)
 
 
-def _write(run: Run, rows: pa.Table, folder: Path) -> None:
-    import pyarrow.parquet as pq
+def remove(name: str, root: Path = FOLDER) -> list[Path]:
+    """Remove the files of the baseline NAME, or of all below it, and no others; return folders.
 
+    Raises BadInput where there is none.
+    """
+    folder = root / _valid_name(name)
+    own = [each.folder for each in saved_baselines(root) if each.folder.is_relative_to(folder)]
+    if not own:
+        known = [each.folder.relative_to(root).as_posix() for each in saved_baselines(root)]
+        raise BadInput(unknown("baseline", name, known))
+    if folder in own:
+        own = [folder]
+    for each in own:
+        for file in (ABOUT, *FILES, PARQUET):
+            (each / file).unlink(missing_ok=True)
+        while each != root and each.is_dir() and not any(each.iterdir()):
+            each.rmdir()
+            each = each.parent  # noqa: PLW2901 - up to what holds something else
+    return own
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return what the files of a baseline hold, by name; empty where there is none."""
+    return {name: (folder / name).read_bytes() for name in FILES if (folder / name).is_file()}
+
+
+def _same(path: Path, other: Path) -> bool:
+    return other.is_file() and not other.is_symlink() and path.read_bytes() == other.read_bytes()
+
+
+def _write(
+    run: Run, rows: pa.Table, folder: Path, before: Mapping[str, bytes], test: str | None
+) -> None:
+    """Write a baseline's files into a folder: those `before`, where nothing of them changed."""
     write_text(folder / SUITE, portable_suite(run))
-    write_csv(folder / SCORES, run.scores)
-    pq.write_table(rows, folder / ROWS, compression="zstd", compression_level=9)
+    own = [name for name in run.scores.columns if name not in OF_OTHERS]
+    scores = csv_text(run.scores[own])
+    write_text(folder / SCORES, scores)
+    known = before.get(ROWS, b"").decode(errors="replace").splitlines()
+    lines = as_lines(rows, _below_heading(scores), known)
+    write_text(folder / ROWS, "".join(f"{line}\n" for line in lines))
     kept = {name: run.manifest.get(name) for name in KEPT}
     about = {
-        "format": FORMAT, "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        **kept, "catalogue": spoken(run.catalogue),
+        "format": FORMAT, **kept, "catalogue": spoken(run.catalogue),
+        **({"test": test} if test else {}),
     }  # fmt: skip
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    old = _as_table(before.get(ABOUT, b""))
+    if {k: v for k, v in old.items() if k not in ("created", "digest")} == about:
+        created = old["created"]
+    about["created"] = created
     write_json(folder / ABOUT, {**about, "digest": digest(folder, about)})
 
 
+def _as_table(content: bytes) -> dict[str, Any]:
+    try:
+        table = json.loads(content)
+    except ValueError:
+        return {}
+    return table if isinstance(table, dict) else {}
+
+
+def _below_heading(scores: str) -> list[str]:
+    return [line for line in scores.splitlines()[1:] if line]
+
+
 def digest(folder: Path, about: dict[str, Any]) -> str:
-    """Return the digest of a baseline's contents; line endings of text do not count."""
+    """Return the digest of a baseline's suite and of what it says of itself, lines of rows aside.
+
+    Line endings of text do not count. Of a baseline in format 1 it is that of all its files.
+    """
     hasher = blake2b(digest_size=16)
-    for name in (SUITE, SCORES):
-        hasher.update(name.encode() + (folder / name).read_bytes().replace(b"\r\n", b"\n"))
-    hasher.update((folder / ROWS).read_bytes())
-    content = {key: value for key, value in about.items() if key != "digest"}
-    hasher.update(canonical(content).encode())
+    for name in (SUITE, SCORES) if about.get("format") == 1 else (SUITE,):
+        content = read_bytes(own_file(folder, name), LARGEST_TABLE)
+        hasher.update(name.encode() + content.replace(b"\r\n", b"\n"))
+    if about.get("format") == 1:
+        hasher.update(read_bytes(own_file(folder, PARQUET), LARGEST_TABLE))
+    entries = {key: value for key, value in about.items() if key != "digest"}
+    hasher.update(canonical(entries).encode())
     return hasher.hexdigest()
 
 
@@ -187,15 +313,18 @@ def load(name: str, root: Path = FOLDER) -> Baseline:
     if not (folder / ABOUT).is_file():
         raise BadInput(unknown("baseline", name, [b.name for b in saved_baselines(root)]))
     baseline = Baseline(folder)
+    about = baseline.about
     try:
-        actual = digest(folder, baseline.about)
-    except OSError as error:
-        raise BadInput(f"{error.filename}: {error.strerror}; the baseline is broken") from error
-    if actual != baseline.about.get("digest"):
+        actual = digest(folder, about)
+    except BadInput as error:
+        raise BadInput(f"{error}; the baseline is broken") from error
+    if actual != about.get("digest"):
         raise BadInput(
             f"{folder}: its digest is not that of its contents: it was edited by hand or is "
             "broken; save it again from a run"
         )
+    if about["format"] > 1:
+        _ = baseline.rows  # whose lines have digests of their own
     return baseline
 
 
@@ -208,21 +337,31 @@ def saved_baselines(root: Path = FOLDER) -> list[Baseline]:
 
 
 def _read_about(folder: Path) -> dict[str, Any]:
-    path = folder / ABOUT
-    try:
-        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: not readable: {error}") from error
-    if about.get("format", 0) > FORMAT:
-        version = (about.get("versions") or {}).get("cibench", "another version")
-        raise BadInput(f"{path}: written by cibench {version}, whose format is newer")
+    path = own_file(folder, ABOUT)
+    about: dict[str, Any] = read_json(path, {str: object}, NO_BASELINE)
+    refuse_newer(about, FORMAT, path)
+    check(about, ABOUT_SHAPE, f"{path}: not {NO_BASELINE}")
     return about
+
+
+NO_BASELINE = "a baseline, or a damaged one"
+ABOUT_SHAPE = {
+    "format": COUNT,
+    "digest": TEXT,
+    "created": TEXT,
+    "catalogue": CATALOGUE_SPOKEN,
+    "test?": TEXT,
+    **{name: MANIFEST.get(name, MANIFEST.get(f"{name}?")) for name in KEPT},
+}
+"""What `baseline.json` holds."""
 
 
 def _valid_name(name: str) -> str:
     parts = name.split("/")
     if not all(part and part.strip("-_.") and _plain(part) for part in parts):
         raise BadInput(f"'{name}' is not a name of letters, digits, '-', '_' and '.'")
+    if not all(map(is_portable, parts)):
+        raise BadInput(f"'{name}' is no name of a folder on Windows; take another")
     return name
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from cibench.execution.runner import preflight
 from cibench.execution.settings import EVERY_FIT, RunSettings
 from cibench.gate import compatibility
 from cibench.gate.baseline import Baseline
-from cibench.gate.comparison import Comparison, compare
+from cibench.gate.comparison import NO_ANSWER, CellResult, Comparison, commonest, compare
 from cibench.gate.pairing import pairs, read_rows
 from cibench.gate.row_changes import changes
 from cibench.gate.rules import Rules
 from cibench.results.api import run as run_suite
+from cibench.storage.made_elsewhere import refuse
+from cibench.storage.reader import read_table
+from cibench.storage.schema import SCORED
 from cibench.utils import leftovers
 from cibench.utils.errors import BadInput
 from cibench.utils.files import remove_folder
@@ -39,7 +43,8 @@ def check_suite(
     `replicates` may ask for fewer than the baseline has. Without `paired` the suite is run at
     other addresses: at its own seed where that is another, at the next one where it is not. What an
     earlier check left in `out` is removed. Raises BadInput where baseline and suite do not belong
-    together and where `out` holds what no check wrote, before anything runs, and as `execute` does.
+    together, where a plug-in breaks its contract and where `out` holds what no check wrote, before
+    anything runs or is removed, and as `execute` does.
 
     >>> from pathlib import Path
     >>> import cibench
@@ -62,6 +67,7 @@ def check_suite(
         suite = replace(suite, seed=suite.seed + 1, spec=spec)
     compatibility.refuse_strangers(baseline, compatibility.described(suite), paired=paired)
     compatibility.refuse_missing(baseline, suite)
+    settings = preflight(suite, settings, out / RUN)
     clear(out)
     run = run_suite(suite, out / RUN, settings=settings)
     comparison = compare_run(run, baseline, rules, paired=paired)
@@ -84,6 +90,7 @@ def check_run(
 
     See `Baseline`, whose example checks a run against one.
     """
+    refuse(run.manifest, run.folder)
     compatibility.refuse_strangers(baseline, run.manifest, paired=paired)
     comparison = compare_run(run, baseline, rules, paired=paired)
     if settings is None or not paired or not (moved := changed(comparison)):
@@ -111,7 +118,29 @@ def compare_run(
         baseline.rows, rows, rules, paired=paired, without_moments=heavy, random=random
     )
     origin = {**compatibility.differences(baseline, run.manifest), "run": str(run.folder)}
-    return replace(comparison, provenance=origin)
+    return replace(
+        comparison, cells=tuple(with_reasons(comparison.cells, run.folder)), provenance=origin
+    )
+
+
+def with_reasons(cells: Iterable[CellResult], run: Path) -> Iterator[CellResult]:
+    """Yield cells with the reasons of the fits that gave no answer, as the new run's rows say."""
+    import pyarrow.compute as pc
+
+    rows = read_table(run, [*SCORED, "replicate", "refit", "status", "reason"])
+    silent = pc.and_(pc.equal(rows["refit"], 0), pc.not_equal(rows["status"], "ok"))
+    reasons: dict[tuple[Any, ...], dict[int, str]] = {}
+    for row in rows.filter(silent).to_pylist():
+        key = tuple(row[name] for name in SCORED)
+        words = row["reason"] or row["status"]
+        reasons.setdefault(key, {})[row["replicate"]] = (
+            words if row["status"] in ("failed", "declined") else f"{row['status']}: {words}"
+        )
+    for cell in cells:
+        failures = reasons.get(cell.pair.key, {})
+        unanswered = cell.why.startswith(NO_ANSWER) and failures
+        why = f"{cell.why}: {commonest(failures.values())}" if unanswered else cell.why
+        yield replace(cell, failures=failures, why=why)
 
 
 def clear(out: Path) -> None:
@@ -142,7 +171,8 @@ def _random(
         entrants = tuple(entrant for entrant in cell.entrants if tuple(entrant) in moved)
         cells += [replace(cell, entrants=entrants)] if entrants else []
     few = replace(suite, cells=tuple(cells)).with_replicates(min(TWICE, suite.replicates))
-    tables, quiet = list(known), replace(settings, listen=EVERY_FIT.listen)
+    # whoever has moved has been run already, held to its contract or not
+    tables, quiet = list(known), replace(settings, listen=EVERY_FIT.listen, checks=False)
     while len(tables) < 2:
         again = run_suite(few, settings=quiet)
         tables.append(read_rows(again.folder))

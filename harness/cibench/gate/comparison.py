@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from cibench.gate.judge import MeasureVerdict, cell_verdict, judge
 from cibench.gate.measures import (
@@ -16,11 +15,12 @@ from cibench.gate.measures import (
     of_answers,
     of_diagnostics,
     of_estimates,
+    of_facts,
     of_moves,
     of_repeats,
     of_sets,
 )
-from cibench.gate.pairing import Pair, conforming, pairs
+from cibench.gate.pairing import Pair, conforming, pairs, typical_seconds
 from cibench.gate.row_changes import Changes, changes
 from cibench.gate.rules import FAMILY, MEASURES, ChangeVerdict, Rules, most_severe
 
@@ -32,6 +32,7 @@ NO_MOMENTS = (
     "in, SE ratio and CV of the SE left out"
 )
 RANDOM = "not deterministic given its stream: compared statistically, not number by number"
+NO_ANSWER = "no fit of the baseline has an answer"
 OTHER_DATA = "other data on either side: compared statistically, not number by number"
 
 
@@ -41,7 +42,8 @@ class CellResult:
 
     `names` are the `SCORED` keys, `why` the reason where nothing can be compared, `notes` what to
     know about how it was. `changes` are those of single numbers, None of other data. `seconds` are
-    the medians of the run times, which no verdict heeds.
+    the medians of the run times, which no verdict heeds. `failures` are the reasons of the new
+    run's fits without an answer, by replicate, where somebody has read them.
     """
 
     pair: Pair
@@ -51,6 +53,7 @@ class CellResult:
     notes: tuple[str, ...] = ()
     changes: Changes | None = None
     seconds: tuple[float, float] = (float("nan"), float("nan"))
+    failures: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def names(self) -> Mapping[str, Any]:
@@ -85,11 +88,11 @@ class Comparison:
 
     @property
     def exit_code(self) -> int:
-        """Return 1 if a verdict fails, else 2 if something is not comparable, else 0."""
+        """Return 1 if a verdict fails, else 2 if something, or all, is not comparable, else 0."""
         verdicts = {cell.verdict for cell in self.cells}
         if verdicts & set(self.rules.failing):
             return 1
-        return 2 if ChangeVerdict.NOT_COMPARABLE in verdicts else 0
+        return 2 if ChangeVerdict.NOT_COMPARABLE in verdicts or not verdicts else 0
 
 
 def compare(
@@ -137,8 +140,8 @@ def compare(
 
 
 def _cell(pair: Pair, rules: Rules, alpha: float, declared: bool, dice: bool) -> CellResult:
-    if pair.why:
-        return CellResult(pair, ChangeVerdict.NOT_COMPARABLE, why=pair.why)
+    if why := pair.why or _unanswered(pair):
+        return CellResult(pair, ChangeVerdict.NOT_COMPARABLE, why=why)
     moved = changes(pair) if pair.paired else None
     moments = has_moments(pair, declared)
     notes = {
@@ -149,12 +152,26 @@ def _cell(pair: Pair, rules: Rules, alpha: float, declared: bool, dice: bool) ->
     measured = _measures(pair, moments, None if dice else moved, rules)
     judged = tuple(judge(one, pair.names["level"], rules, alpha) for one in measured)
     same = moved is not None and moved.share(rules.tolerance) == 0
-    seconds = [float(np.nanmedian(g["seconds"])) for g in (pair.before, pair.after)]
+    seconds = [typical_seconds(group["seconds"]) for group in (pair.before, pair.after)]
     return CellResult(
         pair, cell_verdict(judged, not same), judged, changes=moved,
         notes=tuple(note for note, holds in notes.items() if holds),
         seconds=(seconds[0], seconds[1]),
     )  # fmt: skip
+
+
+def _unanswered(pair: Pair) -> str:
+    """Say that there is no answer to compare with, "" where there is one."""
+    if pair.before["ok"].any():
+        return ""
+    what = "has answers now" if pair.after["ok"].any() else "has none either"
+    return f"{NO_ANSWER}, and the new run {what}"
+
+
+def commonest(reasons: Iterable[str]) -> str:
+    """Return the commonest of some reasons, the first of equally common ones, "" of none."""
+    counts = Counter(reasons)
+    return max(counts, key=lambda reason: counts[reason]) if counts else ""
 
 
 def _measures(pair: Pair, moments: bool, moved: Changes | None, rules: Rules) -> list[Measured]:
@@ -168,4 +185,5 @@ def _measures(pair: Pair, moments: bool, moved: Changes | None, rules: Rules) ->
             measured += of_moves(moved, rules.margins["estimate"], rules.tolerance)
     order = list(MEASURES)
     usable = [one for one in measured if isfinite(one.difference.value)]
+    usable += of_facts(moved, rules.margins["fit"]) if moved is not None else []
     return sorted(usable, key=lambda one: order.index(one.name))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cibench.gate.baseline import Baseline
+from cibench.storage.manifest import skipped_checks
 from cibench.utils.errors import BadInput
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def differences(baseline: Baseline, manifest: Mapping[str, Any]) -> dict[str, An
         "versions": _changed(before["versions"], after["versions"]),
         "sources": sorted(_changed(*_shared(before["sources"], after["sources"]))),
         "machine": [name for name in machine if before.get(name) != after.get(name)],
+        "unchecked": skipped_checks(manifest),
     }
 
 

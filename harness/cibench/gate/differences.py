@@ -18,6 +18,7 @@ shares below it. Source: Barndorff-Nielsen and Cox (1994), Inference and Asympto
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import copysign, hypot, inf, isnan, log, nan, sqrt
 from statistics import NormalDist
@@ -274,6 +275,48 @@ class TwoShares(Shares):
         return (
             up - _over(self.n - self.count, 1 - p) - _over(self.n_after - self.count_after, 1 - q)
         )
+
+
+@dataclass(frozen=True)
+class Widened:
+    """Hold a share, or a difference of shares, that `move` may be off for the truth's own error.
+
+    More replicates do not make that part smaller. It is added in quadrature to the reach of the
+    limits on either side, as many errors of it as a normal law's.
+    """
+
+    shares: Shares
+    move: float
+
+    @property
+    def value(self) -> float:
+        """Return the share or the difference, at the truth as stated."""
+        return self.shares.value
+
+    @property
+    def error(self) -> float:
+        """Return its standard error, the truth's part with it."""
+        return hypot(self.shares.error, self.move)
+
+    def limits(self, alpha: float) -> tuple[float, float]:
+        """Return the interval that misses with a chance of alpha."""
+        low, high = self.shares.limits(alpha)
+        far = -NormalDist().inv_cdf(alpha / 2) * self.move
+        ends = self.value - hypot(self.value - low, far), self.value + hypot(high - self.value, far)
+        return max(ends[0], self.shares.lowest), min(ends[1], 1.0)
+
+    def beyond(self, margin: float) -> float:
+        """Return how many errors the value lies beyond the margin, 0 within."""
+        over, roots = abs(self.value) - margin, self.shares.beyond(margin)
+        if not over > 0 or not roots > 0:
+            return 0.0
+        return over / hypot(over / roots, self.move)
+
+
+def widened(at_truth: Shares, at_ends: Iterable[Shares]) -> Apart:
+    """Return shares with the truth's own error: by the farther of what they are at its two ends."""
+    move = max((abs(end.value - at_truth.value) for end in at_ends), default=0.0)
+    return Widened(at_truth, move) if move else at_truth
 
 
 def _over(count: int, share: float) -> float:

@@ -33,6 +33,7 @@ from cibench.analysis.expectations import (
     count_unjudged,
 )
 from cibench.analysis.judged_scores import Bounds, Judged
+from cibench.execution.runner import preflight
 from cibench.execution.settings import EVERY_FIT, RunSettings
 from cibench.gate.check import RUN, clear
 from cibench.report.sections import equalities
@@ -106,9 +107,11 @@ def check_expectations(
     """Run a suite, with as many replicates as the power asks for, and judge its expectations.
 
     The run goes into the folder `run` of `out`. Raises BadInput where nothing is expected of
-    anybody and nothing is stated to be equal.
+    anybody and nothing is stated to be equal, and where a plug-in breaks its contract, before
+    anything is removed.
     """
     suite = suite.with_replicates(replicates or replicates_for(suite, power))
+    settings = preflight(suite, settings, out / RUN)
     clear(out)
     return expectations_of(run_suite(suite, out / RUN, settings=settings), failing)
 

@@ -88,7 +88,8 @@ def _verdict(
     if loss is not None and loss[1] < -margin:
         return ChangeVerdict.BETTER
     if low > margin or high < -margin:
-        return ChangeVerdict.STATISTICALLY
+        fact = MEASURES[measured.name].fact
+        return ChangeVerdict.MOVED if fact else ChangeVerdict.STATISTICALLY
     same = max(abs(measured.difference.value), measured.difference.error) <= tolerance
     return ChangeVerdict.IDENTICAL if same else ChangeVerdict.NUMERICALLY
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import exp, hypot
+from math import exp, hypot, inf, nan
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,14 @@ from cibench.gate.differences import (
     Left,
     OneShare,
     PairedShares,
+    Shares,
     TwoShares,
     apart,
     apart_in_units,
     left_mean,
     left_sd,
     level,
+    widened,
 )
 from cibench.gate.pairing import Pair
 from cibench.gate.row_changes import Changes
@@ -169,8 +171,13 @@ def _fallback(theta: Array, pair: Pair) -> float:
 
 def _with_truth(start: Difference, pair: Pair, scale: Unit) -> Difference:
     """Add the truth's own error to a bias; both sides share it, so that differences lack it."""
-    own = float(np.nan_to_num(pair.before["truth_mcse"]).max(initial=0)) / scale.size.value
+    own = _error_of_truth(pair) / scale.size.value
     return Difference(start.value, hypot(start.error, own), start.df)
+
+
+def _error_of_truth(pair: Pair) -> float:
+    """Return the error of a simulated truth, which all replicates of both sides share."""
+    return float(np.nan_to_num(pair.before["truth_mcse"]).max(initial=0))
 
 
 def _limits(pair: Pair, scale: Unit) -> Iterator[Measured]:
@@ -249,22 +256,26 @@ def of_sets(pair: Pair) -> Iterator[Measured]:
     both, nominal = sides(pair, *SETS), pair.names["level"]
     if both.before[0].size and both.after[0].size:
 
-        def flagged(test: Callable[..., Any]) -> list[Any]:
+        def flagged(test: Callable[..., Any], off: float = 0.0) -> list[Any]:
             return [
-                test(low, high, theta, outside == 1)
+                test(low, high, theta + off, outside == 1)
                 for low, high, theta, outside in (both.before, both.after)
             ]
 
-        yield share("coverage", *flagged(covers), paired=both.paired, start=True)
+        error = _error_of_truth(pair)
+        offs = (0.0, error, -error) if error else (0.0,)
+        covered = [flagged(covers, off) for off in offs]
+        yield share("coverage", *covered, paired=both.paired, start=True)
         for side, name in enumerate(("lower_noncoverage", "upper_noncoverage")):
-            yield share(name, *(each[side] for each in flagged(missed)), paired=both.paired)
+            misses = [[each[side] for each in flagged(missed, off)] for off in offs]
+            yield share(name, *misses, paired=both.paired)
         odd = flagged(lambda low, high, _, outside: np.isinf(low) | np.isinf(high) | outside)
         if odd[0].any() or odd[1].any():
-            yield share("unbounded", *odd, paired=both.paired)
+            yield share("unbounded", odd, paired=both.paired)
     tests = sides(pair, "p_value")
     if tests.before[0].size and tests.after[0].size and nominal is not None:
         rejections = [columns[0] < 1 - nominal for columns in (tests.before, tests.after)]
-        yield share("rejection", *rejections, paired=tests.paired)
+        yield share("rejection", rejections, paired=tests.paired)
 
 
 def of_diagnostics(pair: Pair) -> Iterator[Measured]:
@@ -272,13 +283,13 @@ def of_diagnostics(pair: Pair) -> Iterator[Measured]:
     both = sides(pair, "passed")
     if both.before[0].size and both.after[0].size:
         alarms = [columns[0] == 0 for columns in (both.before, both.after)]
-        yield share("rejection", *alarms, paired=both.paired)
+        yield share("rejection", alarms, paired=both.paired)
 
 
 def of_answers(pair: Pair) -> Iterator[Measured]:
     """Yield failures, declined data sets, and answers that lack what others have."""
     for name, flag in (("failure_rate", "failed"), ("declined", "declined")):
-        yield share(name, pair.before[flag], pair.after[flag], paired=pair.paired)
+        yield share(name, (pair.before[flag], pair.after[flag]), paired=pair.paired)
     lacks: dict[str, Callable[[Group], Array]] = {
         "without_estimate": lambda g: np.isnan(g["estimate"]),
         "without_se": lambda g: ~(g["std_error"] > 0),
@@ -289,7 +300,7 @@ def of_answers(pair: Pair) -> Iterator[Measured]:
         for name, lack in lacks.items():
             flags = [lack(group) for group in answered]
             if flags[0].any() or flags[1].any():
-                yield share(name, *flags, paired=pair.paired)
+                yield share(name, flags, paired=pair.paired)
 
 
 def of_repeats(pair: Pair) -> Iterator[Measured]:
@@ -300,7 +311,7 @@ def of_repeats(pair: Pair) -> Iterator[Measured]:
     """
     flags = [_twins(group) for group in _answered(pair)]
     if min(flag.size for flag in flags) > 1 and flags[0].mean() <= BY_NATURE:
-        yield share("repeated", *flags, paired=pair.paired)
+        yield share("repeated", flags, paired=pair.paired)
 
 
 def of_moves(changes: Changes, moved: float, tolerance: float) -> Iterator[Measured]:
@@ -315,17 +326,38 @@ def of_moves(changes: Changes, moved: float, tolerance: float) -> Iterator[Measu
         yield Measured("moved", 0.0, moved_share.value, moved_share)
 
 
-def share(name: str, before: Array, after: Array, *, paired: bool, start: bool = False) -> Measured:
-    """Return a measure of yes and no; with `start` the share before comes with its error."""
+def of_facts(changes: Changes, margin: float) -> Iterator[Measured]:
+    """Yield the share of answers that became failures, and the largest move of a fit beyond that.
+
+    Both are of the same data, and nothing about them is uncertain.
+    """
+    if changes.lost.any():
+        lost = float(changes.lost.mean())
+        yield Measured("lost", nan, lost, Difference(lost, 0.0, inf))
+    if (largest := float(changes.moved.max(initial=0))) > margin:
+        yield Measured("fit", nan, largest, Difference(largest, 0.0, inf))
+
+
+def share(name: str, *flags: Sequence[Array], paired: bool, start: bool = False) -> Measured:
+    """Return a measure of yes and no; with `start` the share before comes with its error.
+
+    `flags` are those before and after, first at the truth as stated, then at the ends of its error.
+    """
+    at_truth, *ends = (_difference(before, after, paired) for before, after in flags)
+    before, after = flags[0]
+    starts = [OneShare(int(first.sum()), first.size) for first, _ in flags]
+    return Measured(
+        name, float(before.mean()), float(after.mean()), widened(at_truth, ends),
+        widened(starts[0], starts[1:]) if start else None,
+    )  # fmt: skip
+
+
+def _difference(before: Array, after: Array, paired: bool) -> Shares:
     yes, yes_after = int(before.sum()), int(after.sum())
-    difference: Apart
-    if paired:
-        gained = int((after & ~before).sum())
-        difference = PairedShares(gained, gained - (yes_after - yes), before.size)
-    else:
-        difference = TwoShares(yes, before.size, yes_after, after.size)
-    level = OneShare(yes, before.size) if start else None
-    return Measured(name, yes / before.size, yes_after / after.size, difference, level)
+    if not paired:
+        return TwoShares(yes, before.size, yes_after, after.size)
+    gained = int((after & ~before).sum())
+    return PairedShares(gained, gained - (yes_after - yes), before.size)
 
 
 def _answered(pair: Pair) -> tuple[Group, Group]:

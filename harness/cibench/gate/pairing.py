@@ -192,3 +192,9 @@ def _truths(before: Group, after: Group) -> str:
 
 def _same(first: Array, other: Array) -> Array:
     return np.asarray((first == other) | (np.isnan(first) & np.isnan(other)))
+
+
+def typical_seconds(seconds: Array) -> float:
+    """Return the median of what fits took, NaN where nobody knows of any."""
+    known = seconds[~np.isnan(seconds)]
+    return float(np.median(known)) if known.size else float("nan")

@@ -18,13 +18,14 @@ class ChangeVerdict(StrEnum):
 
     >>> from cibench.gate import ChangeVerdict, Rules
     >>> [verdict.value for verdict in Rules().failing]
-    ['worse', 'statistically changed']
+    ['worse', 'statistically changed', 'moved']
     >>> ChangeVerdict("better").name
     'BETTER'
     """
 
     WORSE = "worse"
     STATISTICALLY = "statistically changed"
+    MOVED = "moved"
     NOT_COMPARABLE = "not comparable"
     BETTER = "better"
     NUMERICALLY = "numerically changed"
@@ -38,7 +39,10 @@ MEANING = {
     "margin",
     ChangeVerdict.STATISTICALLY: "something changed by more than its margin, neither for good nor "
     "ill",
-    ChangeVerdict.NOT_COMPARABLE: "the two sides do not answer the same question on the same data",
+    ChangeVerdict.MOVED: "single fits of the same data answer otherwise, by more than the stated "
+    "multiple of their standard error: a fact, whatever averages show",
+    ChangeVerdict.NOT_COMPARABLE: "the two sides do not answer the same question on the same data, "
+    "or one of them answers nothing that could be compared",
     ChangeVerdict.BETTER: "bias, standard errors, coverage or failures are better by more than the "
     "margin, and that explains whatever else changed",
     ChangeVerdict.NUMERICALLY: "numbers differ, no change beyond a margin is shown",
@@ -50,6 +54,7 @@ class Scale(StrEnum):
     """Say in what a difference is written."""
 
     SE = "empirical SE"
+    OWN = "own SE"
     RELATIVE = "per cent"
     POINTS = "points"
     PLAIN = ""
@@ -65,7 +70,9 @@ SCALES = {
 class Measure:
     """Describe what is compared: its words, its scale, the default margin and what is worse.
 
-    `explains` are the measures that move with this one: where it gets better they may change.
+    `explains` are the measures that move with this one: where it gets better they may change. A
+    `fact` is of single fits of the same data: nothing about it is uncertain, and it takes no
+    interval.
     """
 
     name: str
@@ -74,6 +81,7 @@ class Measure:
     margin: float
     loss: Loss = Loss.NONE
     explains: tuple[str, ...] = ()
+    fact: bool = False
 
 
 def of_metric(name: str, margin: float, explains: tuple[str, ...] = ()) -> Measure:
@@ -109,6 +117,8 @@ MEASURES = {
         Measure("repeated", "fits with one and the same answer", Scale.POINTS, 0.002),
         of_metric("failure_rate", 0.002),
         Measure("declined", "declined data sets", Scale.POINTS, 0.002),
+        Measure("lost", "answers lost", Scale.POINTS, 0.0, Loss.ITSELF, fact=True),
+        Measure("fit", "the fit that moved most", Scale.OWN, 3.0, fact=True),
     )
 }  # fmt: skip
 """All that is compared, in the order in which it is shown.
@@ -118,10 +128,10 @@ Of these, `rejection` is not the metric of that name, which looks at the confide
 LEVELS = tuple(m.name for m in MEASURES.values() if m.loss in (Loss.SIZE, Loss.SHORTFALL))
 """The measures of which better and worse depend on the value before, which errs too."""
 
-FAMILY = len(MEASURES) + len(LEVELS)
+FAMILY = sum(not m.fact for m in MEASURES.values()) + len(LEVELS)
 """How many intervals the rows of one estimator in one cell may need."""
 
-FAILING = (ChangeVerdict.WORSE, ChangeVerdict.STATISTICALLY)
+FAILING = (ChangeVerdict.WORSE, ChangeVerdict.STATISTICALLY, ChangeVerdict.MOVED)
 
 
 @dataclass(frozen=True)
@@ -144,7 +154,7 @@ class Rules:
         default_factory=lambda: MappingProxyType({m.name: m.margin for m in MEASURES.values()})
     )
     alpha: float = 0.002
-    tolerance: float = 1e-5
+    tolerance: float = 1e-6
     failing: tuple[ChangeVerdict, ...] = FAILING
 
     def __post_init__(self) -> None:

@@ -22,9 +22,12 @@ from cibench.metrics import METRICS
 from cibench.metrics.intervals import covers
 from cibench.model import registry
 from cibench.model.types import Array
+from cibench.storage.manifest import skipped_checks
 from cibench.utils.errors import BadInput
 from cibench.utils.files import canonical, write_text
+from cibench.utils.foreign import read_json
 from cibench.utils.missing import missing
+from cibench.utils.shapes import COUNT, SHARE, TEXT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +61,7 @@ def digest(lesson: Lesson) -> str:
 
 def sources(lesson: Lesson) -> dict[str, str | None]:
     """Return the digests of the code of the scenario and of every method."""
-    from cibench.storage.provenance import source_digest
+    from cibench.storage.source_digests import source_digest
 
     names = [*lesson.estimators, *filter(None, [lesson.diagnostic])]
     entries = {lesson.scenario: registry.entry("scenario", lesson.scenario)}
@@ -66,12 +69,19 @@ def sources(lesson: Lesson) -> dict[str, str | None]:
     return {name: source_digest(entry) for name, entry in entries.items()}
 
 
+STORED = {
+    "format": COUNT, "digest": TEXT, "replicates": COUNT, "level": SHARE, "versions": {str: TEXT},
+    "made": TEXT, "sources": {str: (None, TEXT)}, "edges": [float], "frames": [{str: object}],
+}  # fmt: skip
+"""What is stored beside a lesson's file."""
+
+
 def shipped(lesson: Lesson) -> Frames | None:
     """Return the frames that are stored beside the lesson's file, None where they are not of it."""
     path = stored_at(lesson)
     if not path.is_file():
         return None
-    stored: Frames = json.loads(path.read_text(encoding="utf-8"))
+    stored: Frames = read_json(path, STORED, "a lesson's frames, or damaged ones")
     return stored if stored.get("digest") == digest(lesson) else None
 
 
@@ -99,6 +109,7 @@ def frames(lesson: Lesson, run: Run) -> Frames:
         "level": run.manifest["level"], "versions": run.manifest["versions"],
         "made": run.manifest["created"][:10], "sources": sources(lesson),
         "edges": _rounded([edges[0], edges[-1]]),
+        **({"unchecked": True} if skipped_checks(run.manifest) else {}),
         "frames": [_frame(cut, edges) for cut in cuts],
     }  # fmt: skip
     return content

@@ -121,11 +121,13 @@ class Frame:
 
 
 def run_at(
-    lesson: Lesson, setting: float, replicates: int = 100, estimators: Sequence[str] = ()
-) -> Frame:
+    lesson: Lesson, setting: float, replicates: int = 100, estimators: Sequence[str] = (), *,
+    checks: bool = True,
+) -> Frame:  # fmt: skip
     """Run one setting of a lesson, any within the range, with further estimators beside its own.
 
-    Raises BadInput for a setting out of range or an estimator that does not fit.
+    Raises BadInput for a setting out of range, an estimator that does not fit and, unless without
+    `checks`, a plug-in that breaks its contract.
     """
     from cibench.results.api import run
 
@@ -134,7 +136,7 @@ def run_at(
     slider = dataclasses.replace(lesson.slider, settings=(float(setting),))
     names = tuple(dict.fromkeys((*lesson.estimators, *estimators)))
     changed = dataclasses.replace(lesson, slider=slider, estimators=names)
-    done = run(changed.suite(replicates))
+    done = run(changed.suite(replicates), checks=checks)
     return Frame(changed, done, lesson_frames.frames(changed, done))
 
 
@@ -151,9 +153,12 @@ def as_html(lesson: Lesson) -> Html:
 class NotebookLesson(Lesson):
     """A lesson that a notebook shows, and runs anew at any setting."""
 
-    def frame(self, setting: float, replicates: int = 100, estimators: Sequence[str] = ()) -> Frame:
+    def frame(
+        self, setting: float, replicates: int = 100, estimators: Sequence[str] = (), *,
+        checks: bool = True,
+    ) -> Frame:  # fmt: skip
         """Run one setting anew, with further estimators if wanted; see `run_at`."""
-        return run_at(self, setting, replicates, estimators)
+        return run_at(self, setting, replicates, estimators, checks=checks)
 
     def _repr_html_(self) -> str:
         return as_html(self)

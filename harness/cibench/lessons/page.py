@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from cibench.lessons.lesson import Lesson, Words
@@ -23,7 +24,7 @@ def frame_code(lesson: Lesson, setting: float, replicates: int) -> str:
     """Return three lines that run one setting again and show its scores."""
     suite = lesson.suite(replicates, (setting,))
     if lesson.plugins:  # the file's own folder is not the student's
-        suite["plugins"] = [plugin.rsplit("/", 1)[-1] for plugin in lesson.plugins]
+        suite["plugins"] = [Path(plugin).name for plugin in lesson.plugins]
     line = _setting_line(lesson, setting)
     needed = "import cibench.lessons" if "lessons." in line else "import cibench"
     return "\n".join((needed, f"run = cibench.run({_python(suite)})", line))
@@ -182,7 +183,8 @@ def _words(
 def _run_line(frames: Frames, ui: Interface) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in frames["versions"].items())
     count = ui.local(f"{frames['replicates']:,}")
-    return ui.say("run", date=frames["made"], versions=versions, count=count)
+    line = ui.say("run", date=frames["made"], versions=versions, count=count)
+    return f"{line} {ui.say('unchecked')}" if frames.get("unchecked") else line
 
 
 def _model(lesson: Lesson, frames: Frames, ui: Interface) -> dict[str, Any]:

@@ -60,15 +60,18 @@ def coverage_common(family: Sequence[Group], truth_mcse: Sequence[float]) -> lis
     meaning="precision over that of the cell's first estimator whose errors vary, less one",
     moments="hidden", tables=("scores",),
 )  # fmt: skip
-def precision_gain(family: Sequence[Group], _: Sequence[float]) -> list[Score]:
+def precision_gain(
+    family: Sequence[Group], _: Sequence[float], *, normal: bool = False
+) -> list[Score]:
     """Return the precision gained over the reference of an aligned family.
 
-    Each gain rests on the replicates that both answered.
+    Each gain rests on the replicates that both answered; `normal` is that of
+    `standard_errors.precision_gain`.
     """
     first = reference(family)
     if first is None:
         return [blank("no errors vary that precision could refer to") for _ in family]
-    return [_gain(_errors(family[first]), _errors(group)) for group in family]
+    return [_gain(_errors(family[first]), _errors(group), normal) for group in family]
 
 
 def reference(family: Sequence[Group]) -> int | None:
@@ -180,7 +183,13 @@ def _at_all_horizons(
     meaning="rejections at the critical value that is right where the truth is zero",
 )  # fmt: skip
 def size_adjusted_power(group: Group, null: Group, level: float) -> Score:
-    """Return the power at the null cell's critical value, over the replicates of both."""
+    """Return the power at the null cell's critical value, over the replicates of both.
+
+    Blank where limits are one-sided: their test is not that of |estimate| over its error.
+    """
+    ends = [each[end][each["ok"]] for each in (group, null) for end in ("ci_low", "ci_high")]
+    if any(np.isinf(end).any() for end in ends):
+        return blank("limits on one side are another test")
     ours, theirs = (_statistics(each) for each in aligned([group, null]))
     both = ~np.isnan(ours) & ~np.isnan(theirs)
     if both.any():
@@ -197,10 +206,11 @@ def _varies(group: Group) -> bool:
     return vary(*present(answers(group, *POINTS), *POINTS))
 
 
-def _gain(theirs: Array, own: Array) -> Score:
+def _gain(theirs: Array, own: Array, normal: bool) -> Score:
     both = ~np.isnan(theirs) & ~np.isnan(own)
     # Two estimators of one cell face the same truths, which cancel from the difference.
-    return standard_errors.precision_gain(own[both], theirs[both], np.zeros(int(both.sum())))
+    zeros = np.zeros(int(both.sum()))
+    return standard_errors.precision_gain(own[both], theirs[both], zeros, normal=normal)
 
 
 @np.errstate(all="ignore")

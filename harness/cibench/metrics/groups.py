@@ -80,12 +80,13 @@ def measure_diagnostic(group: Group) -> dict[str, Score]:
 
 
 def measure_estimator(
-    group: Group, truth_mcse: float, level: float, moments: bool = True
+    group: Group, truth_mcse: float, level: float, moments: bool = True, *, normal: bool = False
 ) -> dict[str, Score]:
     """Return every metric of an estimator's answers that needs no other group.
 
     `truth_mcse` is the truths' own error, `level` the nominal coverage; without finite `moments`
-    metrics that cannot do without them are blank.
+    metrics that cannot do without them are blank. With `normal` errors have the formulas for normal
+    estimates where there are such.
     """
     metrics, needed = _own(tuple(METRICS.values()))
     complete = answers(group, "ok", *needed)
@@ -106,7 +107,9 @@ def measure_estimator(
             elif metric.part_of and 0 < taken[0].size < columns[metric.whole][0].size:
                 score = blank(APART)
             else:
-                score = _measured(metric, taken, truth_mcse, level, shared)
+                score = _measured(
+                    metric, taken, truth_mcse, _options(metric, level, normal), shared
+                )
             scores[metric.name] = explained(metric, score, complete)
     return scores
 
@@ -118,8 +121,14 @@ def _own(metrics: tuple[Metric, ...]) -> tuple[list[Metric], list[str]]:
     return own, list(dict.fromkeys(name for m in own for name in m.needs))
 
 
+def _options(metric: Metric, level: float, normal: bool) -> dict[str, Any]:
+    """Return what a metric's function takes beside columns."""
+    options: dict[str, Any] = {"level": level} if metric.by_level else {}
+    return options | ({"normal": True} if normal and metric.by_errors else {})
+
+
 def _measured(
-    metric: Metric, columns: Sequence[Array], truth_mcse: float, level: float,
+    metric: Metric, columns: Sequence[Array], truth_mcse: float, options: Mapping[str, Any],
     shared: dict[Any, Any],
 ) -> Score:  # fmt: skip
     """Score columns by a metric, with the truth's own error.
@@ -127,7 +136,6 @@ def _measured(
     `shared` keeps what a function returned that several metrics are a part of.
     """
     truth = metric.needs.index("truth") if "truth" in metric.needs else None
-    options = {"level": level} if metric.by_level else {}
 
     def at(shift: float) -> Score:
         key = metric.function, shift

@@ -13,6 +13,7 @@ import numpy as np
 
 from cibench.metrics.core import BLANK, Score, blank, mean
 from cibench.metrics.influence import Mean, MeanAmong, Result, Share
+from cibench.metrics.moments import dominated
 from cibench.metrics.registry import (
     LIMITS,
     POINTS,
@@ -85,9 +86,15 @@ def bias_eliminated_coverage(
     LIMITS, Kind.RELATIVE, place=110, label="length", meaning="mean length of the intervals",
     loss=Loss.ITSELF, tables=(*REPORTED, "differences", "paper"),
 )  # fmt: skip
-def ci_length(low: Array, high: Array, outside: Outside = False) -> Mean:
-    """Return the mean length, with error S / sqrt n; infinite and without error if one set is."""
-    return Mean(set_length(low, high, outside))
+def ci_length(low: Array, high: Array, outside: Outside = False) -> Result:
+    """Return the mean length, with error S / sqrt n; infinite and without error if one set is.
+
+    Blank where one replicate makes the sum of squares, as a model SE is: of sixty intervals one
+    that is a million times as long as the others would be all of their mean.
+    """
+    lengths = set_length(low, high, outside)
+    reason = dominated(lengths, "of the sum of squared lengths")
+    return blank(reason) if reason else Mean(lengths)
 
 
 @np.errstate(all="ignore")

@@ -68,6 +68,11 @@ def noiseless(score: Mapping[Any, Any]) -> bool:
     return rounded(spread, max(abs(score["truth"]), abs(score["bias"])))
 
 
+def on_target(score: Mapping[Any, Any]) -> bool:
+    """Say whether a score's bias is no more than rounding: of the truth, or of a computed zero."""
+    return bool(abs(score["bias"]) <= max(NOISE * abs(score["truth"]), ROUNDING))
+
+
 def rounded(spread: float, size: float) -> bool:
     """Say whether numbers of that size vary by no more than rounding."""
     return bool(spread <= NOISE * size)
@@ -85,10 +90,11 @@ SQUARES = "of the sum of squared standard errors"
 
 
 @np.errstate(all="ignore")
-def dominated(s: Array) -> str:
-    """Say which share of the squared standard errors one of them makes, "" where none does.
+def dominated(s: Array, squares: str = SQUARES) -> str:
+    """Say which share of the sum of squares one of some sizes makes, "" where none does.
 
-    The same rule as for estimates: a root mean square of such numbers settles on nothing.
+    The same rule as for estimates: a mean of such numbers settles on nothing. The sizes are
+    standard errors, where `squares` does not name the sum of others.
     """
     share = _largest(s, np.zeros(1))
-    return f"one replicate makes {100 * share:.0f} % {SQUARES}" if heavy(share, s.size) else ""
+    return f"one replicate makes {100 * share:.0f} % {squares}" if heavy(share, s.size) else ""

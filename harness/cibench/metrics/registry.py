@@ -79,6 +79,10 @@ class Loss(StrEnum):
     ITSELF = "itself"
 
 
+ERRORS = ("jackknife", NORMAL := "normal")
+"""How the errors of an empirical SE, of precision gained and of an SE ratio are computed: by the
+centred jackknife, which holds for any estimates, or by the formulas for normal ones."""
+
 Scope = Literal["estimator", "cell", "horizons", "null cell"]
 """What a metric looks at: one estimator's answers, those of all in its cell, all of its horizons,
 or also its answers where the truth is zero."""
@@ -96,7 +100,8 @@ class Metric:
     """Hold a metric's function and what there is to know of it; called with arrays, score them.
 
     `function` takes the columns `needs` of the answered replicates that have them all, and `level`
-    where it has such a parameter (`by_level`). With `flags` (ok, failed, declined) it takes those
+    where it has such a parameter (`by_level`), and `normal` where its error has a formula for
+    normal estimates (`by_errors`). With `flags` (ok, failed, declined) it takes those
     columns too, of every replicate; of who declined only with that flag, since he has not tried.
     Numbers may be too large for it: what is then infinite or NaN is told as such. Metrics of
     another `scope` take groups: see `cibench.metrics.families`.
@@ -147,6 +152,7 @@ class Metric:
     part: str = ""
     part_of: str = ""
     by_level: bool = False
+    by_errors: bool = False
     place: float = inf
 
     def __call__(self, *columns: Any, **options: Any) -> Score:
@@ -291,9 +297,12 @@ def metric(
     """
 
     def declare(function: Callable[..., Any]) -> Metric:
-        by_level = "level" in signature(function).parameters
+        takes = signature(function).parameters
         own = name or function.__name__
-        new = Metric(own, function, kind, needs, label, meaning, by_level=by_level, **facts)
+        new = Metric(
+            own, function, kind, needs, label, meaning, by_level="level" in takes,
+            by_errors="normal" in takes, **facts,
+        )  # fmt: skip
         METRICS.declare(new)
         return new
 
@@ -307,3 +316,8 @@ def listed(table: Table, first: Sequence[str] = ()) -> list[Metric]:
     """
     by_name = {one.name: one for one in METRICS.values() if table in one.tables}
     return [by_name.pop(name) for name in first] + list(by_name.values())
+
+
+def ranking_measures() -> list[str]:
+    """Return the names of the metrics that methods can be ranked by, those of plug-ins too."""
+    return sorted(metric.name for metric in METRICS.values() if metric.power)

@@ -80,10 +80,16 @@ def precision_gain(t: Array, reference: Array, theta: Array, *, normal: bool = F
     ratio = (theirs.value / ours.value) ** 2
     mine, other = t - theta, reference - theta
     if normal:
-        r = float(np.corrcoef(mine, other)[0, 1])
-        return Score(ratio - 1, 2 * ratio * sqrt(max(0.0, 1 - r**2) / (t.size - 1)))
+        return Score(ratio - 1, 2 * ratio * sqrt(_unshared(mine, other) / (t.size - 1)))
     each = np.square(leave_one_out_sd(other) / leave_one_out_sd(mine))
     return Score(ratio - 1, jackknife(each))
+
+
+def _unshared(mine: Array, other: Array) -> float:
+    """Return 1 - r^2 of two columns, exactly 0 of equal ones, where 1 less r^2 is rounding."""
+    a, b = mine - mine.mean(), other - other.mean()
+    rest = a - b * (float(a @ b) / float(b @ b))
+    return float(rest @ rest) / float(a @ a)
 
 
 @metric(

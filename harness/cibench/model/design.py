@@ -188,10 +188,11 @@ def _typed(name: str, value: Any, kind: type) -> Any:
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(dial, parameter))
-def scenario(name: str) -> Callable[[type[S]], type[S]]:
+def scenario(name: str, *, files: tuple[str, ...] = ()) -> Callable[[type[S]], type[S]]:
     """Make a subclass of `Scenario` a frozen dataclass and register it as "family/name".
 
-    Raises ValueError where the name is malformed or taken by other code.
+    `files` are names, relative to the folder of the code, of what else it reads there. Raises
+    ValueError where the name is malformed or taken by other code, or a file is not there.
 
     >>> import numpy as np
     >>> from cibench import Draw, Estimand, Scenario, find_scenario, scenario
@@ -218,7 +219,8 @@ def scenario(name: str) -> Callable[[type[S]], type[S]]:
         frozen.name = name
         frozen.types = {f.name: hints[f.name] for f in own}
         frozen.specs = {f.name: f.metadata.get("spec") or Parameter(f.default) for f in own}
-        registry.register("scenario", name, frozen, frozen.__module__, frozen.__qualname__)
+        module, qualname = frozen.__module__, frozen.__qualname__
+        registry.register("scenario", name, frozen, module, qualname, files)
         return frozen
 
     return declare

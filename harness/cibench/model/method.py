@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from cibench.model import registry
 from cibench.model.design import Scenario
@@ -21,6 +24,19 @@ PIP_NAMES = {"sklearn": "scikit-learn", "diff_diff": "diff-diff"}
 GIVES = ("value", "se", "limits")
 
 
+class Elsewhere(Protocol):
+    """Say what is known of the process in which an estimator answers that is no Python here."""
+
+    def prepare(self) -> object:
+        """Start the process, before any clock is; raises BadInput where it does not start."""
+
+    def lacking(self) -> list[str]:
+        """Return the packages that are not installed there; raises BadInput where none starts."""
+
+    def versions(self) -> dict[str, str]:
+        """Return the versions of the language and of the packages there, by what they are of."""
+
+
 @dataclass(frozen=True, eq=False)
 class Estimator:
     """Describe a method: the function, what it targets, needs, assumes and uses.
@@ -31,7 +47,7 @@ class Estimator:
     `options` the defaults of what `fit` takes by keyword. `gives` says which of value, se and
     limits its answers hold; `moments=False` that its estimates have no finite variance,
     `oracle=True` that it sees the whole draw. A diagnostic answers with a `Diagnosis` and `tests`
-    the named assumptions.
+    the named assumptions. `elsewhere` is the process of a method that is no Python of this one.
 
     >>> from cibench import find_estimator, find_scenario
     >>> method = find_estimator("rdrobust/robust")
@@ -52,6 +68,7 @@ class Estimator:
     moments: bool = True
     kind: Literal["estimate", "diagnostic"] = "estimate"
     options: Mapping[str, Any] = field(default_factory=dict)
+    elsewhere: Elsewhere | None = None
 
     def targets_of(self, scenario: Scenario) -> tuple[Target, ...]:
         """Return the scenario's targets that this estimator is asked for, none of a diagnostic."""
@@ -73,9 +90,26 @@ class Estimator:
         roles = scenario.assigned_roles()
         if lacking := [role for role in self.needs if role not in roles.filled]:
             return f"needs the role {', '.join(lacking)}, which {scenario.name} lacks"
-        if missing := [PIP_NAMES.get(u, u) for u in self.uses if not installed(u)]:
+        if self.elsewhere is not None:
+            there = ", ".join(self.elsewhere.lacking())
+            return f"is not installed where it is asked: {there}" if there else None
+        needed = () if _installed_elsewhere.get() else self.uses
+        if missing := [PIP_NAMES.get(u, u) for u in needed if not installed(u)]:
             return f"is not installed: pip install {' '.join(missing)}"
         return None
+
+
+_installed_elsewhere: ContextVar[bool] = ContextVar("installed_elsewhere", default=False)
+
+
+@contextmanager
+def installed_elsewhere() -> Iterator[None]:
+    """Have no estimator decline for a library that is not installed here, since fits are not."""
+    token = _installed_elsewhere.set(True)
+    try:
+        yield
+    finally:
+        _installed_elsewhere.reset(token)
 
 
 def installed(module: str) -> bool:
@@ -97,11 +131,14 @@ def estimator(
     gives: tuple[str, ...] = GIVES,
     oracle: bool = False,
     moments: bool = True,
+    files: tuple[str, ...] = (),
 ) -> Callable[[Fit], Estimator]:
     """Register `fit(problem, rng, *, option=default)` as the estimator "family/name".
 
     `fit` returns an `Estimate`, or a mapping of targets to estimates, or raises `Declined`.
-    Raises ValueError where the declaration is off (see `Estimator` for its parts).
+    `files` are names, relative to the folder of the code, of what else it reads there: a script, a
+    table. Rows of changed files are never mixed, and a bundle brings them. Raises ValueError where
+    the declaration is off (see `Estimator` for its other parts) or a file is not there.
 
     >>> import numpy as np
     >>> from cibench import Estimand, Estimate, estimator, find_estimator
@@ -125,7 +162,7 @@ def estimator(
             name, fit, targets, horizons, needs, assumes, uses, gives,
             oracle=oracle, moments=moments, options=_options(name, fit),
         )  # fmt: skip
-        return _register(method)
+        return _register(method, files)
 
     return declare
 
@@ -136,11 +173,12 @@ def diagnostic(
     tests: tuple[str, ...],
     needs: tuple[str, ...] = (),
     uses: tuple[str, ...] = (),
+    files: tuple[str, ...] = (),
 ) -> Callable[[Fit], Estimator]:
     """Register `fit(problem, rng, *, option=default) -> Diagnosis` as a test of assumptions.
 
-    `tests` names the assumptions that a data set must look like to pass. Raises ValueError where
-    the declaration is off.
+    `tests` names the assumptions that a data set must look like to pass; `files` as for an
+    `estimator`. Raises ValueError where the declaration is off.
 
     >>> from cibench import Diagnosis, diagnostic
     >>> @diagnostic("examples/balance", tests=("no confounding",))
@@ -156,18 +194,46 @@ def diagnostic(
             name, fit, needs=needs, uses=uses, gives=(), tests=tests,
             kind="diagnostic", options=_options(name, fit),
         )  # fmt: skip
-        return _register(method)
+        return _register(method, files)
 
     return declare
 
 
-def _register(method: Estimator) -> Estimator:
+def _register(method: Estimator, files: tuple[str, ...]) -> Estimator:
     for role in method.needs:
         if role not in ROLE_NAMES:
             raise ValueError(f"estimator '{method.name}': {unknown('role', role, ROLE_NAMES)}")
-    fit: Any = method.fit
-    registry.register("estimator", method.name, method, fit.__module__, fit.__qualname__)
+    fit: Any = unwrapped(method.fit)
+    registry.register("estimator", method.name, method, fit.__module__, fit.__qualname__, files)
     return method
+
+
+def unwrapped(function: Any) -> Any:
+    """Return the function of which some arguments are set already (`functools.partial`)."""
+    while isinstance(function, partial):
+        function = function.func
+    return function
+
+
+def stream_parameter(function: Callable[..., Any], position: int = 1) -> inspect.Parameter | None:
+    """Return the parameter of a fit that takes the random stream, None of one that wants none.
+
+    It is the one called `rng`, else the one at `position`, the problem's being before it, unless
+    that has a default, which says that it is an option.
+    """
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # of C code that does not say
+        return None
+    for each in parameters:
+        if each.name == "rng" and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD):
+            return each
+    positional = [
+        each for each in parameters
+        if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
+    ]  # fmt: skip
+    second = positional[position : position + 1]
+    return second[0] if second and second[0].default is inspect.Parameter.empty else None
 
 
 def _options(name: str, fit: Fit) -> dict[str, Any]:
@@ -177,6 +243,11 @@ def _options(name: str, fit: Fit) -> dict[str, Any]:
     rng, *options = rest or [first]
     if first is rng or first.kind not in positional or rng.kind not in positional:
         raise ValueError(f"estimator '{name}': the form is fit(problem, rng, *, option=default)")
+    if stream_parameter(fit) != rng:
+        raise ValueError(
+            f"estimator '{name}': the random stream would be passed as '{rng.name}'; the form is "
+            "fit(problem, rng, *, option=default)"
+        )
     for option in options:
         if option.kind is not option.KEYWORD_ONLY or option.default is option.empty:
             raise ValueError(

@@ -10,18 +10,23 @@ import importlib.util
 import pkgutil
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
 
-from cibench.utils.errors import BadInput, unknown
+from cibench.utils.errors import BadInput, near_miss, unknown
+from cibench.utils.foreign import read_bytes
 from cibench.utils.plugins import require_permission
 
 Kind = Literal["scenario", "estimator"]
 BUILT_IN = {"scenario": "cibench.scenarios", "estimator": "cibench.estimators"}
-LOADERS = {".twin": "cibench.twins.scenario:register_twin"}
+LOADERS = {
+    ".twin": "cibench.twins.scenario:register_twin",
+    ".toml": "cibench.external.methods:register_methods",
+    ".environment": "cibench.external.environments:register_environment",
+}
 """What registers the plug-ins that are no Python, by suffix: as text, since it lies above."""
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*")
@@ -29,18 +34,40 @@ NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*")
 
 @dataclass(frozen=True)
 class Entry:
-    """Hold one registered scenario or estimator and the code it came from."""
+    """Hold one registered scenario or estimator, the code it came from and files that this reads.
+
+    The names of `files` are relative to the folder of the code. What is no Python is `declared_in`
+    a file.
+    """
 
     name: str
     value: Any
     module: str
     qualname: str
+    files: tuple[str, ...] = ()
+    declared_in: Path | None = None
 
     @property
     def path(self) -> Path | None:
         """Return the defining file, None for code without one (a notebook cell)."""
+        if self.declared_in is not None:
+            return self.declared_in
         file = getattr(sys.modules.get(self.module), "__file__", None)
         return Path(file).resolve() if file and Path(file).exists() else None
+
+    def absent(self) -> str:
+        """Say which of the files is not there, or outside of the folder; "" where all are."""
+        if self.files and self.path is None:
+            return "code that is in no file has none beside it"
+        folder = self.path.parent if self.path else Path()
+        for name in self.files:
+            path = (folder / name).resolve()
+            if not path.is_relative_to(folder):
+                return f"the file '{name}' lies outside of {folder}"
+            if not path.is_file():
+                near = [each.relative_to(folder).as_posix() for each in sorted(folder.glob("*"))]
+                return f"{unknown('file', name, near)} in {folder}"
+        return ""
 
     @property
     def built_in(self) -> bool:
@@ -53,11 +80,14 @@ _broken: dict[str, str] = {}
 _loaded: dict[str, str] = {}
 
 
-def register(kind: Kind, name: str, value: object, module: str, qualname: str) -> None:
+def register(
+    kind: Kind, name: str, value: object, module: str, qualname: str, files: tuple[str, ...] = (),
+    declared_in: Path | None = None,
+) -> None:  # fmt: skip
     """Put a scenario or estimator on its shelf.
 
     The same module and qualified name replaces (a notebook cell run twice). Raises ValueError
-    where the name is malformed or taken.
+    where the name is malformed or taken, or a file is not beside the code.
     """
     if not NAME.fullmatch(name):
         raise ValueError(f"'{name}' is not of the form family/name in lower case and hyphens")
@@ -66,7 +96,10 @@ def register(kind: Kind, name: str, value: object, module: str, qualname: str) -
         raise ValueError(
             f"{kind} '{name}' of {module}.{qualname} is taken by {taken.module}.{taken.qualname}"
         )
-    _shelves[kind][name] = Entry(name, value, module, qualname)
+    new = Entry(name, value, module, qualname, files, declared_in)
+    if absent := new.absent():
+        raise ValueError(f"{kind} '{name}': {absent}")
+    _shelves[kind][name] = new
 
 
 @contextlib.contextmanager
@@ -105,29 +138,50 @@ def _note_if_broken(module: str) -> None:
 def load_plugin(plugin: str) -> None:
     """Import a plug-in, a module's name or the path of a .py file; again where the file changed.
 
-    A path with a suffix of `LOADERS` goes to its loader: a .twin file becomes a scenario. Raises
-    BadInput with the plug-in's own complaint, or where plug-ins are forbidden.
+    A path with a suffix of `LOADERS` goes to its loader: a .twin file becomes a scenario, a .toml
+    file declares estimators in other languages. Raises BadInput with the plug-in's own complaint,
+    or where plug-ins are forbidden.
     """
     load_built_in()
-    if loader := LOADERS.get(Path(plugin).suffix):
-        module, _, function = loader.partition(":")
-        getattr(importlib.import_module(module), function)(plugin)
-        return
-    require_permission(plugin)
+    path = Path(plugin)
+    if path.suffix != ".twin":  # which is data
+        require_permission(plugin)
+    if path.suffix in (".py", *LOADERS) and not path.exists():
+        raise BadInput(f"plug-in '{plugin}': {_absent(path)}")
     try:
-        if not plugin.endswith(".py"):
+        if path.suffix == ".py":
+            _load_once(path.resolve(), _import_file)
+        elif loader := LOADERS.get(path.suffix):
+            module, _, function = loader.partition(":")
+            _load_once(path.resolve(), getattr(importlib.import_module(module), function))
+        else:
             importlib.import_module(plugin)
-            return
-        path = Path(plugin).resolve()
-        if any(e.path == path and e.built_in for s in _shelves.values() for e in s.values()):
-            return
-        digest = hashlib.blake2b(path.read_bytes()).hexdigest()
-        if _loaded.get(str(path)) != digest:
-            _import_file(path)
-            _loaded[str(path)] = digest
+    except BadInput:
+        raise
     except Exception as error:
         detail = str(error).splitlines()[0] if str(error) else ""
         raise BadInput(f"plug-in '{plugin}': {type(error).__name__}: {detail}") from error
+
+
+def _load_once(path: Path, load: Callable[[Path], object]) -> None:
+    """Load a file whose content is not loaded; asked for every block: before what takes long."""
+    digest = hashlib.blake2b(read_bytes(path)).hexdigest()
+    if _loaded.get(str(path)) == digest:
+        return
+    if any(e.built_in and e.path == path for s in _shelves.values() for e in s.values()):
+        return
+    load(path)
+    _loaded[str(path)] = digest
+
+
+def _absent(path: Path) -> str:
+    """Say that a file is not there, and which one is meant: few systems read a backslash as /."""
+    meant = Path(str(path).replace("\\", "/"))
+    if meant.is_file():
+        return f"there is no such file; did you mean '{meant}'? Every system reads / in a path"
+    beside = path.parent.glob(f"*{path.suffix}") if path.parent.is_dir() else ()
+    near = [each.name for each in beside]
+    return f"there is no such file{near_miss(path.name, near)}"
 
 
 def _import_file(path: Path) -> None:
@@ -157,9 +211,10 @@ def broken() -> dict[str, str]:
 
 def entry(kind: Kind, name: str) -> Entry:
     """Return the entry of that name; raises BadInput with the near miss."""
-    known = entries(kind)
+    load_built_in()
+    known = _shelves[kind]
     if name not in known:
-        raise BadInput(unknown(kind, name, known))
+        raise BadInput(unknown(kind, name, sorted(known)))
     return known[name]
 
 

@@ -33,17 +33,24 @@ def join(*children: Child, between: str = "") -> Html:
 def h(tag: str, *children: Child, **attributes: str | int | bool | None) -> Html:
     """Build an element; `cls` stands for class, `for_` for for, an underscore for a hyphen.
 
-    An attribute that is None or False is left out, True stands without a value.
+    An attribute that is None or False is left out, and one that is "" but for data; True stands
+    without a value.
     """
     parts = [tag]
     for name, value in attributes.items():
         key = "class" if name == "cls" else name.rstrip("_").replace("_", "-")
         if value is True:
             parts.append(key)
-        elif value is not None and value is not False and value != "":
+        elif value is not None and value is not False and (value != "" or key.startswith("data-")):
             parts.append(f'{key}="{escape(str(value))}"')
     opening = f"<{' '.join(parts)}>"
     return Html(opening if tag in VOID else f"{opening}{join(*children)}</{tag}>")
+
+
+def folded(summary: Child, *body: Child, whole: bool = False, cls: str = "") -> Html:
+    """Put a body behind a line that opens it; `whole` is what a link to its section opens too."""
+    kind = " ".join(filter(None, (cls, "whole" if whole else "")))
+    return h("details", h("summary", summary), *body, cls=kind)
 
 
 def breakable(name: str) -> Html:
@@ -91,7 +98,7 @@ def raw(value: Any) -> str:
 def place(row: Mapping[str, Any]) -> Html:
     """Write the scenario of a row and, below it, which of its sizes and parameters it is."""
     below = h("span", str(row["title"]), cls="mc below")
-    return h("td", str(row["scenario"]), below, cls="at")
+    return h("td", str(row.get("scenario_label", row["scenario"])), below, cls="at")
 
 
 Asset: TypeAlias = tuple[str, str]

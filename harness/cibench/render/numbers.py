@@ -19,8 +19,8 @@ def number(value: Any, error: Any = None) -> str:
         return "∞" if value > 0 else "−∞"
     known = not (missing(error) or nothing(error, value)) and float(error) < math.inf
     last = _magnitude(float(error)) - 1 if known else _magnitude(value) - 2
-    if value and (last < -7 or _magnitude(value) > 6):
-        return f"{value:.2e}".replace("-", "−")
+    if last < -7 or _magnitude(value) > 6:
+        return f"{value:.2e}".replace("-", "−") if value else "0"
     text = f"{value:,.{max(0, -last)}f}"
     return text.lstrip("-") if float(text.replace(",", "")) == 0 else text.replace("-", "−")
 

@@ -43,6 +43,7 @@ addEventListener("hashchange", openTarget);
 function openTarget() {
   const target = location.hash && document.getElementById(location.hash.slice(1));
   for (let node = target; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
+  for (const fold of target ? target.querySelectorAll(":scope > details.whole") : []) fold.open = true;
   if (target) target.scrollIntoView();
 }
 openTarget();

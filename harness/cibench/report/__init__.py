@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cibench.utils.files import make_folder, write_bytes, write_text
+from cibench.utils.foreign import own_file
 from cibench.utils.leftovers import clear
 
 if TYPE_CHECKING:
@@ -26,11 +27,12 @@ def write_report(folder: Path, run: Reported) -> Path:
     from cibench.report.page import page
     from cibench.report.paper_tables import write_tables
 
-    for place in (folder, folder / "plots", folder / "tables"):
+    plots, tables = (own_file(folder, name) for name in ("plots", "tables"))
+    for place in (folder, plots, tables):
         clear(place)
     contents = Contents(run, folder)
-    _save(folder / "plots", contents.plots)
-    write_tables(folder / "tables", contents.views, run.manifest)
+    _save(plots, contents.plots)
+    write_tables(tables, contents)
     path = folder / "report.html"
     write_text(path, page(contents))
     return path

@@ -16,6 +16,7 @@ from cibench.utils.missing import missing
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 Key = tuple[Any, ...]
 LOST = (*CELL, "options", "estimator", "status")
@@ -51,7 +52,8 @@ class AnswerCollector:
 
     def add(self, cell: CellRows) -> None:
         """Take the answers of a cell, and count what is no first answer."""
-        self._lost.append(_lost(cell))
+        if cell.unanswered.num_rows:
+            self._lost.append(_lost(cell.unanswered))
         part, known = cell.part, self.catalogue.get("scenarios") or {}
         self._refits += cell.table.num_rows - sum(group["ok"].size for group in part.groups)
         for place, names in enumerate(part.names):
@@ -63,22 +65,17 @@ class AnswerCollector:
         """Return the answers."""
         import pandas as pd
 
-        lost = [part for part in self._lost if len(part)]
         none = pd.DataFrame(columns=[*LOST, "rows"])
-        failures = pd.concat(lost, ignore_index=True) if lost else none
+        failures = pd.concat(self._lost, ignore_index=True) if self._lost else none
         return Answers(self._groups, failures, self._refits)
 
 
-def _lost(cell: CellRows) -> pd.DataFrame:
+def _lost(unanswered: pa.Table) -> pd.DataFrame:
     """Count the rows of each estimator without an answer, by status."""
-    import pyarrow.compute as pc
-
-    table = cell.table.select([*LOST, "kind", "refit"])
-    estimates = pc.equal(table["kind"], "estimate")
-    first = pc.and_(estimates, pc.fill_null(pc.equal(table["refit"], 0), True))
-    rows = as_frame(table.filter(pc.and_(first, pc.not_equal(table["status"], "ok"))))
+    rows = as_frame(unanswered.select([*LOST, "kind"]))
+    rows = rows[rows["kind"] == "estimate"]
     counts = rows.groupby(list(LOST), dropna=False, sort=False, as_index=False)
-    totals: pd.DataFrame = counts.agg(rows=("refit", "size"))
+    totals: pd.DataFrame = counts.agg(rows=("kind", "size"))
     return totals
 
 

@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from cibench.analysis.expectations import SURPRISES
 from cibench.analysis.failures import commonest_reasons
-from cibench.render.figures import Plot, looks
+from cibench.render.figures import Plot, figure, looks
 from cibench.render.html import Html
 from cibench.render.labels import label, parse
 from cibench.report.answers import Answers
@@ -18,6 +19,7 @@ from cibench.report.plots.distribution import distribution
 from cibench.report.plots.dose_response import curve
 from cibench.report.plots.forest import forest
 from cibench.report.plots.zip_plot import zip_plot
+from cibench.report.score_readings import broken
 from cibench.report.sections import diagnostics, expectations
 from cibench.report.sections.assumptions import Worlds, worlds
 from cibench.report.sections.failures import failure_plot, labelled
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
 FEW = 5
 """Distributions and intervals of fewer replicates show nothing that the table does not."""
+
+MOST_VIEWS = 60
+"""Views that a page has in full: with more, nobody scrolls it and no browser opens it."""
 
 Line = Mapping[str, Any]
 
@@ -78,6 +83,20 @@ class Contents:
         return cut(scores, run.catalogue, doses, pairs, run.answers)
 
     @cached_property
+    def detailed(self) -> Sequence[View]:
+        """Return the views that the page has in full, in their order: all, where they are few.
+
+        Of many: of each scenario its worst, then those with most surprises, then with most breaks.
+        """
+        if len(self.views) <= MOST_VIEWS:
+            return self.views
+        ranked = sorted(self.views, key=_how_bad)
+        first = {view.scenario: view.slug for view in reversed(ranked)}.values()
+        rest = [view.slug for view in ranked if view.slug not in first]
+        chosen = {*first, *rest[: max(MOST_VIEWS - len(first), 0)]}
+        return [view for view in self.views if view.slug in chosen]
+
+    @cached_property
     def expectations(self) -> Sequence[Line]:
         """Return what was expected of each method, labelled."""
         return expectations.lines(self.run["expectations"], self.run.catalogue)
@@ -95,7 +114,7 @@ class Contents:
     @cached_property
     def drawn(self) -> Mapping[str, Sequence[Plot]]:
         """Return the plots of each view, by its slug."""
-        return {view.slug: list(self._plots(view)) for view in self.views}
+        return {view.slug: list(self._plots(view)) for view in self.detailed}
 
     @cached_property
     def failure_plots(self) -> Sequence[Plot]:
@@ -108,6 +127,17 @@ class Contents:
     def diagnostic_plots(self) -> Sequence[Plot]:
         """Return a plot for each dial for whose assumption there is a diagnostic."""
         return dose_plots(diagnostics.doses(self.diagnostics), self.diagnostics)
+
+    def figure(self, plot: Plot) -> Html:
+        """Put a plot into the page; how to read such plots stands below the first of its kind."""
+        return figure(plot, caption=self._first[plot.caption] == plot.name)
+
+    @cached_property
+    def _first(self) -> Mapping[str, str]:
+        firsts: dict[str, str] = {}
+        for plot in self.plots:
+            firsts.setdefault(plot.caption, plot.name)
+        return firsts
 
     @property
     def plots(self) -> Iterator[Plot]:
@@ -128,9 +158,14 @@ class Contents:
 
     def _plots(self, view: View) -> Iterator[Plot]:
         """Draw a view's plots; within a scenario a method looks the same in all of them."""
-        siblings = (v for v in self.views if v.scenario == view.scenario)
+        siblings = (v for v in self.detailed if v.scenario == view.scenario)
         look = looks(list(dict.fromkeys(method for v in siblings for method in v.methods)))
         many = max((int(s["answered"]) for s in view.scores.values()), default=0) >= FEW
-        yield from filter(None, (forest(view, look), distribution(view, look) if many else None))
+        yield from filter(None, (forest(view, look),))
         yield from (curve(view, dial, look) for dial in view.dials)
-        yield from filter(None, (zip_plot(view) if many else None,))
+        yield from filter(None, (distribution(view, look), zip_plot(view)) if many else ())
+
+
+def _how_bad(view: View) -> tuple[int, int]:
+    scores = view.scores.values()
+    return -sum(s["verdict"] in SURPRISES for s in scores), -sum(map(broken, scores))

@@ -90,7 +90,11 @@ def breaking(case: Case) -> Html:
     if dial is None:
         return join(f" when several dials are moved ({case.setting.label}{apart})")
     broken = case.view.dial(dial).get("breaks")
-    when = join(" when “", broken, "” is broken") if broken else join(f" as {dial} moves")
+    when = (
+        join(" when “", broken, "” is broken")
+        if broken
+        else join(f" as {case.view.called(dial)} moves")
+    )
     return join(when, f" ({case.setting.label}{apart})")
 
 
@@ -219,7 +223,7 @@ def _under_covers(broken: list[Case]) -> Finding:
     score, silent = worst.score, gave_no_answer(worst.score)
     sentence = join(
         who(worst), " hardly answers in " if silent else " under-covers in ",
-        h("b", worst.view.scenario), breaking(worst), ": ",
+        h("b", worst.view.name), breaking(worst), ": ",
         h("b", str(score["verdict_note"])) if silent else join(coverage(score), off(score)), ".",
         onset(worst, broken), also(worst, broken), tag(worst),
     )  # fmt: skip
@@ -233,7 +237,7 @@ def _contradicts(case: Case) -> Finding:
     name, share = _contradiction(score)
     low, high = score[f"{name}_low"], score[f"{name}_high"]
     sentence = join(
-        who(case), " contradicts itself in ", h("b", case.view.scenario), place(case), ": ",
+        who(case), " contradicts itself in ", h("b", case.view.name), place(case), ": ",
         h("b", f"{percent(share, digits(low, high))} %"), h("span", f" ({limits(low, high)})",
         cls="mc"), f" of {CONTRADICTIONS[name]}.",
     )  # fmt: skip
@@ -250,7 +254,7 @@ def _contradiction(score: Score) -> tuple[str, float]:
 def _is_off(case: Case) -> Finding:
     ratio, _ = bias_in_se(case.score)
     sentence = join(
-        who(case), " is off in ", h("b", case.view.scenario), place(case), ": bias ",
+        who(case), " is off in ", h("b", case.view.name), place(case), ": bias ",
         h("b", f"{signed(ratio, 0.1)} SE"), ", although its intervals cover (",
         limits(*coverage_of(case.score)[1:]), " %).", tag(case),
     )  # fmt: skip
@@ -262,7 +266,7 @@ def _errs(case: Case, how: str) -> Finding:
     score = case.score
     ratio, low, high = (float(score[f"se_ratio{end}"]) for end in ("", "_low", "_high"))
     sentence = join(
-        who(case), f" has too {how} standard errors in ", h("b", case.view.scenario), place(case),
+        who(case), f" has too {how} standard errors in ", h("b", case.view.name), place(case),
         ": SE ratio ", h("b", number(ratio, 0.1)),
         h("span", f" ({number(low, 0.1)} to {number(high, 0.1)})", cls="mc"), ".",
         tag(case) if how == "small" else None,
@@ -276,7 +280,7 @@ def _fails(case: Case) -> Finding:
     score, why = case.score, case.score["commonest_reason"]
     rate, low, high = (score[f"failure_rate{end}"] for end in ("", "_low", "_high"))
     sentence = join(
-        who(case), " fails in ", h("b", case.view.scenario), place(case), ": ",
+        who(case), " fails in ", h("b", case.view.name), place(case), ": ",
         h("b", f"{percent(rate, digits(low, high))} %"), h("span", f" ({limits(low, high)})",
         cls="mc"), f" of the fits gave no answer, {score['failures']:,} of "
         f"{score['replicates']:,}", f"; most often {why}" if why else "", ".",
@@ -286,7 +290,7 @@ def _fails(case: Case) -> Finding:
 
 def _too_wide(case: Case) -> Finding:
     sentence = join(
-        who(case), " is conservative in ", h("b", case.view.scenario), place(case), ": ",
+        who(case), " is conservative in ", h("b", case.view.name), place(case), ": ",
         coverage(case.score), ".",
     )  # fmt: skip
     return Finding("wide", f"{percent(coverage_of(case.score)[0])} %", sentence,

@@ -20,6 +20,7 @@ from cibench.report.score_readings import (
     faults,
     gave_no_answer,
     has_small_errors,
+    limits_notes,
     may_be_biased,
     shortfall,
     verdict_of,
@@ -37,7 +38,7 @@ def heat_map(view: View) -> Html:
           [_cell(view, method, s) for s in view.settings])
         for method in view.methods
     ]  # fmt: skip
-    caption = h("caption", h("b", view.scenario), f" {view.title}")
+    caption = h("caption", h("b", view.name), f" {view.title}")
     table = h("table", caption, _head(view), h("tbody", body), cls="heat")
     return h("div", table, cls="scroll")
 
@@ -77,7 +78,14 @@ def _head(view: View) -> Html:
             breaks = view.dial(dial).get("breaks")
             caption = h("span", f"breaks “{breaks}”", cls="breaks") if breaks else None
             top.append(
-                h("th", h("b", dial), caption, colspan=len(part), scope="colgroup", cls="dial")
+                h(
+                    "th",
+                    h("b", view.called(dial)),
+                    caption,
+                    colspan=len(part),
+                    scope="colgroup",
+                    cls="dial",
+                )
             )
     below = [
         h("th", plain(s.value) if s.dial else s.label, scope="col", cls="dial" if first else None)
@@ -107,11 +115,15 @@ def _cell(view: View, method: str, setting: Setting) -> Html:
     return h(
         "td",
         h("span", h("b", share), h("span", MARKS.get(verdict), cls="mark"), cls="share"),
-        h("span", limits(low, high) or "no limits", cls="mc"),
+        h("span", limits(low, high) or _no_limits(verdict), cls="mc"),
         h("span", in_se(score) or BLANK, cls="bias"),
         style=_colours(score), title=f"{method}, {setting.label}: {MEANING[verdict]}",
         data_verdict=str(verdict),
     )  # fmt: skip
+
+
+def _no_limits(verdict: CoverageVerdict) -> str:
+    return "no noise" if verdict is CoverageVerdict.NOISELESS else "no limits"
 
 
 def _colours(score: Score) -> str | None:
@@ -132,8 +144,8 @@ MOST_FINDINGS = 5
 SOUND_VERDICTS = (CoverageVerdict.SOUND, CoverageVerdict.CONSERVATIVE)
 
 
-def headline(views: Sequence[View], unequal: str = "") -> Html:
-    """Write the findings, what held up, and the heat maps.
+def headline(views: Sequence[View], drawn: Sequence[View], unequal: str = "") -> Html:
+    """Write the findings, what held up, and the heat maps of the views that are `drawn`.
 
     `unequal` is the clause that says which stated equalities do not hold.
     """
@@ -146,8 +158,9 @@ def headline(views: Sequence[View], unequal: str = "") -> Html:
         _sound(every),
         h("h3", "Coverage of every method at every setting"),
         key(),
-        _heat_maps(views, every),
+        _heat_maps(drawn, every),
         _unclear(every),
+        [h("p", note, cls="note") for note in limits_notes(c.score for c in every)],
         h("details", h("summary", "How to read this"), legend(), _rule()),
         id="findings",
     )  # fmt: skip
@@ -278,7 +291,7 @@ def _unclear(every: Sequence[Case]) -> Html | None:
         return None
     fewest = min(int(c.score["answered"]) for c in unclear)
     return h(
-        "p", f"In {len(unclear)} of {count(len(every), 'cell')} there are too few replicates to "
+        "p", f"In {len(unclear):,} of {count(len(every), 'cell')} there are too few replicates to "
         f"tell nominal coverage from broken (as few as {fewest:,} answered); they carry a ? and no "
         "verdict.", cls="note",
     )  # fmt: skip

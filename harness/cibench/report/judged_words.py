@@ -29,7 +29,15 @@ def fact(row: Line, name: Judged) -> str:
         return f"SE ratio {ratio(row)}, {_side_of_ratio(row)}{_room(row, 'se_ratio', room)}"
     if name is Judged.BANDS:
         return f"bands of all horizons cover {bands(row)}, {_side_of_floor(row, 'bands_')}"
-    return f"coverage {coverage(row)}, {_side_of_floor(row, '')}"
+    return f"coverage {coverage(row)}, {_side_of_floor(row, '')}{_of_failures(row)}"
+
+
+def _of_failures(row: Line) -> str:
+    """Say that failures make half of the misses or more, "" where they do not."""
+    failed = row["failed"]
+    if not failed or failed < (1 - row["coverage"]) / 2:
+        return ""
+    return f", with misses by the {percent(failed)} % of its fits that failed"
 
 
 def _room(row: Line, name: str, due: bool) -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from cibench.render.figures import figure
-from cibench.render.html import Html, document, h, join
+from cibench.render.html import Html, document, folded, h, join
 from cibench.render.labels import slug
 from cibench.render.numbers import count, percent
 from cibench.render.replay_command import command
 from cibench.report.contents import Contents
 from cibench.report.headline import headline
+from cibench.report.provenance_words import made_elsewhere
 from cibench.report.sections.algorithm_seeds import seeds_section
 from cibench.report.sections.bands import bands_section
 from cibench.report.sections.breakdowns import breakdown_section
@@ -22,6 +22,7 @@ from cibench.report.sections.equalities import equality_section, unequal
 from cibench.report.sections.expectations import expected_section
 from cibench.report.sections.failures import fits, reasons
 from cibench.report.sections.leaderboard import ranks_section
+from cibench.report.sections.process_changes import process_changes_section
 from cibench.report.sections.published import published_section
 from cibench.report.sections.repeated_data import repeated_section
 from cibench.report.sections.run_facts import (
@@ -53,10 +54,21 @@ def _failures(contents: Contents) -> Html:
     else:
         body = join(
             h("p", f"{count(int(lost['fits'].sum()), 'fit')} of {every:,} gave no answer."),
-            h("div", [figure(plot) for plot in contents.failure_plots], cls="plots"),
-            reasons(lost, lambda row: command(contents.folder, row, contents.run.catalogue)),
+            folded(
+                "Where, and why",
+                h("div", [contents.figure(plot) for plot in contents.failure_plots], cls="plots"),
+                reasons(lost, lambda row: _one_of(contents, row)),
+                whole=True,
+            ),
         )
     return h("section", h("h2", "Failures"), body, id="failures")
+
+
+def _one_of(contents: Contents, row: Mapping[Any, Any]) -> str:
+    """Return how to look at one of the fits that a row counts."""
+    if made_elsewhere(contents.run.manifest):
+        return f"replicate {row['replicate']}"
+    return command(contents.folder, row, contents.run.catalogue)
 
 
 def _provenance(contents: Contents) -> Html:
@@ -64,7 +76,22 @@ def _provenance(contents: Contents) -> Html:
     return provenance_section(contents.run.manifest, rows, contents.run.answers.refits)
 
 
+def _abridged(contents: Contents) -> Html | None:
+    """Say what of many views the page has not, and where it is."""
+    some, every = len(contents.detailed), len(contents.views)
+    if some == every:
+        return None
+    return h(
+        "section", h("h2", f"Of {every:,} sizes, parameters and targets, {some} in full"),
+        h("p", "Findings, surprises and counts are of all of them. Heat maps, breakdown points, "
+          "plots and score tables are of each scenario’s worst and of those with most surprises, "
+          "then most breaks. scores.csv, expectations.csv, sensitivity.csv and tables/ have all."),
+        id="abridged",
+    )  # fmt: skip
+
+
 OPENING = (
+    Section("What is left out", "abridged", (), _abridged),
     Section("Undrawn data", "undrawn", (),
             lambda c: undrawn_section(c.run.manifest, c.folder, c.run.catalogue)),
     Section("Repeated data", "repeated", ("repeated",),
@@ -74,11 +101,11 @@ OPENING = (
     Section("Equalities", "equalities", ("equalities",),
             lambda c: equality_section(c.run["equalities"], c.run.catalogue, c.folder)),
     Section("Findings", "findings", ("scores",),
-            lambda c: headline(c.views, unequal(c.run["equalities"]))),
+            lambda c: headline(c.views, c.detailed, unequal(c.run["equalities"]))),
     Section("Leaderboard", "leaderboard", ("ranks",),
             lambda c: ranks_section(c.run["ranks"], c.scores, c.run.suite.get("ranking") or {})),
     Section("Breakdown points", "breakdown", ("sensitivity",),
-            lambda c: breakdown_section(c.views)),
+            lambda c: breakdown_section(c.detailed)),
 )  # fmt: skip
 """What stands before the scenarios."""
 
@@ -89,7 +116,7 @@ CLOSING = (
     Section("All horizons", "bands", ("expectations", "scores"),
             lambda c: bands_section(c.run["scores"], c.run["expectations"], c.run.catalogue)),
     Section("Diagnostics", "diagnostics", ("diagnostics",),
-            lambda c: diagnostic_section(c.diagnostics, list(map(figure, c.diagnostic_plots)))),
+            lambda c: diagnostic_section(c.diagnostics, list(map(c.figure, c.diagnostic_plots)))),
     Section("Seeds", "seeds", ("instability",),
             lambda c: seeds_section(c.run["instability"], c.run.catalogue)),
     Section("Calibration", "calibration", ("calibration",),
@@ -97,6 +124,8 @@ CLOSING = (
     Section("Published", "published", ("comparison",),
             lambda c: published_section(c.run["comparison"])),
     Section("Failures", "failures", ("failures",), _failures),
+    Section("Process changes", "process-changes", ("process_changes",),
+            lambda c: process_changes_section(c.run["process_changes"])),
     Section("ADEMP", "ademp", ("scores",),
             lambda c: ademp_section(c.views, c.scores, c.run.catalogue, c.run.manifest)),
     Section("Methods", "methods", ("scores",),
@@ -110,7 +139,7 @@ def page(contents: Contents) -> str:
     """Return the HTML document."""
     scenarios = {
         name: list(views) for name, views in groupby(
-            sorted(contents.views, key=lambda v: _place(contents.views, v.scenario)),
+            sorted(contents.detailed, key=lambda v: _place(contents.detailed, v.scenario)),
             key=lambda v: v.scenario,
         )
     }  # fmt: skip
@@ -122,7 +151,7 @@ def page(contents: Contents) -> str:
     return document(
         f"{contents.run.manifest.get('suite') or 'run'} · cibench", _header(contents, links),
         h("main", [part for _, part in opening],
-          [scenario_section(v, contents.drawn, contents.worlds) for v in scenarios.values()],
+          [scenario_section(v, contents) for v in scenarios.values()],
           [part for _, part in closing]),
     )  # fmt: skip
 

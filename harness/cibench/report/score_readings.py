@@ -35,6 +35,32 @@ def coverage_of(score: Score) -> tuple[float, float, float]:
     return share, low, high
 
 
+def without_limits(score: Score) -> int:
+    """Count the answers that have no limits, which are no intervals that hold the truth.
+
+    Coverage of those that have some, and failures as misses, say how many there must be; of a
+    coverage of 0 neither does.
+    """
+    among, share = float(score["coverage"]), float(score["coverage_with_failures"])
+    if missing(among) or missing(share) or not among > 0:
+        return 0
+    tries = int(score["replicates"]) - int(score["declined"])
+    return max(int(score["answered"]) - round(share * tries / among), 0)
+
+
+def limits_notes(scores: Iterable[Score]) -> list[str]:
+    """Return the footnote of a table with coverages whose answers partly have no limits."""
+    most: dict[str, tuple[int, int]] = {}
+    for score in scores:
+        if score["kind"] == "estimate" and (lacking := without_limits(score)):
+            name = str(score["method"])
+            most[name] = max(most.get(name, (0, 0)), (lacking, int(score["answered"])))
+    if not most:
+        return []
+    who = ", ".join(f"{name} (at most {n:,} of {of:,} in a cell)" for name, (n, of) in most.items())
+    return [f"Answers without limits are misses, like failures, in coverage of all tries: {who}."]
+
+
 def broken(score: Score) -> bool:
     """Say whether a method under-covers beyond doubt or gave no answer at all."""
     return verdict_of(score) in (CoverageVerdict.BROKEN, CoverageVerdict.SILENT)

@@ -10,7 +10,7 @@ from cibench.analysis.expectations import FAULTS, ExpectationVerdict
 from cibench.metrics.registry import listed
 from cibench.render.labels import label, view_titles
 from cibench.render.numbers import BLANK, count
-from cibench.report.score_readings import verdict_of
+from cibench.report.score_readings import limits_notes, verdict_of
 from cibench.report.sections import expectations as surprises
 from cibench.report.views import KEYS, Score, median_notes, written
 
@@ -43,7 +43,8 @@ def summary(
 
 def summary_notes(scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> list[str]:
     """Return the footnotes of the table: whose averages are medians, or shown all the same."""
-    return median_notes(label(scores, catalogue).to_dict("records"), "summary")
+    lines = label(scores, catalogue).to_dict("records")
+    return [*median_notes(lines, listed("summary")), *limits_notes(lines)]
 
 
 def surprise_lines(expectations: pd.DataFrame, catalogue: Mapping[str, Any]) -> list[str]:

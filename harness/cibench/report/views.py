@@ -14,7 +14,6 @@ from cibench.analysis.scores import SHOW_MOMENTS
 from cibench.metrics import METRICS, Metric
 from cibench.metrics.groups import Group
 from cibench.metrics.moments import SQUARES
-from cibench.metrics.registry import Table, listed
 from cibench.model.types import Array
 from cibench.render import labels
 from cibench.render.labels import DEFAULT, Setting
@@ -108,17 +107,21 @@ def _in_its_place(score: Score, name: str) -> str:
     return f"{number(value, error)}{MEDIAN} {error_of(value, error)}".rstrip()
 
 
-def median_notes(scores: Iterable[Score], table: Table) -> list[str]:
-    """Return the footnotes of a table for people about estimators without moments, none if none.
+def median_notes(scores: Iterable[Score], metrics: Iterable[Metric]) -> list[str]:
+    """Return the footnotes of a table of metrics about estimators without moments, none if none.
 
     The first says what the mark stands for, another whose averages are shown all the same, the last
     whose standard errors have no average.
     """
+    columns = [m for m in metrics if m.moments != "any"]
+    if not columns:
+        return []
+    wanted = {m.name for m in columns}
     hidden, believed, absurd = dict[str, str](), dict[str, None](), dict[str, str]()
     for score in scores:
         why = str(score["moments_note"] or "")
         for reason in str(score["note"] or "").split("; "):
-            if SQUARES in reason:
+            if SQUARES in reason and wanted & set(reason.rpartition(": ")[2].split(", ")):
                 absurd.setdefault(str(score["method"]), reason.partition(":")[0])
         if score["kind"] == "diagnostic" or (score["moments"] and not why):
             continue
@@ -128,7 +131,6 @@ def median_notes(scores: Iterable[Score], table: Table) -> list[str]:
             hidden.setdefault(str(score["method"]), why)
     notes = []
     if hidden:
-        columns = [m for m in listed(table) if m.moments != "any"]
         swaps = [f"{METRICS[m.median].meaning} for {m.label}" for m in columns if m.median]
         dashes = [m.label for m in columns if not m.median]
         who = ", ".join(f"{method} ({WHY.get(why, why)})" for method, why in hidden.items())
@@ -201,6 +203,19 @@ class View:
         return self.scores.get((method, DEFAULT))
 
     @property
+    def name(self) -> str:
+        """Return how people call the scenario."""
+        return labels.scenario_label(self.scenario, self.about)
+
+    def called(self, dial: str) -> str:
+        """Return how people call a dial."""
+        return labels.dial_label(dial, self.about)
+
+    def heading(self, metric: Metric) -> str:
+        """Return how people call a metric, with its unit."""
+        return labels.labels_of(self.about, "measures").get(metric.name, metric.heading)
+
+    @property
     def dials(self) -> tuple[str, ...]:
         """Return the dials that were moved one at a time, in order."""
         return tuple(dict.fromkeys(s.dial for s in self.settings if s.dial is not None))
@@ -226,15 +241,15 @@ def cut(
 
     `doses` and `pairs` are the shares of each view, as `by_view` and `lines_of` sort them.
     """
-    parts: list[tuple[Any, pd.DataFrame]] = list(
-        scores[scores["kind"] == "estimate"].groupby(KEYS, sort=False)
-    )
-    titles = labels.view_titles([dict(zip(KEYS, key, strict=True)) for key, _ in parts])
+    parts: dict[tuple[Any, ...], list[Score]] = {}
+    for score in scores[scores["kind"] == "estimate"].to_dict("records"):
+        parts.setdefault(tuple(score[key] for key in KEYS), []).append(score)
+    titles = labels.view_titles([dict(zip(KEYS, key, strict=True)) for key in parts])
     known = catalogue.get("scenarios") or {}
-    lone = Counter(key[0] for key, _ in parts)
+    lone = Counter(key[0] for key in parts)
     views = []
-    for (key, part), title in zip(parts, titles, strict=True):
-        lines = {(s["method"], s["at"]): s for s in part.to_dict("records")}
+    for (key, part), title in zip(parts.items(), titles, strict=True):
+        lines = {(s["method"], s["at"]): s for s in part}
         drawn = {m: a for (m, at), s in lines.items() if at == DEFAULT and (a := answers.of(s))}
         views.append(View(
             **_named(key, part, known.get(key[0]) or {}), title=title,
@@ -244,19 +259,19 @@ def cut(
     return views
 
 
-def _named(key: Any, part: pd.DataFrame, about: Mapping[str, Any]) -> dict[str, Any]:
+def _named(key: tuple[Any, ...], part: Sequence[Score], about: Mapping[str, Any]) -> dict[str, Any]:
     """Return what names a view, its settings and its methods."""
     scenario, n, parameters, estimand, horizon, level = key
     places = {
         score["at"]: labels.setting(score["dial"], score["setting"], score["dials"], about)
-        for score in part.drop_duplicates("at").to_dict("records")
+        for score in part
     }
     return {
         "scenario": scenario, "n": int(n), "estimand": estimand,
         "horizon": None if horizon == float("-inf") else int(horizon), "level": float(level),
         "parameters": labels.parse(parameters), "about": about,
         "settings": labels.in_order(places.values(), about),
-        "methods": tuple(dict.fromkeys(part["method"])),
+        "methods": tuple(dict.fromkeys(str(score["method"]) for score in part)),
     }  # fmt: skip
 
 

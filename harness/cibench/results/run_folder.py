@@ -3,21 +3,47 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
+from math import isfinite, isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from cibench.results.tables import BY_NAME, RunTables
 from cibench.storage.manifest import PUBLISHED, read_catalogue, read_manifest, read_suite
 from cibench.storage.reader import read_rows
-from cibench.utils.errors import Unfinished, Unwritable
+from cibench.suite.rows_elsewhere import MADE_ELSEWHERE
+from cibench.utils.errors import BadInput, Unfinished, Unwritable, unknown
+from cibench.utils.files import make_folder, write_bytes, write_csv
+from cibench.utils.foreign import own_file
+from cibench.utils.toml import several
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
+
+    from cibench.render.figures import Plot, Style
+    from cibench.report.paper_tables import PaperTable
+
+
+Names = str | Sequence[str]
+
+
+def _style(width: str, grey: bool) -> Style:
+    from cibench.render.figures import Style, inches
+
+    return Style(inches(width), grey)
+
+
+def _hexadecimal(numbers: pd.Series[float]) -> list[str | None]:
+    """Return numbers as C writes them with %a; infinite ones as R spells them."""
+    return [
+        None if isnan(x) else x.hex() if isfinite(x) else "Inf" if x > 0 else "-Inf"
+        for x in numbers.astype(float)
+    ]
 
 
 @contextmanager
@@ -79,6 +105,7 @@ class Run:
     pairs = _TableOf("pairs")
     ranks = _TableOf("ranks")
     failures = _TableOf("failures")
+    process_changes = _TableOf("process_changes")
     repeated = _TableOf("repeated")
     diagnostics = _TableOf("diagnostics")
     instability = _TableOf("instability")
@@ -92,7 +119,7 @@ class Run:
     @cached_property
     def tables(self) -> RunTables:
         """Return the tables by name; they share what one pass over the rows collects."""
-        figures = self.folder / PUBLISHED
+        figures = own_file(self.folder, PUBLISHED)
         return RunTables.of_folder(
             self.folder, self.catalogue, manifest=self.manifest, suite=self.suite,
             published=figures if figures.exists() else None,
@@ -143,6 +170,129 @@ class Run:
         with _writing("all rows and scores are kept", f"cibench report {self.place}"):
             self.tables.prepare_report()
             return write_report(self.folder, self.tables)
+
+    def table(
+        self, rows: Names = ("method", "setting"), columns: Names = (), measures: Names = (),
+        where: Mapping[str, Any] | None = None,
+    ) -> pd.DataFrame:  # fmt: skip
+        r"""Return scores in the shape of a paper's table, each with its Monte Carlo error.
+
+        `rows` and `columns` are fields: `method`, `scenario`, `setting`, `n`, `estimand`,
+        `horizon`, `level`, and dials and parameters by name. `where` selects by field, by a value,
+        a glob or several of these. What differs and is in neither rows nor columns comes first in
+        the index. The columns end in `measure` and `part`: `value`, `mcse` and, of shares, Wilson's
+        `low` and `high`; all are numbers of `scores.csv`. What is hidden there is NaN, and
+        `attrs["notes"]` says why. `table_text` writes the same as text.
+        Raises BadInput for fields, measures and values that the run does not have.
+
+        >>> import cibench
+        >>> methods = ["did/collapsed", "naive/difference-in-means"]
+        >>> cell = {"scenario": "did/two-group", "n": [30, 60], "estimators": methods}
+        >>> run = cibench.run({"name": "small", "seed": 1, "replicates": 20, "cells": [cell]})
+        >>> table = run.table("method", "n", "bias")
+        >>> table.loc["did/collapsed", (60, "bias", "value")] == run.scores["bias"][2]
+        np.True_
+        >>> print(run.table_text("latex", "method", "n", "bias").splitlines()[3])
+        \caption[did/two-group: ATT, nominal level 95 \%]{did/two-group: ATT, nominal level 95 \%}
+        """
+        return self._paper(rows, columns, measures, where).frame()
+
+    def table_text(
+        self, form: str = "markdown", rows: Names = ("method", "setting"), columns: Names = (),
+        measures: Names = (), where: Mapping[str, Any] | None = None,
+    ) -> str:  # fmt: skip
+        """Return the text of `table` as markdown, latex, html, typst or csv, footnotes below.
+
+        See `table`; the numbers of csv are exact, and it has no footnotes.
+        """
+        return self._paper(rows, columns, measures, where).text(form)
+
+    def _paper(
+        self, rows: Names, columns: Names, measures: Names, where: Mapping[str, Any] | None
+    ) -> PaperTable:
+        from cibench.report.paper_tables import LabelledScores, PaperTable, Shape
+
+        down, across, named = (tuple(several(names)) for names in (rows, columns, measures))
+        shape = Shape(down, across, named, where)
+        return PaperTable(LabelledScores(self.tables), shape)
+
+    def figure(
+        self, kind: str, dial: str | None = None, where: Mapping[str, Any] | None = None,
+        width: str = "17cm", *, grey: bool = False,
+    ) -> Figure:  # fmt: skip
+        """Return a figure for a paper as matplotlib has it, to be changed and saved.
+
+        `kind` is dose-response, of one dial, or forest, distribution or zip, of the cell with every
+        dial at its default. `where` selects as for `table`; `width` is a length in cm, mm, in or
+        pt; without colours it is `grey`.
+        Raises BadInput for what the run does not have, and where several figures are meant.
+
+        See `table`, of the same run.
+        """
+        from cibench.render.figures import styled
+        from cibench.report.paper_figures import choices
+
+        with styled(_style(width, grey)):
+            plots = self.plots(kind, dial, where)
+            if len(plots) > 1:
+                raise BadInput(f"figure: {len(plots)} are meant; choose one: {choices(plots)}")
+            return plots[0].figure()
+
+    def plots(
+        self, kind: str, dial: str | None = None, where: Mapping[str, Any] | None = None
+    ) -> list[Plot]:
+        """Return the figures of a kind, each with its name and caption, to be painted.
+
+        See `figure`, which paints one.
+        """
+        from cibench.report.contents import Contents
+        from cibench.report.paper_figures import paper_plots
+
+        self.tables.prepare_report()
+        return paper_plots(Contents(self.tables, self.folder), kind, dial, where)
+
+    def write_figures(
+        self, folder: Path, kind: str, dial: str | None = None,
+        where: Mapping[str, Any] | None = None, *, width: str = "17cm", form: str = "pdf",
+        grey: bool = False,
+    ) -> list[Path]:  # fmt: skip
+        """Write the figures of a kind into a folder, as pdf, svg or png, and return their paths.
+
+        Raises BadInput as `figure` does, but for several, and where the folder cannot be written.
+
+        See `figure`, of which these are files.
+        """
+        from cibench.render.figures import saved, styled
+        from cibench.report.paper_figures import DPI, FORMATS
+
+        if form not in FORMATS:
+            raise BadInput(f"format: {unknown('format', form, FORMATS)}")
+        with styled(_style(width, grey)):
+            drawn = {p.name: saved(p.figure(), form, DPI) for p in self.plots(kind, dial, where)}
+        make_folder(folder)
+        paths = {folder / f"{name}.{form}": content for name, content in drawn.items()}
+        for path, content in paths.items():
+            write_bytes(path, content)
+        return list(paths)
+
+    def write_replicates(self, path: Path, *, hexadecimal: bool = False) -> Path:
+        """Write the replicate rows as CSV, every number exact, and return the path.
+
+        What a row has not is NA. Python, Julia and C read the decimals back to the bit; R's last
+        bit is another now and then, unless they are `hexadecimal`, which R reads as numbers too.
+        Raises BadInput where it cannot be written.
+
+        See `replicates`, which these are.
+        """
+        source = (self.manifest.get(MADE_ELSEWHERE) or {}).get("source")
+        if source and path.name == source and path.exists():
+            raise BadInput(f"{path}: it may be the table that was scored; name another file")
+        rows = self.replicates.copy()
+        if hexadecimal:
+            for name in rows.select_dtypes("float").columns:
+                rows[name] = _hexadecimal(rows[name])
+        write_csv(path, rows, blank="NA")
+        return path
 
     def _repr_html_(self) -> str:
         from cibench.report.summary import summary, summary_notes

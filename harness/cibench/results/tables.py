@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cibench.analysis.one_pass import Cells, Collector, collect
 from cibench.analysis.scores import SHOW_MOMENTS
+from cibench.metrics.registry import NORMAL
+from cibench.render.labels import with_labels
 from cibench.storage import cells, cells_of
 from cibench.storage.stops import with_stops
 from cibench.utils.files import write_csv
@@ -80,10 +82,14 @@ class RunTables(Mapping[str, "pd.DataFrame"]):
         suite: Mapping[str, Any] | None = None,
         published: Path | None = None,
     ) -> None:
-        self.cells, self.catalogue, self.published = cells, catalogue, published
+        self.cells, self.published = cells, published
         self.manifest, self.suite = manifest or {}, suite or {}
+        self.catalogue = with_labels(catalogue, self.suite)
         if self.suite.get(SHOW_MOMENTS):
-            self.catalogue = {**catalogue, SHOW_MOMENTS: True}
+            self.catalogue = {**self.catalogue, SHOW_MOMENTS: True}
+        if self.suite.get("errors") == NORMAL:
+            self.catalogue = {**self.catalogue, "errors": NORMAL}
+            self.manifest = {**self.manifest, "errors": NORMAL}
         self._collectors: dict[Make, Collector[Any]] = {}
         self._collected: dict[Make, Any] = {}
         self._tables: dict[str, pd.DataFrame] = {}
@@ -209,6 +215,12 @@ def _failures(_: RunTables) -> Collector[pd.DataFrame]:
     return FailureCollector()
 
 
+def _process_changes(_: RunTables) -> Collector[pd.DataFrame]:
+    from cibench.analysis.process_changes import ProcessChangeCollector
+
+    return ProcessChangeCollector()
+
+
 def _diagnostics(run: RunTables) -> Collector[pd.DataFrame]:
     from cibench.analysis.diagnostics import DiagnosticCollector
 
@@ -292,6 +304,12 @@ TABLES = (
         (_scores, _failures, _ranks),
     ),
     Table("failures", "failures.csv", "why fits gave no answer, tallied", (_failures,)),
+    Table(
+        "process_changes", "process_changes.csv",
+        "fits that replaced names or settings of the process which they share, and which; what is "
+        "added to shared objects is not seen",
+        (_process_changes,), when=When.WITH_ROWS,
+    ),
     Table(
         "repeated", "repeated.csv", "cells whose replicates share data sets, where there are any",
         (_repeated,), when=When.WITH_ROWS,

@@ -46,7 +46,7 @@ def _python(manifest: Mapping[str, Any]) -> list[Change]:
 
 
 def _versions(manifest: Mapping[str, Any], suite: Suite) -> list[Change]:
-    before, now = manifest["versions"], provenance.versions(suite.libraries)
+    before, now = manifest["versions"], provenance.versions_of(suite)
     changed = {p: v for p, v in now.items() if before.get(p, v) != v}
     return [
         change
@@ -61,7 +61,9 @@ def _users(text: str, package: str, suite: Suite) -> list[Change]:
         return [Change(text)]
 
     def used(by: Any) -> bool:
-        return package in provenance.packages(by.uses)
+        elsewhere = getattr(by, "elsewhere", None)
+        here = provenance.packages(by.uses)
+        return package in here or (elsewhere is not None and package in elsewhere.versions())
 
     fits = frozenset(n for n in suite.estimators if used(find_estimator(n)))
     draws = {cell.scenario.name for cell in suite.cells if used(cell.scenario)}

@@ -18,8 +18,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from cibench.storage import note_shapes
 from cibench.utils.errors import BadInput
+from cibench.utils.foreign import read_json
 from cibench.utils.leftovers import temporary
+from cibench.utils.machine import flags_of
 
 CLAIM = ".claim"
 RENEW_SECONDS, LEASE_SECONDS = 10.0, 60.0
@@ -136,14 +139,13 @@ def _is_dead(content: dict[str, Any]) -> bool:
 
 def _read(path: Path) -> dict[str, Any] | None:
     """Return what a claim says, nothing where it is not whole, None where there is none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (OSError, ValueError):
-        return {}
-    whole = isinstance(content, dict) and {"process", "started", "token"} <= content.keys()
-    return content if whole else {}
+    try:
+        content: dict[str, Any] = read_json(path, note_shapes.CLAIM)
+    except BadInput:  # gone by now, or not whole
+        return {} if path.exists() else None
+    return content
 
 
 def _age(path: Path) -> float:
@@ -175,7 +177,7 @@ def _write_new(path: Path, text: str) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | flags_of("O_CLOEXEC"), 0o666)
     try:
         os.write(descriptor, text.encode())
     finally:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cibench.storage.claim import Claim, check_unclaimed
 from cibench.utils.errors import BadInput
+from cibench.utils.machine import flags_of
 
 LOCK = ".lock"
 TAKEN = (errno.EACCES, errno.EAGAIN)
@@ -24,7 +25,7 @@ def locked(run: Path) -> Iterator[None]:
     """Hold the run folder; raises BadInput where another process, or this one, holds it.
 
     The lock is `lockf`'s and belongs to the process: `flock` would live on in forked children. On a
-    disk without locks it is a claim.
+    disk, or a system, without locks it is a claim.
     """
     key = run.resolve()
     if key in _locked:
@@ -60,7 +61,7 @@ def _nothing() -> None:
 def _opened(run: Path) -> int:
     """Open the lock's file, which is never one elsewhere that a link names."""
     try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        flags = os.O_RDWR | os.O_CREAT | flags_of("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK")
         return os.open(run / LOCK, flags, 0o666)
     except OSError as error:
         if error.errno == errno.ELOOP:
@@ -69,9 +70,11 @@ def _opened(run: Path) -> int:
 
 
 def _lock(run: Path, descriptor: int) -> bool:
-    """Lock an open file; False on a disk without locks. Raises BadInput where another has it."""
-    import fcntl
-
+    """Lock an open file; False where there are no locks. Raises BadInput where another has it."""
+    try:
+        import fcntl
+    except ImportError:  # as on Windows
+        return False
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

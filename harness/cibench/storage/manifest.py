@@ -5,21 +5,30 @@ Nothing here needs the registry to be read again: a folder can be scored and rep
 
 from __future__ import annotations
 
-import json
+import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+from cibench.storage import note_shapes
 from cibench.storage.lock import LOCK
+from cibench.storage.note_shapes import is_settings
 from cibench.storage.schema import IDENTITY
+from cibench.storage.shard_checks import LONGEST_TEXT
 from cibench.storage.shards import REPLICATES
-from cibench.suite.suite import Suite
 from cibench.utils.errors import BadInput
-from cibench.utils.files import write_bytes, write_json, write_text
+from cibench.utils.files import json_text, write_bytes, write_json, write_text
+from cibench.utils.foreign import as_json, own_file, read_json
+from cibench.utils.shapes import check, is_count
 from cibench.utils.toml import read_toml, to_toml
 
-FORMAT = 2
+if TYPE_CHECKING:
+    from cibench.suite.suite import Suite
+
+FORMAT = 3
+"""Since 3 a shard may have several cells; whoever knows 2 would take it for a damaged one."""
+
 SUITE, MANIFEST, CATALOGUE, PUBLISHED = (
     "suite.toml", "manifest.json", "catalogue.json", "published.csv",
 )  # fmt: skip
@@ -67,13 +76,14 @@ def write_notes(
         "level": suite.level,
         "limits": limits(suite),
         "refits": list(suite.refits),
-        "created": before["created"] if before else _now(),
+        "created": before["created"] if before else now(),
         "finished": None,
         **rows,
         "protocol": provenance.protocol(suite),
-        "versions": provenance.versions(suite.libraries),
+        "versions": provenance.versions_of(suite),
         **machine,
         "machines": [*machines, *([] if machine in machines else [machine])],
+        "hosts": sorted({*(before or {}).get("hosts", ()), provenance.host()}),
         "sources": provenance.sources(suite),
         "declined": [refusal._asdict() for refusal in suite.refusals],
         **({"precision": suite.precision.spec, "cells": cells(suite)} if suite.precision else {}),
@@ -81,6 +91,27 @@ def write_notes(
     write_suite(folder, suite)
     write_json(folder / CATALOGUE, describe(suite.scenarios, suite.estimators))
     write_json(folder / MANIFEST, manifest)
+
+
+def check_storable(suite: Suite) -> None:
+    """Raise BadInput for a suite of which the folder could not be read again.
+
+    Whoever reads one refuses control characters, since it may be a stranger's.
+    """
+    from cibench.model.descriptions import describe
+
+    texts = {entrant for cell in suite.cells for entrant in cell.entrants}
+    for name, options in sorted(texts):
+        if len(options) > LONGEST_TEXT or not is_settings(options):
+            raise BadInput(
+                f"estimator '{name}': its options hold what no run stores, a control character or "
+                f"more than {LONGEST_TEXT:,} letters: {options[:80]}"
+            )
+    about = describe(suite.scenarios, suite.estimators)
+    check(as_json(json_text(about), {str: object}, ""), note_shapes.CATALOGUE, "plug-ins")
+    from cibench.storage.suite_shape import SUITE as SHAPE
+
+    check(tomllib.loads(_text_of(suite)), SHAPE, "suite")
 
 
 def limits(suite: Suite) -> dict[str, float | None]:
@@ -145,38 +176,67 @@ def close(folder: Path, rows: Mapping[str, Any]) -> None:
     """Note in the manifest what it says of rows and, if all are stored, that the run has ended."""
     manifest = {**read_manifest(folder), **rows}
     whole = manifest["stored_rows"] == manifest["expected_rows"] and is_settled(manifest)
-    write_json(folder / MANIFEST, {**manifest, "finished": _now() if whole else None})
+    write_json(folder / MANIFEST, {**manifest, "finished": now() if whole else None})
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest; raises BadInput where the folder is no run or one of a later format."""
-    manifest = _read_json(folder, MANIFEST)
-    if manifest.get("format", 0) > FORMAT:
-        version = manifest.get("versions", {}).get("cibench", "another version")
-        raise BadInput(f"{folder / MANIFEST}: written by cibench {version}, whose format is newer")
-    return manifest
+    path = _note(folder, MANIFEST)
+    content = read_json(path, {str: object}, NO_MANIFEST)
+    refuse_newer(content, FORMAT, path)
+    check(content, note_shapes.MANIFEST, f"{path}: not {NO_MANIFEST}")
+    return cast(dict[str, Any], content)
+
+
+NO_MANIFEST = "a run's manifest, or a damaged one"
+
+
+def refuse_newer(content: Mapping[str, Any], known: int, path: Path) -> None:
+    """Raise BadInput where a later version of cibench wrote a file, in a format not known here."""
+    form = content.get("format", 0)
+    if is_count(form) and form > known:
+        versions = content.get("versions")
+        named = versions.get("cibench") if isinstance(versions, dict) else None
+        version = named or "another version"
+        raise BadInput(f"{path}: written by cibench {version}, whose format is newer")
+
+
+SKIPPED = "plug-ins were not held to their contracts before the run (--no-checks)"
+
+
+def skipped_checks(manifest: Mapping[str, Any]) -> bool:
+    """Say whether a run has plug-ins that were not held to their contracts, as it was told."""
+    return bool((manifest.get("checks") or {}).get("skipped"))
 
 
 def read_suite(folder: Path) -> dict[str, Any]:
     """Return the content of the suite file as it ran; nothing where there is none."""
-    path = folder / SUITE
-    return read_toml(path)[0] if path.exists() else {}
+    path = own_file(folder, SUITE)
+    if not path.exists():
+        return {}
+    from cibench.storage.suite_shape import SUITE as SHAPE
+
+    content = read_toml(path)[0]
+    check(content, SHAPE, f"{path}: not a run's suite file, or a damaged one")
+    return content
 
 
 def read_catalogue(folder: Path) -> dict[str, Any]:
     """Return the catalogue as it was when the suite ran."""
-    return _read_json(folder, CATALOGUE)
+    path = _note(folder, CATALOGUE)
+    return cast(
+        dict[str, Any],
+        read_json(path, note_shapes.CATALOGUE, "a run's catalogue, or a damaged one"),
+    )
 
 
-def _read_json(folder: Path, name: str) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads((folder / name).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BadInput(f"{folder} is not a run folder: it has no {name}") from error
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{folder / name}: not readable: {error}") from error
-    return content
+def _note(folder: Path, name: str) -> Path:
+    path = own_file(folder, name)
+    if not path.exists():
+        raise BadInput(f"{folder} is not a run folder: it has no {name}")
+    return path
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the time as manifests have it."""
     return datetime.now(UTC).isoformat(timespec="seconds")

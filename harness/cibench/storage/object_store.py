@@ -27,6 +27,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import uuid4
 
+from cibench.storage import note_shapes
 from cibench.storage.claim import CLAIM
 from cibench.storage.lock import LOCK
 from cibench.storage.manifest import MANIFEST
@@ -34,6 +35,7 @@ from cibench.storage.shards import REPLICATES
 from cibench.utils.addresses import is_url
 from cibench.utils.errors import BadInput, one_line
 from cibench.utils.files import sync_file
+from cibench.utils.foreign import LARGEST, as_json, own_file
 from cibench.utils.leftovers import ENDING, temporary_folder
 from cibench.utils.names import require_inside
 
@@ -90,7 +92,11 @@ class Mirror:
     def _every(self) -> dict[str, str]:
         paths = [str(path) for path in self._fs.find(self._root)]
         named = {path[len(self._root) :].lstrip("/"): path for path in paths}
-        return {require_inside(name, self.url): path for name, path in named.items() if name}
+        inside = {require_inside(name, self.url): path for name, path in named.items() if name}
+        if self._is_folder:
+            for name in inside:
+                self._at(name)
+        return inside
 
     def take_for_equal(self) -> None:
         """Take it that the URL holds what the folder holds now."""
@@ -160,12 +166,12 @@ class Mirror:
 
     def _journal(self) -> tuple[list[str], list[str]]:
         """Return what was put beside the run and what is to go; nothing where it is not whole."""
-        try:
-            content = json.loads(self._fs.cat_file(self._at(JOURNAL)))
-            puts, removed = list(content["put"]), list(content["removed"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            return [], []  # it had just begun to be written, in a folder: nothing was replaced
         where = f"{self.url}/{JOURNAL}"
+        try:
+            content = as_json(self._content(JOURNAL), note_shapes.JOURNAL, where)
+        except (FileNotFoundError, BadInput):
+            return [], []  # it had just begun to be written, in a folder: nothing was replaced
+        puts, removed = content["put"], content["removed"]
         return ([require_inside(name, where) for name in puts],
                 [require_inside(name, where) for name in removed])  # fmt: skip
 
@@ -207,6 +213,9 @@ class Mirror:
         return marks
 
     def _at(self, name: str) -> str:
+        """Return the path of a name at the URL, in a folder one to which no link leads."""
+        if self._is_folder:
+            return str(own_file(Path(self._root), name))
         return f"{self._root}/{name}"
 
     def lock(self, lease: float) -> bool:
@@ -241,10 +250,19 @@ class Mirror:
     def _holder(self) -> dict[str, Any]:
         with _in_one_line(self.url):
             try:
-                claim: dict[str, Any] = json.loads(self._fs.cat_file(self._at(LOCK)))
-            except (FileNotFoundError, ValueError):
+                content = self._content(LOCK)
+                claim: dict[str, Any] = as_json(content, note_shapes.LOCK, f"{self.url}/{LOCK}")
+            except (FileNotFoundError, BadInput):
                 return {}
         return claim
+
+    def _content(self, name: str) -> bytes:
+        """Return what a small file at the URL holds; raises BadInput for a large one."""
+        place = self._at(name)
+        if (self._fs.size(place) or 0) > LARGEST:
+            raise BadInput(f"{self.url}/{name}: over {LARGEST:,} bytes, more than any of ours")
+        content: bytes = self._fs.cat_file(place)
+        return content
 
 
 @contextlib.contextmanager

@@ -1,11 +1,11 @@
-"""What a run rests on: versions, machine, and digests of the code that made the rows."""
+"""What a run rests on: versions, machine, and the digests of what made the rows."""
 
 from __future__ import annotations
 
-import ast
 import platform
+import uuid
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 from cibench.model import registry
 from cibench.model.method import PIP_NAMES
-from cibench.model.registry import Entry
+from cibench.storage.source_digests import files_of, imports_of, source_digest
 from cibench.suite.suite import Suite
 from cibench.utils.files import canonical
 from cibench.utils.version import __version__
@@ -39,6 +39,24 @@ def versions(modules: Iterable[str]) -> dict[str, str]:
     return {"cibench": __version__, **installed}
 
 
+def versions_elsewhere(estimators: Iterable[str]) -> dict[str, str]:
+    """Return the versions of languages and packages in which estimators are asked elsewhere.
+
+    Raises BadInput where the process of one does not start. Several of one name are told together.
+    """
+    known: dict[str, set[str]] = {}
+    for name in estimators:
+        where = registry.entry("estimator", name).value.elsewhere
+        for what, number in (where.versions() if where else {}).items():
+            known.setdefault(what, set()).add(number)
+    return {what: ", ".join(sorted(numbers)) for what, numbers in sorted(known.items())}
+
+
+def versions_of(suite: Suite) -> dict[str, str]:
+    """Return the versions of all that a suite's rows rest on, here and in other processes."""
+    return {**versions(suite.libraries), **versions_elsewhere(suite.estimators)}
+
+
 def machine() -> dict[str, Any]:
     """Return platform, Python and the CPU features that numpy found: bits depend on all three."""
     import numpy as np
@@ -52,54 +70,6 @@ def machine() -> dict[str, Any]:
     }
 
 
-def source_digest(entry: Entry) -> str | None:
-    """Return the digest of the defining file and of what it imports from its own folder.
-
-    None for code without a file: its rows cannot be told from those of another version.
-    """
-    return None if entry.path is None else file_digest(entry.path)
-
-
-def file_digest(defining: Path) -> str:
-    """Return the digest of a file and of what it imports from its own folder."""
-    digest = blake2b(digest_size=16)
-    for path in sorted(_with_neighbours(defining)):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
-def files_of(entry: Entry) -> list[Path]:
-    """Return the defining file and what it imports from its own folder, sorted; none without."""
-    return sorted(_with_neighbours(entry.path)) if entry.path else []
-
-
-def _with_neighbours(path: Path, seen: frozenset[Path] = frozenset()) -> frozenset[Path]:
-    """Return a module's file and, however deep, the files beside it that it imports."""
-    seen = seen | {path}
-    for name in _imported(path):
-        neighbour = path.with_name(f"{name.rsplit('.', 1)[-1]}.py")
-        if neighbour not in seen and neighbour.is_file():
-            seen = _with_neighbours(neighbour, seen)
-    return seen
-
-
-def _imported(path: Path) -> tuple[str, ...]:
-    """Return what a file imports, within functions too: modules, and names that may be modules."""
-    return _imports_of(path.read_bytes())
-
-
-@lru_cache(maxsize=256)  # a run asks for the same sources' digest several times
-def _imports_of(source: bytes) -> tuple[str, ...]:
-    names: list[str] = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names += filter(None, [node.module])
-            names += [f"{node.module or ''}.{alias.name}".strip(".") for alias in node.names]
-    return tuple(names)
-
-
 def modules(suite: Suite) -> list[str]:
     """Return the modules of the libraries in use that workers import before any clock starts.
 
@@ -109,8 +79,8 @@ def modules(suite: Suite) -> list[str]:
     used = set(suite.libraries)
     for name in suite.estimators:
         entry = registry.entry("estimator", name)
-        for path in files_of(entry):
-            used |= {m for m in _imported(path) if m.split(".")[0] in entry.value.uses}
+        for path in files_of(entry) if entry.value.elsewhere is None else ():
+            used |= {m for m in imports_of(path) if m.split(".")[0] in entry.value.uses}
     return sorted(used)
 
 
@@ -119,6 +89,17 @@ def sources(suite: Suite) -> dict[str, str | None]:
     entries = {f"scenario {name}": registry.entry("scenario", name) for name in suite.scenarios}
     entries |= {f"estimator {n}": registry.entry("estimator", n) for n in suite.estimators}
     return {name: source_digest(entry) for name, entry in entries.items()}
+
+
+@cache
+def host() -> str:
+    """Return a digest that tells this machine from others, and nothing else of it."""
+    try:
+        own = Path("/etc/machine-id").read_text(encoding="utf-8").strip()
+    except OSError:
+        address = uuid.getnode()
+        own = "" if address >> 40 & 1 else str(address)  # made up where there is no network card
+    return blake2b("\n".join(["cibench", platform.node(), own]).encode(), digest_size=8).hexdigest()
 
 
 def protocol(suite: Suite) -> str:

@@ -31,6 +31,9 @@ FINE = ("ok", "declined")
 MAY_DIFFER = ("seconds", "warnings")
 """What may differ between two runs of the same addresses with equal versions."""
 
+CHANGED = "ProcessChanged"
+"""What the line of a row's warnings begins with that says what its fit changed of its process."""
+
 TYPES = {
     "kind": "string", "scenario": "string", "dial": "string", "setting": "float64",
     "dials": "string", "n": "int64", "parameters": "string", "options": "string",

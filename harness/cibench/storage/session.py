@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cibench.storage import manifest
+from cibench.storage import made_elsewhere, manifest
 from cibench.storage.changes import changes
 from cibench.storage.inventory import Inventory, Redo, take
 from cibench.storage.lock import check_held, locked
@@ -19,6 +19,7 @@ from cibench.storage.undrawn import Faults, entries
 from cibench.suite.precision import FIRST_LOOK, first, most
 from cibench.suite.suite import NO_REFITS, Refits, Suite
 from cibench.utils.errors import BadInput
+from cibench.utils.foreign import own_file
 
 WORDS = 6
 """How many changes are named; the others are counted."""
@@ -100,8 +101,7 @@ class Session:
         """Return the cells of which the manifest says that data sets could not be drawn."""
         faulty = manifest.read_manifest(self.run).get("undrawn", ())
         keys = {tuple(entry[name] for name in IDENTITY) for entry in faulty}
-        cells = enumerate(self.suite.cells)
-        return {index for index, c in cells if tuple(c.key[name] for name in IDENTITY) in keys}
+        return {place for identity, place in self.suite.places.items() if identity in keys}
 
     def _rows(self, stored: int) -> dict[str, Any]:
         return {
@@ -115,6 +115,7 @@ class Session:
         `checks` is what the manifest says of the contract checks of plug-ins. Raises BadInput where
         it cannot be written or another run has just begun in it.
         """
+        manifest.check_storable(self.suite)
         try:
             if self.before is None:
                 self.run.mkdir(parents=True, exist_ok=True)
@@ -122,7 +123,8 @@ class Session:
                 if manifest.holds_run(self.run):
                     raise BadInput(f"{self.run} is in use: another run was begun in it just now")
                 clear_leftovers(self.run)
-            (self.run / REPLICATES).mkdir(exist_ok=True)  # which an object store has not, if empty
+            # an object store has none that is empty
+            own_file(self.run, REPLICATES).mkdir(exist_ok=True)
             if self.before is not None:
                 tidy(self.run, self.inventory, manifest.NOTES)
             rows = self._rows(sum(self.inventory.stored))
@@ -150,9 +152,10 @@ def opened(
         if not manifest.holds_run(run):
             manifest.check_free(run)
             suite = _as_far_as_known(suite, {}, first_look)
-            yield Session(run, Inventory.empty(suite, keep_going=keep_going), None, locks)
+            yield Session(run, Inventory(suite, keep_going), None, locks)
             return
         before = manifest.read_manifest(run)
+        made_elsewhere.refuse(before, run)
         suite = _as_far_as_known(suite, before, first_look)
         locks.enter_context(locked(run))
         redo = _redo(before, suite)
@@ -177,8 +180,8 @@ def _as_far_as_known(suite: Suite, before: Mapping[str, Any], first_look: int) -
     least, end = first(suite.precision, first_look), most(suite.precision)
     known = {tuple(c[name] for name in IDENTITY): c["replicates"] for c in before.get("cells", ())}
     every = 0 if known else int(before.get("replicates") or 0)
-    keys = [tuple(cell.key[name] for name in IDENTITY) for cell in suite.cells]
-    return suite.with_lengths([min(end, max(least, known.get(key, every))) for key in keys])
+    identities = (cell.identity for cell in suite.cells)
+    return suite.with_lengths([min(end, max(least, known.get(i, every))) for i in identities])
 
 
 def _redo(before: Mapping[str, Any], suite: Suite) -> Redo:

@@ -1,5 +1,7 @@
 """Make a run folder one that can be continued, so that each row is there at every moment.
 
+A shard's name covers the cells that it has rows of, which come in the suite's order in it.
+
 Nothing is ever renamed over another file. A shard that moves goes by a name of its own in between,
 which no other file ever had, so that whatever ends the process leaves shards under names of the
 one kind or the other, none of them hidden. What is left under such a name is a shard like all
@@ -11,16 +13,19 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import re
 import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
 from cibench.storage import shards
 from cibench.storage.inventory import Inventory, Shard
+from cibench.storage.shards import Span
 from cibench.utils.files import move, sync_folder, sync_tree, write_json
+from cibench.utils.foreign import own_file, read_json
 from cibench.utils.leftovers import clear, temporary
 
 SUPERSEDED, DAMAGED = "superseded", "damaged"
@@ -45,8 +50,9 @@ def tidy(run: Path, inventory: Inventory, notes: Sequence[str]) -> None:
 
 def clear_leftovers(run: Path) -> None:
     """Remove what killed processes had begun in a run folder and not put in place."""
-    for folder in (run, run / shards.REPLICATES, run / SUPERSEDED, run / DAMAGED):
-        clear(folder)
+    for name in (shards.REPLICATES, SUPERSEDED, DAMAGED):
+        clear(own_file(run, name))
+    clear(run)
     for folder in (run / DAMAGED).glob("*"):
         with contextlib.suppress(OSError):  # an empty one was made for a shard that is still there
             folder.rmdir()
@@ -61,7 +67,7 @@ def _dated(folder: Path) -> Path:
 
 
 def _set_aside(run: Path, inventory: Inventory, notes: Sequence[str]) -> None:
-    target = _dated(run / SUPERSEDED)
+    target = _dated(own_file(run, SUPERSEDED))
     building = temporary(target)
     (building / shards.REPLICATES).mkdir(parents=True)
     for name in notes:
@@ -73,10 +79,9 @@ def _set_aside(run: Path, inventory: Inventory, notes: Sequence[str]) -> None:
             table = shards.read(shard.path).filter(shard.stale)
             shards.write(building / shards.REPLICATES / shard.path.name, table)
             count += table.num_rows
-    path = building / "manifest.json"
-    manifest = json.loads(path.read_text(encoding="utf-8"))
     why = {"superseded": sorted(inventory.changed), "stored_rows": count}
-    write_json(path, {**manifest, **why})
+    path = building / "manifest.json"
+    write_json(path, {**read_json(path, {str: object}), **why})
     sync_tree(building)
     move(building, target)
     sync_folder(target.parent)
@@ -84,7 +89,7 @@ def _set_aside(run: Path, inventory: Inventory, notes: Sequence[str]) -> None:
 
 
 def _put_away(run: Path, damaged: Sequence[Path]) -> None:
-    target = _dated(run / DAMAGED)
+    target = _dated(own_file(run, DAMAGED))
     target.mkdir(parents=True)
     sync_folder(run)
     sync_folder(target.parent)
@@ -95,38 +100,42 @@ def _put_away(run: Path, damaged: Sequence[Path]) -> None:
 
 
 def _reduced(shard: Shard) -> Shard:
-    """Write a shard again without the rows that do not stay."""
+    """Write a shard again without the rows that do not stay, its cells in the suite's order."""
     import pyarrow as pa
 
     leaves = shard.stale | shard.again
-    if not leaves.any():
+    if not leaves.any() and shard.order is None:
         return shard
     if leaves.all():
         shard.path.unlink()
         return dataclasses.replace(shard, rows=0)
-    table = shards.read(shard.path).filter(pa.array(~leaves))
+    rows = np.arange(shard.rows) if shard.order is None else shard.order
+    table = shards.read(shard.path).take(pa.array(rows[~leaves[rows]]))
     shards.write(shard.path, table)
     stays = leaves[~leaves]
-    return dataclasses.replace(shard, rows=table.num_rows, stale=stays, again=stays)
+    return dataclasses.replace(shard, rows=table.num_rows, stale=stays, again=stays, order=None)
 
 
 def in_place(run: Path, stored: Sequence[Shard]) -> bool:
-    """Say whether all shards have the names that their cells' places in the suite ask for."""
-    return all(shard.path == target for shard, target in _named(run, stored))
+    """Say whether all shards have the names, and the order, that their cells' places ask for."""
+    return all(shard.path == to and shard.order is None for shard, to in _named(run, stored))
 
 
 def _named(run: Path, stored: Sequence[Shard]) -> list[tuple[Shard, Path]]:
     """Return shards with the paths that are due to them, in order.
 
-    Within a cell it is that of their parts, which a name in between has at its end too.
+    A name that covers a shard's cells stays. Among those of the same cells the order is that of
+    their parts, which a name in between has at its end too.
     """
-    parts: dict[int, int] = {}
+    parts: dict[Span, int] = {}
     named = []
-    for shard in sorted(stored, key=_part):
-        if shard.cell is not None:
-            part = parts[shard.cell] = parts.get(shard.cell, -1) + 1
-            named.append((shard, shards.place(run, shard.cell, part)))
-    return sorted(named, key=lambda pair: pair[1])
+    for shard in sorted(stored, key=lambda s: (shards.part_of(s.path), s.path.name)):
+        if shard.cells is not None:
+            own = shards.span_of(shard.path)
+            span = own if own and own.covers(shard.cells) else shard.cells
+            part = parts[span] = parts.get(span, -1) + 1
+            named.append((shard, shards.place(run, span, part)))
+    return named
 
 
 def _renamed(run: Path, staying: Sequence[Shard]) -> list[Shard]:
@@ -141,11 +150,6 @@ def _renamed(run: Path, staying: Sequence[Shard]) -> list[Shard]:
             move(target.with_name(f"{moving}{target.name}"), target)
         sync_folder(run / shards.REPLICATES)
     return [dataclasses.replace(shard, path=target) for shard, target in named]
-
-
-def _part(shard: Shard) -> tuple[int, str]:
-    number = shard.path.stem.rpartition("-")[2]
-    return (int(number) if number.isdigit() else 0), shard.path.name
 
 
 def _unused(run: Path) -> str:

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from cibench.suite.expectations import Entry, fits, listed, parsed
+from cibench.suite.expectations import Entry, fits, parsed
+from cibench.utils.toml import several
 
 KEY = "equal"
 KEYS = ("methods", "of", "within", "why")
@@ -101,7 +102,7 @@ def _equality(statement: Any, entry: Entry | None) -> Equality:
     if not isinstance(statement, Mapping):
         return Equality(tuple(statement), entry)
     return Equality(
-        tuple(listed(statement["methods"])), entry, tuple(listed(statement.get("of") or ())),
+        tuple(several(statement["methods"])), entry, tuple(several(statement.get("of") or ())),
         float(statement.get("within", EXACT)), str(statement.get("why") or ""),
     )  # fmt: skip
 

@@ -16,11 +16,11 @@ from cibench.suite.expectations import (
     contradictions,
     fits,
     joined,
-    listed,
     relies,
     stated_by,
 )
 from cibench.utils.errors import unknown
+from cibench.utils.toml import several
 
 if TYPE_CHECKING:
     from cibench.suite.suite import Cell
@@ -84,7 +84,7 @@ def _cells(
     content: Mapping[str, Any], catalogue: Mapping[str, Any], violates: tuple[str, ...]
 ) -> _Cells:
     scenarios, estimators = (
-        {n: about for n, about in catalogue[part].items() if fits(n, listed(content[key]))}
+        {n: about for n, about in catalogue[part].items() if fits(n, several(content[key]))}
         for part, key in (("scenarios", "scenario"), ("estimators", "estimators"))
     )
     return _Cells(scenarios, estimators, violates)
@@ -162,7 +162,7 @@ def _check_fails(fails: Table, pattern: str, cells: _Cells, *, sure: bool) -> No
 def _check_settings(table: Table, dial: str, cells: _Cells) -> None:
     """Check the settings of one dial from which on methods are to fail."""
     spec = _having(dial, cells)[0]["dials"][dial]
-    settings = listed(table.content[dial])
+    settings = several(table.content[dial])
     for number, setting in enumerate(settings):
         low, high = spec["within"]
         if not isinstance(setting, int | float) or isinstance(setting, bool):
@@ -184,7 +184,7 @@ def _check_reliance(
     pairs = [(m, about, about["dials"][dial]["breaks"]) for m in methods for about in having]
     if not any(relies(m, breaks, cells.by_design(about)) for m, about, breaks in pairs):
         table.fault(dial, _relies_not(methods, f"“{spec['breaks']}”, which it breaks"))
-    elif spec["default"] in listed(table.content[dial]) and not _fails_by_design(methods, cells):
+    elif spec["default"] in several(table.content[dial]) and not _fails_by_design(methods, cells):
         table.fault(dial, _relies_not(methods, "anything that the design breaks"))
 
 

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 from cibench.model.catalogue import alternatives, fails
 from cibench.utils.errors import BadInput
 from cibench.utils.missing import missing
+from cibench.utils.toml import several
 
 Names = Mapping[str, Any]
 """What names a row: scenario, dials, n, parameters and estimator at least."""
@@ -70,9 +71,9 @@ class Entry:
         """Say whether a row is of one of its cells; `about` is the scenario's catalogue entry."""
         content = self.content
         return (
-            fits(names["scenario"], listed(content["scenario"]))
-            and fits(names["estimator"], listed(content["estimators"]))
-            and int(names["n"]) in listed(content["n"])
+            fits(names["scenario"], several(content["scenario"]))
+            and fits(names["estimator"], several(content["estimators"]))
+            and int(names["n"]) in several(content["n"])
             and self._has_parameters(parsed(names["parameters"]), about)
             and self._has_dials(parsed(names["dials"]), about.get("dials") or {})
         )
@@ -80,8 +81,9 @@ class Entry:
     def _has_parameters(self, values: Names, about: Mapping[str, Any]) -> bool:
         parameters, known = self.content.get("parameters") or {}, about.get("parameters") or {}
         return all(
-            value in (listed(parameters[name]) if name in parameters else [known[name]["default"]])
+            value in (several(parameters[name]) if name in parameters else [known[name]["default"]])
             for name, value in values.items()
+            if name in parameters or name in known
         )
 
     def _has_dials(self, values: Names, known: Mapping[str, Any]) -> bool:
@@ -91,7 +93,7 @@ class Entry:
         if not self.crossed and len(off_default(values, known)) > 1:
             return False
         return all(
-            value in self._settings(settings.get(name), known[name])
+            name in known and value in self._settings(settings.get(name), known[name])
             for name, value in values.items()
         )
 
@@ -101,7 +103,7 @@ class Entry:
             return default
         if setting == "grid":
             return [*default, *dial["grid"]]
-        return listed(setting) if self.crossed else [*default, *listed(setting)]
+        return several(setting) if self.crossed else [*default, *several(setting)]
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,8 @@ def stated_by(entry: Entry, estimator: str) -> Statement:
     dials = {} if at_default or broken is None else broken
     return Statement(
         None if floor is None else float(floor),
-        {dial: tuple(map(float, listed(settings))) for dial, settings in dials.items()},
-        at_default, frozenset(listed(expect.get("violates") or [])), str(expect.get("why") or ""),
+        {dial: tuple(map(float, several(settings))) for dial, settings in dials.items()},
+        at_default, frozenset(several(expect.get("violates") or [])), str(expect.get("why") or ""),
         None if bias is None else float(bias),
         None if se_ratio is None else (float(se_ratio[0]), float(se_ratio[1])),
     )  # fmt: skip
@@ -193,11 +195,6 @@ def parsed(text: Any) -> dict[str, Any]:
     return dict(json.loads(text)) if isinstance(text, str) else {}
 
 
-def listed(value: Any) -> list[Any]:
-    """Return a value or a list of values as a list."""
-    return list(value) if isinstance(value, list | tuple) else [value]
-
-
 def fits(name: Any, patterns: Sequence[str]) -> bool:
     """Say whether a name is one of the patterns or fits one."""
     return any(fnmatchcase(str(name), pattern) for pattern in patterns)
@@ -236,6 +233,8 @@ def expectation(names: Names, catalogue: Mapping[str, Any], statement: Statement
     scenario = (catalogue.get("scenarios") or {}).get(names["scenario"])
     if not method or not scenario:
         return Expectation(Expected.NOTHING, "the catalogue does not hold it")
+    if not method.get("declared", True):
+        return Expectation(Expected.NOTHING, "nobody declared what it assumes")
     if other := _other_question(names, method):
         return Expectation(Expected.OTHER_QUESTION, other)
     dials = scenario.get("dials") or {}

@@ -9,23 +9,31 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from cibench.external.methods import read_methods
 from cibench.model import registry
 from cibench.suite.cells import ENTRY_KEYS, expand, with_twins
+from cibench.suite.labels import check_labels
 from cibench.suite.precision import COUNT, SCORING_KEYS, is_count, read_precision
 from cibench.suite.ranking import check_scoring
+from cibench.suite.rows_elsewhere import MADE_ELSEWHERE, nothing_to_run
 from cibench.suite.suite import NO_REFITS, Cell, Refits, Refusal, Suite, merge
 from cibench.utils.errors import BadInput, unknown
+from cibench.utils.names import is_portable
+from cibench.utils.plugins import require_permission
 from cibench.utils.toml import Source, Table, open_table, refuse
 
 SUITE_KEYS = (
     "name", "seed", "replicates", "level", "plugins", "timeout", "memory", "published", "refits",
-    "equal", "cells", *SCORING_KEYS,
+    "equal", "estimators", "labels", "cells", *SCORING_KEYS,
 )  # fmt: skip
 LONGEST = 10_000_000
 """Seconds of the longest limit for a fit, a third of a year."""
 
 LONGEST_NAME = 100
-NAME = f"a name of letters, digits, - and _, {LONGEST_NAME} characters at most"
+NAME = (
+    f"a name of letters, digits, - and _, {LONGEST_NAME} characters at most, and no device of "
+    "Windows (con, nul, com1)"
+)
 BYTES = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]B)", re.IGNORECASE)
 
@@ -49,7 +57,7 @@ def parse_suite(
     ...     print(error.args[0])
     suite: replicate: no key named 'replicate'; did you mean 'replicates'?
     """
-    return _parse(Table(spec, Source(where)), Path(folder))
+    return _parse(Table(spec, Source(where)), Path(folder), None)
 
 
 def read_suite(path: str | Path) -> Suite:
@@ -65,14 +73,16 @@ def read_suite(path: str | Path) -> Suite:
     (10, 'own')
     """
     path = Path(path)
-    return _parse(open_table(path), path.parent)
+    return _parse(open_table(path), path.parent, path)
 
 
-def _parse(table: Table, folder: Path) -> Suite:
+def _parse(table: Table, folder: Path, path: Path | None) -> Suite:
     """Check everything first: what is wrong anywhere is told in one go."""
+    if MADE_ELSEWHERE in table.content:
+        raise BadInput(f"{path or 'suite'}: {nothing_to_run(table.content[MADE_ELSEWHERE])}")
     table.check_keys(SUITE_KEYS, ENTRY_KEYS, "a [[cells]] table")
     table, twins = with_twins(table, folder)
-    plugins = _plugins(table, folder, twins)
+    plugins = [*_plugins(table, folder, twins), *_declarations(table, path)]
     entries = table.tables("cells", ...)
     cells: list[Cell] = []
     refusals: list[Refusal] = []
@@ -82,8 +92,9 @@ def _parse(table: Table, folder: Path) -> Suite:
         expand(entry, cells, refusals)
         ends.append(len(cells))
     named = all(not entry.faulty("scenario", "estimators") for entry in entries)
-    complete = bool(cells) and named and not table.faulty("plugins")
+    complete = bool(cells) and named and not table.faulty("plugins", "estimators")
     check_scoring(table, cells, complete=complete)
+    check_labels(table, cells, complete=complete)
     settings = _settings(table, folder)
     merged = merge(cells)
     _check_expectations(table, entries, merged, settings["level"])
@@ -95,7 +106,10 @@ def _parse(table: Table, folder: Path) -> Suite:
     paths = {"plugins": plugins, "published": str(published.resolve()) if published else ""}
     return Suite(
         **settings, plugins=tuple(plugins), cells=merged, refusals=tuple(dict.fromkeys(refusals)),
-        spec={**table.content, **{key: value for key, value in paths.items() if value}},
+        spec={
+            **{key: value for key, value in table.content.items() if key != "estimators"},
+            **{key: value for key, value in paths.items() if value},
+        },
     )  # fmt: skip
 
 
@@ -110,6 +124,22 @@ def _plugins(table: Table, folder: Path, twins: Sequence[str]) -> list[str]:
             table.fault("plugins", error, number)
         plugins.append(plugin)
     return list(dict.fromkeys([*plugins, *twins]))
+
+
+def _declarations(table: Table, path: Path | None) -> list[str]:
+    """Register the estimators that the suite's file declares; return it, who is their plug-in."""
+    if not table.content.get("estimators"):
+        return []
+    if path is None:
+        table.fault("estimators", "stands in a file: name a .toml file of them in 'plugins'")
+        return []
+    try:
+        require_permission(str(path))
+    except BadInput as error:
+        table.fault("estimators", error)
+        return []
+    read_methods(table, path)
+    return [str(path.resolve())]
 
 
 def _settings(table: Table, folder: Path) -> dict[str, Any]:
@@ -240,9 +270,10 @@ def _is_seed(number: int) -> bool:
 
 
 def _is_name(name: str) -> bool:
-    return len(name) <= LONGEST_NAME and name.replace("-", "").replace("_", "").isalnum()
+    plain = name.replace("-", "").replace("_", "").isalnum()
+    return plain and len(name) <= LONGEST_NAME and is_portable(name)
 
 
 def _absolute(plugin: str, folder: Path) -> str:
-    is_file = plugin.endswith((".py", ".twin"))
+    is_file = plugin.endswith((".py", *registry.LOADERS))
     return str((folder / plugin).resolve()) if is_file else plugin

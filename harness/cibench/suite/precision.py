@@ -17,7 +17,7 @@ MOST_COUNTED = 100_000_000
 
 COUNT = f"a whole number above 0, {MOST_COUNTED:,} at most"
 COUNTS = ("min_replicates", "max_replicates", "pilot")
-SCORING_KEYS = ("compare", "ranking", "show_moments", "precision", *COUNTS)
+SCORING_KEYS = ("compare", "ranking", "show_moments", "errors", "precision", *COUNTS)
 
 
 FIRST_LOOK = 1000

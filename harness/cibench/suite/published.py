@@ -9,12 +9,13 @@ figure, `error` its Monte Carlo error where it was given, `note` what to know ab
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 
 from cibench.metrics.registry import METRICS, listed
+from cibench.utils.answers_csv import is_number
 from cibench.utils.errors import BadInput, unknown
+from cibench.utils.foreign import COPIED, Row, as_json, read_csv
 
 NEEDED = ("measure", "value", "source")
 PLAIN = ("scenario", "n", "dial", "setting", "estimator", "estimand", "horizon")
@@ -22,14 +23,11 @@ MAPS = ("options", "parameters")
 KNOWN = (*NEEDED, *PLAIN, *MAPS, "replicates", "error", "note")
 
 
-def read_published(path: Path) -> list[dict[str, str]]:
+def read_published(path: Path) -> list[Row]:
     """Read a table of published figures; raises BadInput naming file, line and field."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            lines = list(csv.DictReader(file))
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from error
-    for number, line in enumerate(lines, 2):
+    lines = read_csv(path)
+    for line in lines:
+        number = line.line
         for name in line:
             if name not in KNOWN:
                 raise BadInput(f"{path}: {unknown('column', str(name), KNOWN)}")
@@ -45,11 +43,12 @@ def read_published(path: Path) -> list[dict[str, str]]:
 
 def _check_numbers(path: Path, number: int, line: Mapping[str, str]) -> None:
     for name in ("value", "error", "replicates", "n", "setting", "horizon"):
-        try:
-            float(line.get(name) or 0)
-        except ValueError as error:
-            problem = f"'{name}' is not a number: {line[name]}"
-            raise BadInput(f"{path}: line {number}: {problem}") from error
+        text = line.get(name) or "1"
+        if not is_number(text) or (name == "replicates" and float(text) <= 0):
+            problem = f"'{name}' is not a number: {text[:COPIED]}"
+            raise BadInput(f"{path}: line {number}: {problem}")
+    for name in MAPS:
+        as_json(line.get(name) or "{}", {str: object}, f"{path}: line {number}: '{name}'", "a map")
     value = float(line["value"])
     if METRICS[line["measure"]].share and not 0 <= value <= 1:
         problem = f"{line['measure']} is a share, between 0 and 1, not {line['value']}"

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from cibench.metrics import METRICS
+from cibench.metrics.registry import ERRORS, METRICS, ranking_measures
 from cibench.utils.errors import unknown
+from cibench.utils.toml import several
 
 if TYPE_CHECKING:
     from cibench.suite.suite import Cell
@@ -37,9 +38,9 @@ class Ranking:
     which cells count: those in which methods may be expected to be valid (the others then make a
     board of their own), those with every dial at its default, or all. `reference` names the
     estimator that others are compared with, "" the first oracle of the catalogue, else the first
-    contender, else the first baseline, of those who leave out no more than 5 in 100 data sets where
-    there are such; `weights` gives scenarios, by name or glob, their weight (1 where none matches);
-    `baselines` names what is marked as one.
+    contender, else the first baseline, of those who leave out no more than 5 in 100 data sets, and
+    of these who hold their level without a fault, where there are such; `weights` gives scenarios,
+    by name or glob, their weight (1 where none matches); `baselines` names what is marked as one.
     """
 
     measure: str = "interval_score"
@@ -54,7 +55,7 @@ class Ranking:
         """Read the table `ranking` of a suite file's content, which was checked when it ran."""
         table = dict(spec.get("ranking") or {})
         if "baselines" in table:
-            table["baselines"] = tuple(table["baselines"])
+            table["baselines"] = tuple(several(table["baselines"]))
         return cls(**{key: value for key, value in table.items() if key in KEYS})
 
     @property
@@ -81,7 +82,7 @@ CELL_KEYS = ("scenario", "dials", "n", "parameters", "horizon")
 
 
 def check_scoring(table: Table, cells: Iterable[Cell], *, complete: bool) -> None:
-    """Note what is wrong with `compare`, `ranking` and `show_moments`.
+    """Note what is wrong with `compare`, `ranking`, `show_moments` and `errors`.
 
     Names are those of the cells, and not looked up where the cells are not `complete`.
     """
@@ -93,10 +94,10 @@ def check_scoring(table: Table, cells: Iterable[Cell], *, complete: bool) -> Non
     if complete and against != ALL and against not in estimators:
         table.fault("compare", unknown("estimator of the suite", against, estimators))
     table.take("show_moments", bool, False, lambda _: True, "true or false")
+    table.take("errors", str, ERRORS[0], ERRORS.__contains__, f"one of {', '.join(ERRORS)}")
     ranking = table.table("ranking")
     ranking.check_keys(KEYS)
-    measures = sorted(metric.name for metric in METRICS.values() if metric.power)
-    for key, known in (("measure", measures), ("settings", SETTINGS)):
+    for key, known in (("measure", ranking_measures()), ("settings", SETTINGS)):
         default = getattr(Ranking, key)
         ranking.take(key, str, default, known.__contains__, f"one of {', '.join(known)}")
     ranking.take("worst", (int, float), 100.0, lambda v: v > 1, "a number above 1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -49,6 +50,9 @@ class Refits(NamedTuple):
 
 NO_REFITS = Refits(0, 0)
 
+Identity = tuple[str, str, int, str]
+"""Scenario, dials, units and parameters of a cell, as the columns of these names have them."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -67,23 +71,23 @@ class Cell:
     @property
     def moved(self) -> tuple[str | None, float | None]:
         """Return the one dial that is off its default and its setting, else (None, None)."""
-        specs = dials(type(self.scenario))
-        off = {
-            name: value
-            for name, value in values_of(self.scenario, Dial).items()
-            if value != specs[name].default
-        }
-        return next(iter(off.items())) if len(off) == 1 else (None, None)
+        return self._moved(values_of(self.scenario, Dial))
 
-    @property
-    def key(self) -> dict[str, Any]:
+    def _moved(self, settings: Mapping[str, float]) -> tuple[str | None, float | None]:
+        specs = self.scenario.specs
+        off = [(name, value) for name, value in settings.items() if value != specs[name].default]
+        return off[0] if len(off) == 1 else (None, None)
+
+    @cached_property
+    def key(self) -> Mapping[str, Any]:
         """Return the columns that name the cell in every table."""
-        dial, setting = self.moved
+        settings = values_of(self.scenario, Dial)
+        dial, setting = self._moved(settings)
         return {
             "scenario": self.scenario.name,
             "dial": dial,
             "setting": setting,
-            "dials": canonical(values_of(self.scenario, Dial)),
+            "dials": canonical(settings),
             "n": self.n,
             "parameters": canonical(values_of(self.scenario, Parameter)),
         }
@@ -94,9 +98,20 @@ class Cell:
         return method.targets_of(self.scenario) if method.kind == "estimate" else (None,)
 
     @property
+    def identity(self) -> Identity:
+        """Return what of its key no other cell of a suite shares."""
+        key = self.key
+        return key["scenario"], key["dials"], key["n"], key["parameters"]
+
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """Return how many rows a fit of each entrant has."""
+        return tuple(len(self.targets_of(entrant.estimator)) for entrant in self.entrants)
+
+    @property
     def rows(self) -> int:
         """Return how many rows one replicate of the cell has."""
-        return sum(len(self.targets_of(entrant.estimator)) for entrant in self.entrants)
+        return sum(self.widths)
 
     def __str__(self) -> str:
         fields: dict[str, Any] = {**parameters(type(self.scenario)), **dials(type(self.scenario))}
@@ -150,6 +165,13 @@ class Suite:
             self, replicates=replicates, precision=None, lengths=(), spec=spec
         )
 
+    def with_plugin(self, plugin: str) -> Suite:
+        """Return the same suite with one more plug-in, loaded after the others."""
+        plugins = (*self.plugins, plugin)
+        return dataclasses.replace(
+            self, plugins=plugins, spec={**self.spec, "plugins": list(plugins)}
+        )
+
     def with_lengths(self, lengths: Sequence[int]) -> Suite:
         """Return the same suite with a number of replicates for each cell, for the time being."""
         return dataclasses.replace(self, lengths=tuple(lengths))
@@ -158,6 +180,11 @@ class Suite:
     def counts(self) -> tuple[int, ...]:
         """Return how many replicates each cell is to have."""
         return self.lengths or (self.replicates,) * len(self.cells)
+
+    @cached_property
+    def places(self) -> Mapping[Identity, int]:
+        """Return the place of each cell in the suite."""
+        return {cell.identity: place for place, cell in enumerate(self.cells)}
 
     @property
     def estimators(self) -> list[str]:
@@ -176,8 +203,9 @@ class Suite:
 
     @property
     def libraries(self) -> list[str]:
-        """Return the import names of the libraries that estimators and scenarios use, sorted."""
-        used = {u for name in self.estimators for u in find_estimator(name).uses}
+        """Return the import names of the libraries that estimators and scenarios use here."""
+        methods = [find_estimator(name) for name in self.estimators]
+        used = {use for method in methods if method.elsewhere is None for use in method.uses}
         return sorted(used | {u for cell in self.cells for u in cell.scenario.uses})
 
     def as_toml(self) -> str:
@@ -191,10 +219,9 @@ def _short(value: Any) -> str:
 
 def merge(cells: Sequence[Cell]) -> tuple[Cell, ...]:
     """Return the cells with none twice: entries that name the same one join their estimators."""
-    merged: dict[tuple[str, str, str, int], Cell] = {}
+    merged: dict[Identity, Cell] = {}
     for cell in cells:
-        key = cell.key
-        identity = key["scenario"], key["dials"], key["parameters"], cell.n
+        identity = cell.identity
         if identity in merged:
             entrants = dict.fromkeys((*merged[identity].entrants, *cell.entrants))
             cell = dataclasses.replace(cell, entrants=tuple(entrants))  # noqa: PLW2901

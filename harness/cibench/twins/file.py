@@ -6,9 +6,14 @@ same data address.
 
 from __future__ import annotations
 
+import ast
 import io
-import json
+import math
+import re
+import struct
+import warnings
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import lru_cache
@@ -20,13 +25,19 @@ import numpy as np
 
 from cibench.model.types import Array
 from cibench.twins.columns import Column, Derived
+from cibench.twins.cross_section import reconstruct
 from cibench.twins.design import Design
+from cibench.twins.file_shape import TWIN, misplaced
 from cibench.twins.fit.assignment import Mechanism
 from cibench.twins.fit.structure import Structure
+from cibench.twins.formula import Formula
 from cibench.twins.generators.base import maker
+from cibench.twins.panel import rebuild_panel
 from cibench.twins.twin import Outcome, Panel, Twin
-from cibench.utils.errors import BadInput
+from cibench.utils.errors import BadInput, one_line
 from cibench.utils.files import canonical, write_atomically
+from cibench.utils.foreign import as_json, read_bytes
+from cibench.utils.shapes import check
 
 FORMAT = 1
 TEXT = "twin.json"
@@ -129,40 +140,118 @@ def open_twin(path: Path) -> Twin:
 
     See `fit_twin` for the whole way.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from error
-    return _opened(content, str(path))
+    return _opened(read_bytes(path), str(path))
+
+
+MOST_PARTS = 10_000
+MOST_BYTES = 1_000_000_000
+"""Bytes of a twin's parts together, unpacked."""
+
+MOST_AXES = 4
+TRIAL = 50
+"""Units that are drawn of a twin as it is opened, to see whether its parts go together."""
+
+DAMAGED = "a twin, or a damaged one"
 
 
 @lru_cache(maxsize=8)
 def _opened(content: bytes, where: str) -> Twin:
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as parts:
-            text = parts.read(TEXT).decode()
-            count = len(parts.namelist()) - 1
-            arrays = [
-                np.load(io.BytesIO(parts.read(f"{i}.npy")), allow_pickle=False)
-                for i in range(count)
-            ]
-        state = json.loads(text)
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
-        raise BadInput(f"{where}: not a twin, or a damaged one: {error}") from error
-    if state.get("format") != FORMAT:
+        text, arrays = _parts(content)
+    except (*UNREADABLE, MemoryError) as error:
+        raise BadInput(f"{where}: not {DAMAGED}: {one_line(error)}") from error
+    state = as_json(text, {"format": int}, where, DAMAGED)
+    if state["format"] != FORMAT:
         raise BadInput(
-            f"{where}: a twin of format {state.get('format')}; this version reads format {FORMAT}"
+            f"{where}: a twin of format {state['format']}; this version reads format {FORMAT}"
         )
     restored = _restored(state, arrays)
+    check(restored, TWIN, f"{where}: a damaged twin")
     try:
-        return twin_of(restored, packed(restored)[2])
-    except (KeyError, TypeError) as error:
-        raise BadInput(f"{where}: a damaged twin: {error!r}") from error
+        if problem := misplaced(restored["generator"]):
+            raise ValueError(problem)
+        twin = twin_of(restored, packed(restored)[2])
+        _try(twin)
+    except BadInput as error:
+        raise BadInput(*(f"{where}: {line}" for line in error.args)) from error
+    except Exception as error:  # whatever numpy makes of parts that do not go together
+        raise BadInput(f"{where}: a damaged twin: {one_line(error)}") from error
+    return twin
+
+
+def _try(twin: Twin) -> None:
+    """Draw a few units; raises whatever it comes to where the twin's parts do not go together."""
+    if twin.structure.effect_formula:  # which is read where no effect is asked for
+        Formula(twin.structure.effect_formula)
+    draw = reconstruct if twin.panel is None else rebuild_panel
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        twin.table(draw(twin, TRIAL, np.random.default_rng(0), 0.0, {}).columns)
+
+
+UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, struct.error, LookupError, ValueError, EOFError, OSError,
+    NotImplementedError, RuntimeError, SyntaxError, TypeError,
+)  # fmt: skip
+"""What reading a zip raises that somebody has tampered with: encrypted parts are RuntimeErrors."""
+
+
+def _parts(content: bytes) -> tuple[bytes, list[Array]]:
+    """Return the text of a twin's file and its arrays; raises one of `UNREADABLE`."""
+    with zipfile.ZipFile(io.BytesIO(content)) as parts:
+        entries = parts.infolist()
+        names = [entry.filename for entry in entries]
+        if len(names) > MOST_PARTS or len(set(names)) < len(names):
+            raise ValueError(f"{len(names):,} parts, or two of one name")
+        if sum(entry.file_size for entry in entries) > MOST_BYTES:
+            raise ValueError(f"its parts have over {MOST_BYTES:,} bytes")
+        text = _content(parts, TEXT)
+        arrays = [_array(_content(parts, f"{place}.npy")) for place in range(len(names) - 1)]
+    return text, arrays
+
+
+def _content(parts: zipfile.ZipFile, name: str) -> bytes:
+    """Return a part, of no more bytes than its entry declares."""
+    size = parts.getinfo(name).file_size
+    with parts.open(name) as part:
+        content = part.read(size + 1)
+    if len(content) != size:
+        raise ValueError(f"{name} has not the {size:,} bytes that it declares")
+    return content
+
+
+MAGIC = b"\x93NUMPY\x01\x00"
+LONGEST_HEADER = 10_000
+PLAIN = re.compile("[<|][iufb][1248]")
+
+
+def _array(content: bytes) -> Array:
+    """Return the array of a part: numbers, as many as there are bytes for.
+
+    Whoever lets numpy load it lets it make room for what is declared.
+    """
+    if not content.startswith(MAGIC):
+        raise ValueError("a part that is no array")
+    start = len(MAGIC) + 2 + int.from_bytes(content[len(MAGIC) : len(MAGIC) + 2], "little")
+    if start > LONGEST_HEADER:
+        raise ValueError(f"an array whose description has {start:,} letters")
+    about = ast.literal_eval(content[len(MAGIC) + 2 : start].decode("latin-1").strip())
+    kind, shape, by_column = about["descr"], about["shape"], about["fortran_order"]
+    if not isinstance(kind, str) or not PLAIN.fullmatch(kind) or len(shape) > MOST_AXES:
+        raise ValueError(f"an array of {kind} in {len(shape)} dimensions")
+    if not all(isinstance(size, int) and size >= 0 for size in shape):
+        raise ValueError(f"an array of {shape} elements")
+    numbers, count, left = np.dtype(kind), math.prod(shape), len(content) - start
+    if count * numbers.itemsize != left:
+        raise ValueError(f"an array declared with {count:,} elements has {left:,} bytes")
+    flat = np.frombuffer(content, dtype=numbers, offset=start)
+    return flat.reshape(shape, order="F" if by_column else "C").copy()
 
 
 def _restored(value: Any, arrays: list[Array]) -> Any:
     if isinstance(value, dict):
-        if set(value) == {REFERENCE}:
-            return arrays[value[REFERENCE]]
+        place = value.get(REFERENCE)
+        if len(value) == 1 and isinstance(place, int) and 0 <= place < len(arrays):
+            return arrays[place]
         return {k: _restored(v, arrays) for k, v in value.items()}
     return [_restored(v, arrays) for v in value] if isinstance(value, list) else value

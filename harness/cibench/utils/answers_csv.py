@@ -1,43 +1,35 @@
-"""Answers that people hand in: CSV files, and the numbers in them, read line by line."""
+"""Answers that people hand in: the numbers in the rows of a CSV file."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
-from math import isfinite, nan
-from pathlib import Path
+from math import nan
 
 from cibench.utils.errors import BadInput
-from cibench.utils.files import from_cell
+from cibench.utils.shapes import ORDINARY
+
+COPIED = 40
+"""Letters of a cell that a complaint repeats."""
 
 
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """Read a CSV file with a heading; raises BadInput where it is not one."""
+def is_number(text: str) -> bool:
+    """Say whether a cell holds a number of ordinary size, a point before its decimals."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path}: not a text file in UTF-8") from error
-    heading = text.split("\n", 1)[0]
-    mark = ";" if heading.count(";") > heading.count(",") else ","  # spreadsheets of some countries
-    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=mark)
-    return [
-        {from_cell(name): from_cell(cell) for name, cell in row.items()}
-        for row in rows if any(row.values())
-    ]  # fmt: skip
+        return abs(float(text)) <= ORDINARY
+    except ValueError:
+        return False
 
 
 def number_in(row: Mapping[str, str], column: str, where: str) -> float:
     """Return a row's number, a decimal comma allowed; raises BadInput where it is none."""
     text = (row.get(column) or "").strip()
     try:
-        value = float(text.replace(",", ".").replace("−", "-"))
+        value = float(text.replace(",", ".").replace("−", "-").replace("_", " "))
     except ValueError:
         value = nan
-    if not isfinite(value):
-        raise BadInput(f"{where}: {column}: '{text}' is not a number")
+    if not abs(value) <= ORDINARY:
+        huge = " of ordinary size" if abs(value) > ORDINARY else ""
+        raise BadInput(f"{where}: {column}: {text[:COPIED]!r} is not a number{huge}")
     return value
 
 

@@ -3,12 +3,45 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from types import CodeType
 from typing import Any
 
 REASON_LENGTH = 300
+"""Characters of what an exception, a decline or a warning says that are kept."""
+
+READ_LENGTH = 20_000
+"""Characters of it that are looked at for these."""
+
+LONGEST_NAME = 200
+"""Letters of a name beyond which nothing is close to it: comparing takes their square."""
+
+
+LINE_LENGTH = 2000
+_UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def moves_terminals(text: str) -> bool:
+    """Say whether a text moves a cursor, turns the direction of writing or is half a character."""
+    return _UNREADABLE.search(text) is not None
+
+
+def spelt_out(text: str) -> str:
+    """Return a text with all that is spelt out which would move a terminal's cursor or the like."""
+    return _UNREADABLE.sub(lambda c: c[0].encode("unicode_escape").decode(), text)
+
+
+def readable(line: object) -> str:
+    """Return a line as a terminal may print it, whoever gave what it repeats.
+
+    What moves a cursor, turns the direction of writing or is half a character is spelt out, and a
+    line that is too long loses its middle.
+    """
+    text = spelt_out(re.sub(r"\s*\n\s*", " ", str(line)))
+    half = LINE_LENGTH // 2 - 10
+    return text if len(text) <= LINE_LENGTH else f"{text[:half]} ... {text[-half:]}"
 
 
 class BadInput(Exception):  # noqa: N818 - what the user gave, not what went wrong in here
@@ -24,6 +57,9 @@ class BadInput(Exception):  # noqa: N818 - what the user gave, not what went wro
     ...     print(error)
     no scenario named 'rd/cct-11'; did you mean 'rd/cct-1'?
     """
+
+    def __init__(self, *lines: object) -> None:
+        super().__init__(*map(readable, lines))
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.args))
@@ -66,6 +102,8 @@ def closest(name: str, known: Iterable[str]) -> str:
 
     An id of the form family/name is also compared by its last part, since people mistype there.
     """
+    if len(name) > LONGEST_NAME:
+        return ""
     known = list(known)
     close = get_close_matches(name, known, n=1, cutoff=0.6)
     if not close:
@@ -82,7 +120,8 @@ def near_miss(name: str, known: Iterable[str]) -> str:
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """Return the line for a name that does not exist: `no estimator named 'tsl'; did you ...`."""
-    article = f"no {what} named '{name}'"
+    more = "..." if len(name) > LONGEST_NAME else ""
+    article = f"no {what} named '{name[:LONGEST_NAME]}{more}'"
     known = sorted(known)
     hint = near_miss(name, known)
     if hint or not known or len(known) > 12:
@@ -93,7 +132,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
 def one_line(error: BaseException) -> str:
     """Return an exception's type and message as one line of readable length."""
     detail, name = " ".join(words(error).split()), type(error).__name__
-    return f"{name}: {detail}"[:REASON_LENGTH] if detail else name
+    return (f"{name}: {detail}" if detail else name)[:REASON_LENGTH]
 
 
 def one_line_at(error: BaseException, home: str) -> str:
@@ -135,8 +174,15 @@ def _code_of(function: object) -> CodeType | None:
 
 
 def words(cause: object) -> str:
-    """Return what an exception or a warning says as text that a file can hold, come what may."""
+    """Return what an exception or a warning says as text that a file can hold, come what may.
+
+    Of a longer text it is the beginning, `READ_LENGTH` characters; what would move a terminal's
+    cursor is spelt out.
+    """
     try:
-        return str(cause).encode("utf-8", "replace").decode()
-    except Exception:  # its own code, which may do anything
+        text = str(cause)[:READ_LENGTH].encode("utf-8", "replace").decode()
+        return spelt_out(re.sub(r"[^\S\n\t]", " ", text))
+    except BaseException as error:  # its own code, which may do anything
+        if isinstance(error, KeyboardInterrupt):
+            raise
         return "cannot be put into words"

@@ -27,9 +27,13 @@ NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 CSV: dict[str, Any] = {"index": False, "lineterminator": "\n"}
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+"""Made once: `json.dumps` makes one for each call, of which a suite has two for each cell."""
+
+
 def canonical(value: object) -> str:
     """Return JSON with sorted keys and no spaces, equal for equal values."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _CANONICAL.encode(value)
 
 
 def json_text(value: object) -> str:
@@ -133,7 +137,16 @@ def sync_folder(folder: Path) -> None:
 
 def sync_file(path: Path) -> None:
     """See to it that what a file holds outlasts a loss of power."""
-    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        _sync(path, os.O_RDONLY)
+    except OSError as error:
+        if error.errno != errno.EBADF:
+            raise
+        _sync(path, os.O_RDWR)  # Windows syncs only what is open for writing
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:
@@ -277,7 +290,7 @@ def replaced_files(folder: Path) -> Iterator[Path]:
 def finish_replacement(folder: Path) -> None:
     """Put the next files of a folder in their places, if there are some; raises Unwritable."""
     coming = folder / NEXT
-    if coming.is_dir():
+    if coming.is_dir() and not coming.is_symlink():  # a stranger's link would empty what it names
         with _telling(folder):
             for path in sorted(coming.iterdir()):
                 path.replace(folder / path.name)

@@ -42,7 +42,8 @@ def new_folder(purpose: str) -> Path:
         *_, owner, _ = path.name.split(".")
         with contextlib.suppress(OSError):
             status = path.lstat()
-            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and _is_dead(owner):
+            ours = not hasattr(os, "getuid") or status.st_uid == os.getuid()
+            if stat.S_ISDIR(status.st_mode) and ours and _is_dead(owner):
                 shutil.rmtree(path)
     return folder
 
@@ -59,13 +60,12 @@ def temporary_folder(purpose: str) -> Iterator[Path]:
 
 def is_alive(process: int) -> bool:
     """Say whether a process of this machine runs."""
+    import psutil
+
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):  # another user's, or no number of a process
+        return bool(psutil.pid_exists(process))  # on Windows a signal of 0 is one that arrives
+    except (OSError, OverflowError):  # no number of a process
         return True
-    return True
 
 
 def leftovers(folder: Path, name: str = "*") -> list[Path]:

@@ -32,3 +32,8 @@ def workers_or_cores(workers: int | None) -> int:
     if workers is not None:
         check_workers("--workers", workers)
     return workers or cores()
+
+
+def flags_of(*names: str) -> int:
+    """Return flags of `os.open` together, as far as this system has them."""
+    return sum(getattr(os, name, 0) for name in names)

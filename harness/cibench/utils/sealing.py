@@ -17,9 +17,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from cibench.utils.answers_csv import read_csv
 from cibench.utils.errors import BadInput
 from cibench.utils.files import canonical
+from cibench.utils.foreign import as_json, read_csv, read_text
+from cibench.utils.shapes import TEXT
 
 BYTES = 32
 
@@ -106,20 +107,12 @@ def read_reveal(path: Path, name: str, *others: str) -> dict[str, Revealed]:
 
     Each has a `truth` that is a number and all the `others`.
     """
-    try:
-        texts = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path}: not a text file in UTF-8") from error
+    shape = {name: TEXT, "truth": float, **dict.fromkeys(others, TEXT)}
     revealed: dict[str, Revealed] = {}
-    for number, text in enumerate(texts, 1):
+    for number, text in enumerate(read_text(path).splitlines(), 1):
         where = f"{path}:{number}"
-        try:
-            content = json.loads(text)
-            known, _, _ = content[name], float(content["truth"]), [content[key] for key in others]
-        except (ValueError, KeyError, TypeError) as error:
-            raise BadInput(f"{where}: not a revealed truth") from error
+        content = as_json(text, shape, where, "a revealed truth")
+        known = content[name]
         if known in revealed:
             raise BadInput(f"{where}: '{known}' is revealed twice")
         revealed[known] = Revealed(text, content, where)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cibench.utils.errors import BadInput, closest, unknown
+from cibench.utils.foreign import read_text
 from cibench.utils.toml_lines import Place, key_lines
 
 BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -135,11 +136,16 @@ class Table:
         value = self.take(
             key, (str, list), default, lambda v: bool(v) or (optional and v == []), wanted
         )
-        values = [value] if isinstance(value, str) else value or []
+        values = several(value or [])
         if not all(isinstance(v, str) for v in values):
             self.fault(key, f"{value!r} is not {wanted}")
             return []
         return list(values)
+
+
+def several(value: Any) -> list[Any]:
+    """Return what a file may give alone or in a list as a list."""
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _path(place: Place) -> str:
@@ -170,20 +176,11 @@ def read_toml(path: Path) -> tuple[dict[str, Any], str]:
     deep to be one of ours.
     """
     try:
-        with path.open("rb") as file:
-            raw = file.read(LARGEST + 1)
-        if len(raw) > LARGEST:
-            raise BadInput(f"{path}: over {LARGEST:,} bytes, more than any file of ours")
-        text = raw.decode().replace("\r\n", "\n")
+        text = read_text(path, LARGEST).replace("\r\n", "\n")
         if parts := MANY_PARTS.search(text):
             line = text.count("\n", 0, parts.start()) + 1
             raise BadInput(f"{path}:{line}: not a TOML file: a key of more than 100 parts")
         return tomllib.loads(text), text
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise BadInput(f"{path}:{line}: not a TOML file: not UTF-8") from error
     except ValueError as error:  # of the parser, or of a number with thousands of digits
         line_of = re.search(r"at line (\d+)", str(error))
         where = f"{path}:{line_of[1]}" if line_of else str(path)

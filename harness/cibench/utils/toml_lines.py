@@ -13,12 +13,13 @@ from bisect import bisect_left
 Place = tuple[str | int, ...]
 """The keys and, from 0, the indices that lead to a value: ("cells", 1, "dials", "sorting", 0)."""
 
-SPACE = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*+")
-KEY = re.compile(r"""[A-Za-z0-9_-]++|"(?:[^"\\]|\\.)*+"|'[^']*+'""")
+# No group is possessive: Python 3.11.2, Debian's, passes over what such a group would have matched.
+SPACE = re.compile(r"[ \t\r\n]*(?:#[^\n]*[ \t\r\n]*)*")
+KEY = re.compile(r"""[A-Za-z0-9_-]+|"[^"\\]*(?:\\.[^"\\]*)*"|'[^']*'""")
 SCALAR = re.compile(
-    r'''"""(?:[^"\\]|\\.|"{1,2}(?!"))*+"{3,5}'''
-    r"""|'''(?:[^']|'{1,2}(?!'))*+'{3,5}"""
-    r"""|"(?:[^"\\]|\\.)*+"|'[^']*+'|[^,\]}#\n]++""",
+    r'''"""[^"\\]*(?:(?:\\.|"{1,2}(?!"))[^"\\]*)*"{3,5}'''
+    r"""|'''[^']*(?:'{1,2}(?!')[^']*)*'{3,5}"""
+    r"""|"[^"\\]*(?:\\.[^"\\]*)*"|'[^']*'|[^,\]}#\n]+""",
     re.DOTALL,
 )
 DEEPEST = 32

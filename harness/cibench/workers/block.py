@@ -6,9 +6,9 @@ depends on its own address alone: how a cell is cut into blocks changes nothing.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import signal
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -27,8 +27,10 @@ from cibench.model.types import Draw, Problem, Roles, Target, Truth
 from cibench.storage.schema import schema
 from cibench.storage.undrawn import Undrawn
 from cibench.suite.suite import NO_REFITS, Refits
-from cibench.utils.errors import one_line_of
+from cibench.utils.errors import READ_LENGTH, BadInput, one_line_of
 from cibench.workers import fit
+from cibench.workers.sentinel import Changes, Sentinel
+from cibench.workers.shared_names import Libraries
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -130,6 +132,7 @@ class Block:
 
     `entrants` are those that are to fit, some of the cell's or all. A block with `verdicts` holds
     one fit, or replicate, and they are what its rows say of the draw or of some of its refits.
+    `watched` are modules and classes whose names a fit of it has been seen to replace.
     """
 
     cell: int
@@ -143,6 +146,7 @@ class Block:
     plugins: tuple[str, ...] = ()
     verdicts: tuple[FitOutcome, ...] = ()
     refits: Refits = NO_REFITS
+    watched: tuple[str, ...] = ()
 
     def part(self, first: int, count: int) -> Block:
         """Return the same block of other replicates."""
@@ -150,11 +154,15 @@ class Block:
 
 
 class Result(NamedTuple):
-    """Hold a block's rows, the seconds it took and which data sets could not be drawn."""
+    """Hold a block's rows, the seconds it took and which data sets could not be drawn.
+
+    `rest` is what another process has to do, since a fit has left this one otherwise than it was.
+    """
 
     table: pa.Table
     seconds: float
     undrawn: tuple[Undrawn, ...] = ()
+    rest: tuple[Block, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -167,6 +175,8 @@ class _Bench:
     entrants: list[Entrant]
     note: Note
     threads: Any
+    sentinel: Sentinel
+    can_be_replaced: bool
 
     @cached_property
     def truths(self) -> Mapping[Target, Truth]:
@@ -176,30 +186,65 @@ class _Bench:
         return dict(self.block.truths)
 
 
-def run_block(block: Block, note: Note = lambda _replicate, _entrant: None) -> Result:
+def run_block(
+    block: Block, note: Note = lambda _replicate, _entrant: None,
+    libraries: Libraries | None = None,
+) -> Result:  # fmt: skip
     """Draw each replicate once, put it to every entrant and return the rows.
 
     Every fit runs with one BLAS thread: `solve` differs in the last bit between one and two. A
     replicate whose data set cannot be drawn has no rows: no estimator has tried.
+
+    What a fit changes of the process is put back. Where that is seen only after other fits, the
+    block is done again and the changed parts are watched fit by fit. A worker, which has
+    `libraries` to look at, leaves what is to do after such a change to another process.
     """
+    started, can_be_replaced = perf_counter(), libraries is not None
+    while True:
+        table, undrawn, rest, late = _once(block, note, libraries)
+        if not late <= set(block.watched):
+            block = replace(block, watched=tuple(sorted(late.union(block.watched))))
+            if not can_be_replaced:
+                continue
+            table, undrawn, rest = as_table(block.key, block.level, []), (), (block,)
+        return Result(table, perf_counter() - started, undrawn, rest)
+
+
+def _once(
+    block: Block, note: Note, libraries: Libraries | None
+) -> tuple[pa.Table, tuple[Undrawn, ...], tuple[Block, ...], set[str]]:
+    """Return rows, what was not drawn, what is left to another process, and late changes."""
     from threadpoolctl import ThreadpoolController
 
-    started = perf_counter()
-    bench = _bench(block, note, ThreadpoolController())
+    bench = _bench(block, note, ThreadpoolController(), libraries)
     rows: list[dict[str, Any]] = []
     undrawn: list[Undrawn] = []
+    rest: tuple[Block, ...] = ()
     with bench.threads.limit(limits=1), unchanged_random_states():
         for replicate in range(block.first, block.first + block.count):
-            data = _data(bench, replicate)
+            data, entrants = _data(bench, replicate), len(block.entrants)
             if isinstance(data, Undrawn):
                 undrawn.append(data)
             else:
-                rows += _replicate(bench, replicate, data)
+                entrants = _replicate(bench, replicate, data, rows)
+            if bench.sentinel.late - set(block.watched):
+                break
+            if bench.can_be_replaced and bench.sentinel.lasting:
+                rest = _rest(block, replicate, entrants)
+                break
+    bench.sentinel.look(at_end=True)
     table = as_table(block.key, block.level, rows)
-    return Result(table, perf_counter() - started, tuple(undrawn))
+    return table, tuple(undrawn), rest, bench.sentinel.late
 
 
-def _bench(block: Block, note: Note, threads: Any) -> _Bench:
+def _rest(block: Block, replicate: int, entrants: int) -> tuple[Block, ...]:
+    """Return what is left of a block after some entrants' fits of a replicate."""
+    later = block.part(replicate + 1, block.first + block.count - replicate - 1)
+    others = replace(block.part(replicate, 1), entrants=block.entrants[entrants:])
+    return tuple(part for part in (later, others) if part.count and part.entrants)
+
+
+def _bench(block: Block, note: Note, threads: Any, libraries: Libraries | None) -> _Bench:
     for plugin in block.plugins:
         registry.load_plugin(plugin)
     fields = json.loads(block.key["parameters"]) | json.loads(block.key["dials"])
@@ -207,21 +252,44 @@ def _bench(block: Block, note: Note, threads: Any) -> _Bench:
     entrants = []
     for name, text in block.entrants:
         method = find_estimator(name)
+        if method.elsewhere is not None:
+            with contextlib.suppress(BadInput):  # which its fits say again, as rows
+                method.elsewhere.prepare()
         entrants.append(Entrant(method, json.loads(text), text, method.targets_of(scenario)))
-    return _Bench(block, scenario, scenario.assigned_roles(), entrants, note, threads)
+    if libraries is not None:
+        libraries.learn()
+    sentinel = Sentinel(libraries, block.watched)
+    return _Bench(
+        block,
+        scenario,
+        scenario.assigned_roles(),
+        entrants,
+        note,
+        threads,
+        sentinel,
+        libraries is not None,
+    )
 
 
 class _Data(NamedTuple):
-    """Hold a replicate's data set, its hash and the truths that answers to it are put beside."""
+    """Hold a replicate's data set, its hash and the truths that answers to it are put beside.
+
+    `changes` are what the draw has left of the process otherwise than it was.
+    """
 
     draw: Draw
     hash: int
     truths: Mapping[Target, Truth]
+    changes: Changes
 
 
-def _replicate(bench: _Bench, replicate: int, data: _Data) -> list[dict[str, Any]]:
-    """Return the rows of one replicate, entrant by entrant."""
-    block, rows = bench.block, []
+def _replicate(bench: _Bench, replicate: int, data: _Data, rows: list[dict[str, Any]]) -> int:
+    """Append the rows of one replicate, entrant by entrant; return how many entrants have fitted.
+
+    That is all of them, unless a fit has left something in a worker that can be replaced.
+    """
+    block, drawn = bench.block, data.changes.line("the draw ") if data.changes else ""
+    unsullied = not bench.sentinel.lasting
     known = {verdict.refit: verdict for verdict in block.verdicts}
     for first, entrant in enumerate(bench.entrants):
         for refit in range(1 + _refits(block, replicate, entrant)):
@@ -230,10 +298,15 @@ def _replicate(bench: _Bench, replicate: int, data: _Data) -> list[dict[str, Any
             else:
                 bench.note(replicate, first + refit * len(bench.entrants))
                 fitted = _fit(bench, replicate, refit, entrant, data.draw)
+            if drawn:
+                lines = "\n".join(filter(None, [fitted.warnings, drawn]))
+                fitted = replace(fitted, warnings=lines)
             rows += rows_of(replicate, entrant, fitted, data.truths, data.hash, refit)
             if not (refit or fitted.drew):
                 break  # without randomness of its own every refit would be the same
-    return rows
+        if bench.can_be_replaced and bench.sentinel.lasting and unsullied:
+            return first + 1
+    return len(bench.entrants)
 
 
 def _refits(block: Block, replicate: int, entrant: Entrant) -> int:
@@ -254,20 +327,32 @@ def _data(bench: _Bench, replicate: int) -> _Data | Undrawn:
             return Undrawn(replicate, verdict.status, verdict.reason)
     bench.note(replicate, -1)
     try:
-        draw = draw_replicate(bench.scenario, block.key["n"], block.seed, replicate)
+        try:
+            draw = draw_replicate(bench.scenario, block.key["n"], block.seed, replicate)
+        finally:
+            changes = bench.sentinel.put_back()
         if not isinstance(draw, Draw):
             raise TypeError(f"draw() returned {type(draw).__name__}, not a Draw")
         for column in bench.roles.columns:
             if column not in draw.columns:
                 raise LookupError(f"a role names column '{column}', which was not drawn")
         known_truths = {**bench.truths, **sample_truths(draw, bench.entrants)}
-        return _Data(draw, hash_columns(draw, bench.roles), known_truths)
+        return _Data(draw, hash_columns(draw, bench.roles), known_truths, changes)
     except BaseException as error:  # SystemExit too: no scenario ends the run
-        ctrl_c = isinstance(error, KeyboardInterrupt)
-        if ctrl_c and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-            raise  # a worker ignores the signal: there it is the scenario's own
+        if fit.is_ctrl_c(error):
+            raise
         reason = one_line_of(error, type(bench.scenario).draw)
-        return Undrawn(replicate, "failed", reason, "".join(traceback.format_exception(error)))
+        return Undrawn(replicate, "failed", reason, _traceback(error))
+
+
+def _traceback(error: BaseException) -> str:
+    """Return where an exception came from, without the middle of what is too long to be read."""
+    half = READ_LENGTH // 2
+    try:
+        text = "".join(traceback.format_exception(error))
+    except Exception:  # its own code, which may do anything
+        return ""
+    return text if len(text) <= READ_LENGTH else f"{text[:half]}\n[...]\n{text[-half:]}"
 
 
 def draw_replicate(scenario: Scenario, n: int, seed: int, replicate: int) -> Draw:
@@ -283,7 +368,9 @@ def _fit(bench: _Bench, replicate: int, refit: int, entrant: Entrant, draw: Draw
         problem = replace(problem, draw=draw.copy())
     watch = refit == 0 and _refits(block, replicate, entrant) > 0
     address, home = fit_address(block.seed, *key), os.getpid()
-    fitted = fit.fit(estimator, problem, entrant.options, address, watch=watch)
+    fitted = fit.fit(
+        estimator, problem, entrant.options, address, watch=watch, sentinel=bench.sentinel
+    )
     if os.getpid() != home:  # a fork that the fit let go on; the rows are its parent's to write
         os._exit(0)
     for library in bench.threads.lib_controllers:  # a fit may have asked for more

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
-import sys
 import time
 from functools import partial
 from typing import Any, NamedTuple
 
-from cibench.utils.errors import BadInput, one_line
+from cibench.external.process import own_by
+from cibench.utils.errors import READ_LENGTH, BadInput, one_line
 from cibench.workers.block import run_block
-from cibench.workers.processes import THREADS, import_all
+from cibench.workers.processes import GUARDED, THREADS, WORKER, import_all
+from cibench.workers.shared_names import libraries
 
 READY = "ready"
-_PR_SET_PDEATHSIG = 1
+MOST_LINES = 100
+"""How many lines of bad input a child sends."""
 
 
 class Broken(NamedTuple):
@@ -75,8 +76,9 @@ class Note:
 def serve(pipe: Any, shared: Any, modules: tuple[str, ...]) -> None:
     """Run blocks from the pipe until it closes."""
     prepare(modules)
+    libraries()
     note = Note(shared)
-    pipe.send(READY)
+    pipe.send((READY, os.getpid()))
     while True:
         try:
             block = pipe.recv()
@@ -84,9 +86,9 @@ def serve(pipe: Any, shared: Any, modules: tuple[str, ...]) -> None:
             os._exit(0)  # the supervisor is gone; what fits left behind is not waited for
         answer: Any
         try:
-            answer = run_block(block, partial(note.tell, len(block.entrants)))
+            answer = run_block(block, partial(note.tell, len(block.entrants)), libraries())
         except BadInput as error:
-            answer = error
+            answer = BadInput(*(str(line)[:READ_LENGTH] for line in error.args[:MOST_LINES]))
         except Exception as error:  # what a fit may do to the process is without end
             answer = Broken(one_line(error))
         note.rest()
@@ -94,13 +96,44 @@ def serve(pipe: Any, shared: Any, modules: tuple[str, ...]) -> None:
 
 
 def prepare(modules: tuple[str, ...]) -> None:
-    """Make this process a group of its own, without a terminal, and import what fits will use."""
-    os.setsid()
-    if sys.platform == "linux":  # die with the forkserver, which dies with the driver
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    os.environ.update(THREADS)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+    """Make this process a group of its own, without a terminal, and import what fits will use.
+
+    On Linux it goes on in a child, with a guard behind it (see `cibench.workers.guard`).
+    """
     nowhere = os.open(os.devnull, os.O_RDWR)
     for terminal in (0, 1, 2):  # C code prints past sys.stdout
         os.dup2(nowhere, terminal)
+    own_by(os.getpid())  # known to whoever ends it, which the process behind a guard is not
+    _lead_group()
+    _let_go_of_forkserver()
+    if GUARDED:
+        from cibench.workers.guard import go_on_guarded
+
+        go_on_guarded()
+        _lead_group()  # a fit that ends its group does not end the guard
+    else:
+        os.environ[WORKER] = str(os.getpid())
+    os.environ.update(THREADS)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     import_all(modules)
+
+
+def _lead_group() -> None:
+    """Make this process the first of a group, where there are groups."""
+    if hasattr(os, "setsid"):
+        os.setsid()
+
+
+def _let_go_of_forkserver() -> None:
+    """Let the forkserver end with the driver, and its children with it, whatever a fit is at.
+
+    It lives as long as anybody holds a pipe, of which it gives a copy to each child.
+    """
+    try:
+        from multiprocessing import forkserver
+    except ImportError:  # there is none on this system
+        return
+    server: Any = vars(forkserver).get("_forkserver")  # where the copy is kept
+    if getattr(server, "_forkserver_alive_fd", None) is not None:
+        os.close(server._forkserver_alive_fd)
+        server._forkserver_alive_fd = None

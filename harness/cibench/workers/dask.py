@@ -31,17 +31,23 @@ if TYPE_CHECKING:
 
 
 class Source(NamedTuple):
-    """Name a scenario or an estimator, the module or .py file it is in, and that code's digest."""
+    """Name a scenario or an estimator, where it is, and the digest of what it rests on.
+
+    `place` is a module or a .py file, `qualname` the definition there, `files` what it reads.
+    """
 
     what: str
     place: str
+    qualname: str
+    files: tuple[str, ...]
     digest: str | None
 
 
 class Terms(NamedTuple):
     """Hold what all blocks of a run share: names and numbers, so that any worker can keep to them.
 
-    A worker whose versions or sources are others would give other rows, and refuses. It ends
+    A worker whose versions or sources are others would give other rows, and refuses; `elsewhere`
+    are the versions where methods in other processes are asked, which `plugins` declare. It ends
     children that another run has left idle for `idle` seconds, since that run's driver may be dead.
     """
 
@@ -49,6 +55,8 @@ class Terms(NamedTuple):
     modules: tuple[str, ...]
     limits: Limits
     versions: tuple[tuple[str, str], ...]
+    plugins: tuple[str, ...]
+    elsewhere: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
     sources: tuple[Source, ...]
     idle: float
 
@@ -56,6 +64,7 @@ class Terms(NamedTuple):
     def of(cls, suite: Suite, modules: Sequence[str], limits: Limits, idle: float) -> Terms:
         """Return the terms of a suite's run from here."""
         from cibench.model import registry
+        from cibench.model.method import find_estimator
         from cibench.storage import provenance
 
         digests, sources = provenance.sources(suite), []
@@ -63,11 +72,17 @@ class Terms(NamedTuple):
             kind, name = what.split(" ", 1)
             entry = registry.entry("scenario" if kind == "scenario" else "estimator", name)
             is_plugin = str(entry.path) in suite.plugins
-            sources.append(Source(what, str(entry.path) if is_plugin else entry.module, digest))
+            place = str(entry.path) if is_plugin else entry.module
+            sources.append(Source(what, place, entry.qualname, entry.files, digest))
         versions = {"Python": _python(), **provenance.versions(suite.libraries)}
+        elsewhere = [
+            (name, tuple(where.versions().items()))
+            for name in suite.estimators if (where := find_estimator(name).elsewhere)
+        ]  # fmt: skip
         return cls(
-            uuid4().hex, tuple(modules), limits, tuple(versions.items()), tuple(sources), idle
-        )
+            uuid4().hex, tuple(modules), limits, tuple(versions.items()), suite.plugins,
+            tuple(elsewhere), tuple(sources), idle,
+        )  # fmt: skip
 
 
 class _Crew:
@@ -146,7 +161,7 @@ def _check(terms: Terms) -> None:
             "isolated in: start them with DASK_DISTRIBUTED__WORKER__DAEMON=False in their "
             "environment (distributed.worker.daemon: false), or with --no-nanny"
         )
-    if others := [*_other_versions(terms), *_other_sources(terms)]:
+    if others := [*_other_versions(terms), *_other_sources(terms)] or _others_elsewhere(terms):
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
         raise BadInput(f"a worker on {_host()} would give other rows: {others[0]}{more}")
 
@@ -166,16 +181,41 @@ def _other_versions(terms: Terms) -> list[str]:
     ]
 
 
-def _other_sources(terms: Terms) -> list[str]:
-    from cibench.storage import provenance
+def _others_elsewhere(terms: Terms) -> list[str]:
+    """Return what differs where methods in other processes are asked; the sources are the same."""
+    from cibench.model.method import find_estimator
+    from cibench.model.registry import load_plugin
 
     complaints = []
-    for what, place, digest in terms.sources:
-        path = _file_of(place)
+    for plugin in terms.plugins if terms.elsewhere else ():
+        load_plugin(plugin)
+    for name, required in terms.elsewhere:
+        where = find_estimator(name).elsewhere
+        here = where.versions() if where else {}
+        complaints += [
+            f"it has {what} {here.get(what)}, the driver {version}"
+            for what, version in required
+            if here.get(what) != version
+        ]
+    return complaints
+
+
+def _other_sources(terms: Terms) -> list[str]:
+    from cibench.storage.source_digests import definition_digest
+
+    complaints = []
+    for source in terms.sources:
+        path = _file_of(source.place)
         if path is None:
-            complaints.append(f"it does not find {place}, where the {what} is")
-        elif digest != provenance.file_digest(path):
-            complaints.append(f"its source of {what} is another")
+            complaints.append(f"it does not find {source.place}, where the {source.what} is")
+            continue
+        try:
+            same = source.digest == definition_digest(path, source.qualname, source.files)
+        except OSError as error:
+            complaints.append(f"it cannot read what the {source.what} reads: {one_line(error)}")
+            continue
+        if not same:
+            complaints.append(f"its source of {source.what} is another")
     return complaints
 
 

@@ -2,74 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import locale
 import math
-import os
 import signal
-import sys
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
+from cibench.external.wire import Reported
 from cibench.model.method import Estimator
 from cibench.model.streams import Part, seed_global_state, stream, untouched
 from cibench.model.types import Array, Declined, Diagnosis, Estimate, Problem, Target
 from cibench.utils.errors import REASON_LENGTH, file_of, one_line, one_line_at, words
-
-
-@contextlib.contextmanager
-def contained() -> Iterator[list[warnings.WarningMessage]]:
-    """Run a fit with no terminal, numpy's default error state and its warnings caught.
-
-    Folder, environment, locale and numpy's error state are what they were before afterwards.
-    """
-    sink = io.StringIO()
-    with (
-        unchanged_surroundings(),
-        warnings.catch_warnings(record=True) as caught,
-        np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"),
-        contextlib.redirect_stdout(sink),
-        contextlib.redirect_stderr(sink),
-    ):
-        warnings.simplefilter("always")
-        yield caught
-
-
-@contextlib.contextmanager
-def unchanged_surroundings() -> Iterator[None]:
-    """Give working directory, environment, locale and recursion limit back as they were."""
-    environ: Any = os.environ
-    folder, tongue, variables = _folder(), locale.setlocale(locale.LC_ALL), environ._data.copy()
-    depth = sys.getrecursionlimit()
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(depth)
-        os.environ = environ  # noqa: B003 - a fit may have put another object there
-        # the bytes beneath: comparing through the mapping decodes every variable, 35 us a fit
-        if environ._data != variables:
-            environ.clear()
-            environ.update({os.fsdecode(k): os.fsdecode(v) for k, v in variables.items()})
-        if locale.setlocale(locale.LC_ALL) != tongue:
-            locale.setlocale(locale.LC_ALL, tongue)
-        if folder is not None and _folder() != folder:
-            os.chdir(folder)
-
-
-def _folder() -> str | None:
-    try:
-        return os.getcwd()  # noqa: PTH109 - a Path costs more than the question
-    except OSError:  # it was removed
-        return None
-
+from cibench.utils.shapes import ORDINARY
+from cibench.workers.containment import contained
+from cibench.workers.sentinel import Sentinel
 
 NUMBER = (int, float, np.integer, np.floating)
+
+LONGEST_REASON = 2 * REASON_LENGTH
+"""Characters that a row's reason has at most: what was said, and the place in the code."""
 
 
 class Unusable(Exception):  # noqa: N818 - carries a status and a reason, as data
@@ -105,23 +59,24 @@ class Fitted:
 
 def fit(
     estimator: Estimator, problem: Problem, options: Mapping[str, Any], address: tuple[Part, ...],
-    *, watch: bool = False,
+    *, watch: bool = False, sentinel: Sentinel | None = None,
 ) -> Fitted:  # fmt: skip
     """Run one fit from its address; whatever it raises or returns becomes answers.
 
     The fit gets its own stream, global random states seeded from the address, numpy's error state
-    at its default and no terminal. With `watch` it is noted whether it drew random numbers.
+    at its default and no terminal. With `watch` it is noted whether it drew random numbers. What it
+    changes of the process is put back, by the sentinel of several fits or one of its own.
     """
     targets: tuple[Target | None, ...] = problem.targets or (None,)
     rng = stream(*address)
     seed_global_state(address)
-    with contained() as caught:
+    with contained(sentinel) as notes:
         started = perf_counter()
         returned = _returned(estimator, problem, rng, options)
         seconds = perf_counter() - started
         answers = [_answer(estimator, returned, target, targets) for target in targets]
     drew = watch and not untouched(rng, address)
-    return Fitted(answers, _digest(caught), seconds, drew)
+    return Fitted(answers, notes.text, seconds, drew)
 
 
 def _returned(
@@ -130,18 +85,19 @@ def _returned(
     try:
         return estimator.fit(problem, rng, **options)
     except Declined as why:
-        return Unusable("declined", words(why) or "declined without a reason")
+        return Unusable("declined", words(why)[:REASON_LENGTH] or "declined without a reason")
+    except Reported as why:
+        return Unusable("failed", " ".join(words(why).split())[:LONGEST_REASON])
     except BaseException as error:  # SystemExit too: no estimator ends the run
-        ctrl_c = isinstance(error, KeyboardInterrupt)
-        if ctrl_c and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-            raise  # a worker ignores the signal: there it is the estimator's own
+        if is_ctrl_c(error):
+            raise
         return Unusable("failed", one_line_at(error, file_of(estimator.fit)))
 
 
-def _digest(caught: list[warnings.WarningMessage]) -> str | None:
-    """Return the distinct warnings, one a line, each cut to a readable length."""
-    lines = {f"{w.category.__name__}: {' '.join(words(w.message).split())}" for w in caught}
-    return "\n".join(line[:REASON_LENGTH] for line in sorted(lines)) or None
+def is_ctrl_c(error: BaseException) -> bool:
+    """Say whether it is the user's wish: a worker ignores the signal, there it is a fit's own."""
+    ctrl_c = isinstance(error, KeyboardInterrupt)
+    return ctrl_c and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
 
 
 def _answer(
@@ -158,8 +114,10 @@ def _answer(
         estimate = _pick(returned, target, targets)
         return Answer(target, "ok", None, _numbers(estimator, estimate))
     except Unusable as why:
-        return Answer(target, why.status, str(why), {})
-    except Exception as error:  # what it returned is the estimator's code, too
+        return Answer(target, why.status, str(why)[:LONGEST_REASON], {})
+    except BaseException as error:  # what it returned is the estimator's code, too
+        if is_ctrl_c(error):
+            raise
         reason = f"gave an answer that cannot be read: {one_line(error)}"
         return Answer(target, "failed", reason, {})
 
@@ -195,6 +153,8 @@ def _numbers(estimator: Estimator, estimate: Estimate) -> dict[str, Any]:
     for name in ("value", "se"):
         if number[name] is not None and not math.isfinite(number[name] or 0.0):
             raise Unusable("nonfinite", f"{name} is {number[name]}")
+        if abs(number[name] or 0.0) > ORDINARY:
+            raise Unusable("nonfinite", f"{name} is {number[name]:g}, which has no square")
     if (number["se"] or 0.0) < 0:
         raise Unusable("failed", f"negative standard error: {number['se']:g}")
     for low, high in (("low", "high"), ("band_low", "band_high")):
@@ -218,7 +178,7 @@ def _posterior(draws: object) -> Array | None:
     values = np.asarray(draws, dtype=float)
     if values.ndim != 1 or not values.size:
         raise Unusable("failed", f"posterior draws of shape {values.shape}, not a row of numbers")
-    if not np.isfinite(values).all():
+    if not (np.abs(values) <= ORDINARY).all():
         raise Unusable("nonfinite", "posterior draws are not all finite")
     return values
 
@@ -228,7 +188,8 @@ def _check_limits(low: float | None, high: float | None) -> None:
         return
     if low is None or high is None:
         raise Unusable("failed", "gave one limit without the other; an open side is infinite")
-    if math.isnan(low) or math.isnan(high):
+    huge = any(math.isfinite(end) and abs(end) > ORDINARY for end in (low, high))
+    if math.isnan(low) or math.isnan(high) or huge:
         raise Unusable("nonfinite", f"limits are {low:g} and {high:g}")
     if low > high and not (low == math.inf and high == -math.inf):
         raise Unusable("failed", f"limits in the wrong order: {low:g} and {high:g}")

@@ -13,7 +13,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from cibench.external.process import clear_folders_of
+
 THREADS = {f"{lib}_NUM_THREADS": "1" for lib in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")}
+
+GUARDED = sys.platform == "linux" and hasattr(os, "fork")
+"""Whether a guard stands behind each worker and ends what its fits have detached."""
+
+WORKER = "CIBENCH_WORKER"
+"""The variable by which that is known elsewhere: what a worker starts inherits its number."""
+
+ENDING = 10.0
+"""Seconds in which a guard has ended its worker and what that left."""
 
 WARM = "CIBENCH_WARM"
 """The variable that names the modules which a new forkserver imports."""
@@ -27,7 +38,7 @@ _spawning = threading.Lock()
 
 def context() -> Any:
     """Return how processes are started: by a forkserver that `warm` prepares, if there is one."""
-    if sys.platform == "win32":
+    if "forkserver" not in multiprocessing.get_all_start_methods():  # as on Windows
         return multiprocessing.get_context("spawn")
     forkserver = multiprocessing.get_context("forkserver")
     forkserver.set_forkserver_preload(["cibench.workers.warm"])
@@ -43,13 +54,17 @@ def spawn(
     """
     # a BLAS with threads of its own does not survive a fork well
     variables = {**THREADS, WARM: ",".join(modules)}
+    why: Exception | None = None
     for attempt in range(3):
-        process = starter.Process(target=target, args=arguments)
-        with _spawning, _environment(variables), _no_main(), contextlib.suppress(EOFError, OSError):
-            process.start()
+        try:
+            process = starter.Process(target=target, args=arguments)
+            with _spawning, _environment(variables), _no_main():
+                process.start()
             return process
+        except (EOFError, OSError) as error:
+            why = error
         time.sleep(0.1 * attempt)
-    raise OSError("no process can be started")
+    raise OSError(f"no process can be started: {why}") from why
 
 
 @contextlib.contextmanager
@@ -97,27 +112,55 @@ def from_outside(process: Any) -> bool:
     )
 
 
+def end(process: Any) -> None:
+    """End a worker's process and whatever its fits have started, and wait for it.
+
+    On Linux its guard does that. Elsewhere, and where a guard is killed, it is the process's group,
+    its descendants and what has inherited its number; a process that has left the group and lost
+    its parents and its environment escapes.
+    """
+    if GUARDED:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(process.pid, signal.SIGTERM)
+        process.join(ENDING)
+    if not GUARDED or process.is_alive():
+        end_group(process.pid)
+    process.join()
+    clear_folders_of(process.pid)
+
+
 def end_group(pid: int) -> None:
     """Kill a process, its group and what it started that left the group."""
     import psutil
 
     with contextlib.suppress(psutil.Error):
-        for process in psutil.Process(pid).children(recursive=True):
+        process = psutil.Process(pid)
+        for each in [*process.children(recursive=True), *_heirs(pid), process]:
             with contextlib.suppress(psutil.Error):
-                process.kill()
-    for end in (os.killpg, os.kill):  # before it leads a group there is only the process
+                each.kill()
+    if hasattr(os, "killpg"):  # before it leads a group there is only the process
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            end(pid, signal.SIGKILL)
+            os.killpg(pid, signal.SIGKILL)
+
+
+def _heirs(pid: int) -> Iterator[Any]:
+    """Yield the processes whose environment has a worker's number."""
+    import psutil
+
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(WORKER) == str(pid):
+                yield process
 
 
 class Memory:
-    """Look at the resident memory of a process and of what it started."""
+    """Look at the resident memory of a worker and of what is below `root`, which holds it."""
 
     OFTEN = 10
     """Looks at the process alone for each that asks the whole system who its children are."""
 
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
+    def __init__(self, pid: int, root: int) -> None:
+        self._pid, self._root = pid, root
         self._process: Any = None
         self._looks = 0
         self._theirs = 0
@@ -129,8 +172,8 @@ class Memory:
         try:
             self._process = self._process or psutil.Process(self._pid)
             if self._looks % self.OFTEN == 0:
-                children = self._process.children(recursive=True)
-                self._theirs = sum(_resident(child) for child in children)
+                children = psutil.Process(self._root).children(recursive=True)
+                self._theirs = sum(_resident(c) for c in children if c.pid != self._pid)
             self._looks += 1
             return self._theirs + _resident(self._process)
         except psutil.Error:

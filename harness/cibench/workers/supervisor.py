@@ -24,7 +24,7 @@ from cibench.utils.errors import BadInput
 from cibench.utils.files import size
 from cibench.workers.block import Block, FitOutcome, Result
 from cibench.workers.child import READY, Broken, Note, Place, serve
-from cibench.workers.processes import Memory, cause, context, end_group, from_outside, spawn
+from cibench.workers.processes import Memory, cause, context, end, from_outside, spawn
 from cibench.workers.workplace import Workplace
 
 MEMORY_POLL = 0.05
@@ -71,6 +71,8 @@ class Child:
         self._starting = threading.Lock()
         self._stopped = False
         self._process: Any = None
+        self._worker = 0
+        self._watched: set[str] = set()
 
     def start(self) -> None:
         """Start a child and wait until it has imported what it needs, before any clock runs.
@@ -84,7 +86,7 @@ class Child:
             if attempts >= FROM_OUTSIDE or not from_outside(self._process):
                 raise BadInput(f"a worker process did not start: {cause(self._process)}")
             attempts += 1
-        self._memory = Memory(self._process.pid)
+        self._memory = Memory(self._worker, self._process.pid)
         most = self._limits.memory
         if most and (idle := self._memory.resident()) > most:
             raise BadInput(f"memory: {size(most)} is less than an idle worker takes, {size(idle)}")
@@ -100,7 +102,8 @@ class Child:
             self._process = spawn(self._context, serve, arguments, self._modules)
             theirs.close()
         try:
-            ready: bool = self._pipe.recv() == READY
+            message, self._worker = self._pipe.recv()
+            ready = bool(message == READY)
         except (EOFError, OSError):
             ready = False
         if self._stopped:
@@ -115,8 +118,7 @@ class Child:
 
     def _end(self) -> None:
         if self._process is not None:
-            end_group(self._process.pid)
-            self._process.join()
+            end(self._process)
 
     def run(self, block: Block) -> Result:
         """Return the rows of a block, those of fits that killed the child among them."""
@@ -129,11 +131,19 @@ class Child:
             outcome = self._attempt(part)
             if isinstance(outcome, Result):
                 done.append(outcome)
+                waiting += self._replaced(outcome)
             else:
                 waiting += remainder(part, outcome, deaths)
         undrawn = tuple(fault for result in done for fault in result.undrawn)
         table = pa.concat_tables([result.table for result in done])
         return Result(table, time.perf_counter() - started, undrawn)
+
+    def _replaced(self, outcome: Result) -> tuple[Block, ...]:
+        """Return what a child left to another, since a fit has changed it; then it is ended."""
+        if outcome.rest:
+            self._end()
+            self._watched |= {name for part in outcome.rest for name in part.watched}
+        return outcome.rest
 
     def _attempt(self, block: Block) -> Result | Death:
         while True:
@@ -141,7 +151,7 @@ class Child:
                 self.start()
             self._note.clear(block.first)
             try:
-                self._pipe.send(block)
+                self._pipe.send(replace(block, watched=tuple(sorted(self._watched))))
             except OSError:  # it died with nothing to do: nobody's fault
                 self._end()
             else:

@@ -8,6 +8,11 @@ exact where bias and standard error are linear in the setting. A straight line b
 coverages is not: coverage is flat around a bias of zero, and the line would put a breakdown point
 between the default and the first setting at about half of where it is. Without pairing, and for
 replicates without an ordinary interval at both ends, the straight line is all there is.
+
+Coverage is looked at where it changes, however far the settings lie apart: an interpolated interval
+holds the truth on one stretch of the way, and the ends of these stretches, at quantiles that lie
+closest where the first ones lose it, are looked at from both sides. What is drawn between two such
+looks is a straight line over about a fiftieth of the coverage that is lost.
 """
 
 from __future__ import annotations
@@ -23,11 +28,17 @@ from cibench.model.types import Array
 DRAWS = 999
 """Resamples: the 25th and the 975th in order are the 2.5 and 97.5 % points."""
 
-STEPS = 16
-"""Pieces into which a stretch between two settings is cut; a power of two, see `_exact`."""
+ENDS, EVEN = 24, 15
+"""How many of the settings at which replicates lose the truth, or come to it, are looked at, each
+from both sides; and how many at equal distances besides."""
+
+STEPS = 4 * ENDS + EVEN + 1
+"""Pieces into which a stretch between two settings is cut."""
+
+BESIDE = 2.0**-40
+"""How far from an end the looks from its sides are, as a share of the stretch."""
 
 _ROOM = 4_000_000
-_SHARES = np.arange(1, STEPS) / STEPS
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,15 +67,16 @@ def resample(curve: Curve, rng: np.random.Generator) -> Resampled:
     dial are drawn one by one. The common error of a simulated truth is drawn along with them.
     """
     cells, centre = _cell_columns(curve)
+    shares = _looks(curve)
     pieces = np.zeros((STEPS, curve.settings.size - 1, curve.there.shape[1]))
     if curve.paired:
-        pieces = _piece_columns(curve)
+        pieces = _piece_columns(curve, shares)
     sums, between = _all_sums(curve, cells, pieces, rng)
     hits, runs, answers, u, uu, q, qq = np.moveaxis(sums, 1, 0)
     spread = np.sqrt((uu - u**2 / answers) / (answers - 1))
     of_square = np.sqrt((qq - q**2 / answers) / (answers - 1))
     root = np.sqrt(answers)
-    fine, coverage = _along(curve.settings, hits / runs, between)
+    fine, coverage = _along(curve.settings, shares, hits / runs, between)
     shift = _truth_shift(curve, rng)
     if shift.any():
         slack = shift * _slack(curve)
@@ -130,12 +142,48 @@ def _cell_columns(curve: Curve) -> tuple[Array, Array]:
     return np.array([*flags, u, u**2, q, q**2]), centre
 
 
-def _piece_columns(curve: Curve) -> Array:
+@np.errstate(all="ignore")
+def _looks(curve: Curve) -> Array:
+    """Return where each stretch is looked at, as shares of it, ascending.
+
+    The shape is (STEPS - 1, settings - 1). Limits that are linear along a stretch hold the truth
+    from where the last of them comes to it to where the first leaves it.
+    """
+    even = np.arange(1, EVEN + 1) / (EVEN + 1)
+    smooth = curve.ordinary[:-1] & curve.ordinary[1:]
+    low, high = (
+        (side[:-1], side[1:] - side[:-1]) for side in (curve.low, -curve.high)
+    )  # each is not above 0 where the truth is held
+    levels = ((np.arange(ENDS) + 0.5) / ENDS) ** 2
+    looks = np.empty((STEPS - 1, curve.settings.size - 1))
+    for j in range(curve.settings.size - 1):
+        start, end = np.zeros(smooth.shape[1]), np.ones(smooth.shape[1])
+        for at_start, rise in ((low[0][j], low[1][j]), (high[0][j], high[1][j])):
+            zero = -at_start / rise
+            end = np.where(rise > 0, np.minimum(end, zero), end)
+            start = np.where(rise < 0, np.maximum(start, zero), start)
+        inside = smooth[j] & (start <= end)
+        losing, coming = (ends[inside & (ends > 0) & (ends < 1)] for ends in (end, start))
+        looks[:, j] = np.sort(np.concatenate([
+            even, *_both_sides(losing, levels), *_both_sides(coming, 1 - levels),
+        ]))  # fmt: skip
+    return looks
+
+
+def _both_sides(ends: Array, levels: Array) -> tuple[Array, Array]:
+    """Return what lies before and after quantiles of ends, of the middle where there are none."""
+    if not ends.size:
+        ends = np.array([0.5])
+    at = np.sort(ends)[np.minimum((levels * ends.size).astype(int), ends.size - 1)]
+    return np.maximum(at - BESIDE, 0.0), np.minimum(at + BESIDE, 1.0)
+
+
+def _piece_columns(curve: Curve, shares: Array) -> Array:
     """Return by how much each replicate's interpolated interval covers more than the straight line.
 
     Shape (STEPS, settings - 1, replicates); the last of the steps marks who is there at both ends.
     """
-    share = _SHARES[:, None, None]
+    share = shares[:, :, None]
     low = (1 - share) * curve.low[:-1] + share * curve.low[1:]
     high = (1 - share) * curve.high[:-1] + share * curve.high[1:]
     line = (1 - share) * curve.covered[:-1] + share * curve.covered[1:]
@@ -145,14 +193,13 @@ def _piece_columns(curve: Curve) -> Array:
     return np.concatenate([more, both[None]])
 
 
-def _along(settings: Array, coverage: Array, between: Array) -> tuple[Array, Array]:
+def _along(settings: Array, share: Array, coverage: Array, between: Array) -> tuple[Array, Array]:
     """Return the fine settings and the coverage at them, a line for each resample."""
-    share = _SHARES[:, None]
     line = (1 - share) * coverage[:, None, :-1] + share * coverage[:, None, 1:]
     inside = line + np.nan_to_num(between[:, :-1] / between[:, -1:])
     pieces = np.concatenate([coverage[:, None, :-1], inside], axis=1)  # resample, step, stretch
     flat = np.swapaxes(pieces, 1, 2).reshape(len(coverage), -1)
-    steps = np.arange(STEPS) / STEPS
+    steps = np.vstack([np.zeros(settings.size - 1), share]).T
     fine = (settings[:-1, None] + np.diff(settings)[:, None] * steps).ravel()
     return np.append(fine, settings[-1]), np.concatenate([flat, coverage[:, -1:]], axis=1)
 

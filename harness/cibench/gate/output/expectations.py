@@ -27,6 +27,7 @@ from cibench.gate.rules import ChangeVerdict
 from cibench.report.judged_words import fact
 from cibench.report.sections import equalities
 from cibench.report.summary import surprise_lines
+from cibench.storage.manifest import SKIPPED, skipped_checks
 from cibench.storage.schema import SCORED
 from cibench.utils.files import make_folder, write_json, write_text
 from cibench.utils.missing import for_json
@@ -46,6 +47,8 @@ def print_expectations(out: Console, expectations: Expectations) -> None:
     run = expectations.run
     for line in equalities.summary_lines(run.equalities, run.catalogue, run.place):
         out.print(line, markup=False, soft_wrap=True)
+    if skipped_checks(run.manifest):
+        out.print(SKIPPED, markup=False, soft_wrap=True)
     style = "bold red" if expectations.exit_code else "bold green"
     out.print(Text(expectations.headline, style=style))
     if (page := expectations.run.folder / "report.html").is_file():
@@ -61,6 +64,7 @@ def write_expectations(folder: Path, expectations: Expectations) -> None:
         "exit_code": expectations.exit_code, "failing": failing,
         "run": str(expectations.run.folder),
         "replicates": expectations.run.manifest["replicates"],
+        "unchecked": skipped_checks(run.manifest),
         "cells": [
             {name: for_json(row[name]) for name in (*SCORED, *KEPT)} for row in expectations.rows
         ],
@@ -90,6 +94,7 @@ def markdown(expectations: Expectations) -> str:
         lines += [table_row(*_cells(row)) for row in loud[:MOST]]
     wrong = [row for row in expectations.equalities if row["verdict"] in UNEQUAL]
     lines += [f"- {equalities.sentence(row)}" for row in wrong[:MOST]]
+    lines += [f"- {SKIPPED}"] if skipped_checks(expectations.run.manifest) else []
     return "\n".join(lines) + "\n"
 
 

@@ -22,7 +22,8 @@ from cibench.utils.missing import for_json
 MOST_LINES = 20
 MARKS = {
     ChangeVerdict.WORSE: "❌", ChangeVerdict.STATISTICALLY: "⚠️", ChangeVerdict.NOT_COMPARABLE: "❓",
-    ChangeVerdict.BETTER: "✅", ChangeVerdict.NUMERICALLY: "≈", ChangeVerdict.IDENTICAL: "=",
+    ChangeVerdict.MOVED: "⚠️", ChangeVerdict.BETTER: "✅", ChangeVerdict.NUMERICALLY: "≈",
+    ChangeVerdict.IDENTICAL: "=",
 }  # fmt: skip
 
 
@@ -71,13 +72,15 @@ def _case(view: CellView, comparison: Comparison) -> Case:
         return Case(view.place, view.method, "", str(verdict), seconds=spent)
     lines = list(cell_views.reasons(view))
     text = "\n".join([*lines, *_commands(view, comparison)])
-    return Case(view.place, view.method, wrong, f"{verdict}: {lines[0]}", text, spent)
+    why = cell_views.failure_line(view.cell)
+    became = cell_views.what_became(view, comparison.rules.tolerance)
+    message = "; ".join(words for words in (became, why) if words)
+    return Case(view.place, view.method, wrong, message, text, spent)
 
 
 def _commands(view: CellView, comparison: Comparison) -> list[str]:
-    run = str(comparison.provenance.get("run", "RUN"))
     some = changed_most(view.cell, comparison.rules.tolerance, 3)
-    return [cell_views.replay(run, view.cell, r.replicate) for r in some]
+    return [f"# {r.words}\n{cell_views.replay(comparison, view.cell, r.replicate)}" for r in some]
 
 
 def markdown(comparison: Comparison, views: Sequence[CellView]) -> str:
@@ -100,10 +103,9 @@ def _row(view: CellView) -> str:
     cells = [MARKS[view.cell.verdict], view.place, f"`{view.method}`"]
     if view.cell.verdict is ChangeVerdict.NOT_COMPARABLE:
         return table_row(*cells, view.cell.why, "", "", "", "")
-    first, *others = view.telling
-    more = f" (and {len(others)} more)" if others else ""
+    first = view.telling[0]
     return table_row(
-        *cells, f"{MEASURES[first.name].words} **{first.verdict}**{more}",
+        *cells, f"**{cell_views.directions(view)}**",
         cell_views.value(first, first.before), cell_views.value(first, first.after),
         cell_views.change(first), cell_views.margin(first),
     )  # fmt: skip
@@ -119,14 +121,18 @@ def _details(
 ) -> list[str]:
     lines = ["<details><summary>How it was compared</summary>", ""]
     lines.append(f"- {cell_views.level_line(comparison)}")
-    lines += [f"- {line}" for line in (cell_views.open_line(comparison),) if line]
+    others = cell_views.open_line(comparison), cell_views.unchecked_line(comparison)
+    lines += [f"- {line}" for line in others if line]
     lines += [
         f"- {note}" for note in (notes(comparison.provenance) if comparison.provenance else [])
     ]
     numeric = [view for view in views if view.cell.verdict is ChangeVerdict.NUMERICALLY]
     for view in numeric[:MOST_LINES]:
         words = cell_views.numbers(view.cell, comparison.rules.tolerance)
-        lines.append(f"- {view.place}, `{view.method}`: numerically changed: {words}")
+        lines.append(f"- {view.place}, `{view.method}`: {words}")
+    silent = [view for view in views if view.cell.failures]
+    for view in silent[:MOST_LINES]:
+        lines.append(f"- {view.place}, `{view.method}`: {cell_views.failure_line(view.cell)}")
     commands = [
         c for view in loud if view.cell.verdict in FAILING for c in _commands(view, comparison)[:1]
     ]
@@ -182,6 +188,8 @@ def _cell(view: CellView, comparison: Comparison) -> dict[str, Any]:
         "replicates": list(cell.replicates),
         "why": cell.why or None,
         "notes": list(cell.notes),
+        "words": cell_views.what_became(view, comparison.rules.tolerance),
+        "failures": cell_views.failure_line(cell) or None,
         "changed_share": None if moved is None else moved.share(comparison.rules.tolerance),
         "largest_change": None if moved is None else for_json(float(moved.largest.max(initial=0))),
         "seconds": [for_json(s) for s in cell.seconds],
@@ -205,12 +213,13 @@ def _measure(measure: MeasureVerdict) -> dict[str, Any]:
 
 
 def _replicate(replicate: Any, cell: CellResult, comparison: Comparison) -> dict[str, Any]:
-    run = str(comparison.provenance.get("run", "RUN"))
     return {
         "replicate": replicate.replicate,
         "change": for_json(replicate.change),
         "estimate": [for_json(x) for x in replicate.estimate],
         "std_error": [for_json(x) for x in replicate.std_error],
+        "limits": [for_json(x) for x in replicate.limits],
         "status": list(replicate.status),
-        "replay": cell_views.replay(run, cell, replicate.replicate),
+        "reason": replicate.reason or None,
+        "replay": cell_views.replay(comparison, cell, replicate.replicate),
     }

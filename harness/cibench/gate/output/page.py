@@ -19,7 +19,7 @@ from cibench.render.numbers import BLANK, count, number
 
 CLASSES = {
     ChangeVerdict.WORSE: "worse", ChangeVerdict.STATISTICALLY: "changed",
-    ChangeVerdict.NOT_COMPARABLE: "changed",
+    ChangeVerdict.NOT_COMPARABLE: "changed", ChangeVerdict.MOVED: "changed",
     ChangeVerdict.BETTER: "better", ChangeVerdict.NUMERICALLY: "", ChangeVerdict.IDENTICAL: "",
 }  # fmt: skip
 COLUMNS = (
@@ -38,7 +38,10 @@ def case(view: CellView, comparison: Comparison) -> Html:
     plot = scatter(view, [r.replicate for r in some])
     rest = [m for m in cell.measures if not m.changed]
     return h(
-        "div", title, [h("p", note, cls="note") for note in cell.notes],
+        "div", title,
+        [h("p", words) for words in (cell_views.directions(view), cell_views.failure_line(cell))
+         if words],
+        [h("p", note, cls="note") for note in cell.notes],
         _measures(view.telling),
         h("details", h("summary", f"{count(len(rest), 'measure')} within the margins, or not shown "
                        "to be beyond"), _measures(rest)) if rest else None,
@@ -69,15 +72,24 @@ def _measure(measure: MeasureVerdict) -> Html:
 def _replicates(some: Sequence[Replicate], cell: CellResult, comparison: Comparison) -> Html | None:
     if not some:
         return None
-    run = str(comparison.provenance.get("run", "RUN"))
     rows = [
         h("tr", h("td", str(r.replicate), cls="num"), h("td", _in_errors(r.change), cls="num"),
           h("td", _arrow(r.estimate), cls="num"), h("td", _arrow(r.std_error), cls="num"),
-          h("td", " → ".join(dict.fromkeys(r.status))),
-          h("td", h("code", cell_views.replay(run, cell, r.replicate)), cls="at"))
+          h("td", _arrow(r.limits[:2]), cls="num"), h("td", _arrow(r.limits[2:]), cls="num"),
+          h("td", " → ".join(dict.fromkeys(r.status)) + (f": {r.reason}" if r.reason else "")),
+          h("td", h("code", cell_views.replay(comparison, cell, r.replicate)), cls="command"))
         for r in some
     ]  # fmt: skip
-    names = ("replicate", "change", "estimate", "standard error", "status", "fit it again")
+    names = (
+        "replicate",
+        "change",
+        "estimate",
+        "standard error",
+        "lower limit",
+        "upper limit",
+        "status",
+        "fit it again",
+    )
     head = h("thead", h("tr", [h("th", name, scope="col") for name in names]))
     return h(
         "details", h("summary", "The replicates that changed most"),
@@ -106,19 +118,12 @@ def tag(verdict: ChangeVerdict) -> Html:
 MOST_CELLS = 12
 """How many changed cells are shown with their fits; all stand in the table."""
 
-LOUD = (
-    ChangeVerdict.WORSE,
-    ChangeVerdict.STATISTICALLY,
-    ChangeVerdict.NOT_COMPARABLE,
-    ChangeVerdict.BETTER,
-)
-
 
 def page(comparison: Comparison, views: Sequence[CellView]) -> str:
     """Return the HTML document."""
     name = str(comparison.provenance.get("baseline", "baseline"))
     suite = str(comparison.provenance.get("suite", ""))
-    loud = [one for one in views if one.cell.verdict in LOUD]
+    loud = [one for one in views if one.loud]
     links = [h("a", "Verdict", href="#verdict")]
     links += [h("a", "What changed", href="#changed")] if loud else []
     links += [h("a", part, href=f"#{part.lower()}") for part in ("Cells", "Rules", "Provenance")]
@@ -133,7 +138,10 @@ def page(comparison: Comparison, views: Sequence[CellView]) -> str:
 
 def _verdict(comparison: Comparison, views: Sequence[CellView]) -> Html:
     differs = notes(comparison.provenance) if comparison.provenance else []
-    lines = [cell_views.level_line(comparison), cell_views.open_line(comparison)]
+    lines = [
+        cell_views.level_line(comparison), cell_views.open_line(comparison),
+        cell_views.unchecked_line(comparison),
+    ]  # fmt: skip
     worst = [
         h("li", tag(view.cell.verdict), h("b", view.method, cls="method"), " in ",
           h("a", view.place, href=f"#{anchor(view)}"), ": ", cell_views.reasons(view)[0])

@@ -11,7 +11,7 @@ from cibench.gate.comparison import CellResult
 from cibench.gate.output.cell_views import CellView
 from cibench.metrics.groups import answers, present
 from cibench.model.types import Array
-from cibench.render.figures import INK, MISS, OKABE_ITO, SOFT, Plot, canvas, draw
+from cibench.render.figures import INK, MISS, OKABE_ITO, SOFT, Plot, canvas
 from cibench.render.labels import slug
 from cibench.render.numbers import count
 
@@ -38,7 +38,7 @@ def scatter(view: CellView, marked: Sequence[int]) -> Plot | None:
     paired = cell.pair.paired
     what = "each dot is one data set" if paired else "ordered values of either side"
     size = max(columns[0].size for columns in panels.values())
-    return draw(
+    return Plot(
         f"{slug(view.place)}-{slug(view.method)}", "Before and after",
         f"{count(size, 'fit')}, {what}; on the line nothing changed."
         + (" Numbered are the replicates that changed most." if marked and paired else ""),

@@ -18,26 +18,21 @@ from cibench.gate.rules import MEASURES, ChangeVerdict
 
 STYLES = {
     ChangeVerdict.WORSE: "bold red", ChangeVerdict.STATISTICALLY: "bold yellow",
-    ChangeVerdict.NOT_COMPARABLE: "bold magenta", ChangeVerdict.BETTER: "bold green",
+    ChangeVerdict.MOVED: "bold yellow", ChangeVerdict.NOT_COMPARABLE: "bold magenta",
+    ChangeVerdict.BETTER: "bold green",
     ChangeVerdict.NUMERICALLY: "cyan", ChangeVerdict.IDENTICAL: "dim",
 }  # fmt: skip
-CHANGED = (
-    ChangeVerdict.WORSE,
-    ChangeVerdict.STATISTICALLY,
-    ChangeVerdict.NOT_COMPARABLE,
-    ChangeVerdict.BETTER,
-)
 MOST_CELLS, MOST_MEASURES, MOST_REPLAYS = 20, 4, 3
 
 
 def show(out: Console, comparison: Comparison, views: Sequence[CellView]) -> None:
     """Print a comparison."""
-    loud = [view for view in views if view.cell.verdict in CHANGED]
+    loud = [view for view in views if view.loud]
     if loud:
         out.print(_table(loud[:MOST_CELLS]), "")
     if len(loud) > MOST_CELLS:
         out.print(f"... and {len(loud) - MOST_CELLS} more, in verdict.html", "")
-    quiet = [view for view in views if view.cell.verdict not in CHANGED]
+    quiet = [view for view in views if not view.loud]
     for line in _quiet(quiet, comparison.rules.tolerance):
         out.print(line)
     _replays(out, comparison, loud)
@@ -45,8 +40,9 @@ def show(out: Console, comparison: Comparison, views: Sequence[CellView]) -> Non
     if differs := notes(comparison.provenance) if comparison.provenance else []:
         out.print(f"between the two: {'; '.join(differs)}", markup=False)
     out.print(cell_views.level_line(comparison), markup=False)
-    if wide := cell_views.open_line(comparison):
-        out.print(wide, markup=False)
+    for words in (cell_views.open_line(comparison), cell_views.unchecked_line(comparison)):
+        if words:
+            out.print(words, markup=False)
     out.print(Text(cell_views.headline(comparison), style=STYLES[comparison.verdict]))
 
 
@@ -69,13 +65,15 @@ def _table(views: Sequence[CellView]) -> Table:
 def _lines(view: CellView) -> list[tuple[str, ...]]:
     if view.cell.verdict is ChangeVerdict.NOT_COMPARABLE:
         return [(view.cell.why,)]
-    return [
+    words = (cell_views.directions(view), cell_views.failure_line(view.cell))
+    numbers = [
         (
             MEASURES[m.name].words, cell_views.value(m, m.before), cell_views.value(m, m.after),
             cell_views.change(m), cell_views.margin(m), cell_views.errors_beyond(m),
         )
         for m in view.telling[:MOST_MEASURES]
     ]  # fmt: skip
+    return [*((line,) for line in words if line), *numbers]
 
 
 def _quiet(views: Sequence[CellView], tolerance: float) -> list[Text]:
@@ -83,24 +81,26 @@ def _quiet(views: Sequence[CellView], tolerance: float) -> list[Text]:
     for verdict, group in groupby(views, key=lambda one: one.cell.verdict):
         some = list(group)
         text = Text(f"{len(some)} {verdict}", style=STYLES[verdict])
-        if verdict is ChangeVerdict.NUMERICALLY:
-            for view in some[:MOST_CELLS]:
-                what = cell_views.numbers(view.cell, tolerance)
+        for view in some[:MOST_CELLS]:
+            words = cell_views.numbers(view.cell, tolerance), cell_views.failure_line(view.cell)
+            what = "; ".join(filter(None, words))
+            if what != str(ChangeVerdict.IDENTICAL):
                 text.append(f"\n  {view.place}: {view.method}: {what}")
         lines.append(text)
     return lines
 
 
 def _replays(out: Console, comparison: Comparison, views: Sequence[CellView]) -> None:
-    run = str(comparison.provenance.get("run", "RUN"))
-    commands: dict[str, None] = {}
+    commands: dict[str, str] = {}
     for view in views:
         for worst in changed_most(view.cell, comparison.rules.tolerance, 1):
-            commands[cell_views.replay(run, view.cell, worst.replicate)] = None
+            command = cell_views.replay(comparison, view.cell, worst.replicate)
+            commands.setdefault(command, f"{view.place}: {view.method}: {worst.words}")
     if commands:
         out.print("the fits that changed most, one a cell:")
-        for command in list(commands)[:MOST_REPLAYS]:
-            out.print(f"  {command}", markup=False, soft_wrap=True)
+        for command, words in list(commands.items())[:MOST_REPLAYS]:
+            for line in (words, command):
+                out.print(f"  {line}", markup=False, soft_wrap=True)
         out.print("")
 
 

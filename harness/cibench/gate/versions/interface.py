@@ -1,57 +1,46 @@
-"""Tell a version whose interface an adapter does not know from one that fails."""
+"""Tell versions with which no fit comes to an answer, and why: there is nothing to compare."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cibench.gate.comparison import CellResult, Comparison
 from cibench.gate.rules import ChangeVerdict
-from cibench.gate.versions.requirements import canonical_name
-from cibench.storage.provenance import packages
 from cibench.storage.reader import read_table
 
 if TYPE_CHECKING:
     from cibench.results.run_folder import Run
 
-SPEAK = ("TypeError", "AttributeError", "ImportError", "ModuleNotFoundError", "KeyError",
+INTERFACE = ("TypeError", "AttributeError", "ImportError", "ModuleNotFoundError", "KeyError",
          "NameError", "NotImplementedError")  # fmt: skip
-"""What Python raises where a name, an argument or a column is not what the caller took it for.
-
-A library that checks its arguments itself raises something else, but always the same.
-"""
+"""What Python raises where a name, an argument or a column is not what the caller took it for."""
 
 
-def strangers(run: Run, package: str) -> dict[str, str]:
-    """Return the estimators of which every fit failed over the library's interface, and how.
-
-    An estimator that does not say that it uses the package is none of them.
-    """
+def strangers(run: Run) -> dict[str, str]:
+    """Return the estimators of which no fit came to an answer although some tried, and why."""
     names = ["estimator", "status", "reason"]
-    rows = read_table(run.folder, names)
-    reasons: dict[str, list[str]] = {}
-    for row in rows.group_by(names).aggregate([([], "count_all")]).to_pylist():
-        if row["status"] != "declined":
-            reason = row["reason"] if row["status"] == "failed" else ""
-            reasons.setdefault(row["estimator"], []).append(reason or "")
-    mine = _users(run.catalogue, package)
-    return {name: texts[0] for name, texts in reasons.items() if name in mine and _interface(texts)}
-
-
-def _users(catalogue: Mapping[str, Any], package: str) -> set[str]:
+    rows = read_table(run.folder, names).group_by(names).aggregate([([], "count_all")])
+    reasons: dict[str, Counter[str]] = {}
+    answered = set()
+    for row in rows.to_pylist():
+        if row["status"] == "ok":
+            answered.add(row["estimator"])
+        elif row["status"] != "declined":
+            text = row["reason"] or row["status"]
+            reasons.setdefault(row["estimator"], Counter())[text] += row["count_all"]
     return {
-        name
-        for name, said in (catalogue.get("estimators") or {}).items()
-        if package in map(canonical_name, packages(said.get("uses", [])))
-    }
+        name: _in_words(texts.most_common(1)[0][0])
+        for name, texts in reasons.items() if name not in answered
+    }  # fmt: skip
 
 
-def _interface(reasons: Sequence[str]) -> bool:
-    """Say whether fits that all failed did so over what they were called with."""
-    return all(reasons) and (
-        len(reasons) == 1 or all(reason.split(":")[0] in SPEAK for reason in reasons)
-    )
+def _in_words(reason: str) -> str:
+    if reason.split(":", maxsplit=1)[0] in INTERFACE:
+        return f"the adapter does not know its interface: {reason}"
+    return f"no fit comes to an answer: {reason}"
 
 
 def without_strangers(comparison: Comparison, unknown: Mapping[str, str]) -> Comparison:
@@ -63,7 +52,6 @@ def _cell(cell: CellResult, unknown: Mapping[str, str]) -> CellResult:
     why = unknown.get(cell.names["estimator"])
     if why is None:
         return cell
-    message = f"the adapter does not know the version's interface: {why}"
     return replace(
-        cell, verdict=ChangeVerdict.NOT_COMPARABLE, measures=(), notes=(), why=message, changes=None
+        cell, verdict=ChangeVerdict.NOT_COMPARABLE, measures=(), notes=(), why=why, changes=None
     )

@@ -12,7 +12,9 @@ from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
+from cibench.gate.versions import installer
 from cibench.utils.errors import BadInput
+from cibench.utils.names import canonical_name
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,6 @@ class RequestedVersion:
         place = blake2b(self.source.encode(), digest_size=2).hexdigest()  # two may be called alike
         text = f"{Path(self.source).name}-{place}" if self.local else self.requested
         return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-")
-
-
-def canonical_name(name: str) -> str:
-    """Return a package's name as it is compared: lower case, hyphens."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def requested_versions(texts: Sequence[str]) -> list[RequestedVersion]:
@@ -88,7 +85,9 @@ def project_name(folder: Path) -> str:
         raise BadInput(f"{folder / 'setup.cfg'}: {problem}") from error
     if name := old.get("metadata", "name", fallback=""):
         return name
-    raise BadInput(f"{folder}: neither pyproject.toml nor setup.cfg names the package")
+    if (folder / "setup.py").is_file():
+        return installer.name_of(folder)
+    raise BadInput(f"{folder}: neither pyproject.toml, setup.cfg nor setup.py names the package")
 
 
 def supported() -> Mapping[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,10 +18,13 @@ from cibench.model.design import Scenario, configure, parameters, truths
 from cibench.model.streams import digest, stream
 from cibench.model.types import Draw, Target
 from cibench.render.labels import slug
-from cibench.utils.answers_csv import read_csv
 from cibench.utils.errors import BadInput
 from cibench.utils.files import check_new, csv_text, json_text, write_folder
+from cibench.utils.foreign import COPIED, read_csv
 from cibench.utils.sealing import Seal, nonce
+
+if TYPE_CHECKING:
+    from cibench.execution.settings import RunSettings
 
 EFFECTS = ("effect", "beta")
 KEY, COMMITMENTS, ANSWERS = "teacher/key.json", "commitments.csv", "answers.csv"
@@ -30,18 +33,21 @@ Files = dict[str, str]
 
 
 def write_assignment(
-    lesson: Lesson, students: Path, folder: Path, setting: float | None = None
-) -> int:
+    lesson: Lesson, students: Path, folder: Path, setting: float | None = None, *,
+    settings: RunSettings | None = None,
+) -> int:  # fmt: skip
     """Write a folder a student, the teacher's key and the commitments; return how many students.
 
     Each data set has an effect of its own, none in a third of them, and one of the slider's
     settings unless one is given. Raises BadInput where the list, the setting or the scenario does
-    not do, with nothing written.
+    not do and where the scenario is a plug-in that breaks its contract, with nothing written;
+    `settings` say whether and where it is held to it, and the teacher's key where it was not.
     """
     names = read_students(students)
     check_new(folder)
     secret = nonce()
     assignments = {name: _assign(lesson, name, secret, setting) for name in names}
+    unchecked = _unchecked(lesson, setting, settings)
     files: Files = {}
     for number, (name, (entry, drawn)) in enumerate(assignments.items(), 1):
         place = f"students/{number:03d}-{slug(name) or 'student'}"
@@ -49,7 +55,7 @@ def write_assignment(
         files[f"{place}/task.md"] = _task(lesson, name, entry)
     entries = {name: entry for name, (entry, _) in assignments.items()}
     key = {"lesson": str(lesson.path), "title": lesson.words["en"].title, "secret": secret,
-           "students": entries}  # fmt: skip
+           **({"unchecked": True} if unchecked else {}), "students": entries}  # fmt: skip
     seals = [[name, entry["commitment"]] for name, entry in entries.items()]
     blank = [[name, "", "", "", ""] for name in names]
     files[KEY] = json_text(key)
@@ -57,6 +63,21 @@ def write_assignment(
     files[ANSWERS] = csv_text([["student", "estimate", "low", "high", "decision"], *blank])
     write_folder(folder, files, private=(KEY,))
     return len(names)
+
+
+def _unchecked(lesson: Lesson, setting: float | None, settings: RunSettings | None) -> bool:
+    """Hold a scenario that is a plug-in to its contract; say whether that was left out."""
+    from cibench.execution.runner import preflight
+    from cibench.execution.settings import IN_PROCESS
+    from cibench.suite.parse import parse_suite
+
+    spec = lesson.suite(1, () if setting is None else (setting,))
+    suite = parse_suite(spec, where=str(lesson.path))
+    passed = preflight(suite, settings or IN_PROCESS, kinds=("scenario",))
+    return bool((passed.verdicts or {}).get("skipped"))
+
+
+LONGEST_NAME, MOST_STUDENTS = 200, 10_000
 
 
 def read_students(path: Path) -> list[str]:
@@ -67,15 +88,21 @@ def read_students(path: Path) -> list[str]:
     column = "student" if "student" in rows[0] else next(iter(rows[0]))
     if column != "student" and len(rows[0]) > 1:
         raise BadInput(f"{path}:1: no column 'student' among {', '.join(rows[0])}")
-    names: list[str] = []
-    for line, row in enumerate(rows, 2):
-        name = (row[column] or "").strip()
+    names: dict[str, None] = {}
+    for row in rows:
+        name, line = row[column].strip(), row.line
         if not name:
             raise BadInput(f"{path}:{line}: a student without a name")
+        if len(name) > LONGEST_NAME or not name.isprintable():
+            raise BadInput(
+                f"{path}:{line}: {name[:COPIED]!r} is no name: too long, or not printable"
+            )
         if name in names:
             raise BadInput(f"{path}:{line}: '{name}' stands there twice")
-        names.append(name)
-    return names
+        names[name] = None
+        if len(names) > MOST_STUDENTS:
+            raise BadInput(f"{path}:{line}: more than {MOST_STUDENTS:,} students")
+    return list(names)
 
 
 def sealed(student: str, truth: float, salt: str) -> dict[str, Any]:

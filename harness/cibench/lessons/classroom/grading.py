@@ -11,9 +11,11 @@ from typing import Any
 from cibench.lessons.classroom.assignment import DECISIONS, KEY, sealed
 from cibench.metrics.core import Score, mean_score, proportion
 from cibench.metrics.intervals import covers
-from cibench.utils.answers_csv import interval_in, read_csv
+from cibench.utils.answers_csv import interval_in
 from cibench.utils.errors import BadInput, unknown
+from cibench.utils.foreign import own_file, read_csv, read_json
 from cibench.utils.sealing import Seal, check_seals
+from cibench.utils.shapes import TEXT
 
 NUMBERS = ("estimate", "low", "high")
 
@@ -85,14 +87,17 @@ def read_class(folder: Path, answers: Path) -> Class:
     key = _key(folder)
     students: Mapping[str, Any] = key["students"]
     by_student: dict[str, Answer] = {}
-    for line, row in enumerate(read_csv(answers), 2):
-        where = f"{answers}:{line}"
-        name = (row.get("student") or "").strip()
+    rows = read_csv(answers)
+    for column in ("student", *NUMBERS, "decision"):
+        if rows and column not in rows[0]:
+            raise BadInput(f"{answers}:1: no column '{column}' among {', '.join(rows[0])}")
+    for row in rows:
+        where, name = f"{answers}:{row.line}", row["student"].strip()
         if name not in students:
             raise BadInput(f"{where}: {unknown('student of this assignment', name, students)}")
         if name in by_student:
             raise BadInput(f"{where}: '{name}' answers twice")
-        if any((row.get(column) or "").strip() for column in (*NUMBERS, "decision")):
+        if any(row[column].strip() for column in (*NUMBERS, "decision")):
             by_student[name] = _answer(name, students[name], row, where)
     if not by_student:
         raise BadInput(f"{answers}: no answers")
@@ -100,13 +105,20 @@ def read_class(folder: Path, answers: Path) -> Class:
     return Class(str(key["title"]), tuple(by_student.values()), missing)
 
 
+KEY_SHAPE = {
+    "title": TEXT,
+    "students": {
+        str: {"truth": float, "setting": float, "salt": TEXT, "commitment": TEXT},
+    },
+}
+"""What of a teacher's key is read."""
+
+
 def _key(folder: Path) -> dict[str, Any]:
-    try:
-        key: dict[str, Any] = json.loads((folder / KEY).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BadInput(f"{folder} is not an assignment: it has no {KEY}") from error
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{folder / KEY}: not readable: {error}") from error
+    path = own_file(folder, KEY)
+    if not path.exists():
+        raise BadInput(f"{folder} is not an assignment: it has no {KEY}")
+    key: dict[str, Any] = read_json(path, KEY_SHAPE, "a teacher's key, or a damaged one")
     seals = {name: _seal(name, entry) for name, entry in key["students"].items()}
     check_seals(folder / KEY, seals)
     for name, seal in seals.items():  # as it was sealed, to the sign of a zero
@@ -120,7 +132,7 @@ def _seal(name: str, entry: Mapping[str, Any]) -> Seal:
 
 def _answer(name: str, entry: Mapping[str, Any], row: Mapping[str, str], where: str) -> Answer:
     estimate, low, high = interval_in(row, where)
-    decision = (row.get("decision") or "").strip().lower()
+    decision = row["decision"].strip().lower()
     if decision not in DECISIONS:
         raise BadInput(f"{where}: {unknown('decision', decision, DECISIONS)}")
     return Answer(

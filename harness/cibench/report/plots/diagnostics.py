@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cibench.render.figures import INK, Look, Plot, canvas, draw, looks
+from cibench.render.figures import INK, Look, Plot, canvas, looks
 from cibench.render.labels import DEFAULT, slug
 from cibench.render.numbers import percent
 from cibench.report.sections.diagnostics import PLACE, Dose, Line
@@ -43,7 +43,7 @@ def _plot(group: Sequence[Dose], rows: Sequence[Line]) -> Plot:
         f"{dose.first['test']}: {', '.join(percent(r['alarms']) for r in dose.rows)}"
         for dose in group
     )
-    return draw(
+    return Plot(
         slug(f"{first['scenario']} {first['title']} diagnostics {dial}"),
         f"Do diagnostics see it? {first['scenario']}, {first['title']}: {dial}",
         f"Left, alarms of the diagnostics that test “{first['breaks']}”, with 95 % Wilson limits; "

@@ -13,7 +13,6 @@ from cibench.render.figures import (
     Look,
     Plot,
     canvas,
-    draw,
     left_margin,
     method_axis,
     pitch,
@@ -45,15 +44,16 @@ def distribution(view: View, look: Mapping[str, Look]) -> Plot | None:
     if fixed:
         truth = float(view.truths[0]) if view.truths.size else np.nan
     lowest, highest = _window(list(values.values()), truth)
-    what = "the truth" if fixed else "zero, since each replicate has a truth of its own"
-    return draw(
+    own = "" if fixed else "Each replicate has a truth of its own: the line is zero."
+    return Plot(
         f"{view.slug}-estimates",
         "Estimates against the truth" if fixed else "Errors of the estimates",
         f"Every estimate of the default cell: the shape rests on all of them, at most {DOTS} are "
-        f"drawn as dots. The dashed line is {what}; the upright tick is the median, the bar the "
+        "drawn as dots. The dashed line is the truth; the upright tick is the median, the bar the "
         "middle half. Estimates outside the window are counted at its edge.",
         _alt(view, values, truth),
         lambda: _paint(values, truth, (lowest, highest), look, fixed=fixed),
+        own,
     )
 
 
@@ -143,4 +143,4 @@ def _alt(view: View, values: Mapping[str, Array], truth: float) -> str:
         f"{method}: {count(part.size, 'estimate')}, median {number(float(np.median(part)))}"
         for method, part in values.items()
     ]
-    return f"{view.scenario}, {view.title}, truth {plain(truth)}. " + "; ".join(medians)
+    return f"{view.name}, {view.title}, truth {plain(truth)}. " + "; ".join(medians)

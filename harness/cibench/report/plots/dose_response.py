@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from cibench.analysis.sensitivity.breakdown import surely_breaks
 from cibench.model.types import Array
-from cibench.render.figures import INK, Look, Plot, canvas, draw
+from cibench.render.figures import INK, NARROW, ROOMY, Look, Plot, canvas, width
 from cibench.render.labels import DEFAULT, Setting
 from cibench.render.numbers import number, percent, plain
 from cibench.report.plots.forest import mark_nominal
@@ -30,44 +31,50 @@ COVERAGE = "coverage_with_failures"
 LANE = 0.07
 """Inches above the coverage panel for one method's breakdown point."""
 
-_MARKS = (
-    " Thin lines are simultaneous 95 % bands over the settings. Above the panel stands where each "
-    "method’s coverage, failures as misses, falls below the bound, with 95 % limits; an arrow says "
-    "that it may be beyond the settings that were run."
+CAPTION = (
+    "Coverage counts failures as misses. Each curve starts from the same default cell, which is "
+    "ringed. Bars are 95 % Monte Carlo limits, thin lines simultaneous 95 % bands over the "
+    "settings. In the legend, each method's empirical SE at the default, the yardstick for its "
+    "bias. Above the panel stands where coverage falls below the bound, with 95 % limits; an arrow "
+    "says that it may be beyond the settings that were run."
 )
 
 
 def curve(view: View, dial: str, look: Mapping[str, Look]) -> Plot:
     """Draw coverage and bias of every method against the settings of one dial."""
     points = view.curve(dial)
-    broken = view.dial(dial).get("breaks") or "an assumption"
-    truth = ""
+    broken, called = view.dial(dial).get("breaks"), view.called(dial)
+    start = f"The ringed point is {called} = {plain(view.dial(dial).get('default', 0))}."
     if view.dial(dial).get("truth") == "moves":
-        truth = " The truth moves with this dial; bias is against the truth at each setting."
-    return draw(
+        start += " The truth moves with this dial; bias is against the truth at each setting."
+    return Plot(
         f"{view.slug}-dial-{dial}",
-        f"Breaking “{broken}”: {dial}",
-        "Coverage counts failures as misses. Each curve starts from the same default cell, the "
-        f"ringed point at {dial} = "
-        f"{plain(view.dial(dial).get('default', 0))}. Bars are 95 % Monte Carlo limits. In the "
-        f"legend, each method's empirical SE at the default, the yardstick for its bias.{truth}"
-        + (_MARKS if _broken(view, dial) else ""),
+        f"Breaking “{broken}”: {called}" if broken else f"Along {called}",
+        CAPTION,
         _alt(view, dial, points),
         lambda: _paint(view, dial, points, look),
+        start,
     )
 
 
 def _paint(view: View, dial: str, points: Points, look: Mapping[str, Look]) -> Figure:
-    legend_rows = -(-len(view.methods) // 2)
+    stacked = width() < NARROW
+    names = [_legend(view, method) for method in view.methods]
+    in_line = 2 if 2 * (0.65 + 0.072 * max(map(len, names))) < width() else 1
+    legend_rows = -(-len(view.methods) // in_line)
     lanes = LANE * (len(_broken(view, dial)) + 1) if _broken(view, dial) else 0.0
-    figure, [[coverage, bias]] = canvas(
-        2.95 + 0.19 * legend_rows + lanes, columns=2, bottom=0.62 + 0.19 * legend_rows, left=0.55,
-        across=0.65, top=0.35 + lanes,
+    figure, grid = canvas(
+        2.95 + 0.19 * legend_rows + lanes + 2.3 * stacked, columns=1 if stacked else 2,
+        rows=1 + stacked, bottom=0.62 + 0.19 * legend_rows, left=0.55, across=0.65, down=0.55,
+        top=0.35 + lanes,
     )  # fmt: skip
+    coverage, bias = (axes for row in grid for axes in row)
     mark_nominal(coverage, view.level, upright=False)
     bias.axhline(0, color=INK, lw=1, ls="--")
     values = [value for value, _ in points]
-    nudge = (max(values) - min(values)) * 0.016 or 0.01
+    gap = min((b - a for a, b in pairwise(values)), default=0.0)
+    # all methods of a setting stand nearer to it than to any other
+    nudge = min((max(values) - min(values)) * 0.016, gap / 2 / len(view.methods)) or 0.01
     for i, method in enumerate(view.methods):
         aside = nudge * (i - (len(view.methods) - 1) / 2)
         for axes, measure, times in ((coverage, COVERAGE, 100), (bias, "bias", 1)):
@@ -75,16 +82,19 @@ def _paint(view: View, dial: str, points: Points, look: Mapping[str, Look]) -> F
         _line(coverage, _coverage(view, method, points), look[method], aside)
         _line(bias, _bias(view, method, points), look[method], aside)
         coverage.plot([], [], color=look[method].colour, marker=look[method].marker,
-                      ls=look[method].dashes, label=_legend(view, method))  # fmt: skip
-    for axes, title in ((coverage, "Coverage, %"), (bias, "Bias, units of the outcome")):
+                      ls=look[method].dashes, label=names[i])  # fmt: skip
+    biased = "Bias, units of the outcome" if width() > ROOMY else "Bias"
+    for axes, title in ((coverage, "Coverage, %"), (bias, biased)):
         axes.set_title(title, pad=6 + 72 * lanes * (axes is coverage))
         if len(values) <= 6:
             axes.set_xticks(values, [plain(v) for v in values])
     _mark_breakdowns(coverage, _broken(view, dial), look)
-    unit = shorten(view.dial(dial).get("unit") or "", 85, placeholder=" …")
+    called = view.called(dial)
+    room = max(12, int(12.5 * width()) - len(called))
+    unit = shorten(view.dial(dial).get("unit") or "", room, placeholder=" …")
     figure.text(0.5, (0.12 + 0.19 * legend_rows) / figure.get_figheight(),
-                f"{dial}: {unit}" if unit else dial, ha="center", va="bottom")  # fmt: skip
-    figure.legend(*coverage.get_legend_handles_labels(), loc="lower center", ncols=2,
+                f"{called}: {unit}" if unit else called, ha="center", va="bottom")  # fmt: skip
+    figure.legend(*coverage.get_legend_handles_labels(), loc="lower center", ncols=in_line,
                   fontsize=8.5, borderaxespad=0.3, handlelength=3)  # fmt: skip
     return figure
 
@@ -171,5 +181,5 @@ def _alt(view: View, dial: str, points: Points) -> str:
         shares = [percent(s[COVERAGE]) if s else "–" for s in scores]
         lines.append(f"{method}: {', '.join(shares)}")
     places = ", ".join(plain(x) for x, _ in points)
-    head = f"{view.scenario}, {view.title}. Coverage in % at {dial} = {places}. "
+    head = f"{view.name}, {view.title}. Coverage in % at {view.called(dial)} = {places}. "
     return head + "; ".join(lines)

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from cibench.render.figures import (
     INK,
+    ROOMY,
     SOFT,
     Look,
     Plot,
     canvas,
-    draw,
     left_margin,
     method_axis,
     pitch,
+    width,
 )
 from cibench.render.numbers import limits, percent, signed
 from cibench.report.score_readings import coverage_of
@@ -34,7 +35,7 @@ def forest(view: View, look: Mapping[str, Look]) -> Plot | None:
     methods = [m for m in view.methods if view.at_default(m)]
     if not methods:
         return None
-    return draw(
+    return Plot(
         f"{view.slug}-forest",
         "Bias and coverage with every dial at its default",
         "Bars are 95 % Monte Carlo limits: 1.96 standard errors for bias, Wilson's for coverage, "
@@ -62,10 +63,11 @@ def _paint(view: View, methods: list[str], look: Mapping[str, Look]) -> Figure:
         _bias(bias, i, view, method, look[method])
         _coverage(coverage, i, view, method, look[method])
     bias.set_title("Bias")
-    bias.set_xlabel("units of the outcome")
+    roomy = width() > ROOMY
+    bias.set_xlabel("units of the outcome" if roomy else "outcome units")
     bias.locator_params(axis="x", nbins=5)
     coverage.set_title("Coverage")
-    coverage.set_xlabel("% of intervals that hold the truth")
+    coverage.set_xlabel("% of intervals that hold the truth" if roomy else "%")
     return figure
 
 
@@ -109,4 +111,4 @@ def _alt(view: View, methods: list[str]) -> str:
         bias = f"bias {signed(score['bias'], score['bias_mcse'])}, " if score["moments"] else ""
         share, low, high = coverage_of(score)
         lines.append(f"{method}: {bias}coverage {percent(share)} % ({limits(low, high)})")
-    return f"{view.scenario}, {view.title}, default. " + "; ".join(lines)
+    return f"{view.name}, {view.title}, default. " + "; ".join(lines)

@@ -8,8 +8,8 @@ from typing import Any
 
 from cibench.analysis.coverage_verdicts import MOST_LEFT_OUT
 from cibench.analysis.sensitivity.breakdown import surely_breaks
-from cibench.render.html import Html, breakable, h, join, raw, sortable
-from cibench.render.numbers import BLANK, error_of, number, percent, plain, signed
+from cibench.render.html import Html, breakable, folded, h, join, raw, sortable
+from cibench.render.numbers import BLANK, count, error_of, number, percent, plain, signed
 from cibench.report.score_readings import gave_no_answer
 from cibench.report.sections.score_tables import HIDDEN
 from cibench.report.views import Line, Score, View
@@ -28,16 +28,17 @@ HEAD = (
 
 def breakdown_section(views: Sequence[View]) -> Html | None:
     """Write the section with one line for each method and dial; none where no dial was moved."""
-    by_scenario: dict[str, list[Html]] = {}
+    by_scenario: dict[str, list[View]] = {}
     for view in views:
-        rows = [_row(view, line) for line in view.doses.broken]
-        by_scenario.setdefault(view.scenario, []).extend(rows)
-    tables = [_table(name, rows) for name, rows in by_scenario.items() if rows]
-    if not tables:
+        if view.doses.broken:
+            by_scenario.setdefault(view.name, []).append(view)
+    if not by_scenario:
         return None
     return h(
         "section", h("h2", "Breakdown points"),
-        h("p", "The smallest violation at which coverage falls below the bound. The value is "
+        [_table(name, part) for name, part in by_scenario.items()],
+        folded("How to read this", h(
+          "p", "The smallest violation at which coverage falls below the bound. The value is "
           "interpolated between the settings that were run: where settings share their noise, in "
           "each replicate’s interval; else in coverage. Its 95 % limits come from resampling "
           "replicates jointly over the settings, and say nothing of how coverage runs between two "
@@ -46,13 +47,20 @@ def breakdown_section(views: Sequence[View]) -> Html | None:
           "columns hold beyond doubt, "
           "corrected for looking at every setting of the curve. Wide intervals always look "
           "robust, so their length stands beside. sensitivity.csv and curves.csv hold all of it.",
-          cls="note"),
-        tables, id="breakdown",
+          cls="note")), id="breakdown",
     )  # fmt: skip
 
 
-def _table(scenario: str, rows: Sequence[Html]) -> Html:
-    return join(h("h3", scenario), sortable(HEAD, rows, "breaks-at"))
+def _table(scenario: str, views: Sequence[View]) -> Html:
+    lines = [(view, line) for view in views for line in view.doses.broken]
+    broken = sum(surely_breaks(line) for _, line in lines)
+    summary = (
+        f"{scenario}: coverage falls below its bound, beyond doubt, on {broken:,} of "
+        f"{count(len(lines), 'curve')}"
+    )
+    return folded(
+        summary, sortable(HEAD, [_row(view, line) for view, line in lines], "breaks-at"), whole=True
+    )
 
 
 def in_words(line: Line) -> Html:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cibench.render.html import Html, breakable, h, join, place, raw, sortable
+from cibench.render.html import Html, breakable, folded, h, join, place, raw, sortable
 from cibench.render.labels import DEFAULT, label, view_titles
 from cibench.render.numbers import (
     BLANK,
@@ -150,7 +150,8 @@ def diagnostic_section(rows: Sequence[Line], plots: Sequence[Html]) -> Html | No
           "is tested; along a dial that breaks what is tested an alarm is right, along any other "
           "one it is false.", cls="note"),
         alarm_table(rows),
-        h("div", plots, cls="plots") if plots else None,
+        folded("Along each dial, and the methods beside", h("div", plots, cls="plots"), whole=True)
+        if plots else None,
         _conditional(rows), id="diagnostics",
     )  # fmt: skip
 
@@ -178,7 +179,7 @@ def _conditional(rows: Sequence[Line]) -> Html | None:
           "all, with paired Monte Carlo standard errors. Shown are the default and the settings "
           f"that break what the diagnostic tests; diagnostics.csv holds the others.{more}",
           cls="note"),
-        sortable(HEAD, [_row(row) for row in reported[:MOST_ROWS]]), open=len(reported) <= 40,
+        sortable(HEAD, [_row(row) for row in reported[:MOST_ROWS]])
     )  # fmt: skip
 
 

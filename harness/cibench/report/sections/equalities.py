@@ -63,17 +63,25 @@ def heading(rows: Sequence[Line]) -> str:
     wrong = sum(row["verdict"] in UNEQUAL for row in rows)
     blank = sum(row["verdict"] == EqualityVerdict.UNCOMPARED for row in rows)
     stated = count(len(rows), "stated equality", "stated equalities")
-    open_ends = f", {blank:,} could not be compared" if blank else ""
+    thin = sum(_is_thin(row) for row in rows)
+    parts = {"could not be compared": blank, "compared on less than half of the data sets": thin}
+    open_ends = "".join(f", {number_of:,} {what}" for what, number_of in parts.items() if number_of)
     if wrong:
         return f"{wrong:,} of {stated} {'does' if wrong == 1 else 'do'} not hold{open_ends}"
     holding = len(rows) - blank
     verb = "holds" if len(rows) == 1 else "hold"
-    return f"{holding:,} of {stated} {verb}{open_ends}" if blank else f"{stated} {verb}"
+    return f"{f'{holding:,} of ' if blank else ''}{stated} {verb}{open_ends}"
+
+
+def _is_thin(row: Line) -> bool:
+    """Say whether an equality was seen on few of the data sets: who declines has not been tried."""
+    return bool(0 < row["compared"] < row["replicates"] / 2)
 
 
 def unequal(table: pd.DataFrame) -> str:
     """Return the clause for the headline of a report; "" where nothing stated is wrong."""
-    rows = [{"verdict": verdict} for verdict in table["verdict"]]
+    records = table[["verdict", "compared", "replicates"]].to_dict("records")
+    rows = [{str(name): value for name, value in record.items()} for record in records]
     return heading(rows) if any(row["verdict"] in UNEQUAL for row in rows) else ""
 
 
@@ -88,8 +96,18 @@ def finding(row: Line) -> str:
     if single:
         parts.append(f"answered by one only in {single:,} of {int(row['replicates']):,}")
     if not parts:
-        parts = [f"{what} equal in {compared:,}" if compared else "nothing to compare"]
+        parts = [f"{what} equal in {_out_of(row)}" if compared else "nothing to compare"]
+    parts += [f"{int(row[name]):,} {reason}" for name, reason in LEFT.items() if row[name]]
     return "; ".join(parts)
+
+
+LEFT = {"answered_by_none": "answered by neither", "declined": "declined"}
+"""What keeps a data set from being compared, besides an answer of one only."""
+
+
+def _out_of(row: Line) -> str:
+    compared, replicates = int(row["compared"]), int(row["replicates"])
+    return f"{compared:,}" if compared == replicates else f"{compared:,} of {replicates:,}"
 
 
 def _distance(row: Line) -> str:
@@ -106,7 +124,7 @@ def sentence(row: Line) -> str:
 
 def where(row: Line) -> str:
     """Name the cell and the target of a line."""
-    parts = (row["scenario"], row["title"], row["at"])
+    parts = (row["scenario_label"], row["title"], row["at"])
     return ", ".join(str(part) for part in parts if part)
 
 
@@ -172,7 +190,7 @@ def _row(row: Line) -> Html:
         h("td", f"{mark}{row['verdict']}"),
         h("td", away, cls="num", data_v=raw(row["greatest"])),
         h("td", f"{row['within']:g}", cls="num", data_v=raw(row["within"])),
-        h("td", f"{int(row['compared']):,} + {int(row['answered_by_one']):,}", cls="num",
-          data_v=int(row["compared"])),
+        h("td", f"{int(row['compared']):,} + {int(row['answered_by_one']):,} of "
+          f"{int(row['replicates']):,}", cls="num", data_v=int(row["compared"])),
         h("td", str(row["why"])),
     )  # fmt: skip

@@ -164,28 +164,40 @@ def _plural(verdict: ExpectationVerdict) -> str:
     return f"{verb.removesuffix('s')} {adverb}"
 
 
+MOST_ROWS = 1000
+"""Rows of the table on a page; the file has all."""
+
+FEWEST = 30
+"""Replicates from which their numbers say how many would decide."""
+
+
 def undecided(rows: Sequence[Line]) -> str:
     """Say how many replicates would decide what is inconclusive, "" where nothing is."""
-    needed = sorted(
-        row["needed"] for row in rows if row["verdict"] == ExpectationVerdict.INCONCLUSIVE
-    )
-    if not needed:
+    open_rows = [row for row in rows if row["verdict"] == ExpectationVerdict.INCONCLUSIVE]
+    if not open_rows:
         return ""
-    text = f"{len(needed)} {'is' if len(needed) == 1 else 'are'} inconclusive"
+    many = [row for row in open_rows if not 0 < row["tries"] < FEWEST]
+    needed, few = sorted(row["needed"] for row in many), len(open_rows) - len(many)
+    text = f"{len(open_rows)} {'is' if len(open_rows) == 1 else 'are'} inconclusive"
+    if few:
+        text += f", {few} of fewer than {FEWEST} replicates, too few to say how many would decide"
+    if not needed:
+        return text
     within = [n for n in needed if n < inf]
     if not within:
         return f"{text}: so near a bound that no number of replicates would do"
     half = within[(len(within) - 1) // 2]
-    text += f": {about(half)} replicates would most likely decide "
-    if len(needed) == 1:
-        return f"{text}it"
-    few = sum(n <= half for n in needed)
+    text += f": if its numbers are as measured, {about(half)} replicates decide "
+    if len(open_rows) == 1:
+        return f"{text}it nine times in ten"
+    text = text.replace("its numbers", "their numbers")
+    first = sum(n <= half for n in needed)
     last = f", {about(within[-1])} {_all(len(within), len(needed))}" if within[-1] > half else ""
-    return f"{text}{few} of them{last}"
+    return f"{text}each of {first} nine times in ten{last}"
 
 
 def _all(within: int, every: int) -> str:
-    return "all" if within == every else f"{within}; the others are too near a bound"
+    return f"each of {within}" if within == every else f"{within}; the others are too near a bound"
 
 
 def about(replicates: float) -> str:
@@ -246,7 +258,7 @@ def _listed(listed: Sequence[Surprise]) -> Html | None:
     lines = [
         h("li", h("span", s.badge, cls="badge"),
           h("span", h("b", s.method, cls="method"), f" {s.worst['verdict']} in ",
-            h("b", str(s.worst["scenario"])), f" {s.sentence}", cls="said"),
+            h("b", str(s.worst["scenario_label"])), f" {s.sentence}", cls="said"),
           cls="broken" if s.worst["verdict"] == ExpectationVerdict.FAILS_UNEXPECTEDLY else "wide")
         for s in listed
     ]  # fmt: skip
@@ -273,7 +285,11 @@ def _counted(rows: Sequence[Line]) -> Html:
 def _table(rows: Sequence[Line]) -> Html:
     order = list(ExpectationVerdict)
     ranked = sorted(rows, key=lambda row: _rank(row, order))
-    return sortable(HEAD, [_row(row) for row in ranked])
+    table = sortable(HEAD, [_row(row) for row in ranked[:MOST_ROWS]])
+    if len(ranked) <= MOST_ROWS:
+        return table
+    more = f"The first {MOST_ROWS:,} of {len(ranked):,} rows, surprises before the others; "
+    return join(h("p", f"{more}expectations.csv has all.", cls="note"), table)
 
 
 def _rank(row: Line, order: Sequence[ExpectationVerdict]) -> tuple[bool, int]:
@@ -284,6 +300,7 @@ def _row(row: Line) -> Html:
     judged, needed = not missing(row["low"]), row["needed"]
     biased, errs = not missing(row["bias_in_se"]), not missing(row["se_ratio"])
     decide = BLANK if missing(needed) else about(needed) if needed < inf else "beyond reach"
+    decide = "too few to say" if 0 < row["tries"] < FEWEST and not missing(needed) else decide
     verdict = row["verdict"] or BLANK
     reason = "; ".join(filter(None, (str(row["because"]), str(row["note"] or ""))))
     if row["unjudged"]:

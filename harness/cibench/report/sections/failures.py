@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cibench.render.figures import Plot, canvas, draw
+from cibench.render.figures import Plot, canvas
 from cibench.render.html import Html, h, join
 from cibench.render.labels import setting, slug
 from cibench.render.numbers import count, percent, plain
@@ -53,7 +53,7 @@ def failure_plot(scenario: str, lost: pd.DataFrame, scores: pd.DataFrame) -> Plo
     summary = "; ".join(
         f"{_name(key)}: {percent(share)} %" for key, share in worst.sum(axis=1).items()
     )
-    return draw(
+    return Plot(
         slug(f"{scenario} failures"),
         f"{scenario}: fits without an answer",
         "By status; cells in which every fit answered are left out. Who declines has not "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cibench.analysis.coverage_verdicts import CoverageVerdict
 from cibench.analysis.expectations import FAULTS
 from cibench.metrics import METRICS
-from cibench.render.html import Html, breakable, h, join
+from cibench.render.html import Html, breakable, folded, h, join
 from cibench.render.numbers import BLANK, count, error_of, number, percent, plain
 from cibench.report.score_readings import MARKS
 from cibench.suite.ranking import BROKEN, VALID, Ranking
@@ -47,8 +47,8 @@ def ranks_section(
     broken = [board for board in whole if board[0]["settings"] == BROKEN]
     measure = METRICS[str(boards[0][0]["measure"])].label
     return h(
-        "section", h("h2", "Leaderboard"), h("p", _about(first, measure, spec), cls="note"),
-        _boards(first),
+        "section", h("h2", "Leaderboard"), _boards(first),
+        folded("How to read this", h("p", _about(first, measure, spec), cls="note")),
         h("details", h("summary", "How they degrade: settings in which an assumption is broken"),
           h("p", "The same methods where a dial breaks what one of them assumes. A rank here says "
             "whose intervals are hurt least, not whose can be believed.", cls="note"),
@@ -82,7 +82,7 @@ def _boards(boards: Sequence[Sequence[Line]]) -> list[Html | None]:
     families = [board for board in boards if "/" not in board[0]["design"]]
     single = [board for board in boards if "/" in board[0]["design"]]
     return [
-        *(_leaderboard(board) for board in families),
+        h("div", [_leaderboard(board) for board in families], cls="heats") if families else None,
         h("details", h("summary", count(len(single), "scenario by itself", "scenarios one by one")),
           [_leaderboard(board) for board in single]) if single else None,
     ]  # fmt: skip
@@ -110,7 +110,9 @@ def _leaderboard(board: Sequence[Mapping[Any, Any]]) -> Html:
              [sets.get((w, line["method"]), "") for w in left_out]) for line in full
     ]  # fmt: skip
     table = h("table", head, h("tbody", body), cls="ranks")
-    return join(h("h3", _title(full[0])), h("div", table, cls="scroll"), _notes(full))
+    return h(
+        "div", h("h3", _title(full[0])), h("div", table, cls="scroll"), _notes(full), cls="board"
+    )
 
 
 def _title(line: Line) -> Html:
@@ -133,7 +135,7 @@ def _row(line: Line, most: int, no_tries: Sequence[str], others: Sequence[str]) 
         of_ratio = None if missing(error) else error * line["ratio"]
         ratio = [
             h("td", number(line["ratio"], of_ratio), " ",
-              h("span", _limits(line, of_ratio), cls="mc below"), cls="num"),
+              h("span", _limits(line, of_ratio), cls="mc"), cls="num"),
             h("td", number(line["log_ratio"], error), " ",
               h("span", error_of(line["log_ratio"], error), cls="mc"), cls="num"),
         ]  # fmt: skip

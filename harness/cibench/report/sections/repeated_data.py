@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cibench.render.html import Html, h
-from cibench.render.labels import setting
+from cibench.render.labels import scenario_label, setting
 from cibench.render.numbers import count
 
 if TYPE_CHECKING:
@@ -37,5 +37,6 @@ def sentences(table: pd.DataFrame, catalogue: Mapping[str, Any]) -> list[str]:
         at = setting(row["dial"], row["setting"], row["dials"], about).label
         every = count(int(row["replicates"]), "replicate")
         distinct = count(int(row["data_sets"]), "data set")
-        lines.append(f"{row['scenario']}, n = {row['n']}, {at}: {every} are {distinct}")
+        where = f"{scenario_label(row['scenario'], about)}, n = {row['n']}, {at}"
+        lines.append(f"{where}: {every} are {distinct}")
     return lines

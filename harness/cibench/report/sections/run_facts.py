@@ -6,21 +6,25 @@ suite as it ran, so that a paper can say them without going back to code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cibench.metrics.registry import listed
-from cibench.render.figures import Plot, figure
-from cibench.render.html import Html, facts, h, join, prose
-from cibench.render.labels import DEFAULT, dials_of, slug
+from cibench.render.figures import Plot
+from cibench.render.html import Html, facts, folded, h, join, prose
+from cibench.render.labels import DEFAULT, dial_label, dials_of, slug
 from cibench.render.numbers import BLANK, exact, percent, plain
+from cibench.report.provenance_words import by_formula, counting, made_elsewhere, whence
 from cibench.report.sections.comparisons import comparison
 from cibench.report.sections.score_tables import ORDER, score_table, shortfalls
 from cibench.report.views import View
+from cibench.storage.manifest import skipped_checks
 from cibench.utils.missing import missing
 
 if TYPE_CHECKING:
     import pandas as pd
+
+SAME = " All methods and all settings of a dial face the same noise."
 
 SOURCE = "Morris, White and Crowther (2019), Statistics in Medicine 38"
 
@@ -30,18 +34,22 @@ def ademp_section(
     manifest: Mapping[str, Any],
 ) -> Html:  # fmt: skip
     """Write the block: aims, mechanisms, estimands, methods, performance measures."""
+    elsewhere = made_elsewhere(manifest)
     parts = (
-        ("Aims", _aims(views)),
+        ("Aims", _aims(views, elsewhere)),
         ("Data-generating mechanisms", h("ul", [_mechanism(part) for part in _by_scenario(views)])),
         ("Estimands", _estimands(views)),
         ("Methods", _methods(scores, catalogue)),
-        ("Performance measures", _measures(views, manifest)),
+        ("Performance measures", _measures(views, manifest, elsewhere)),
     )
     body = [join(h("dt", name), h("dd", said)) for name, said in parts]
     return h(
-        "section", h("h2", "What was done"),
-        h("p", f"Aims, data, estimands, methods and measures (ADEMP), after {SOURCE}.", cls="note"),
-        h("dl", body, cls="ademp"), id="ademp",
+        "section", folded(
+            h("h2", "What was done"),
+            h("p", f"Aims, data, estimands, methods and measures (ADEMP), after {SOURCE}.",
+              cls="note"),
+            h("dl", body, cls="ademp"), whole=True,
+        ), id="ademp",
     )  # fmt: skip
 
 
@@ -50,9 +58,10 @@ def _by_scenario(views: Sequence[View]) -> list[list[View]]:
     return [[view for view in views if view.scenario == name] for name in names]
 
 
-def _aims(views: Sequence[View]) -> Html:
+def _aims(views: Sequence[View], elsewhere: bool) -> Html:
     broken = dict.fromkeys(_broken(view, dial) for view in views for dial in view.dials)
-    aim = "To find out with what bias and coverage each method answers where its assumptions hold"
+    aim = "To find out with what bias and coverage each method answers"
+    aim += "" if elsewhere else " where its assumptions hold"
     if not broken:
         return join(aim, ".")
     named = h("span", "; ".join(f"“{name}”" for name in broken))
@@ -62,13 +71,13 @@ def _aims(views: Sequence[View]) -> Html:
 
 def _mechanism(views: Sequence[View]) -> Html:
     first = views[0]
-    sizes = ", ".join(f"{n:,}" for n in dict.fromkeys(view.n for view in views))
+    sizes = ", ".join(f"{n:,}" for n in dict.fromkeys(view.n for view in views) if n)
     description = str(first.about.get("doc") or "").split("\n\n")[0].replace("\n", " ")
     moved = [_moved(first, dial) for dial in dict.fromkeys(d for view in views for d in view.dials)]
     reference = first.about.get("reference")
     return h(
-        "li", h("a", first.scenario, href=f"#{slug(f'scenario {first.scenario}')}"),
-        f", n = {sizes}. {description}",
+        "li", h("a", first.name, href=f"#{slug(f'scenario {first.scenario}')}"),
+        f"{sizes and ', n = '}{sizes}. {description}",
         [join(" ", part) for part in moved],
         f" Source: {reference}." if reference else None,
     )  # fmt: skip
@@ -78,7 +87,9 @@ def _moved(view: View, dial: str) -> str:
     about, default = view.dial(dial), view.dial(dial).get("default", 0)
     settings = ", ".join(plain(v) for v, _ in view.curve(dial) if v != default)
     unit = f" {about['unit']}" if about.get("unit") else ""
-    return f"{dial} = {settings}{unit} ({plain(default)} where “{_broken(view, dial)}” holds)."
+    broken = about.get("breaks")
+    holds = f"{plain(default)} where “{broken}” holds" if broken else f"{plain(default)} by default"
+    return f"{view.called(dial)} = {settings}{unit} ({holds})."
 
 
 def _broken(view: View, dial: str) -> str:
@@ -90,8 +101,8 @@ def _estimands(views: Sequence[View]) -> Html:
     names: dict[str, list[str]] = {}
     for view in views:
         scenarios = names.setdefault(view.estimand, [])
-        if view.scenario not in scenarios:
-            scenarios.append(view.scenario)
+        if view.name not in scenarios:
+            scenarios.append(view.name)
     lines = [
         h("li", h("b", estimand), f": {', '.join(where)}") for estimand, where in names.items()
     ]
@@ -107,7 +118,7 @@ def _methods(scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> Html:
     return h("ul", lines)
 
 
-def _measures(views: Sequence[View], manifest: Mapping[str, Any]) -> Html:
+def _measures(views: Sequence[View], manifest: Mapping[str, Any], elsewhere: bool) -> Html:
     counts = sorted({int(s["replicates"]) for view in views for s in view.scores.values()})
     ends = [f"{n:,}" for n in dict.fromkeys(counts[:1] + counts[-1:])]
     levels = " and ".join(percent(level) for level in sorted({view.level for view in views}))
@@ -118,41 +129,58 @@ def _measures(views: Sequence[View], manifest: Mapping[str, Any]) -> Html:
     ]
     named = ", ".join(f"{m.heading} ({m.meaning})" for m in listed("report", ORDER))
     return join(
-        h("p", f"{', '.join(part for part in settings if part)}. All methods and all settings of a "
-          "dial face the same noise."),
-        h("p", f"{named}. Each stands beside its Monte Carlo standard error; shares beside their "
-          "95 % Wilson limits. Failed fits are counted, not redrawn.", cls="note"),
+        h("p", f"{', '.join(part for part in settings if part)}.{'' if elsewhere else SAME}"),
+        h("p", f"{named}. Each stands beside its Monte Carlo standard error"
+          f"{by_formula(manifest)}; shares beside their 95 % Wilson limits; {counting(manifest)}.",
+          cls="note"),
     )  # fmt: skip
 
 
-Drawn = Mapping[str, Sequence[Plot]]
-"""The plots of each view, by the view's slug."""
+AT_ONCE = 2
+"""Plots of a view that stand open: the cell at the default and the first dial."""
 
 
-def scenario_section(
-    views: Sequence[View], drawn: Drawn, beside: Callable[[View], Html | None]
-) -> Html:
-    """Write one scenario: what it asks, what its dials break, then plots and scores by view.
+class Described(Protocol):
+    """What a scenario's section takes besides its views: their plots, and how these are put in."""
 
-    `beside` writes what else belongs under a view's scores.
-    """
-    name, about = views[0].scenario, views[0].about
+    @property
+    def drawn(self) -> Mapping[str, Sequence[Plot]]:
+        """Return the plots of each view, by the view's slug."""
+
+    def figure(self, plot: Plot) -> Html:
+        """Put a plot into the page."""
+
+    def worlds(self, view: View) -> Html | None:
+        """Write what else belongs under a view's scores."""
+
+
+def scenario_section(views: Sequence[View], contents: Described) -> Html:
+    """Write one scenario: what it asks, what its dials break, then plots and scores by view."""
     first, *others = views
+    about = first.about
     return h(
-        "section", h("h2", name), prose(str(about.get("doc") or "")), _facts(views),
-        _dials(about),
-        h("details", h("summary", "Equations"), h("pre", str(about.get("equations") or ""))),
-        _view(first, drawn, beside(first), opened=True),
-        [_view(view, drawn, beside(view), opened=False) for view in others],
-        id=slug(f"scenario {name}"),
+        "section", h("h2", first.name), prose(str(about.get("doc") or "")),
+        folded("Truth, columns, dials, equations", _facts(views), _dials(about),
+               _equations(about)),
+        _view(first, contents, opened=True),
+        [_view(view, contents, opened=False) for view in others],
+        id=slug(f"scenario {first.scenario}"),
     )  # fmt: skip
+
+
+def _equations(about: Mapping[str, Any]) -> Html | None:
+    text = str(about.get("equations") or "")
+    return h("pre", text) if text else None
 
 
 def methods_section(names: Iterable[str], catalogue: Mapping[str, Any]) -> Html:
     """Write what each estimator and diagnostic of the run says of itself."""
     known = catalogue.get("estimators") or {}
     cards = [_method(name, known.get(name) or {}) for name in dict.fromkeys(names)]
-    return h("section", h("h2", "Methods"), h("div", cards, cls="cards"), id="methods")
+    return h(
+        "section", folded(h("h2", "Methods"), h("div", cards, cls="cards"), whole=True),
+        id="methods",
+    )  # fmt: skip
 
 
 def _precision(manifest: Mapping[str, Any]) -> str | None:
@@ -172,10 +200,9 @@ def _precision(manifest: Mapping[str, Any]) -> str | None:
 
 def _plugins(manifest: Mapping[str, Any]) -> str | None:
     """Say which plug-ins were held to their contracts before the run, and which were not."""
-    checks = manifest.get("checks") or {}
-    if checks.get("skipped"):
+    if skipped_checks(manifest):
         return "not held to their contracts before the run, as it was told (--no-checks)"
-    plugins = checks.get("plugins") or {}
+    plugins = (manifest.get("checks") or {}).get("plugins") or {}
     notes = [f"not {name}, which {x['unchecked']}" for name, x in plugins.items() if x["unchecked"]]
     notes += [x["warning"] for x in plugins.values() if x["warning"]]
     whole = [name for name, entry in plugins.items() if not entry["unchecked"]]
@@ -202,27 +229,26 @@ def provenance_section(manifest: Mapping[str, Any], stored: int, refits: int = 0
         ("versions", ", ".join(f"{k} {v}" for k, v in versions.items())),
     ]  # fmt: skip
     return h(
-        "section", h("h2", "Provenance"),
-        h("p", "Seeds are derived, not chosen: every random stream comes from its address, the "
-          "run’s seed with the scenario, n and replicate for the data, and the method’s name for "
-          "its own randomness. The dials are not part of the address of the data, so that every "
-          "method and every setting faces the same noise."),
-        facts(known), _declined(manifest.get("declined") or ()), id="provenance",
+        "section",
+        folded(h("h2", "Provenance"), h("p", whence(manifest)), facts(known),
+               _declined(manifest.get("declined") or ()), whole=True), id="provenance",
     )  # fmt: skip
 
 
-def _view(view: View, drawn: Drawn, beside: Html | None, *, opened: bool) -> Html:
+def _view(view: View, contents: Described, *, opened: bool) -> Html:
+    plots = [(plot.title, contents.figure(plot)) for plot in contents.drawn.get(view.slug, ())]
+    first, others = plots[:AT_ONCE], plots[AT_ONCE:]
     truth = h("span", f" truth {_truth(view)}", cls="mc") if view.apart else None
     return h(
         "details", h("summary", h("h3", view.title), truth),
         None if view.settings[0].label == DEFAULT else h(
             "p", "The default cell was not run here, so there are no plots of it and no curve has "
             "its zero.", cls="note"),
-        h("div", [figure(plot) for plot in drawn.get(view.slug, ())], cls="plots"),
-        h("h4", "Scores"),
-        h("p", "In brackets, Monte Carlo standard errors; beside proportions, 95 % Wilson limits. "
-          "A click on a heading sorts.", cls="note"),
-        score_table(view), shortfalls(view), comparison(view), beside,
+        h("div", [drawn for _, drawn in first], cls="plots"),
+        folded("; ".join(title for title, _ in others),
+               h("div", [drawn for _, drawn in others], cls="plots")) if others else None,
+        folded("Every score, differences between methods, assumptions", score_table(view),
+               shortfalls(view), comparison(view), contents.worlds(view)),
         cls="view", id=view.slug, open=opened,
     )  # fmt: skip
 
@@ -261,7 +287,7 @@ def _role(value: Any) -> str:
 
 def _dials(about: Mapping[str, Any]) -> Html | None:
     rows = [
-        h("tr", h("th", name, scope="row"), h("td", str(d.get("breaks") or "")),
+        h("tr", h("th", dial_label(name, about), scope="row"), h("td", str(d.get("breaks") or "")),
           h("td", str(d.get("unit") or ""), cls="words"), h("td", plain(d.get("default"))),
           h("td", ", ".join(plain(x) for x in d.get("grid") or ())),
           h("td", _behaviour(d)))
@@ -277,7 +303,7 @@ def _dials(about: Mapping[str, Any]) -> Html | None:
 def _behaviour(dial: Mapping[str, Any]) -> str:
     parts = ["moves with the dial" if dial.get("truth") == "moves" else "stays"]
     if dial.get("paired") is False:
-        parts.append("unpaired: settings have noise of their own")
+        parts.append("unpaired: as if settings had noise of their own")
     return "; ".join(parts)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from cibench.analysis.coverage_verdicts import CoverageVerdict
 from cibench.metrics import Metric
 from cibench.metrics.registry import listed
-from cibench.render.html import Html, h, header, join, raw
-from cibench.render.labels import DEFAULT
+from cibench.render.html import Html, breakable, h, header, join, raw
+from cibench.render.labels import DEFAULT, setting_label
 from cibench.render.numbers import BLANK, digits, error_of, limits, number, percent
 from cibench.report.score_readings import verdict_of
 from cibench.report.views import Score, View
@@ -74,6 +74,13 @@ ORDER = (
 )  # fmt: skip
 """The columns that the table begins with."""
 
+FIRST = (
+    "coverage", "coverage_with_failures", "bias", "relative_bias", "rmse", "empirical_se",
+    "median_bias", "mad", "mdape", "mae",
+)  # fmt: skip
+TITLES = ("Coverage and errors", "Standard errors, intervals, tests, failures")
+"""The first of two tables, each as wide as a page, and how they are called."""
+
 HIDDEN = "hidden: averages over replicates cannot be relied on"
 
 
@@ -87,13 +94,26 @@ def score_table(view: View) -> Html:
     columns = [m for m in listed("report", ORDER) if failing or m.name != "coverage_with_failures"]
     moving = len({score["truth"] for _, _, score in scores if not missing(score["truth"])}) > 1
     rejection = _rejection_name([score["truth"] for _, _, score in scores])
-    head = [header("method"), header("setting"), header("answered", "answered of all fits")]
-    head += [header("truth", "the true value, mean over replicates")] if moving else []
-    head += [header(rejection if m.name == "rejection" else m.heading, m.meaning) for m in columns]
-    head.append(header("seconds", "mean time of a fit"))
-    body = [_row(at, i, m, s, columns, moving) for i, (at, m, s) in enumerate(scores)]
-    table = h("table", h("thead", h("tr", head)), h("tbody", body), cls="sortable scores")
-    return join(h("div", table, cls="scroll tall"), hidden_note(view))
+    named = {"rejection": rejection}
+    parts = [m for m in columns if m.name in FIRST], [m for m in columns if m.name not in FIRST]
+    tables = []
+    for title, part in zip(TITLES, parts, strict=True):
+        first = part is parts[0]
+        head = [header("method"), header("setting")]
+        head += [header("answered", "answered of all fits")] if first else []
+        head += (
+            [header("truth", "the true value, mean over replicates")] if first and moving else []
+        )
+        head += [header(named.get(m.name) or view.heading(m), m.meaning) for m in part]
+        head += [] if first else [header("seconds", "mean time of a fit")]
+        body = [_row(view, i, s, part, (first, moving)) for i, (_, _, s) in enumerate(scores)]
+        table = h("table", h("thead", h("tr", head)), h("tbody", body), cls="sortable scores")
+        tables.append(join(h("h4", title), h("div", table, cls="scroll tall")))
+    return join(
+        h("p", "Below numbers Monte Carlo standard errors, below proportions 95 % Wilson limits. "
+          "A click on a heading sorts.", cls="note"),
+        *tables, hidden_note(view),
+    )  # fmt: skip
 
 
 def hidden_note(view: View) -> Html | None:
@@ -117,19 +137,24 @@ def hidden_note(view: View) -> Html | None:
 
 
 def _row(
-    at: str, place: int, method: str, score: Score, columns: Sequence[Metric], moving: bool
+    view: View, place: int, score: Score, columns: Sequence[Metric], begins: tuple[bool, bool]
 ) -> Html:
+    """Write a row of one of the two tables; `begins` says whether of the first, and with truths."""
+    first, moving = begins
+    at = setting_label(score["at"], view.about)
     answered = f"{score['answered']:,}"
     if score["answered"] != score["replicates"]:
         answered += f" of {score['replicates']:,}"
     return h(
         "tr",
-        h("th", method, scope="row"), h("td", at, data_v=place, cls="at"),
-        h("td", answered, cls="num", data_v=int(score["answered"])),
-        _measure(score, "truth") if moving else None,
+        h("th", breakable(str(score["method"])), scope="row"),
+        h("td", at, data_v=place, cls="at"),
+        h("td", answered, cls="num", data_v=int(score["answered"])) if first else None,
+        _measure(score, "truth") if first and moving else None,
         [_column(score, metric) for metric in columns],
+        None if first else
         h("td", number(score["seconds"]), cls="num", data_v=raw(score["seconds"])),
-        cls="at-default" if at == DEFAULT else None,
+        cls="at-default" if score["at"] == DEFAULT else None,
     )  # fmt: skip
 
 
@@ -141,17 +166,17 @@ def _column(score: Score, metric: Metric) -> Html:
 
 def _measure(score: Score, key: str) -> Html:
     value, error = score[key], score[f"{key}_mcse"]
-    beside = h("span", error_of(value, error), cls="mc")
-    return h("td", number(value, error), " ", beside, cls="num", data_v=raw(value))
+    below = h("span", error_of(value, error), cls="mc below")
+    return h("td", number(value, error), " ", below, cls="num", data_v=raw(value))
 
 
 def _proportion(score: Score, key: str) -> Html:
     value, low, high = (score[f"{key}{end}"] for end in ("", "_low", "_high"))
     error = score[f"{key}_mcse"]
     title = None if missing(error) else f"Monte Carlo standard error {percent(error, 2)} points"
-    beside = h("span", limits(low, high), cls="mc")
+    below = h("span", limits(low, high), cls="mc below")
     share = percent(value, max(1, digits(low, high)))
-    return h("td", share, " ", beside, cls="num", data_v=raw(value), title=title)
+    return h("td", share, " ", below, cls="num", data_v=raw(value), title=title)
 
 
 def _rejection_name(truths: Sequence[Any]) -> str:

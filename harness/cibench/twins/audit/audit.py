@@ -140,7 +140,7 @@ def _likeness(twin: Twin, columns: Columns, felt: Array) -> list[Check]:
 
 
 def _of_file(twin: Twin, data: Path) -> Audit:
-    from cibench.twins.fit.seed_data import read_frame
+    from cibench.utils.foreign import read_frame
 
     frame = read_frame(data)
     wanted = [*(c.name for c in twin.known), twin.treatment, twin.design.unit, twin.design.time]

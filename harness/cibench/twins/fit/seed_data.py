@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,7 @@ from cibench.model.types import Array
 from cibench.twins.columns import MISSING, Column, Columns, Derived, find_identities
 from cibench.twins.design import Design
 from cibench.utils.errors import BadInput, unknown
-from cibench.utils.files import from_cell, mapped
+from cibench.utils.foreign import read_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,30 +43,6 @@ class Seed:
     def rows(self) -> int:
         """Return the number of rows."""
         return len(self.columns[self.design.outcome])
-
-
-def read_frame(path: Path) -> pd.DataFrame:
-    """Read a CSV file; raises BadInput naming the file, and column or row where there is one."""
-    import pandas as pd
-
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader(file), [])
-        twice = sorted({n for n in header if header.count(n) > 1})
-        if twice:
-            raise BadInput(f"{path}: two columns are called '{twice[0]}'")
-        if "" in map(str.strip, header):
-            raise BadInput(
-                f"{path}: column {list(map(str.strip, header)).index('') + 1} has no name"
-            )
-        table = pd.read_csv(path, encoding="utf-8-sig", index_col=False)
-        return mapped(table, from_cell)
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
-        raise BadInput(f"{path}: not a CSV file: {error}") from error
 
 
 def read_seed(path: Path, design: Design) -> Seed:

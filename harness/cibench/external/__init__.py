@@ -1,0 +1,1 @@
+"""Estimators that answer from another process: other languages, other environments."""
