@@ -290,6 +290,42 @@ def test_a_folder_by_url_is_a_folder(suite, tmp_path):
     assert len(cibench.load(url).replicates) == 48
 
 
+@pytest.mark.parametrize("text", ["", '{"token": "x', "[]"])
+@pytest.mark.parametrize("local", [True, False])
+def test_what_a_driver_left_with_an_unreadable_lock_is_gone_on_with(suite, tmp_path, text, local):
+    """It died while it wrote its lock, before its manifest was there."""
+    url = f"file://{tmp_path}/far" if local else f"memory://{tmp_path.name}/far"
+    store, root = fsspec.core.url_to_fs(url)
+    for name, content in ((object_store.LOCK, text), (manifest.SUITE, SUITE)):
+        store.makedirs(root, exist_ok=True)
+        store.pipe_file(f"{root}/{name}", content.encode())
+    cibench.run(suite, url)
+    assert cibench.load(url).manifest["finished"]
+    assert object_store.LOCK not in names(url)
+
+
+@pytest.mark.parametrize("part", [0, 20])
+def test_a_lock_in_a_folder_is_never_seen_in_part(tmp_path, monkeypatch, part):
+    """Renewed every few seconds: who came just then took it for a URL that nobody has."""
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    mirror, other = (Mirror(f"file://{tmp_path}/far", copy) for _ in range(2))
+    mirror.lock(60)
+
+    def broken(path, value, **_):
+        (tmp_path / path).write_bytes(value[:part])
+        raise OSError("the machine stopped")
+
+    with monkeypatch.context() as here:
+        here.setattr(type(mirror._fs), "pipe_file", lambda self, path, value: broken(path, value))
+        with pytest.raises(BadInput, match="the machine stopped"):
+            mirror.lock(60)
+    with pytest.raises(BadInput, match="is in use by process"):
+        other.lock(60)
+    mirror.recover()
+    assert names(f"file://{tmp_path}/far") == [object_store.LOCK]
+
+
 @pytest.mark.parametrize("evil", ["../../escaped", "replicates/../../escaped", "a\\..\\escaped"])
 def test_a_key_that_leads_out_of_the_folder_is_refused_and_nothing_written(
     tmp_path, monkeypatch, evil

@@ -21,7 +21,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -140,8 +140,7 @@ class Mirror:
         known: dict[str, Mark] = {}
         for name in changed:
             known |= self._put(name, f"{STAGED}/{name}")
-        journal = json.dumps({"put": changed, "removed": gone})
-        self._fs.pipe_file(self._at(JOURNAL), journal.encode())
+        self._write(JOURNAL, {"put": changed, "removed": gone})
         self.recover()
         self._known |= known
 
@@ -182,22 +181,35 @@ class Mirror:
     def _put(self, name: str, place: str = "") -> dict[str, Mark]:
         """Copy one file, unless it went a moment ago; what is open stays whole to the end.
 
-        It is put under its name, or at another place. An object is there whole or not at all, a
-        file in a folder is not: there it gets its name when it is whole. Returns what was copied.
+        It is put under its name, or at another place. Returns what was copied.
         """
         path, to = self.folder / name, PurePosixPath(place or name)
         with contextlib.suppress(FileNotFoundError):
             mark = _mark(path)
-            self._make_room(str(to))
-            if self._is_folder:
-                begun = self._at(str(to.with_name(f".{to.name}{ENDING}")))
-                self._fs.put_file(str(path), begun)
-                sync_file(Path(begun))
-                self._fs.mv(begun, self._at(str(to)))
-            else:
-                self._fs.put_file(str(path), self._at(str(to)))
+            with self._placing(to) as target:
+                self._fs.put_file(str(path), target)
             return {name: mark}
         return {}
+
+    def _write(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a small file at the URL, which whoever reads it sees whole or not at all."""
+        with self._placing(PurePosixPath(name)) as target:
+            self._fs.pipe_file(target, json.dumps(content).encode())
+
+    @contextlib.contextmanager
+    def _placing(self, to: PurePosixPath) -> Iterator[str]:
+        """Yield the path to write at; what is written has its own name when it is whole.
+
+        An object is there whole or not at all, a file in a folder is not.
+        """
+        self._make_room(str(to))
+        if not self._is_folder:
+            yield self._at(str(to))
+            return
+        begun = self._at(str(to.with_name(f".{to.name}{ENDING}")))
+        yield begun
+        sync_file(Path(begun))
+        self._fs.mv(begun, self._at(str(to)))
 
     def _make_room(self, name: str) -> None:
         if not self._fs.async_impl:  # folders, where object stores have none
@@ -236,10 +248,9 @@ class Mirror:
         with _in_one_line(self.url):
             if not self._fs.async_impl:
                 self._fs.makedirs(self._root, exist_ok=True)
-            self._fs.pipe_file(
-                self._at(LOCK), json.dumps({**claim, "updated": time.time()}).encode()
-            )
-        return bool(holder)
+            was_there = self._fs.exists(self._at(LOCK))
+            self._write(LOCK, {**claim, "updated": time.time()})
+        return was_there
 
     def unlock(self) -> None:
         """Let the URL go, where it is ours."""
