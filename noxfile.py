@@ -73,6 +73,17 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def workflows(session: nox.Session) -> None:
+    """Check the workflows of `cibench new gate` and docs/ci.md, by schema and for security."""
+    session.install("zizmor", "check-jsonschema", "-e", ".", *CONSTRAINTS)
+    place = Path(session.create_tmp()).resolve() / ".github" / "workflows"
+    session.run("python", "tests/shared/workflows.py", str(place))
+    files = [str(path) for path in sorted(place.glob("*.yml"))]
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *files)
+    session.run("zizmor", "--offline", "--pedantic", "--min-severity", "low", *files)
+
+
+@nox.session
 def typed(session: nox.Session) -> None:
     """Check that mypy and pyright see every name after the README's own install."""
     session.install("-e", ".", "mypy", "pyright[nodejs]", "pytest", *CONSTRAINTS)

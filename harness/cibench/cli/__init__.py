@@ -70,7 +70,7 @@ COMMANDS = {
     ),
     "new": (
         "cibench.cli.new:new",
-        "Write a file to start from: plug-ins have three lines to fill in, a lesson runs as it is.",
+        "Write files to start from: a plug-in, a lesson, or a gate for the package in this folder.",
     ),
     "check": (
         "cibench.cli.check:check",

@@ -116,6 +116,20 @@ _HEAD = {key: re.compile(rf"^{key}: *(\S+)\s*$", re.MULTILINE) for key in ("Name
 _REQUIRED = re.compile(r"^Requires-Dist: *(.+?)\s*$", re.MULTILINE)
 
 
+def origin_of(unit: str) -> tuple[str | None, str | None]:
+    """Return a package's version, and whence it came: an address, "" a folder, None an index."""
+    package = package_of(unit)
+    if package.fixed:
+        return package.version, None
+    with suppress(metadata.PackageNotFoundError):
+        direct = _direct_url(metadata.distribution(package.name))
+        url, source = direct.get("url"), direct.get("vcs_info") or {}
+        if isinstance(url, str) and not url.startswith("file:"):
+            known = {"vcs", "commit_id"} <= set(source)
+            return package.version, f"{source['vcs']}+{url}@{source['commit_id']}" if known else url
+    return package.version, ""
+
+
 def requirements(name: str) -> set[str]:
     """Return what a distribution requires on this machine without any extra, by name."""
     from packaging.requirements import InvalidRequirement, Requirement
