@@ -12,7 +12,7 @@ from cibench.gate.output import cell_views
 from cibench.gate.output.cell_views import CellView, Replicate, changed_most
 from cibench.gate.output.scatter import scatter
 from cibench.gate.rules import MEANING, MEASURES, WORST_FIRST, ChangeVerdict
-from cibench.render.figures import figure
+from cibench.render.figures import can_draw, figure, no_plots
 from cibench.render.html import Html, breakable, document, facts, h, join
 from cibench.render.labels import slug
 from cibench.render.numbers import BLANK, count, number
@@ -35,7 +35,7 @@ def case(view: CellView, comparison: Comparison) -> Html:
     if cell.verdict is ChangeVerdict.NOT_COMPARABLE:
         return h("div", title, h("p", cell.why), id=anchor(view))
     some = changed_most(cell, comparison.rules.tolerance)
-    plot = scatter(view, [r.replicate for r in some])
+    plot = scatter(view, [r.replicate for r in some]) if can_draw() else None
     rest = [m for m in cell.measures if not m.changed]
     return h(
         "div", title,
@@ -162,6 +162,7 @@ def _changed(comparison: Comparison, loud: Sequence[CellView]) -> Html | None:
     more = len(loud) - MOST_CELLS
     return h(
         "section", h("h2", "What changed"),
+        no_plots(),
         [case(one, comparison) for one in loud[:MOST_CELLS]],
         h("p", f"{count(more, 'more cell')} in the table below.", cls="note") if more > 0 else None,
         id="changed",
