@@ -21,6 +21,7 @@ class Template(StrEnum):
     SCENARIO = "scenario"
     ESTIMATOR = "estimator"
     LESSON = "lesson"
+    COLLECTION = "collection"
 
 
 class Language(StrEnum):
@@ -32,14 +33,19 @@ class Language(StrEnum):
 
 def new(
     what: Annotated[Template, typer.Argument(help="What to write.")],
-    name: Annotated[str, typer.Argument(help="Its id, family/name; a lesson: name.")],
+    name: Annotated[str, typer.Argument(help=(
+        "Its id, family/name; a lesson: name; a collection: the folder of its data sets."
+    ))],
     out: Annotated[Path | None, typer.Option(help="The file [NAME in this folder].")] = None,
     language: Annotated[Language | None, typer.Option(
         help="Of an estimator: the language of another process (python: another environment).",
         case_sensitive=False,
     )] = None,
 ) -> None:  # fmt: skip
-    """Write a file to start from: plug-ins have three lines to fill in, a lesson runs as it is."""
+    """Write a file to start from: plug-ins have three lines to fill in, a lesson runs as it is.
+
+    Of a collection it is guessed from the files of a folder which column is what.
+    """
     if language is not None:
         if what is not Template.ESTIMATOR:
             raise BadInput(f"--language is of estimators, not of a {what}")
@@ -47,6 +53,9 @@ def new(
         typer.echo(f"wrote {script}: fill in the three marked lines; and {declaration}, which")
         typer.echo("  declares it; then run")
         typer.echo(f"  python -m cibench.contracts {declaration}")
+        return
+    if what is Template.COLLECTION:
+        _new_collection(name, out)
         return
     if what is Template.LESSON:
         path = write_new_lesson(name, out)
@@ -56,6 +65,30 @@ def new(
     path = write_new(what.value, name, out)
     typer.echo(f"wrote {path}: fill in the three marked lines, then run")
     typer.echo(f"  python -m cibench.contracts {path}")
+
+
+def _new_collection(folder: str, out: Path | None) -> None:
+    """Write a collection's file and say what it stands for, or what is to be mended first."""
+    from cibench.collections.collection import Collection
+    from cibench.collections.declaration import read_declaration
+    from cibench.collections.guess import write_declaration
+
+    path = write_declaration(folder, out)
+    typer.echo(f"wrote {path}: guessed from names and contents; look at every line")
+    try:
+        collection = Collection(read_declaration(path))
+        collection.check()
+        sizes = sorted({*collection.units})
+        units = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+    except BadInput as error:
+        typer.echo("to be mended first:")
+        for line in error.args:
+            typer.echo(f"  {line}")
+        return
+    targets = ", ".join(map(str, collection.targets))
+    typer.echo(f"  {len(collection.members):,} data sets of {units} units: {targets}")
+    typer.echo("in a suite it is")
+    typer.echo(f'  scenario = "collection:{path}"')
 
 
 def write_new(what: str, name: str, out: Path | None = None) -> Path:

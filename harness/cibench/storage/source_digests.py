@@ -53,6 +53,8 @@ def source_digest(entry: Entry) -> str | None:
 
     None for code without a file: its rows cannot be told from those of another version.
     """
+    if entry.digest is not None:
+        return entry.digest()
     if entry.path is None:
         return None
     return definition_digest(entry.path, entry.qualname, entry.files)

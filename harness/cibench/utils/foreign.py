@@ -15,6 +15,7 @@ import json
 import os
 import stat
 import warnings
+import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -41,6 +42,9 @@ DEEPEST = 64
 DIGITS = 40
 """Digits of the longest whole number in a JSON file: the largest seed has 39."""
 
+MOST_NUMBERS = LARGEST_TABLE // 8
+"""Numbers of the largest table: files may say in few bytes that one stands there often."""
+
 WIDEST = 1_000
 """Columns of the widest CSV file that people fill in."""
 
@@ -49,6 +53,9 @@ LONGEST_CELL = 131_072
 
 COPIED = 60
 """Letters of a file that a complaint repeats."""
+
+EXACT: dict[str, Any] = {"float_precision": "round_trip"}
+"""What has pandas read numbers of texts to the last bit."""
 
 CHARACTER_SETS = {
     b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16",
@@ -287,8 +294,11 @@ def _check_names(names: Sequence[str], where: str) -> None:
         raise BadInput(f"{where}: two columns are called '{twice[:COPIED]}'")
 
 
-def read_frame(path: Path) -> pd.DataFrame:
-    """Read a CSV file as a table, numbers as numbers; raises BadInput where it is not one."""
+def read_frame(path: Path, *, exact: bool = False) -> pd.DataFrame:
+    """Read a CSV file as a table, numbers as numbers; raises BadInput where it is not one.
+
+    Numbers are right to the last bit where they are to be `exact`, which takes longer.
+    """
     import pandas as pd
 
     text = read_text(path, LARGEST_TABLE)
@@ -298,7 +308,10 @@ def read_frame(path: Path) -> pd.DataFrame:
         _check_names([name.strip() for name in header], str(path))
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            table = pd.read_csv(io.StringIO(text, newline=""), index_col=False, sep=mark)
+            warnings.simplefilter("ignore", DeprecationWarning)  # what is exact by itself since 3.1
+            table = pd.read_csv(
+                io.StringIO(text, newline=""), index_col=False, sep=mark, **(EXACT if exact else {})
+            )
     except pd.errors.ParserWarning as error:  # it would drop what is in them
         raise BadInput(f"{path}: a row has more cells than there are columns") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, ValueError) as error:
@@ -307,14 +320,19 @@ def read_frame(path: Path) -> pd.DataFrame:
     return mapped(table, from_cell)
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a table from a CSV, Parquet or Stata file, by its ending; raises BadInput."""
+def read_table(path: Path, *, exact: bool = False) -> pd.DataFrame:
+    """Read a table from a CSV, Parquet or Stata file, by its ending; raises BadInput.
+
+    Numbers of a CSV file are right to the last bit where they are to be `exact`.
+    """
     import pandas as pd
 
     ending = path.suffix.lower()
     if ending not in (".parquet", ".dta"):
-        return read_frame(path)
+        return read_frame(path, exact=exact)
     content = io.BytesIO(read_bytes(path, LARGEST_TABLE))
+    if ending == ".parquet":
+        _check_parquet(content, path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about encodings and labels of old files
@@ -325,3 +343,40 @@ def read_table(path: Path) -> pd.DataFrame:
         raise BadInput(f"{path}: not a {kind} file: {detail or type(error).__name__}") from error
     _check_names([str(name) for name in table.columns], str(path))
     return table
+
+
+def _check_parquet(content: io.BytesIO, path: Path) -> None:
+    """Raise BadInput where a Parquet file says that it holds more than anybody reads at once."""
+    import pyarrow.parquet as pq
+
+    try:
+        about = pq.read_metadata(content)
+    except Exception:  # whoever reads it says why
+        return
+    finally:
+        content.seek(0)
+    if about.num_rows * max(about.num_columns, 1) > MOST_NUMBERS:
+        raise BadInput(f"{path}: over {MOST_NUMBERS:,} numbers, more than any of ours")
+
+
+def read_arrays(path: Path) -> dict[str, Any]:
+    """Return the arrays of an npz file by name, no objects among them; raises BadInput.
+
+    What they take unpacked is looked at before anything is.
+    """
+    import numpy as np
+
+    content = io.BytesIO(read_bytes(path, LARGEST_TABLE))
+    try:
+        with zipfile.ZipFile(content) as packed:
+            unpacked = sum(part.file_size for part in packed.infolist())
+        if unpacked > LARGEST_TABLE:
+            raise BadInput(f"{path}: over {LARGEST_TABLE:,} bytes unpacked, more than any of ours")
+        content.seek(0)
+        with np.load(content, allow_pickle=False) as arrays:
+            return {str(name): arrays[name] for name in arrays.files}
+    except BadInput:
+        raise
+    except Exception as error:  # whatever the bytes make of a reader
+        detail = " ".join(str(error).split())[:COPIED]
+        raise BadInput(f"{path}: not an npz file: {detail or type(error).__name__}") from error
