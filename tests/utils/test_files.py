@@ -17,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cibench
-from cibench.twins.fit.seed_data import read_frame
 from cibench.utils import files
 from cibench.utils.errors import BadInput, Unwritable
 from cibench.utils.files import (
@@ -33,7 +32,7 @@ from cibench.utils.files import (
     write_private,
     write_text,
 )
-from cibench.utils.foreign import read_csv
+from cibench.utils.foreign import read_csv, read_frame
 from cibench.utils.leftovers import temporary
 
 TEXT = "Şükrü 中文\r\nsecond\n"

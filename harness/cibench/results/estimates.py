@@ -117,7 +117,7 @@ def score(
     called = name or (source.stem if source else "estimates")
     wanted = _columns(columns)
     origin = Origin(called, source.name if source else "", level, errors, wanted.limits)
-    frame: Any = read_table(source) if source else table
+    frame: Any = read_table(source, exact=True) if source else table
     where = str(source or "the table")
     rows = replicate_rows(frame, wanted, origin, where, truth_by_replicate=truth_by_replicate)
     names = _data_sets(_Table(frame, where), wanted.replicate)[1] if wanted.replicate else ()
