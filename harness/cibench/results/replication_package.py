@@ -47,7 +47,6 @@ RUN, SUMS, README, REQUIREMENTS = "run", "SHA256SUMS", "README.md", "requirement
 MOST_PARTS, MOST_BYTES = 200_000, 20 * 2**30
 """Bounds of a package that is unpacked, and of its parts together."""
 
-PIECE = 2**20
 SUM = re.compile(r"([0-9a-f]{64})  (.+)")
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -182,8 +181,7 @@ def _zip(to: Path, folder: Path, names: list[str]) -> None:
             stored = name.endswith((".parquet", ".twin"))  # which are compressed
             entry.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
             entry.external_attr = 0o100644 << 16
-            with (folder / name).open("rb") as file, parts.open(entry, "w") as part:
-                shutil.copyfileobj(file, part, PIECE)
+            parts.writestr(entry, (folder / name).read_bytes())
 
 
 def _digest(path: Path) -> str:
