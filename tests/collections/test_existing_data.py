@@ -6,11 +6,14 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from commands import python
+from replicates import assert_same_rows
 
 import cibench
 from cibench.collections import Collection, read_declaration, register_collection
 from cibench.model import Estimand, Target, registry
 from cibench.model.design import configure
+from cibench.results import pack, unpack
 from cibench.suite.parse import find_suite, parse_suite, read_suite
 from cibench.utils.errors import BadInput
 from cibench.utils.plugins import FORBIDDEN
@@ -331,3 +334,20 @@ def test_rows_with_gaps_are_refused_left_out_or_left_to_methods(sims):
         text = DECLARATION.replace("[roles]", f'missing = "{how}"\n[roles]')
         (sims / "sims.toml").write_text(text, encoding="utf-8")
         assert Collection(read_declaration(sims / "sims.toml")).units[0] == units
+
+
+def test_a_package_of_a_run_says_that_its_data_sets_are_elsewhere(sims, tmp_path):
+    """They are put beside its suite file, and then it makes all rows again."""
+    run = cibench.run(sims / "suite.toml", tmp_path / "run")
+    folder = unpack(pack(run, tmp_path / "packed.zip").path, tmp_path / "out")
+    assert "The data sets of `sims.toml` are not in here" in (folder / "README.md").read_text()
+    for path in folder.rglob("*"):
+        assert not path.is_file() or str(sims).encode() not in path.read_bytes(), path
+    again = ("-m", "cibench", "run", "run", "--out", "again")
+    refused = python(*again, folder=folder)
+    assert refused.returncode == 2 and "sims.toml': there is no such file" in refused.stderr
+    shutil.copy(sims / "sims.toml", folder / "run")
+    shutil.copytree(sims / "sims", folder / "run" / "sims")
+    done = python(*again, folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert_same_rows(cibench.load(folder / "again").replicates, run.replicates)

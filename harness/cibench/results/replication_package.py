@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cibench.model.registry import is_data
 from cibench.results.run_folder import Run
 from cibench.storage import manifest as notes
 from cibench.storage.lock import locked
@@ -38,7 +39,7 @@ from cibench.utils.files import (
 from cibench.utils.foreign import own_file, require_file
 from cibench.utils.leftovers import temporary, temporary_folder
 from cibench.utils.names import require_inside
-from cibench.utils.toml import read_toml, several
+from cibench.utils.toml import read_toml, several, to_toml
 
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 """The time that every part of the zip carries, so that equal packages are equal files."""
@@ -101,15 +102,21 @@ def pack(run: Run, out: str | Path | None = None) -> Package:
 def _check_plugins(run: Run) -> None:
     """Raise BadInput where the suite file names plug-ins that are not in the folder."""
     for plugin in _outside(run):
-        if plugin.endswith(COPIED):
+        if plugin.endswith(COPIED) and not is_data(plugin, ".toml"):
             raise BadInput(
                 f"{run.place}: it does not hold its plug-in '{plugin}'; 'cibench run {run.place}' "
                 "once more brings it in"
             )
 
 
+def _suite_file(run: Run) -> dict[str, Any]:
+    """Return the content of the suite file, with the names that it has for plug-ins."""
+    content, _ = read_toml(own_file(run.folder, notes.SUITE))
+    return content
+
+
 def _outside(run: Run) -> list[str]:
-    named = several(read_toml(own_file(run.folder, notes.SUITE))[0].get("plugins", []))
+    named = several(_suite_file(run).get("plugins", []))
     return [str(plugin) for plugin in named if not str(plugin).startswith(f"{PLUGINS}/")]
 
 
@@ -128,6 +135,10 @@ def _fill(folder: Path, run: Run) -> None:
             if path.is_file() and not any(word.startswith(".") for word in where.parts):
                 make_folder((inside / where).parent)
                 shutil.copyfile(path, inside / where)
+    content = _suite_file(run)
+    if "plugins" in content:
+        plugins = [_name_here(str(plugin)) for plugin in several(content["plugins"])]
+        write_text(inside / notes.SUITE, to_toml({**content, "plugins": plugins}))
     about = {key: value for key, value in run.manifest.items() if key != "hosts"}
     write_json(inside / notes.MANIFEST, about)
     Run(inside).write_scores()
@@ -136,6 +147,11 @@ def _fill(folder: Path, run: Run) -> None:
         write_text(folder / name, text)
     sums = "".join(f"{_digest(folder / name)}  {name}\n" for name in _names(folder))
     write_text(folder / SUMS, sums)
+
+
+def _name_here(plugin: str) -> str:
+    """Return the name of a plug-in in a package: data sets that exist are to be put beside it."""
+    return Path(plugin).name if plugin.endswith(COPIED) and Path(plugin).is_absolute() else plugin
 
 
 def _requirements(about: Mapping[str, Any]) -> str:
@@ -159,6 +175,9 @@ def _readme(name: str, about: Mapping[str, Any], outside: list[str]) -> str:
         "PLATFORM": about["platform"],
         "AGAIN": asset("cibench", f"templates/package_{kind}.md.txt"),
         "OUTSIDE": "".join(
+            f"\nThe data sets of `{Path(plugin).name}` are not in here: put it, and the folder of "
+            "data sets that it names, beside `run/suite.toml`.\n"
+            if plugin.endswith(COPIED) else
             f"\nThe plug-in `{plugin}` is a module of an installed package and not in here.\n"
             for plugin in outside
         ),

@@ -99,13 +99,7 @@ def _name(plugin: str, parts: Mapping[str, bytes]) -> str:
 def _parts(plugin: str) -> dict[str, bytes]:
     """Return a plug-in and what it reads beside it, by names relative to its folder."""
     path = Path(plugin)
-    if path.suffix not in COPIED or not path.is_file() or _is_data(path):
-        return {}
+    if path.suffix not in COPIED or not path.is_file() or registry.is_data(plugin, ".toml"):
+        return {}  # of data sets that exist, of which a run may rest on gigabytes
     sizes = {name: file.stat().st_size for name, file in files_with(path).items()}
     return {name: read_bytes(path.parent / name) for name, size in sizes.items() if size <= LARGEST}
-
-
-def _is_data(path: Path) -> bool:
-    """Say whether a file declares data sets that lie beside it, which stay where they are."""
-    scenarios = registry.entries("scenario").values()
-    return path.suffix == ".toml" and any(entry.path == path for entry in scenarios)
