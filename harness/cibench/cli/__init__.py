@@ -60,6 +60,14 @@ COMMANDS = {
         "cibench.cli.paper:rows",
         "Write the replicate rows of a run as CSV, every number exact, for R and others.",
     ),
+    "pack": (
+        "cibench.cli.package:pack",
+        "Write a run, its plug-ins and tables as one file that says how to make them again.",
+    ),
+    "unpack": (
+        "cibench.cli.package:unpack",
+        "Unpack a replication package and check every file in it; nothing is executed.",
+    ),
     "list": (
         "cibench.cli.catalogue:list_",
         "List scenarios, estimators, suites and lessons.",

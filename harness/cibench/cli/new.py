@@ -22,6 +22,7 @@ class Template(StrEnum):
     ESTIMATOR = "estimator"
     LESSON = "lesson"
     GATE = "gate"
+    COLLECTION = "collection"
 
 
 class Language(StrEnum):
@@ -33,9 +34,10 @@ class Language(StrEnum):
 
 def new(
     what: Annotated[Template, typer.Argument(help="What to write.")],
-    name: Annotated[str | None, typer.Argument(
-        help="Its id, family/name; a lesson: name; a gate: the package's module [looked for].",
-    )] = None,
+    name: Annotated[str | None, typer.Argument(help=(
+        "Its id, family/name; a lesson: name; a collection: the folder of its data sets; a gate: "
+        "the package's module [looked for]."
+    ))] = None,
     out: Annotated[Path | None, typer.Option(
         help="The file [NAME in this folder]; of a gate the package's folder [this one].",
     )] = None,
@@ -44,7 +46,10 @@ def new(
         case_sensitive=False,
     )] = None,
 ) -> None:  # fmt: skip
-    """Write files to start from: a plug-in, a lesson, or a gate for the package in this folder."""
+    """Write files to start from: a plug-in, a lesson, or a gate for the package in this folder.
+
+    Of a collection it is guessed from the files of a folder which column is what.
+    """
     if language is not None:
         if what is not Template.ESTIMATOR:
             raise BadInput(f"--language is of estimators, not of a {what}")
@@ -60,6 +65,9 @@ def new(
         return
     if name is None:
         raise BadInput(f"say its name: cibench new {what} {_EXAMPLES[what]}")
+    if what is Template.COLLECTION:
+        _new_collection(name, out)
+        return
     if what is Template.LESSON:
         path = write_new_lesson(name, out)
         typer.echo(f"wrote {path}: a page already; change it and run")
@@ -72,7 +80,7 @@ def new(
 
 _EXAMPLES = {
     Template.SCENARIO: "own/my-design", Template.ESTIMATOR: "own/my-method",
-    Template.LESSON: "my-lesson",
+    Template.LESSON: "my-lesson", Template.COLLECTION: "FOLDER",
 }  # fmt: skip
 
 
@@ -89,6 +97,30 @@ def _write_gate(module: str | None, folder: Path) -> None:
     typer.echo(f"  cibench run {suite} --out run")
     typer.echo("  cibench baseline save run main")
     typer.echo(f"  pytest {tests} --cibench-update-baseline")
+
+
+def _new_collection(folder: str, out: Path | None) -> None:
+    """Write a collection's file and say what it stands for, or what is to be mended first."""
+    from cibench.collections.collection import Collection
+    from cibench.collections.declaration import read_declaration
+    from cibench.collections.guess import write_declaration
+
+    path = write_declaration(folder, out)
+    typer.echo(f"wrote {path}: guessed from names and contents; look at every line")
+    try:
+        collection = Collection(read_declaration(path))
+        collection.check()
+        sizes = sorted({*collection.units})
+        units = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+    except BadInput as error:
+        typer.echo("to be mended first:")
+        for line in error.args:
+            typer.echo(f"  {line}")
+        return
+    targets = ", ".join(map(str, collection.targets))
+    typer.echo(f"  {len(collection.members):,} data sets of {units} units: {targets}")
+    typer.echo("in a suite it is")
+    typer.echo(f'  scenario = "collection:{path}"')
 
 
 def write_new(what: str, name: str, out: Path | None = None) -> Path:

@@ -72,11 +72,27 @@ class Estimator:
 
     def targets_of(self, scenario: Scenario) -> tuple[Target, ...]:
         """Return the scenario's targets that this estimator is asked for, none of a diagnostic."""
-        return tuple(
-            t
-            for t in scenario.targets()
-            if t.estimand in (self.targets if t.horizon is None else self.horizons)
-        )
+        return tuple(self._words(scenario))
+
+    def questions(self, scenario: Scenario) -> tuple[Target, ...]:
+        """Return `targets_of` in the estimator's own words, one for each.
+
+        Where the scenario has methods for a population's average asked for that of the units at
+        hand, such a method is asked what it declares to answer.
+        """
+        return tuple(self._words(scenario).values())
+
+    def _words(self, scenario: Scenario) -> dict[Target, Target]:
+        wanted = scenario.targets()
+        words = {}
+        for target in wanted:
+            own = self.targets if target.horizon is None else self.horizons
+            population = scenario.answered_by.get(target.estimand)
+            if target.estimand in own:
+                words[target] = target
+            elif population in own and Target(population, target.horizon) not in wanted:
+                words[target] = Target(population, target.horizon)
+        return words
 
     def declines(self, scenario: Scenario) -> str | None:
         """Return why this estimator is not for the scenario, None where it is.

@@ -92,6 +92,7 @@ CATALOGUE = {
     "scenarios?": {str: {
         "doc?": TEXT, "equations?": TEXT, "estimands?": TEXTS, "roles?": {str: object},
         "reference?": TEXT, "moments?": bool, "violates?": TEXTS, "prior_of?": TEXT,
+        "declared?": bool, "answered_by?": {str: TEXT},
         "dials?": {str: {
             "default": float, "grid": [float], "within?": RANGE, "breaks": TEXT, "unit?": TEXT,
             "truth?": TEXT, "paired?": bool, "felt?": TEXT,

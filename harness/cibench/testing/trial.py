@@ -313,7 +313,7 @@ def refit(bench: Bench, trial: Trial) -> None:
         scenario, n = cell.scenario, int(cell.key["n"])
         method, entrant = find_estimator(trial.estimator), cell.entrants[0]
         draw = draw_replicate(scenario, n, trial.suite.seed, int(number))
-        targets = method.targets_of(scenario)
+        targets = method.questions(scenario)
         problem = Problem.of(draw, scenario.assigned_roles(), targets, trial.suite.level)
         address = fit_address(trial.suite.seed, scenario.name, n, int(number), method.name)
         data = bench.runs / f"{slug(trial.baseline)}" / f"replicate-{number}-{place}.csv"

@@ -15,6 +15,7 @@ import json
 import os
 import stat
 import warnings
+import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -41,6 +42,9 @@ DEEPEST = 64
 DIGITS = 40
 """Digits of the longest whole number in a JSON file: the largest seed has 39."""
 
+MOST_NUMBERS = LARGEST_TABLE // 8
+"""Numbers of the largest table: files may say in few bytes that one stands there often."""
+
 WIDEST = 1_000
 """Columns of the widest CSV file that people fill in."""
 
@@ -49,6 +53,9 @@ LONGEST_CELL = 131_072
 
 COPIED = 60
 """Letters of a file that a complaint repeats."""
+
+EXACT: dict[str, Any] = {"float_precision": "round_trip"}
+"""What has pandas read numbers of texts to the last bit."""
 
 CHARACTER_SETS = {
     b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16",
@@ -124,8 +131,13 @@ def read_text(path: Path, most: int = LARGEST) -> str:
     return as_text(read_bytes(path, most), str(path))
 
 
-def as_text(content: bytes, where: str) -> str:
-    """Return bytes as a text in UTF-8, as `read_text` does; `where` says whose they are."""
+def as_text(content: bytes, where: str, encoding: str = "utf-8") -> str:
+    """Return bytes as a text in UTF-8, as `read_text` does; `where` says whose they are.
+
+    In another character set only where the user says so: no text tells whether it is.
+    """
+    if encoding != "utf-8":
+        return _declared(content, where, encoding)
     for mark in sorted(CHARACTER_SETS, key=len, reverse=True):
         if content.startswith(mark):
             raise BadInput(f"{where}: it is in {CHARACTER_SETS[mark]}; save it in UTF-8")
@@ -139,6 +151,18 @@ def as_text(content: bytes, where: str) -> str:
         raise BadInput(
             f"{where}:{line}: not a text file in UTF-8{_meant(content, error.start)}"
         ) from error
+
+
+def _declared(content: bytes, where: str, encoding: str) -> str:
+    """Return a text in the character set that the user named; raises BadInput where it is not."""
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise BadInput(f"{where}:{line}: not a text file in {encoding}") from error
+    if "\0" in text:
+        raise BadInput(f"{where}: not a text file in {encoding}: it holds a zero byte")
+    return text.removeprefix("\ufeff")
 
 
 def _meant(content: bytes, at: int) -> str:
@@ -287,41 +311,116 @@ def _check_names(names: Sequence[str], where: str) -> None:
         raise BadInput(f"{where}: two columns are called '{twice[:COPIED]}'")
 
 
-def read_frame(path: Path) -> pd.DataFrame:
-    """Read a CSV file as a table, numbers as numbers; raises BadInput where it is not one."""
+def read_frame(
+    path: Path, *, as_texts: bool = False, encoding: str = "utf-8", exact: bool = False
+) -> pd.DataFrame:
+    """Read a CSV file as a table, numbers as numbers; raises BadInput where it is not one.
+
+    Numbers are right to the last bit where they are to be `exact`, which takes longer.
+    With `as_texts` each cell is the text that stands there, so that codes keep their zeros and no
+    word is taken for a missing value; what separates cells is in the table's `attrs`.
+    """
     import pandas as pd
 
-    text = read_text(path, LARGEST_TABLE)
+    text = as_text(read_bytes(path, LARGEST_TABLE), str(path), encoding)
+    options: Any = EXACT if exact else {}
+    if as_texts:
+        options = {"dtype": str, "keep_default_na": False}
     try:
-        mark = _separator(text)
+        mark, text = _marked(text)
         header = next(csv.reader(io.StringIO(text, newline=""), delimiter=mark), [])
         _check_names([name.strip() for name in header], str(path))
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            table = pd.read_csv(io.StringIO(text, newline=""), index_col=False, sep=mark)
+            warnings.simplefilter("ignore", DeprecationWarning)  # what is exact by itself since 3.1
+            content = io.StringIO(text, newline="")
+            table = pd.read_csv(content, index_col=False, sep=mark, **options)
     except pd.errors.ParserWarning as error:  # it would drop what is in them
         raise BadInput(f"{path}: a row has more cells than there are columns") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, ValueError) as error:
         problem = " ".join(str(error).split())
         raise BadInput(f"{path}: not a CSV file: {problem}") from error
-    return mapped(table, from_cell)
+    table = mapped(table, from_cell)
+    table.attrs["separator"] = mark
+    return table
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a table from a CSV, Parquet or Stata file, by its ending; raises BadInput."""
+def _marked(text: str) -> tuple[str, str]:
+    """Return what separates cells, and the text without a line by which Excel is told so."""
+    first, _, rest = text.partition("\n")
+    if first.startswith("sep=") and len(first.rstrip("\r")) == len("sep=;"):
+        return first[len("sep=")], rest
+    return _separator(text), text
+
+
+STORED = {".dta": "Stata", ".parquet": "Parquet"}
+"""Kinds of tables that are no text, by the ending of their files."""
+
+
+def read_table(
+    path: Path, *, as_texts: bool = False, encoding: str = "utf-8", exact: bool = False
+) -> pd.DataFrame:
+    """Read a table from a CSV, Parquet or Stata file, by its ending; raises BadInput.
+
+    The cells of a CSV file are texts where `as_texts` says so, its numbers right to the last bit
+    where they are to be `exact`, see `read_frame`.
+    """
     import pandas as pd
 
     ending = path.suffix.lower()
-    if ending not in (".parquet", ".dta"):
-        return read_frame(path)
+    if ending not in STORED:
+        return read_frame(path, as_texts=as_texts, encoding=encoding, exact=exact)
     content = io.BytesIO(read_bytes(path, LARGEST_TABLE))
+    if ending == ".parquet":
+        _check_parquet(content, path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about encodings and labels of old files
-            table = pd.read_stata(content) if ending == ".dta" else pd.read_parquet(content)
+            table = (
+                pd.read_stata(content, order_categoricals=False) if ending == ".dta"
+                else pd.read_parquet(content)
+            )  # fmt: skip
     except Exception as error:  # whatever the bytes make of a reader
-        kind = "Stata" if ending == ".dta" else "Parquet"
+        kind = STORED[ending]
         detail = " ".join(str(error).split())[:COPIED]
         raise BadInput(f"{path}: not a {kind} file: {detail or type(error).__name__}") from error
-    _check_names([str(name) for name in table.columns], str(path))
+    table = table.rename(columns=str)
+    _check_names([*table.columns], str(path))
     return table
+
+
+def _check_parquet(content: io.BytesIO, path: Path) -> None:
+    """Raise BadInput where a Parquet file says that it holds more than anybody reads at once."""
+    import pyarrow.parquet as pq
+
+    try:
+        about = pq.read_metadata(content)
+    except Exception:  # whoever reads it says why
+        return
+    finally:
+        content.seek(0)
+    if about.num_rows * max(about.num_columns, 1) > MOST_NUMBERS:
+        raise BadInput(f"{path}: over {MOST_NUMBERS:,} numbers, more than any of ours")
+
+
+def read_arrays(path: Path) -> dict[str, Any]:
+    """Return the arrays of an npz file by name, no objects among them; raises BadInput.
+
+    What they take unpacked is looked at before anything is.
+    """
+    import numpy as np
+
+    content = io.BytesIO(read_bytes(path, LARGEST_TABLE))
+    try:
+        with zipfile.ZipFile(content) as packed:
+            unpacked = sum(part.file_size for part in packed.infolist())
+        if unpacked > LARGEST_TABLE:
+            raise BadInput(f"{path}: over {LARGEST_TABLE:,} bytes unpacked, more than any of ours")
+        content.seek(0)
+        with np.load(content, allow_pickle=False) as arrays:
+            return {str(name): arrays[name] for name in arrays.files}
+    except BadInput:
+        raise
+    except Exception as error:  # whatever the bytes make of a reader
+        detail = " ".join(str(error).split())[:COPIED]
+        raise BadInput(f"{path}: not an npz file: {detail or type(error).__name__}") from error

@@ -39,18 +39,24 @@ if TYPE_CHECKING:
 
 
 class Entrant(NamedTuple):
-    """Hold an estimator with its options as a fit takes them, and what it is asked here."""
+    """Hold an estimator with its options as a fit takes them, and what it is asked here.
+
+    `questions` are the targets in the estimator's own words.
+    """
 
     estimator: Estimator
     options: Mapping[str, Any]
     text: str
     targets: tuple[Target, ...]
+    questions: tuple[Target, ...]
 
 
 def sample_truths(draw: Draw, entrants: list[Entrant]) -> dict[Target, Truth]:
-    """Return the truths that a draw has of its own: those of what is asked about the sample."""
-    targets = {t for e in entrants for t in e.targets if t.estimand.of_sample}
-    return {t: Truth(float(np.mean(draw.averaged(t)))) for t in targets}
+    """Return the truths that a draw has of its own: stated, or those of questions on the sample."""
+    targets = {t for e in entrants for t in e.targets}
+    stated = {t: Truth(float(draw.truths[t])) for t in targets if t in draw.truths}
+    averages = {t for t in targets if t.estimand.of_sample} - stated.keys()
+    return stated | {t: Truth(float(np.mean(draw.averaged(t)))) for t in averages}
 
 
 def rows_of(
@@ -268,7 +274,8 @@ def _bench(block: Block, note: Note, threads: Any, libraries: Libraries | None) 
         if method.elsewhere is not None:
             with contextlib.suppress(BadInput):  # which its fits say again, as rows
                 method.elsewhere.prepare()
-        entrants.append(Entrant(method, json.loads(text), text, method.targets_of(scenario)))
+        targets, questions = method.targets_of(scenario), method.questions(scenario)
+        entrants.append(Entrant(method, json.loads(text), text, targets, questions))
     if libraries is not None:
         libraries.learn()
     sentinel = Sentinel(libraries, block.watched)
@@ -370,13 +377,14 @@ def _traceback(error: BaseException) -> str:
 
 def draw_replicate(scenario: Scenario, n: int, seed: int, replicate: int) -> Draw:
     """Draw the data set that belongs to an address."""
-    return scenario.draw(n, stream(*data_address(seed, scenario.name, n, replicate)))
+    rng = stream(*data_address(seed, scenario.name, n, replicate))
+    return scenario.data_set(n, replicate, rng)
 
 
 def _fit(bench: _Bench, replicate: int, refit: int, entrant: Entrant, draw: Draw) -> fit.Fitted:
     block, estimator = bench.block, entrant.estimator
     key = block.key["scenario"], block.key["n"], replicate, estimator.name, refit
-    problem = Problem.of(draw, bench.roles, entrant.targets, block.level)
+    problem = Problem.of(draw, bench.roles, entrant.questions, block.level)
     if estimator.oracle:
         problem = replace(problem, draw=draw.copy())
     watch = refit == 0 and _refits(block, replicate, entrant) > 0
@@ -384,6 +392,9 @@ def _fit(bench: _Bench, replicate: int, refit: int, entrant: Entrant, draw: Draw
     fitted = fit.fit(
         estimator, problem, entrant.options, address, watch=watch, sentinel=bench.sentinel
     )
+    if entrant.questions != entrant.targets:
+        pairs = zip(fitted.answers, entrant.targets, strict=True)
+        fitted = replace(fitted, answers=[replace(a, target=t) for a, t in pairs])
     if os.getpid() != home:  # a fork that the fit let go on; the rows are its parent's to write
         os._exit(0)
     for library in bench.threads.lib_controllers:  # a fit may have asked for more
