@@ -129,6 +129,7 @@ def test_a_scenario_that_breaks_its_contract_is_refused(path, tmp_path, complain
 
 
 def test_every_fault_has_a_line_and_what_comes_with_cibench_is_not_looked_at(path, tmp_path):
+    pytest.importorskip("statsmodels")  # which a light install lacks
     methods = ["pre/beside", "pre/restless", "pre/mean", "naive/difference-in-means"]
     suite = suite_of(path, methods, stated=1.0)
     assert [str(s) for s in subjects(suite)] == [

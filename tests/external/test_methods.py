@@ -248,7 +248,10 @@ def test_a_run_without_its_language_is_one_line_and_nothing_is_written(tmp_path)
 
 
 def test_rows_are_the_same_alone_in_workers_and_extended(folder):
-    whole = run(folder / "suite.toml", folder / "a").replicates
+    first = run(folder / "suite.toml", folder / "a")
+    whole = first.replicates
+    here, away = first.manifest["imported"], {"estimator own/mean", "estimator own/random"}
+    assert away <= set(here["unobserved"]) and "numpy" in here["versions"]
     parallel = run(folder / "suite.toml", folder / "b", workers=2).replicates
     few = read_suite(folder / "suite.toml").with_replicates(5)
     run(few, folder / "c", workers=2)

@@ -36,7 +36,7 @@ plugins = ["plugin.py"]
 [[cells]]
 scenario = "did/two-group"
 n = 20
-estimators = ["made/theirs", "did/collapsed"]
+estimators = ["made/theirs", "baseline/zero"]
 """
 
 
@@ -205,3 +205,18 @@ def test_code_without_a_file_is_not_said_to_be_the_same():
     assert compatibility._without_file([side["sources"]] * 2) == [
         "the source of estimator a/b, which is code without a file"
     ]
+
+
+def test_what_is_not_known_is_said_by_side_and_of_whom():
+    from cibench.gate import compatibility
+
+    known = {"versions": {}, "digests": {}, "unobserved": []}
+    large = {"large": {"digest": None, "modules": ["large"], "used_by": []}}
+    before = {"imported": {**known, "unobserved": [f"estimator r/{n}" for n in "abcd"]}}
+    after = {"imported": {**known, "digests": large}}
+    assert compatibility._unknown(before, after) == [
+        "what else was imported by fits made elsewhere (the baseline: r/a, r/b, r/c, ...)",
+        "the source of large (the run)",
+    ]
+    assert compatibility._unknown({"imported": known}, {"imported": known}) == []
+    assert compatibility._edited([{**known, "digests": large}] * 2) == {}
