@@ -78,7 +78,7 @@ COMMANDS = {
     ),
     "new": (
         "cibench.cli.new:new",
-        "Write a file to start from: plug-ins have three lines to fill in, a lesson runs as it is.",
+        "Write files to start from: a plug-in, a lesson, a collection, or a package's gate.",
     ),
     "check": (
         "cibench.cli.check:check",

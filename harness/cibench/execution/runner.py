@@ -219,6 +219,7 @@ def _round(
     flight = _Flight(job.place, tick, job.settings.tuning)
     for block, result in flight.finished(job.cutter.blocks(job.place.slots)):
         job.cutter.learn(block, result)
+        job.session.note_imported(result.imported)
         if result.table.num_rows:
             writer.add(block.cell, result.table)
         for fault in result.undrawn:

@@ -101,5 +101,5 @@ def offer(plugin: Path) -> None:
         sys.meta_path.append(_Finder)
 
 
-def _differ(one: Path, other: Path) -> bool:
-    return read_bytes(one) != read_bytes(other)
+def _differ(first: Path, second: Path) -> bool:
+    return read_bytes(first) != read_bytes(second)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from cibench.model.method import find_estimator
 from cibench.storage import provenance
+from cibench.storage.imported import current
 from cibench.suite.suite import Suite
 
 
@@ -36,6 +37,7 @@ def changes(manifest: Mapping[str, Any], suite: Suite) -> list[Change]:
         *_python(manifest),
         *_versions(manifest, suite),
         *_sources(manifest, suite),
+        *_edited(manifest, suite),
     ]
 
 
@@ -86,3 +88,23 @@ def _sources(manifest: Mapping[str, Any], suite: Suite) -> list[Change]:
         scenario = name if kind == "scenario" else None
         source_changes.append(Change(text, scenario, None if scenario else frozenset([name])))
     return source_changes
+
+
+def _edited(manifest: Mapping[str, Any], suite: Suite) -> Iterator[Change]:
+    """Yield whom packages concern that were edited since without another version.
+
+    Of one that is not there today its users say so.
+    """
+    imported = manifest.get("imported") or {"digests": {}}
+    for package, entry in imported["digests"].items():
+        now, fits = current(entry), set[str]()
+        if now is None or now == entry["digest"]:
+            continue
+        for what in entry["used_by"]:
+            kind, _, name = what.partition(" ")
+            if kind == "scenario" and name in suite.scenarios:
+                yield Change(f"the source of package {package}", name)
+            elif kind == "estimator" and name in suite.estimators:
+                fits.add(name)
+        if fits:
+            yield Change(f"the source of package {package}", estimators=frozenset(fits))

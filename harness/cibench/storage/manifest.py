@@ -173,10 +173,14 @@ def cells(suite: Suite, stopped: Mapping[int, str] | None = None) -> list[dict[s
 
 def note_cells(folder: Path, suite: Suite, stopped: Mapping[int, str], expected: int) -> None:
     """Note in the manifest what `cells` says, before rows are stored that rest on it."""
-    entries = {
+    note(folder, {
         "replicates": max(suite.counts, default=0), "expected_rows": expected,
         "cells": cells(suite, stopped),
-    }  # fmt: skip
+    })  # fmt: skip
+
+
+def note(folder: Path, entries: Mapping[str, Any]) -> None:
+    """Note something more in the manifest."""
     write_json(folder / MANIFEST, {**read_manifest(folder), **entries})
 
 

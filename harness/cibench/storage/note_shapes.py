@@ -62,11 +62,19 @@ IDENTITY = Rule(
 CELL = {"scenario": TEXT, "dials": DIALS, "n": COUNT, "parameters": ADDRESS}
 MACHINE = {"platform": TEXT, "python": TEXT, "cpu_features": [TEXT]}
 
+IMPORTED = {
+    "versions": {str: TEXT},
+    "digests": {str: {"digest": (None, TEXT), "modules": [TEXT], "used_by": [TEXT]}},
+    "unobserved": [TEXT],
+}
+"""What draws and fits have imported: `cibench.storage.imported` says what is what."""
+
 MANIFEST = {
     "format": COUNT, "suite": TEXT, "seed?": SEED, "replicates": COUNT, "level": SHARE,
     "limits?": {str: (None, float)}, "refits?": REFITS, "created": TEXT, "finished": (None, TEXT),
     "expected_rows": COUNT, "stored_rows": COUNT, "protocol": TEXT, "versions": {str: TEXT},
     **MACHINE, "machines?": [MACHINE], "hosts?": [TEXT], "sources": {str: (None, TEXT)},
+    "imported?": IMPORTED,
     "stopped?": [{**CELL, "estimator": TEXT, "options": ADDRESS, "left_out": COUNT}],
     "undrawn?": [
         {**CELL, "status": TEXT, "reason": TEXT, "replicates": COUNT, "first": COUNT}

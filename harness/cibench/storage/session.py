@@ -10,6 +10,7 @@ from typing import Any
 
 from cibench.storage import made_elsewhere, manifest
 from cibench.storage.changes import changes
+from cibench.storage.imported import Imported, Record, still_so
 from cibench.storage.inventory import Inventory, Redo, take
 from cibench.storage.lock import check_held, locked
 from cibench.storage.schema import IDENTITY
@@ -29,13 +30,15 @@ WORDS = 6
 class Session:
     """Hold a run folder that is ours: what it holds, and what it said of itself before.
 
-    What is entered into `locks` is let go when the session ends.
+    What is entered into `locks` is let go when the session ends; `imported` gathers what the rows
+    rest on.
     """
 
     run: Path
     inventory: Inventory
     before: Mapping[str, Any] | None
     locks: ExitStack
+    imported: Record
 
     @property
     def suite(self) -> Suite:
@@ -87,6 +90,11 @@ class Session:
         self.inventory.grow(self.suite.with_lengths(lengths))
         manifest.note_cells(self.run, self.suite, stopped, sum(self.inventory.expected))
 
+    def note_imported(self, imported: Imported) -> None:
+        """Note in the manifest what fits have imported, before their rows are stored."""
+        if self.imported.add(imported):
+            manifest.note(self.run, {"imported": self.imported.known})
+
     def close(self, stored: int, undrawn: Faults) -> list[dict[str, Any]]:
         """Note in the manifest how many rows are stored, and what could not be drawn.
 
@@ -128,7 +136,11 @@ class Session:
             if self.before is not None:
                 tidy(self.run, self.inventory, manifest.NOTES)
             rows = self._rows(sum(self.inventory.stored))
-            notes = {**rows, **({"checks": checks} if checks else {})}
+            known = self.imported.known
+            notes = {
+                **rows, **({"checks": checks} if checks else {}),
+                **({} if known is None else {"imported": known}),
+            }  # fmt: skip
             manifest.write_notes(self.run, self.suite, self.before, notes)
         except OSError as error:
             raise BadInput(f"{self.run} cannot be written: {error.strerror or error}") from error
@@ -152,7 +164,7 @@ def opened(
         if not manifest.holds_run(run):
             manifest.check_free(run)
             suite = _as_far_as_known(suite, {}, first_look)
-            yield Session(run, Inventory(suite, keep_going), None, locks)
+            yield Session(run, Inventory(suite, keep_going), None, locks, Record())
             return
         before = manifest.read_manifest(run)
         made_elsewhere.refuse(before, run)
@@ -166,7 +178,18 @@ def opened(
             raise BadInput(f"{damage}{more}; --repair runs again what is missing then")
         if inventory.changed and not update:
             raise BadInput(f"{run} holds rows that today would be others: {_words(inventory)}")
-        yield Session(run, inventory, before, locks)
+        yield Session(run, inventory, before, locks, _imported(before, inventory))
+
+
+def _imported(before: Mapping[str, Any], inventory: Inventory) -> Record:
+    """Return what the rows that stay have imported, as far as it was noted.
+
+    Where others are set aside, what is not so any more was theirs.
+    """
+    if not sum(inventory.stored):
+        return Record()
+    known = before.get("imported")
+    return Record(still_so(known) if known and inventory.changed else known)
 
 
 def _as_far_as_known(suite: Suite, before: Mapping[str, Any], first_look: int) -> Suite:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from cibench.model.design import Scenario, configure, depends_on_size, find_scen
 from cibench.model.method import Estimator, find_estimator
 from cibench.model.streams import data_address, fit_address, stream, unchanged_random_states
 from cibench.model.types import Draw, Problem, Roles, Target, Truth
+from cibench.storage.imported import NOTHING, Imported, imported_by, note_loaded
 from cibench.storage.schema import schema
 from cibench.storage.undrawn import Undrawn
 from cibench.suite.suite import NO_REFITS, Refits
@@ -162,13 +164,15 @@ class Block:
 class Result(NamedTuple):
     """Hold a block's rows, the seconds it took and which data sets could not be drawn.
 
-    `rest` is what another process has to do, since a fit has left this one otherwise than it was.
+    `rest` is what another process has to do, since a fit has left this one otherwise than it was;
+    `imported` what the draws and fits rest on in their process.
     """
 
     table: pa.Table
     seconds: float
     undrawn: tuple[Undrawn, ...] = ()
     rest: tuple[Block, ...] = ()
+    imported: Imported = NOTHING
 
 
 @dataclass(frozen=True)
@@ -213,7 +217,14 @@ def run_block(
             if not can_be_replaced:
                 continue
             table, undrawn, rest = as_table(block.key, block.level, []), (), (block,)
-        return Result(table, perf_counter() - started, undrawn, rest)
+        seconds = perf_counter() - started
+        return Result(table, seconds, undrawn, rest, imported_by(_plugins(block)))
+
+
+def _plugins(block: Block) -> tuple[str, ...]:
+    """Return the names of what a block draws and fits, as a manifest has them."""
+    estimators = dict.fromkeys(f"estimator {name}" for name, _ in block.entrants)
+    return (f"scenario {block.key['scenario']}", *estimators)
 
 
 def _once(
@@ -223,6 +234,7 @@ def _once(
     from threadpoolctl import ThreadpoolController
 
     bench = _bench(block, note, ThreadpoolController(), libraries)
+    loaded = set(sys.modules)
     rows: list[dict[str, Any]] = []
     undrawn: list[Undrawn] = []
     rest: tuple[Block, ...] = ()
@@ -239,6 +251,7 @@ def _once(
                 rest = _rest(block, replicate, entrants)
                 break
     bench.sentinel.look(at_end=True)
+    note_loaded(_plugins(block), sys.modules.keys() - loaded)
     table = as_table(block.key, block.level, rows)
     return table, tuple(undrawn), rest, bench.sentinel.late
 
