@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cibench.storage import made_elsewhere, manifest
+from cibench.storage import imported, made_elsewhere, manifest
 from cibench.storage.changes import changes
 from cibench.storage.inventory import Inventory, Redo, take
 from cibench.storage.lock import check_held, locked
@@ -29,13 +29,15 @@ WORDS = 6
 class Session:
     """Hold a run folder that is ours: what it holds, and what it said of itself before.
 
-    What is entered into `locks` is let go when the session ends.
+    What is entered into `locks` is let go when the session ends. `imported` is what the manifest is
+    to say of methods whose answers were handed in.
     """
 
     run: Path
     inventory: Inventory
     before: Mapping[str, Any] | None
     locks: ExitStack
+    imported: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def suite(self) -> Suite:
@@ -129,6 +131,7 @@ class Session:
                 tidy(self.run, self.inventory, manifest.NOTES)
             rows = self._rows(sum(self.inventory.stored))
             notes = {**rows, **({"checks": checks} if checks else {})}
+            notes |= {imported.KEY: self.imported} if self.imported else {}
             manifest.write_notes(self.run, self.suite, self.before, notes)
         except OSError as error:
             raise BadInput(f"{self.run} cannot be written: {error.strerror or error}") from error
@@ -138,7 +141,7 @@ class Session:
 def opened(
     run: Path, suite: Suite, *,
     update: bool = False, repair: bool = False, keep_going: bool = False,
-    first_look: int = FIRST_LOOK,
+    first_look: int = FIRST_LOOK, handed_in: Mapping[str, Any] | None = None,
 ) -> Iterator[Session]:  # fmt: skip
     """Open a run folder, with nothing written yet.
 
@@ -146,16 +149,20 @@ def opened(
     folder is in use, holds something else than a run, rows that the suite would not give today
     (unless they are to be set aside: `update`) or damaged shards (unless what they held is to be
     run again: `repair`). Unless to `keep_going`, who raised one exception again and again is due no
-    more fits in that cell.
+    more fits in that cell. The suite is joined by methods whose answers the folder holds already,
+    and by those `handed_in` now.
     """
     with ExitStack() as locks:
         if not manifest.holds_run(run):
             manifest.check_free(run)
+            suite = imported.with_imported(suite, handed_in or {})
             suite = _as_far_as_known(suite, {}, first_look)
-            yield Session(run, Inventory(suite, keep_going), None, locks)
+            yield Session(run, Inventory(suite, keep_going), None, locks, handed_in or {})
             return
         before = manifest.read_manifest(run)
         made_elsewhere.refuse(before, run)
+        entries = {**(before.get(imported.KEY) or {}), **(handed_in or {})}
+        suite = imported.with_imported(suite, entries)
         suite = _as_far_as_known(suite, before, first_look)
         locks.enter_context(locked(run))
         redo = _redo(before, suite)
@@ -166,7 +173,7 @@ def opened(
             raise BadInput(f"{damage}{more}; --repair runs again what is missing then")
         if inventory.changed and not update:
             raise BadInput(f"{run} holds rows that today would be others: {_words(inventory)}")
-        yield Session(run, inventory, before, locks)
+        yield Session(run, inventory, before, locks, entries)
 
 
 def _as_far_as_known(suite: Suite, before: Mapping[str, Any], first_look: int) -> Suite:
