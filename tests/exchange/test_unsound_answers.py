@@ -125,7 +125,7 @@ def test_places_that_are_none_are_told(small, call):
 
 def test_a_run_of_tables_made_elsewhere_takes_no_answers(small, call):
     table = pd.DataFrame({"b": [0.4, 0.7], "se": 0.1, "dataset": [1, 2]})
-    cibench.score(table, estimate="b", std_error="se", replicate="dataset", truth=0.5,
+    cibench.score(table, estimate="b", se="se", replicate="dataset", truth=0.5,
                   out=small / "table")  # fmt: skip
     answers_of(small).to_csv(small / "a.csv", index=False)
     code, _, err = call("import", "table", "a.csv", "--estimator", "m")

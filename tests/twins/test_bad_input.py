@@ -72,8 +72,11 @@ def test_a_column_that_repeats_the_rule_is_the_treatment_and_no_covariate():
         (lambda t: t.head(30), "30 rows are too few"),
         (lambda t: t.assign(y=1.0), "column 'y' is constant: 1"),
         (lambda t: t.assign(y=np.nan), "column 'y' is empty"),
-        (lambda t: t.assign(x="a, ç"), "column 'x' holds text ('a, ç'), not numbers"),
-        (lambda t: t.assign(x="2024-01-31"), "column 'x' holds a date ('2024-01-31')"),
+        (
+            lambda t: t.assign(x="a, ç"),
+            "column 'x' holds text ('a, ç'; 1 different texts), not numbers",
+        ),
+        (lambda t: t.assign(x="2024-01-31"), "column 'x' is constant: 19753"),
         (lambda t: t.assign(d=2), "column 'd' is constant"),
         (lambda t: t.assign(d=t["d"] * 2), "column 'd' holds more than 0 and 1"),
         (lambda t: t.drop(columns="x"), "no column named 'x'"),
@@ -89,11 +92,18 @@ def test_columns_of_the_design_must_do(change, words):
     [
         (["k"] * 200, "is constant: k"),
         ([np.nan] * 200, "is empty"),
-        (pd.date_range("2024-01-01", periods=200).astype(str), "holds dates (2024-01-01)"),
-        ([f"customer {i}" for i in range(200)], "is an identifier: as many values as rows"),
+        (
+            pd.date_range("2024-01-01", periods=200).astype(str),
+            "holds dates (2024-01-01; to keep it, as days: --date c)",
+        ),
+        (
+            [f"customer {i}" for i in range(200)],
+            "is an identifier: 200 different values in 200 rows (to keep it: --category c)",
+        ),
         (
             range(1000, 1200),
-            "is an identifier: as many values as rows (to keep it: --covariates c)",
+            "is an identifier: 200 different values in 200 rows (to keep it: --number c or "
+            "--category c)",
         ),
         ([f"Çeşme, {i % 50}" for i in range(200)], "holds 50 different texts"),
     ],

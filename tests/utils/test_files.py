@@ -17,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cibench
-from cibench.twins.fit.seed_data import read_frame
 from cibench.utils import files
 from cibench.utils.errors import BadInput, Unwritable
 from cibench.utils.files import (
@@ -33,7 +32,7 @@ from cibench.utils.files import (
     write_private,
     write_text,
 )
-from cibench.utils.foreign import read_csv
+from cibench.utils.foreign import read_csv, read_frame
 from cibench.utils.leftovers import temporary
 
 TEXT = "Şükrü 中文\r\nsecond\n"
@@ -210,6 +209,7 @@ ALLOWED = {
     "analysis/comparisons.py": "open",  # a Parquet file, put in place by write_atomically
     "external/helpers/cibench.py": "fdopen",  # its standard output
     "external/wire.py": "write_bytes",  # the data of one request, in a temporary folder
+    "results/replication_package.py": "ZipFile",  # put in place by write_atomically
     "storage/claim.py": "write",  # a claim is linked to its name, never put over another
     "storage/lock.py": "write",  # the lock's own file, by its descriptor
     "twins/file.py": "ZipFile",  # a zip, put in place by write_atomically

@@ -130,6 +130,7 @@ def _ranged(
     """Return the column with the range that may leave."""
     if column.name in limits.allowed or column.levels:
         return column
+    column = replace(column, decimals=None)  # rounded values would meet the seed's own
     if column.name in margins.names:
         values = margins.margins[margins.names.index(column.name)].values
         low, high = float(values.min()), float(values.max())

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cibench.model.types import Array
+from cibench.twins.audit.rules import in_numbers
 from cibench.twins.columns import Column
 from cibench.twins.fit.seed_data import Seed
 from cibench.twins.generators.base import FAMILIES
@@ -65,16 +66,20 @@ def leaks(files: Mapping[str, str], frame: pd.DataFrame, seed: Seed, limits: Lim
     """
     import pandas as pd
 
+    texts = {c.name: str for c in seed.known if c.levels or c.spelling}  # codes keep their zeros
+    options: Any = {"dtype": texts, "keep_default_na": False, "na_values": [""]}
     drawn = pd.concat(
-        [pd.read_csv(io.StringIO(text)) for name, text in files.items() if name.startswith("data/")]
-    )
+        [pd.read_csv(io.StringIO(text), **options) for name, text in files.items()
+         if name.startswith("data/")]
+    )  # fmt: skip
     complaints = list(_rows(drawn, frame, seed))
     for column in seed.known:
         free = column.name in (*limits.allowed, seed.design.outcome, seed.design.time)
         if column.name in drawn and not free and column.name != seed.design.cohort:
-            complaints += _column(
-                drawn[column.name].dropna(), frame[column.name].dropna(), column, limits
-            )
+            own = drawn[column.name].dropna()
+            if column.spelling or column.calendar:
+                own = pd.Series(in_numbers(own.to_numpy(), column.name, column))
+            complaints += _column(own, frame[column.name].dropna(), column, limits)
     return complaints
 
 

@@ -7,14 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cibench.challenge.bundle import Bundle
 from cibench.challenge.disclosure import Limits, leaks
 from cibench.challenge.documents import DISCLOSURE
 from cibench.challenge.membership_attack import SHADOWS, Attack, attack, ordered
-from cibench.twins.fit.seed_data import Seed, seed_of
+from cibench.twins.columns import Column
+from cibench.twins.fit.seed_data import Seed, readings_of, seed_of
+from cibench.twins.fit.user_columns import UserColumns
 from cibench.twins.twin import Twin
 from cibench.utils.errors import BadInput
-from cibench.utils.foreign import read_frame
+from cibench.utils.foreign import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,19 +68,33 @@ class Privacy:
 
 def read_own(twin: Twin, path: Path) -> tuple[Seed, pd.DataFrame]:
     """Read the seed data that a twin was fitted to; raises BadInput where they are others."""
-    frame = read_frame(path)
-    seed = seed_of(frame, twin.design, str(path))
+    import pandas as pd
+
+    user = UserColumns.of(twin.known, twin.seed.get("gaps", {}))
+    texts = read_table(path, as_texts=True)
+    names = set(map(str, texts.columns))
+    user = replace(user, kinds={n: k for n, k in user.kinds.items() if n in names})
+    readings = readings_of(texts, user, str(path), twin.design.design_columns)
+    frame = pd.DataFrame({name: reading.restored() for name, reading in readings.items()})
+    seed = seed_of(texts, twin.design, str(path), user)
     if seed.rows != int(twin.seed["rows"]):
         raise BadInput(
             f"{path}: {seed.rows} rows, but the twin was fitted to {twin.seed['rows']} of "
             f"{twin.seed['where']}"
         )
     for mine, theirs in zip(seed.known, twin.known, strict=False):
-        if mine != theirs:
+        if not _same(mine, theirs):
             raise BadInput(
                 f"{path}: column '{mine.name}' is not the one that the twin was fitted to"
             )
     return replace(seed, derived=twin.derived), frame
+
+
+def _same(mine: Column, theirs: Column) -> bool:
+    """Say whether two columns are alike, as far as files of format 1 describe them."""
+    ends = np.allclose((mine.low, mine.high), (theirs.low, theirs.high), rtol=1e-12, atol=0)
+    alike = ("name", "kind", "levels", "indicator", "distinct")
+    return bool(ends) and all(getattr(mine, n) == getattr(theirs, n) for n in alike)
 
 
 def examine(

@@ -68,6 +68,14 @@ COMMANDS = {
         "cibench.cli.exchange:import_",
         "Store answers that were made elsewhere as rows of a run, and score and report it.",
     ),
+    "pack": (
+        "cibench.cli.package:pack",
+        "Write a run, its plug-ins and tables as one file that says how to make them again.",
+    ),
+    "unpack": (
+        "cibench.cli.package:unpack",
+        "Unpack a replication package and check every file in it; nothing is executed.",
+    ),
     "list": (
         "cibench.cli.catalogue:list_",
         "List scenarios, estimators, suites and lessons.",

@@ -12,6 +12,7 @@ from cibench.cli import challenge
 from cibench.utils.errors import BadInput
 
 if TYPE_CHECKING:
+    from cibench.twins.fit.user_columns import UserColumns
     from cibench.twins.twin import Effect, Twin
 
 FAILED = 1
@@ -44,11 +45,34 @@ class Side(StrEnum):
 
 Column = Annotated[str, typer.Option(metavar="COLUMN")]
 File = Annotated[Path, typer.Argument(metavar="TWIN", help="A twin's file.")]
+Listed = list[str] | None
+Numbers = Annotated[Listed, typer.Option("--number", metavar="COLUMN", help="It is a number.")]
+Categories = Annotated[
+    Listed, typer.Option("--category", metavar="COLUMN", help="It is a category, of numbers too.")
+]
+Ordereds = Annotated[
+    Listed, typer.Option("--ordered", metavar="COLUMN", help="A category whose levels ascend.")
+]
+Dates = Annotated[Listed, typer.Option("--date", metavar="COLUMN", help="Dates, kept as days.")]
+Identifiers = Annotated[
+    Listed, typer.Option("--id", metavar="COLUMN", help="It names rows, and is left out.")
+]
+Gaps = Annotated[
+    Listed, typer.Option("--missing", metavar="TEXT", help="Cells that are missing, as empty ones.")
+]
+Encoding = Annotated[
+    str, typer.Option(metavar="NAME", help="The CSV file's character set [utf-8], say cp1252.")
+]
+ColumnsFile = Annotated[
+    Path | None, typer.Option(metavar="TOML", help="A file that says all of this by column.")
+]
 
 
 @twins.command()
 def fit(  # noqa: PLR0913, PLR0917 - a design has that many parts
-    data: Annotated[Path, typer.Argument(metavar="CSV", help="The seed data.")],
+    data: Annotated[
+        Path, typer.Argument(metavar="SEED", help="The seed data: CSV, Parquet or Stata.")
+    ],
     design: Annotated[Kind, typer.Option(help="The design.")],
     outcome: Annotated[str, typer.Option(metavar="COLUMN", help="The outcome.")],
     out: Annotated[Path, typer.Option(help="The twin's file.")],
@@ -75,8 +99,16 @@ def fit(  # noqa: PLR0913, PLR0917 - a design has that many parts
         ),
     ] = "vine",
     seed: Annotated[int, typer.Option(help="Of folds, ties and the generator's search.")] = 0,
+    number: Numbers = None,
+    category: Categories = None,
+    ordered: Ordereds = None,
+    date: Dates = None,
+    identifier: Identifiers = None,
+    missing: Gaps = None,
+    encoding: Encoding = "",
+    columns: ColumnsFile = None,
 ) -> None:
-    """Fit a twin to a CSV file: residualise, train, keep what reconstruction needs."""
+    """Fit a twin to a table: residualise, train, keep what reconstruction needs."""
     from cibench.twins.design import Design
     from cibench.twins.file import save_twin
     from cibench.twins.fit.fitting import fit_twin
@@ -89,7 +121,11 @@ def fit(  # noqa: PLR0913, PLR0917 - a design has that many parts
         unit, time, cohort, tuple(covariates) if covariates else None,
     )  # fmt: skip
     formulas = None if structure == "estimate" else UserStructure.read(Path(structure))
-    read = read_seed(data, layout)
+    user = _user_columns(
+        columns, missing, encoding, number=number, category=category, ordered=ordered, date=date,
+        identifier=identifier,
+    )  # fmt: skip
+    read = read_seed(data, layout, user)
     for line in described(read):
         typer.echo(line, err=True)
     fitted = fit_twin(read, generator, formulas, seed)
@@ -123,15 +159,71 @@ def sample(
 
 
 @twins.command()
-def show(twin: File) -> None:
-    """Show what a twin is made of, and its dials as a scenario."""
+def show(
+    file: Annotated[
+        Path, typer.Argument(metavar="TWIN|SEED", help="A twin's file, or a table to fit one to.")
+    ],
+    number: Numbers = None,
+    category: Categories = None,
+    ordered: Ordereds = None,
+    date: Dates = None,
+    identifier: Identifiers = None,
+    missing: Gaps = None,
+    encoding: Encoding = "",
+    columns: ColumnsFile = None,
+) -> None:
+    """Show what a twin is made of, or what each column of a table is taken for.
+
+    Of a twin there are its dials as a scenario; of a table each kind is a guess that an option or a
+    line of the file of `--columns` changes.
+    """
+    user = _user_columns(
+        columns, missing, encoding, number=number, category=category, ordered=ordered, date=date,
+        identifier=identifier,
+    )  # fmt: skip
+    if _is_table(file):
+        _show_table(file, user)
+        return
     from cibench.cli.catalogue import print_page
     from cibench.cli.listing import page
+    from cibench.render.terminal import console, table
+    from cibench.twins.fit.column_table import lines_of_twin
     from cibench.twins.scenario import register_twin
 
-    registered = register_twin(twin)
+    registered = register_twin(file)
     print_page(page(registered.name))
     _show(registered.twin)
+    console().print(table(lines_of_twin(registered.twin)))
+
+
+def _is_table(path: Path) -> bool:
+    """Say whether a file is a table to fit a twin to: twins are zip files."""
+    from cibench.utils.foreign import read_bytes
+
+    return not path.name.endswith(".twin") and not read_bytes(path).startswith(b"PK")
+
+
+def _show_table(path: Path, user: UserColumns) -> None:
+    from cibench.render.terminal import console, table
+    from cibench.twins.fit.column_table import lines_of_table
+    from cibench.twins.fit.seed_data import readings_of
+    from cibench.utils.foreign import read_table
+
+    frame = read_table(path, as_texts=True, encoding=user.encoding)
+    readings = readings_of(frame, user, str(path))
+    title = f"{len(frame):,} rows; each kind is a guess unless you said it"
+    console().print(table(lines_of_table(readings.values()), title))
+
+
+def _user_columns(
+    path: Path | None, missing: Listed, encoding: str, **kinds: Listed
+) -> UserColumns:  # fmt: skip
+    """Return what a file and options say of columns; raises BadInput."""
+    from cibench.twins.fit.user_columns import UserColumns
+
+    user = UserColumns.read(path) if path else UserColumns()
+    options = {kind: names or () for kind, names in kinds.items()}
+    return user.with_options(options, missing or (), encoding)
 
 
 @twins.command()

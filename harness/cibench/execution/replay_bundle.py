@@ -62,7 +62,8 @@ def write_bundle(replayed: Replayed, out: Path | None = None, tuning: Tuning = T
     cannot be written.
     """
     folder = out or Path(_name(replayed))
-    clear(folder)
+    for part in ("", "adapter", "cibench", "data", "helpers"):
+        clear(folder / part)
     if folder.exists() and not (folder / MARK).exists() and any(folder.iterdir()):
         raise BadInput(f"{folder} is not empty; name another folder with --out")
     data = _draw(replayed)

@@ -63,6 +63,12 @@ class Entry:
         file = getattr(sys.modules.get(self.module), "__file__", None)
         return Path(file).resolve() if file and Path(file).exists() else None
 
+    @property
+    def is_gone(self) -> bool:
+        """Say whether it came from a file that is not there any more."""
+        file = self.declared_in or getattr(sys.modules.get(self.module), "__file__", None)
+        return file is not None and not Path(file).exists()
+
     def absent(self) -> str:
         """Say which of the files is not there, or outside of the folder; "" where all are."""
         if self.files and self.path is None:
@@ -94,13 +100,14 @@ def register(
 ) -> None:  # fmt: skip
     """Put a scenario or estimator on its shelf.
 
-    The same module and qualified name replaces (a notebook cell run twice). Raises ValueError
-    where the name is malformed or taken, or a file is not beside the code.
+    The same module and qualified name replaces (a notebook cell run twice), and so does what comes
+    after the file that had the name is gone. Raises ValueError where the name is malformed or
+    taken, or a file is not beside the code.
     """
     if not NAME.fullmatch(name):
         raise ValueError(f"'{name}' is not of the form family/name in lower case and hyphens")
     taken = _shelves[kind].get(name)
-    if taken and (taken.module, taken.qualname) != (module, qualname):
+    if taken and (taken.module, taken.qualname) != (module, qualname) and not taken.is_gone:
         raise ValueError(
             f"{kind} '{name}' of {module}.{qualname} is taken by {taken.module}.{taken.qualname}"
         )

@@ -13,6 +13,7 @@ from cibench.external.methods import read_methods
 from cibench.model import registry
 from cibench.suite.cells import ENTRY_KEYS, expand, with_files
 from cibench.suite.labels import check_labels
+from cibench.suite.origins import located
 from cibench.suite.precision import COUNT, SCORING_KEYS, is_count, read_precision
 from cibench.suite.ranking import check_scoring
 from cibench.suite.rows_elsewhere import MADE_ELSEWHERE, nothing_to_run
@@ -118,7 +119,7 @@ def _plugins(table: Table, folder: Path, files: Sequence[str]) -> list[str]:
     """Load the plug-ins and return them with absolute paths, files of data among them."""
     plugins = []
     for number, name in enumerate(table.strings("plugins", [])):
-        plugin = _absolute(name, folder)
+        plugin = _absolute(located(name, folder), folder)
         try:
             registry.load_plugin(plugin)
         except BadInput as error:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -32,7 +32,9 @@ class Column:
     """Describe a column: its kind, range, levels (a category's) and who says where it is missing.
 
     `indicator` names the column that is 1 where this one is missing, "" where it never is; columns
-    that are always missing together share one.
+    that are always missing together share one. A number has so many `decimals`, or any (None); a
+    0 or 1 may be written in words, `spelling`; a category whose levels have an order is `ordered`;
+    a `calendar` column is a date, in days since 1970-01-01.
     """
 
     name: str
@@ -42,12 +44,31 @@ class Column:
     levels: tuple[str, ...] = ()
     indicator: str = ""
     distinct: int = 0
+    decimals: int | None = None
+    spelling: tuple[str, ...] = ()
+    ordered: bool = False
+    calendar: bool = False
 
     @property
     def discrete(self) -> bool:
         """Say whether it is drawn from the values that it has, and from no others."""
         few = ATOMS if self.kind == "continuous" else INTEGER_ATOMS
         return self.kind == "category" or self.distinct <= few
+
+    def state(self) -> dict[str, Any]:
+        """Return what a file keeps: of what came later only what says something."""
+        later = {n: v for n in LATER if (v := getattr(self, n)) not in (None, (), False)}
+        return {n: v for n, v in asdict(self).items() if n not in LATER} | later
+
+    @classmethod
+    def load(cls, state: Mapping[str, Any]) -> Column:
+        """Return the column that a file kept."""
+        texts = {n: tuple(state[n]) for n in ("levels", "spelling") if n in state}
+        return cls(**{**state, **texts})
+
+
+LATER = ("decimals", "spelling", "ordered", "calendar")
+"""What files of format 1 do not say of a column."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +80,15 @@ class Derived:
 
 
 def levels_of(known: Iterable[Column]) -> dict[str, tuple[str, ...]]:
-    """Return the levels of the categories among columns, in the order of their codes."""
-    return {column.name: column.levels for column in known if column.kind == "category"}
+    """Return the levels of columns that are written in words, in the order of their codes."""
+    return {c.name: c.levels or c.spelling for c in known if c.levels or c.spelling}
+
+
+def dates_of(days: Array) -> Array:
+    """Return days since 1970-01-01 as texts, with the time of day where one of them has it."""
+    unit, size = ("D", 1) if np.all(days == np.rint(days)) else ("s", 86_400)
+    moments = np.rint(days * size).astype(np.int64).astype(f"datetime64[{unit}]")
+    return np.asarray(np.datetime_as_string(moments))
 
 
 def find_identities(columns: Columns, protected: tuple[str, ...] = ()) -> tuple[Derived, ...]:
@@ -112,7 +140,10 @@ def round_off(columns: Columns, known: tuple[Column, ...]) -> Columns:
     rounded = dict(columns)
     for column in known:
         if column.name in rounded:
-            value = np.clip(rounded[column.name], column.low, column.high)
+            value = rounded[column.name]
+            if column.decimals is not None:
+                value = np.round(value, column.decimals)
+            value = np.clip(value, column.low, column.high)
             rounded[column.name] = value if column.kind == "continuous" else np.rint(value)
     return rounded
 

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from cibench.model.types import Array
-from cibench.twins.columns import Column, Derived
+from cibench.twins.columns import LATER, Column, Derived
 from cibench.twins.cross_section import reconstruct
 from cibench.twins.design import Design
 from cibench.twins.file_shape import TWIN, misplaced
@@ -39,7 +39,9 @@ from cibench.utils.files import canonical, write_atomically
 from cibench.utils.foreign import as_json, read_bytes
 from cibench.utils.shapes import check
 
-FORMAT = 1
+FORMATS = (1, 2)
+"""A file has the oldest format that can say what it says: 2 where it says more of columns."""
+
 TEXT = "twin.json"
 REFERENCE = "array"
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
@@ -48,10 +50,11 @@ LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 def state_of(twin: Twin) -> dict[str, Any]:
     """Return all that a file keeps of a twin, arrays in place."""
+    known = [c.state() for c in twin.known]
     return {
-        "format": FORMAT,
+        "format": 2 if any(name in column for column in known for name in LATER) else 1,
         "design": twin.design.state(),
-        "known": [asdict(c) for c in twin.known],
+        "known": known,
         "derived": [asdict(d) for d in twin.derived],
         "structure": twin.structure.state(),
         "family": twin.family,
@@ -69,7 +72,7 @@ def twin_of(state: Mapping[str, Any], digest: str) -> Twin:
     """Return the twin that a state describes; raises BadInput where a library is missing."""
     return Twin(
         design=Design.load(state["design"]),
-        known=tuple(Column(**{**c, "levels": tuple(c["levels"])}) for c in state["known"]),
+        known=tuple(map(Column.load, state["known"])),
         derived=tuple(Derived(**d) for d in state["derived"]),
         structure=Structure.load(state["structure"]),
         family=state["family"],
@@ -161,9 +164,10 @@ def _opened(content: bytes, where: str) -> Twin:
     except (*UNREADABLE, MemoryError) as error:
         raise BadInput(f"{where}: not {DAMAGED}: {one_line(error)}") from error
     state = as_json(text, {"format": int}, where, DAMAGED)
-    if state["format"] != FORMAT:
+    if state["format"] not in FORMATS:
+        readable = " and ".join(map(str, FORMATS))
         raise BadInput(
-            f"{where}: a twin of format {state['format']}; this version reads format {FORMAT}"
+            f"{where}: a twin of format {state['format']}; this version reads formats {readable}"
         )
     restored = _restored(state, arrays)
     check(restored, TWIN, f"{where}: a damaged twin")

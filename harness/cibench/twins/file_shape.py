@@ -9,7 +9,7 @@ import numpy as np
 
 from cibench.model.types import Array
 from cibench.twins.design import DESIGNS
-from cibench.utils.shapes import COUNT, ORDINARY, TEXT, Rule, whole_number
+from cibench.utils.shapes import COUNT, ORDINARY, TEXT, Rule, is_plain, whole_number
 
 MOST_ORDER, MOST_LEVELS = 20, 10_000
 
@@ -34,6 +34,8 @@ NAMED = Rule(
     and isinstance(v[1], dict),
     "a name and what is known of it",
 )  # fmt: skip
+DECIMALS = whole_number(15, "a number of decimals")
+PAIR = Rule(lambda v: isinstance(v, list) and len(v) == 2 and all(map(is_plain, v)), "two words")
 KIND = Rule(lambda v: v in ("continuous", "integer", "category"), "a kind of column")
 SIDE = Rule(lambda v: v in ("above", "below"), "'above' or 'below'")
 
@@ -100,7 +102,8 @@ TWIN: dict[Any, Any] = {
     },
     "known": [{
         "name": TEXT, "kind": KIND, "low": float, "high": float, "levels": TEXTS,
-        "indicator": TEXT, "distinct": COUNT,
+        "indicator": TEXT, "distinct": COUNT, "decimals?": DECIMALS, "spelling?": PAIR,
+        "ordered?": bool, "calendar?": bool,
     }],
     "derived": [{"name": TEXT, "formula": TEXT}],
     "structure": {
@@ -123,7 +126,9 @@ TWIN: dict[Any, Any] = {
         "times": NUMBERS, "cohorts": NUMBERS, "level": NUMBERS, "gap": float,
         "coefficients": NUMBERS, "effects": NUMBERS,
     }),
-    "seed": {"rows": COUNT, "effect": float, "se": float, "where?": TEXT},
+    "seed": {
+        "rows": COUNT, "effect": float, "se": float, "where?": TEXT, "gaps?": {str: [str]},
+    },
     "constants": {str: float},
     "summaries": {str: object},
 }  # fmt: skip

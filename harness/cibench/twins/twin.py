@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 
 from cibench.model.types import Array
-from cibench.twins.columns import Column, Columns, Derived, derive, levels_of, mask, round_off
+from cibench.twins.columns import (
+    Column,
+    Columns,
+    Derived,
+    dates_of,
+    derive,
+    levels_of,
+    mask,
+    round_off,
+)
 from cibench.twins.design import Design
 from cibench.twins.fit.assignment import Mechanism
 from cibench.twins.fit.structure import Structure
@@ -136,9 +145,11 @@ class Twin:
 
 def _as_seed(values: Array, column: Column) -> Array:
     gone = np.isnan(values)
-    if column.kind == "category":
-        texts = np.array([*column.levels, ""], dtype=object)
+    if words := column.levels or column.spelling:
+        texts = np.array([*words, ""], dtype=object)
         return np.asarray(texts[np.where(gone, -1, np.nan_to_num(values)).astype(int)])
+    if column.calendar:
+        return np.where(gone, "", dates_of(np.nan_to_num(values))).astype(object)
     if column.kind == "integer" and not gone.any():
         return np.rint(values).astype(np.int64)
     return values

@@ -131,8 +131,13 @@ def read_text(path: Path, most: int = LARGEST) -> str:
     return as_text(read_bytes(path, most), str(path))
 
 
-def as_text(content: bytes, where: str) -> str:
-    """Return bytes as a text in UTF-8, as `read_text` does; `where` says whose they are."""
+def as_text(content: bytes, where: str, encoding: str = "utf-8") -> str:
+    """Return bytes as a text in UTF-8, as `read_text` does; `where` says whose they are.
+
+    In another character set only where the user says so: no text tells whether it is.
+    """
+    if encoding != "utf-8":
+        return _declared(content, where, encoding)
     for mark in sorted(CHARACTER_SETS, key=len, reverse=True):
         if content.startswith(mark):
             raise BadInput(f"{where}: it is in {CHARACTER_SETS[mark]}; save it in UTF-8")
@@ -146,6 +151,18 @@ def as_text(content: bytes, where: str) -> str:
         raise BadInput(
             f"{where}:{line}: not a text file in UTF-8{_meant(content, error.start)}"
         ) from error
+
+
+def _declared(content: bytes, where: str, encoding: str) -> str:
+    """Return a text in the character set that the user named; raises BadInput where it is not."""
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise BadInput(f"{where}:{line}: not a text file in {encoding}") from error
+    if "\0" in text:
+        raise BadInput(f"{where}: not a text file in {encoding}: it holds a zero byte")
+    return text.removeprefix("\ufeff")
 
 
 def _meant(content: bytes, at: int) -> str:
@@ -294,54 +311,81 @@ def _check_names(names: Sequence[str], where: str) -> None:
         raise BadInput(f"{where}: two columns are called '{twice[:COPIED]}'")
 
 
-def read_frame(path: Path, *, exact: bool = False) -> pd.DataFrame:
+def read_frame(
+    path: Path, *, as_texts: bool = False, encoding: str = "utf-8", exact: bool = False
+) -> pd.DataFrame:
     """Read a CSV file as a table, numbers as numbers; raises BadInput where it is not one.
 
     Numbers are right to the last bit where they are to be `exact`, which takes longer.
+    With `as_texts` each cell is the text that stands there, so that codes keep their zeros and no
+    word is taken for a missing value; what separates cells is in the table's `attrs`.
     """
     import pandas as pd
 
-    text = read_text(path, LARGEST_TABLE)
+    text = as_text(read_bytes(path, LARGEST_TABLE), str(path), encoding)
+    options: Any = EXACT if exact else {}
+    if as_texts:
+        options = {"dtype": str, "keep_default_na": False}
     try:
-        mark = _separator(text)
+        mark, text = _marked(text)
         header = next(csv.reader(io.StringIO(text, newline=""), delimiter=mark), [])
         _check_names([name.strip() for name in header], str(path))
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             warnings.simplefilter("ignore", DeprecationWarning)  # what is exact by itself since 3.1
-            table = pd.read_csv(
-                io.StringIO(text, newline=""), index_col=False, sep=mark, **(EXACT if exact else {})
-            )
+            content = io.StringIO(text, newline="")
+            table = pd.read_csv(content, index_col=False, sep=mark, **options)
     except pd.errors.ParserWarning as error:  # it would drop what is in them
         raise BadInput(f"{path}: a row has more cells than there are columns") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, ValueError) as error:
         problem = " ".join(str(error).split())
         raise BadInput(f"{path}: not a CSV file: {problem}") from error
-    return mapped(table, from_cell)
+    table = mapped(table, from_cell)
+    table.attrs["separator"] = mark
+    return table
 
 
-def read_table(path: Path, *, exact: bool = False) -> pd.DataFrame:
+def _marked(text: str) -> tuple[str, str]:
+    """Return what separates cells, and the text without a line by which Excel is told so."""
+    first, _, rest = text.partition("\n")
+    if first.startswith("sep=") and len(first.rstrip("\r")) == len("sep=;"):
+        return first[len("sep=")], rest
+    return _separator(text), text
+
+
+STORED = {".dta": "Stata", ".parquet": "Parquet"}
+"""Kinds of tables that are no text, by the ending of their files."""
+
+
+def read_table(
+    path: Path, *, as_texts: bool = False, encoding: str = "utf-8", exact: bool = False
+) -> pd.DataFrame:
     """Read a table from a CSV, Parquet or Stata file, by its ending; raises BadInput.
 
-    Numbers of a CSV file are right to the last bit where they are to be `exact`.
+    The cells of a CSV file are texts where `as_texts` says so, its numbers right to the last bit
+    where they are to be `exact`, see `read_frame`.
     """
     import pandas as pd
 
     ending = path.suffix.lower()
-    if ending not in (".parquet", ".dta"):
-        return read_frame(path, exact=exact)
+    if ending not in STORED:
+        return read_frame(path, as_texts=as_texts, encoding=encoding, exact=exact)
     content = io.BytesIO(read_bytes(path, LARGEST_TABLE))
     if ending == ".parquet":
         _check_parquet(content, path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about encodings and labels of old files
-            table = pd.read_stata(content) if ending == ".dta" else pd.read_parquet(content)
+            table = (
+                pd.read_stata(content, order_categoricals=False) if ending == ".dta"
+                else pd.read_parquet(content)
+            )  # fmt: skip
     except Exception as error:  # whatever the bytes make of a reader
-        kind = "Stata" if ending == ".dta" else "Parquet"
+        kind = STORED[ending]
         detail = " ".join(str(error).split())[:COPIED]
         raise BadInput(f"{path}: not a {kind} file: {detail or type(error).__name__}") from error
-    _check_names([str(name) for name in table.columns], str(path))
+    table = table.rename(columns=str)
+    _check_names([*table.columns], str(path))
     return table
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +28,9 @@ from cibench.twins.sample import draw_rows
 from cibench.twins.scenario import default_effect
 from cibench.twins.twin import Effect, Twin, planted
 from cibench.utils.errors import BadInput
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ROWS = 20_000
 ERROR = 0.005
@@ -139,20 +143,44 @@ def _likeness(twin: Twin, columns: Columns, felt: Array) -> list[Check]:
     ]
 
 
-def _of_file(twin: Twin, data: Path) -> Audit:
-    from cibench.utils.foreign import read_frame
+def gaps_of(twin: Twin, name: str) -> list[str]:
+    """Return the cells that stood for a missing value in a column of the seed."""
+    gaps = twin.seed.get("gaps", {})
+    return [*gaps.get("", ()), *gaps.get(name, ())]
 
-    frame = read_frame(data)
+
+def _as_numbers(series: pd.Series[Any]) -> pd.Series[Any]:
+    """Return a column as numbers, or as codes of its texts."""
+    import pandas as pd
+
+    try:
+        return pd.to_numeric(series)
+    except (ValueError, TypeError):
+        return pd.Series(pd.factorize(series, sort=True)[0], index=series.index)
+
+
+def _of_file(twin: Twin, data: Path) -> Audit:
+    from cibench.utils.foreign import read_table
+
+    frame = read_table(data, as_texts=True)
     wanted = [*(c.name for c in twin.known), twin.treatment, twin.design.unit, twin.design.time]
     missing = [n for n in dict.fromkeys(wanted) if n and n not in frame]
     if missing:
         raise BadInput(f"{data}: there is no column '{missing[0]}'")
     rng = stream("twin-audit", twin.digest)
     if twin.panel is not None:
-        frame = frame.sort_values([twin.design.unit, twin.design.time])
+        keys = frame[[twin.design.unit, twin.design.time]].apply(_as_numbers)
+        frame = frame.iloc[np.lexsort((keys.iloc[:, 1], keys.iloc[:, 0]))]
     elif len(frame) > ROWS:
         frame = frame.iloc[np.sort(rng.permutation(len(frame))[:ROWS])]
-    table = {str(n): frame[n].to_numpy() for n in dict.fromkeys(wanted) if n}
+    gaps = {n: set(gaps_of(twin, n)) for n in dict.fromkeys(wanted) if n}
+    table = {
+        n: np.array([None if v in gaps[n] else v for v in frame[n].tolist()], dtype=object)
+        if gaps[n] else frame[n].to_numpy()
+        for n in gaps
+    }  # fmt: skip
+    if twin.design.unit:
+        table[twin.design.unit] = _as_numbers(frame[twin.design.unit]).to_numpy()
     try:
         columns = coded(twin, table, rng)
     except ValueError as error:

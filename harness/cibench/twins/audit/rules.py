@@ -32,11 +32,9 @@ def coded(twin: Twin, table: Mapping[str, Array], rng: np.random.Generator) -> C
     A missing value is filled with another row's; the column's indicator says so.
     """
     columns: Columns = {}
+    known = {column.name: column for column in twin.known}
     for name, values in table.items():
-        known = next((c for c in twin.known if c.name == name), None)
-        columns[name] = (
-            _codes(values, known) if known and known.levels else np.asarray(values, float)
-        )
+        columns[name] = in_numbers(values, name, known.get(name))
     for column in twin.known:
         x = columns.get(column.name)
         if x is None or not np.isnan(x).any():
@@ -50,11 +48,40 @@ def coded(twin: Twin, table: Mapping[str, Array], rng: np.random.Generator) -> C
     return columns
 
 
-def _codes(values: Array, column: Column) -> Array:
-    code = {level: float(i) for i, level in enumerate(column.levels)}
-    gone = [missing(v) or v == "" for v in values]
-    codes = [code.get(str(v), -1.0) for v in values]
-    return np.where(gone, np.nan, codes)
+def in_numbers(values: Array, name: str, column: Column | None) -> Array:
+    """Return a column as numbers, NaN where a value is missing; raises ValueError for a text.
+
+    `column` is what a twin knows of it: levels have their codes, dates are days.
+    """
+    if column and (words := column.levels or column.spelling):
+        return _codes(values, words)
+    if values.dtype.kind in "iufb":
+        return values.astype(float)
+    gone = np.array([missing(v) or v == "" for v in values], dtype=bool)
+    seen = values[~gone].astype(str)
+    try:
+        numbers = (
+            seen.astype("datetime64[s]").astype(np.int64) / 86_400
+            if column and column.calendar else seen.astype(float)
+        )  # fmt: skip
+    except ValueError as error:
+        raise ValueError(f"column '{name}': {error}") from error
+    complete = np.full(len(values), np.nan)
+    complete[~gone] = numbers
+    return complete
+
+
+def _codes(values: Array, words: tuple[str, ...]) -> Array:
+    """Return the codes of levels; numbers may be written with a point, as 101.0 for 101."""
+    code = {level: float(i) for i, level in enumerate(words)}
+    distinct = set(values.tolist())
+    by_value = {v: np.nan if missing(v) or v == "" else _code(v, code) for v in distinct}
+    return np.array([by_value.get(v, np.nan) for v in values.tolist()])
+
+
+def _code(value: object, code: Mapping[str, float]) -> float:
+    text = str(value)
+    return code.get(text, code.get(text.removesuffix(".0"), -1.0))
 
 
 def rules_of(twin: Twin, table: Columns) -> list[Rule]:

@@ -22,6 +22,9 @@ from cibench.twins.twin import RESIDUAL
 from cibench.utils.errors import BadInput
 
 ORDERS = (1, 2, 3, 4)
+MOST_REGRESSORS = 1000
+"""Outcome functions of more regressors, or than a third of the rows, are not tried."""
+
 EITHER = 0.02
 """From this share of rows on that contradict the cutoff the design is called fuzzy."""
 
@@ -136,4 +139,12 @@ def _candidates(seed: Seed, columns: Columns) -> list[Features]:
     covariates = without(columns, (seed.design.running,))
     forms = FORMS if covariates else FORMS[:1]
     orders = ORDERS if seed.design.kind == "rd" else (0,)
-    return [features(seed, columns, form, order) for form in forms for order in orders]
+    every = [features(seed, columns, form, order) for form in forms for order in orders]
+    most = min(MOST_REGRESSORS, seed.rows / 3)
+    few = [candidate for candidate in every if candidate.size <= most]
+    if few:
+        return few
+    raise BadInput(
+        f"{seed.where}: {every[0].size:,} regressors are too many for {seed.rows:,} rows; name "
+        "fewer columns with --covariates, or leave out categories of many levels with --id"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import combinations
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,15 @@ class Features:
         words = [f"order {self.order} on either side"] if self.order else []
         words += [self.form] if self.numeric or self.categories else []
         return ", ".join(words) or "constant"
+
+    @property
+    def size(self) -> int:
+        """Return how many columns the matrix has."""
+        scores = len(self.numeric)
+        dummies = sum(levels - 1 for _, levels in self.categories)
+        curved = sum(max(0, len(n.knots) - 2) for n in self.numeric if self.form != "linear")
+        pairs = comb(scores + dummies, 2) if self.form == "interactions" else 0
+        return 1 + 2 * self.order + scores + dummies + curved + pairs
 
     def matrix(self, columns: Mapping[str, Array], rows: int) -> Array:
         """Return rows by features."""

@@ -36,7 +36,9 @@ def training_of(seed: Seed, columns: Columns, residuals: tuple[str, ...]) -> Tra
     """Say of the columns to train on which are discrete and which are categories."""
     known = {c.name: c for c in seed.known}
     discrete = {n for n in columns if n not in residuals and (n not in known or known[n].discrete)}
-    categories = {n for n in columns if n in known and known[n].kind == "category"}
+    categories = {
+        n for n in columns if n in known and known[n].kind == "category" and not known[n].ordered
+    }
     return Training(columns, frozenset(discrete), frozenset(categories), residuals)
 
 
@@ -49,6 +51,8 @@ def twin_parts(
         "rows": seed.rows, "where": Path(seed.where).name, "notes": list(seed.notes),
         "effect": structure.effect, "se": structure.se,
     }  # fmt: skip
+    if seed.gaps:
+        about_seed["gaps"] = dict(seed.gaps)
     return {
         "design": seed.design, "known": seed.known, "derived": seed.derived,
         "structure": structure, "mechanisms": mechanisms, "outcome": outcome_of(seed, user),

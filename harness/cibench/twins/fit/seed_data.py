@@ -1,27 +1,35 @@
-"""Seed data: a CSV file read as it is, each column's type found, and what cannot be used named."""
+"""Seed data: a table read as it is, each column's kind found, and what cannot be used named."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cibench.model.types import Array
-from cibench.twins.columns import MISSING, Column, Columns, Derived, find_identities
+from cibench.twins.columns import (
+    MISSING,
+    Column,
+    Columns,
+    Derived,
+    dates_of,
+    find_identities,
+)
 from cibench.twins.design import Design
+from cibench.twins.fit.column_kinds import ColumnReading, read_column
+from cibench.twins.fit.user_columns import CATEGORY, DATE, IDENTIFIER, TEXT, UserColumns
 from cibench.utils.errors import BadInput, unknown
-from cibench.utils.foreign import read_frame
+from cibench.utils.foreign import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 LEAST_ROWS = 60
-MOST_LEVELS = 30
-DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
+LOST = 3
+"""Rows that are left out are counted for so many columns by name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +37,8 @@ class Seed:
     """Hold seed data: complete columns of numbers, what is known of them, and what was left out.
 
     Categories are coded 0, 1, 2, ...; where a value is missing stands a seed value instead and the
-    column's indicator is 1. `notes` say in words what was dropped and why.
+    column's indicator is 1. `notes` say in words what was dropped and why, `readings` what each
+    column of the file was taken for, `gaps` which cells stood for missing values beside empty ones.
     """
 
     where: str
@@ -38,6 +47,8 @@ class Seed:
     known: tuple[Column, ...]
     derived: tuple[Derived, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    readings: tuple[ColumnReading, ...] = field(default=())
+    gaps: Mapping[str, list[str]] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -45,120 +56,186 @@ class Seed:
         return len(self.columns[self.design.outcome])
 
 
-def read_seed(path: Path, design: Design) -> Seed:
-    """Read seed data for a design.
+def read_seed(path: Path, design: Design, columns: UserColumns | None = None) -> Seed:
+    """Read seed data for a design from a CSV, Parquet or Stata file.
 
-    Raises BadInput for a file that is no CSV of the design's columns, for a design that is at odds
-    with itself or with them, and for too few rows.
+    `columns` say what columns are and what stands for a missing value, else guesses do. Raises
+    BadInput for a file that is no table of the design's columns, for a design that is at odds with
+    itself or with them, and for too few rows.
 
     See `fit_twin` for the whole way.
     """
     design.check()
-    return seed_of(read_frame(path), design, str(path))
+    user = columns or UserColumns()
+    return seed_of(read_table(path, as_texts=True, encoding=user.encoding), design, str(path), user)
 
 
-def seed_of(frame: pd.DataFrame, design: Design, where: str = "seed data") -> Seed:
+def seed_of(
+    frame: pd.DataFrame, design: Design, where: str = "seed data",
+    columns: UserColumns | None = None,
+) -> Seed:  # fmt: skip
     """Check a table against a design, find types and identities; raises BadInput."""
     design.check()
+    user, names = columns or UserColumns(), [str(n) for n in frame.columns]
     for name in design.columns:
-        if name not in frame:
-            raise BadInput(f"{where}: {unknown('column', name, map(str, frame.columns))}")
+        if name not in names:
+            raise BadInput(f"{where}: {unknown('column', name, names)}")
+    readings = readings_of(frame, user, where, design.design_columns)
     notes: list[str] = []
-    whole = frame.dropna(subset=list(design.design_columns)).reset_index(drop=True)
-    for name in design.design_columns:
-        if frame[name].isna().all():
-            raise BadInput(f"{where}: column '{name}' is empty")
-    if len(whole) < len(frame):
-        lost = len(frame) - len(whole)
-        notes.append(f"{lost} rows without {' or '.join(design.design_columns)} are left out")
-    if len(whole) < LEAST_ROWS:
-        raise BadInput(f"{where}: {len(whole)} rows are too few: a twin needs {LEAST_ROWS}")
-    whole, design = _rule(whole, design, where, notes)
-    columns, known = _parts(whole, design, where)
-    chosen = _covariates(whole, design, where, notes)
+    readings = _never_adopting(readings, design, notes)
+    readings = _complete(readings, design, where, notes)
+    if (rows := len(readings[design.outcome].values)) < LEAST_ROWS:
+        raise BadInput(f"{where}: {rows} rows are too few: a twin needs {LEAST_ROWS}")
+    readings, design = _rule(readings, design, where, notes)
+    complete, known = _parts(readings, design, where)
+    chosen = _covariates(readings, design, where, notes)
     for name in chosen:
-        _add_covariate(whole, name, columns, known)
+        _add_covariate(readings[name], complete, known)
     design = replace(design, covariates=tuple(chosen))
-    return _with_identities(Seed(where, design, columns, tuple(known)), notes)
+    seed = Seed(
+        where, design, complete, tuple(known), readings=tuple(readings.values()), gaps=user.gaps
+    )
+    return _with_identities(seed, notes)
+
+
+Readings = dict[str, ColumnReading]
+
+
+def readings_of(
+    frame: pd.DataFrame, user: UserColumns, where: str, parts: tuple[str, ...] = ()
+) -> Readings:
+    """Return what each column of a table is taken for; `parts` are those of the design.
+
+    Raises BadInput for a column that is not what the user says.
+    """
+    user.check(map(str, frame.columns), where)
+    separator = str(frame.attrs.get("separator", ","))
+    readings: Readings = {}
+    for place, name in enumerate(map(str, frame.columns)):
+        series = frame.iloc[:, place]
+        try:
+            readings[name] = read_column(
+                series, name, user, separator=separator, part=name in parts
+            )
+        except BadInput as error:
+            raise BadInput(f"{where}: {error}") from error
+    return readings
+
+
+def _taken(readings: Readings, rows: Array) -> Readings:
+    """Return the columns in some rows."""
+    return {name: replace(r, values=r.values[rows]) for name, r in readings.items()}
+
+
+def _never_adopting(readings: Readings, design: Design, notes: list[str]) -> Readings:
+    """Take an empty period of adoption for never: so most tables have it."""
+    if design.kind != "did" or not design.cohort:
+        return readings
+    reading = readings[design.cohort]
+    if not reading.missing.any() or reading.missing.all():
+        return readings
+    notes.append(
+        f"column '{design.cohort}' is empty in {int(reading.missing.sum()):,} of "
+        f"{len(reading.values):,} rows: units that never adopt"
+    )
+    filled = np.where(reading.missing, 0.0, reading.values)
+    return {**readings, design.cohort: replace(reading, values=filled)}
+
+
+def _complete(readings: Readings, design: Design, where: str, notes: list[str]) -> Readings:
+    """Leave out rows in which a column of the design is missing, and say which and how many."""
+    gone = {name: readings[name].missing for name in design.design_columns}
+    for name, missing in gone.items():
+        if missing.all():
+            raise BadInput(f"{where}: column '{name}' is empty")
+    lost = np.any(list(gone.values()), axis=0)
+    if not lost.any():
+        return readings
+    by_column = sorted(((int(m.sum()), n) for n, m in gone.items() if m.any()), reverse=True)
+    counts = ", ".join(f"'{name}' in {count:,}" for count, name in by_column[:LOST])
+    notes.append(
+        f"{int(lost.sum()):,} of {len(lost):,} rows are left out: missing is {counts}; fill these "
+        "cells to keep the rows"
+    )
+    return _taken(readings, ~lost)
 
 
 def _rule(
-    frame: pd.DataFrame, design: Design, where: str, notes: list[str]
-) -> tuple[pd.DataFrame, Design]:
+    readings: Readings, design: Design, where: str, notes: list[str]
+) -> tuple[Readings, Design]:
     """Take a column that repeats an RD's rule for the treatment, or leave it out of the covariates.
 
     As a covariate it would leave nothing of the jump. Raises BadInput where it is asked for as one.
     """
-    if design.kind != "rd" or frame[design.running].dtype.kind not in "iuf":
-        return frame, design
-    above = frame[design.running].to_numpy() >= design.cutoff
+    if design.kind != "rd" or readings[design.running].levels:
+        return readings, design
+    above = readings[design.running].values >= (design.cutoff or 0.0)
     treated = above if design.side == "above" else ~above
     rule = f"1[{design.running} {'>=' if design.side == 'above' else '<'} {design.cutoff:g}]"
-    for name in [str(n) for n in frame.columns if n not in design.design_columns]:
-        if frame[name].dtype.kind not in "iufb" or not _repeats(frame[name], treated):
+    left = dict(readings)
+    for name in [n for n in readings if n not in design.design_columns]:
+        reading = readings[name]
+        if not _repeats(reading.values, treated):
             continue
         words = f"column '{name}' tells who is treated, {rule}"
         if name in (design.covariates or ()):
             raise BadInput(f"{where}: {words}: it can be no covariate")
-        if not design.treatment and np.array_equal(frame[name].to_numpy(dtype=float), treated):
+        if not design.treatment and np.array_equal(reading.values, treated) and not reading.levels:
             design = replace(design, treatment=name)
             notes.append(f"{words}: it is taken for the treatment")
         else:
-            frame = frame.drop(columns=name)
+            del left[name]
             notes.append(f"column '{name}' is left out: it tells who is treated, {rule}")
-    return frame, design
+    return left, design
 
 
-def _repeats(series: pd.Series[Any], treated: Array) -> bool:
+def _repeats(values: Array, treated: Array) -> bool:
     """Say whether a column has one value for the treated and another for the others."""
-    values = series.to_numpy(dtype=float)
     if not np.isfinite(values).all():
         return False
     sides = [np.unique(values[side]) for side in (treated, ~treated)]
     return all(s.size == 1 for s in sides) and sides[0][0] != sides[1][0]
 
 
-def _parts(frame: pd.DataFrame, design: Design, where: str) -> tuple[Columns, list[Column]]:
+def _parts(readings: Readings, design: Design, where: str) -> tuple[Columns, list[Column]]:
     """Return the columns with a part of their own: numbers without gaps."""
     columns: Columns = {}
     known = []
     for name in design.design_columns:
-        series = frame[name]
-        if series.dtype == bool:
-            series = series.astype(int)
+        reading = readings[name]
         if name == design.unit:
-            columns[name] = np.unique(series.astype(str), return_inverse=True)[1].astype(float)
+            texts = np.asarray(reading.restored(), dtype=object).astype(str)
+            columns[name] = np.unique(texts, return_inverse=True)[1].astype(float)
             continue
-        if series.dtype.kind not in "iuf":
-            example = f"'{series.iloc[0]}'"
-            kind = "a date" if DATE.match(str(series.iloc[0])) else "text"
-            raise BadInput(f"{where}: column '{name}' holds {kind} ({example}), not numbers")
-        columns[name] = series.to_numpy(dtype=float)
+        if reading.levels or not reading.drawn:
+            raise BadInput(f"{where}: column '{name}' holds {_words(reading)}, not numbers")
+        columns[name] = reading.values
         if not np.isfinite(columns[name]).all():
             raise BadInput(f"{where}: column '{name}' holds infinite numbers")
         if np.ptp(columns[name]) == 0:
             raise BadInput(f"{where}: column '{name}' is constant: {columns[name][0]:g}")
-        known.append(_number(name, columns[name]))
+        known.append(reading.column(columns[name]))
     return columns, known
 
 
-def _number(name: str, values: Array, indicator: str = "") -> Column:
-    whole = bool(np.all(values == np.rint(values)))
-    kind = "integer" if whole else "continuous"
-    low, high, distinct = float(values.min()), float(values.max()), len(np.unique(values))
-    return Column(name, kind, low, high, (), indicator, distinct)  # type: ignore[arg-type]
+def _words(reading: ColumnReading) -> str:
+    """Say what stands in a column that should hold numbers, its first text as an example."""
+    if reading.levels and np.any(seen := ~reading.missing):
+        example = reading.levels[int(reading.values[seen][0])]
+        return f"text ('{example}'; {reading.reason or 'by your word'})"
+    return reading.kind
 
 
-def _covariates(frame: pd.DataFrame, design: Design, where: str, notes: list[str]) -> list[str]:
+def _covariates(readings: Readings, design: Design, where: str, notes: list[str]) -> list[str]:
     """Return the covariates: those asked for, which must do, or whatever of the rest will do."""
     if design.covariates is not None:
         for name in design.covariates:
-            if problem := _problem(frame[name]):
+            if problem := _problem(readings[name]) or _unfit(readings[name], named=True):
                 raise BadInput(f"{where}: covariate '{name}' {problem}")
         return list(design.covariates)
     chosen = []
-    for name in (str(n) for n in frame.columns if n not in design.design_columns):
-        problem = _problem(frame[name]) or _identifies(name, frame[name])
+    for name in (n for n in readings if n not in design.design_columns):
+        problem = _problem(readings[name]) or _unfit(readings[name])
         if problem:
             notes.append(f"column '{name}' is left out: it {problem}")
         else:
@@ -166,48 +243,42 @@ def _covariates(frame: pd.DataFrame, design: Design, where: str, notes: list[str
     return chosen
 
 
-def _problem(series: pd.Series[Any]) -> str:
-    """Say why a column cannot be a covariate, "" where it can."""
-    seen = series.dropna()
-    if seen.empty:
+def _problem(reading: ColumnReading) -> str:
+    """Say what no kind of column can do with, "" where there is nothing."""
+    seen = reading.values[~reading.missing]
+    if seen.size == 0:
         return "is empty"
-    if seen.nunique() == 1:
-        return f"is constant: {seen.iloc[0]}"
-    if series.dtype.kind in "iufb":
+    if np.ptp(seen) == 0:
+        value = reading.levels[int(seen[0])] if reading.levels else f"{seen[0]:g}"
+        value = dates_of(seen[:1])[0] if reading.kind == DATE else value
+        return f"is constant: {value}"
+    if np.isinf(seen).any():
+        return f"holds {int(np.isinf(seen).sum()):,} infinite numbers; leave these cells empty"
+    return ""
+
+
+def _unfit(reading: ColumnReading, *, named: bool = False) -> str:
+    """Say why a column of its kind is no covariate, with the way on, "" where it can be one.
+
+    One that is named as a covariate may be a date, or a number that was taken for an identifier.
+    """
+    name, declared = reading.name, not reading.reason
+    if reading.kind == DATE and not (named or declared):
+        first = dates_of(reading.values[~reading.missing][:1])[0]
+        return f"holds dates ({first}; to keep it, as days: --date {name})"
+    if reading.kind not in (IDENTIFIER, TEXT) or (named and not declared and not reading.coded):
         return ""
-    texts = seen.astype(str)
-    if texts.str.match(DATE).all():
-        return f"holds dates ({texts.iloc[0]}); turn them into numbers"
-    return _too_many(seen.nunique(), len(seen))
+    problem = "is an identifier: " if reading.kind == IDENTIFIER else "holds "
+    if declared:
+        return problem + ("by your word" if reading.kind == IDENTIFIER else "text, by your word")
+    ways = f"--category {name}" if reading.coded else f"--number {name} or --category {name}"
+    return f"{problem}{reading.reason} (to keep it: {ways})"
 
 
-def _too_many(levels: int, rows: int) -> str:
-    if levels == rows:
-        return "is an identifier: as many values as rows"
-    if levels > MOST_LEVELS:
-        return f"holds {levels} different texts; a category has at most {MOST_LEVELS}"
-    return ""
-
-
-def _identifies(name: str, series: pd.Series[Any]) -> str:
-    """Say that a column of whole numbers identifies its rows; one that is named may stay."""
-    if series.dtype.kind in "iu" and series.nunique() == len(series):
-        return f"is an identifier: as many values as rows (to keep it: --covariates {name})"
-    return ""
-
-
-def _add_covariate(frame: pd.DataFrame, name: str, columns: Columns, known: list[Column]) -> None:
+def _add_covariate(reading: ColumnReading, columns: Columns, known: list[Column]) -> None:
     """Add a covariate as numbers, gaps filled with values of other rows, and its indicator."""
-    series = frame[name]
-    gone = series.isna().to_numpy()
-    levels: tuple[str, ...] = ()
-    if series.dtype.kind in "iufb":
-        values = series.to_numpy(dtype=float)
-    else:
-        texts = series.astype(str).to_numpy(dtype=str)
-        distinct, codes = np.unique(texts[~gone], return_inverse=True)
-        values, levels = np.zeros(len(texts)), tuple(distinct.tolist())
-        values[~gone] = codes
+    name, gone = reading.name, reading.missing
+    values = reading.values
     indicator = _indicator(name, gone, columns) if gone.any() else ""
     if gone.any():
         seen = values[~gone]
@@ -215,8 +286,7 @@ def _add_covariate(frame: pd.DataFrame, name: str, columns: Columns, known: list
         values[gone] = np.random.default_rng(0).choice(seen, int(gone.sum()))
         columns[indicator] = gone.astype(float)
     columns[name] = values
-    column = _number(name, values, indicator)
-    known.append(replace(column, kind="category", levels=levels) if levels else column)
+    known.append(reading.column(values, indicator))
 
 
 def _indicator(name: str, gone: Array, columns: Columns) -> str:
@@ -258,7 +328,24 @@ def _names(derived: Derived) -> tuple[str, ...]:
 
 
 def described(seed: Seed) -> Iterator[str]:
-    """Yield what a user should hear: what was found and what was left out."""
+    """Yield what a user should hear: what was guessed, what was missing and what was left out."""
     covariates = ", ".join(seed.design.covariates or ()) or "none"
     yield f"{seed.rows} rows; covariates: {covariates}"
+    for reading in seed.readings:
+        coded = reading.kind == CATEGORY and reading.reason.startswith("its name")
+        if coded and reading.name in (seed.design.covariates or ()):
+            yield (
+                f"column '{reading.name}' is taken for a category: {reading.reason} (else: "
+                f"--number {reading.name})"
+            )
+        if words := gaps_in_words(reading.gaps):
+            yield f"column '{reading.name}': missing in {words}"
     yield from seed.notes
+
+
+def gaps_in_words(gaps: Mapping[str, int]) -> str:
+    """Return how many cells were taken for missing, by what stood there."""
+    return ", ".join(
+        f"{count:,} cells with '{text}'" if text else f"{count:,} empty cells"
+        for text, count in gaps.items()
+    )
