@@ -35,7 +35,8 @@ FIT = ("--scenario", "observables/heterogeneous", "--replicate", 1)
 EXECUTING = {
     "run": ("theirs.toml",), "run a folder": ("run",), "plan": ("theirs.toml", "--pilot", 4),
     "replay": ("run", *FIT, "--estimator", "theirs/mean"), "replay a draw": ("run", *FIT),
-    "check": ("theirs.toml", "--expect"),
+    "check": ("theirs.toml", "--expect"), "export": ("theirs.toml", "--out", "exported"),
+    "import": ("run", "theirs.toml", "--estimator", "mine"),
 }  # fmt: skip
 READING = {
     "status": ("run",), "score": ("run",), "report": ("run",), "list": (), "doctor": (),

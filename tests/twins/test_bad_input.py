@@ -167,7 +167,6 @@ def panel():
         (lambda t: t.iloc[:-3], "not balanced: 3 of 30 x 4 cells are missing"),
         (lambda t: t[t["unit"] < 16], "16 units over 4 periods"),
         (lambda t: t.assign(d=(t["time"] == 3) * (t["unit"] < 12) * 1), "12 units leave treatment"),
-        (lambda t: t.assign(w=t["time"]), "column 'w' changes within units"),
         (lambda t: t.assign(time=t["time"] - 1), "periods are numbers above 0"),
         (lambda t: t.assign(d=(t["time"] >= 3) * 1), "nobody to compare with"),
     ],

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from cibench.twins.audit.rules import coded, rules_of
-from cibench.twins.columns import find_identities, mask
+from cibench.twins.columns import mask
 from cibench.twins.design import Design
 from cibench.twins.fit.fitting import fit_twin
+from cibench.twins.fit.identities import find_identities
 from cibench.twins.fit.seed_data import seed_of
 from cibench.twins.sample import write_sample
 from cibench.utils.foreign import read_frame

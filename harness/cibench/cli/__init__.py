@@ -60,6 +60,14 @@ COMMANDS = {
         "cibench.cli.paper:rows",
         "Write the replicate rows of a run as CSV, every number exact, for R and others.",
     ),
+    "export": (
+        "cibench.cli.exchange:export",
+        "Write the data sets of a suite as files, with the questions to be answered about them.",
+    ),
+    "import": (
+        "cibench.cli.exchange:import_",
+        "Store answers that were made elsewhere as rows of a run, and score and report it.",
+    ),
     "pack": (
         "cibench.cli.package:pack",
         "Write a run, its plug-ins and tables as one file that says how to make them again.",
@@ -78,7 +86,7 @@ COMMANDS = {
     ),
     "new": (
         "cibench.cli.new:new",
-        "Write files to start from: a plug-in, a lesson, or a gate for the package in this folder.",
+        "Write files to start from: a plug-in, a lesson, a collection, or a package's gate.",
     ),
     "check": (
         "cibench.cli.check:check",

@@ -21,8 +21,8 @@ class Template(StrEnum):
     SCENARIO = "scenario"
     ESTIMATOR = "estimator"
     LESSON = "lesson"
-    GATE = "gate"
     COLLECTION = "collection"
+    GATE = "gate"
 
 
 class Language(StrEnum):
@@ -46,9 +46,10 @@ def new(
         case_sensitive=False,
     )] = None,
 ) -> None:  # fmt: skip
-    """Write files to start from: a plug-in, a lesson, or a gate for the package in this folder.
+    """Write files to start from: a plug-in, a lesson, a collection, or a package's gate.
 
-    Of a collection it is guessed from the files of a folder which column is what.
+    Plug-ins have three lines to fill in, a lesson runs as it is. Of a collection it is guessed from
+    the files of a folder which column is what; a gate is for the package in this folder.
     """
     if language is not None:
         if what is not Template.ESTIMATOR:
@@ -78,27 +79,6 @@ def new(
     typer.echo(f"  python -m cibench.contracts {path}")
 
 
-_EXAMPLES = {
-    Template.SCENARIO: "own/my-design", Template.ESTIMATOR: "own/my-method",
-    Template.LESSON: "my-lesson", Template.COLLECTION: "FOLDER",
-}  # fmt: skip
-
-
-def _write_gate(module: str | None, folder: Path) -> None:
-    """Write the files of a gate, and say what is to be done with them."""
-    from cibench.cli.new_gate import write_new_gate
-
-    tests, suite, methods, needs, workflow = write_new_gate(folder, module)
-    typer.echo(f"wrote {tests} and {methods}: let your functions take the place of `difference`;")
-    typer.echo(f"  {suite}, {workflow}, and {needs}, which says what is installed;")
-    if "\ncibench" not in needs.read_text(encoding="utf-8"):
-        typer.echo("  cibench was installed here from a folder: say there whence a runner has it;")
-    typer.echo("then save what later changes are compared with, and commit all of it:")
-    typer.echo(f"  cibench run {suite} --out run")
-    typer.echo("  cibench baseline save run main")
-    typer.echo(f"  pytest {tests} --cibench-update-baseline")
-
-
 def _new_collection(folder: str, out: Path | None) -> None:
     """Write a collection's file and say what it stands for, or what is to be mended first."""
     from cibench.collections.collection import Collection
@@ -121,6 +101,27 @@ def _new_collection(folder: str, out: Path | None) -> None:
     typer.echo(f"  {len(collection.members):,} data sets of {units} units: {targets}")
     typer.echo("in a suite it is")
     typer.echo(f'  scenario = "collection:{path}"')
+
+
+_EXAMPLES = {
+    Template.SCENARIO: "own/my-design", Template.ESTIMATOR: "own/my-method",
+    Template.LESSON: "my-lesson", Template.COLLECTION: "FOLDER",
+}  # fmt: skip
+
+
+def _write_gate(module: str | None, folder: Path) -> None:
+    """Write the files of a gate, and say what is to be done with them."""
+    from cibench.cli.new_gate import write_new_gate
+
+    tests, suite, methods, needs, workflow = write_new_gate(folder, module)
+    typer.echo(f"wrote {tests} and {methods}: let your functions take the place of `difference`;")
+    typer.echo(f"  {suite}, {workflow}, and {needs}, which says what is installed;")
+    if "\ncibench" not in needs.read_text(encoding="utf-8"):
+        typer.echo("  cibench was installed here from a folder: say there whence a runner has it;")
+    typer.echo("then save what later changes are compared with, and commit all of it:")
+    typer.echo(f"  cibench run {suite} --out run")
+    typer.echo("  cibench baseline save run main")
+    typer.echo(f"  pytest {tests} --cibench-update-baseline")
 
 
 def write_new(what: str, name: str, out: Path | None = None) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -107,6 +108,10 @@ def fit(  # noqa: PLR0913, PLR0917 - a design has that many parts
     missing: Gaps = None,
     encoding: Encoding = "",
     columns: ColumnsFile = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="A covariate though it tells who is treated or jumps."),
+    ] = None,
 ) -> None:
     """Fit a twin to a table: residualise, train, keep what reconstruction needs."""
     from cibench.twins.design import Design
@@ -125,7 +130,7 @@ def fit(  # noqa: PLR0913, PLR0917 - a design has that many parts
         columns, missing, encoding, number=number, category=category, ordered=ordered, date=date,
         identifier=identifier,
     )  # fmt: skip
-    read = read_seed(data, layout, user)
+    read = read_seed(data, layout, replace(user, keep=(*user.keep, *(keep or ()))))
     for line in described(read):
         typer.echo(line, err=True)
     fitted = fit_twin(read, generator, formulas, seed)
@@ -252,7 +257,7 @@ def audit(
         typer.echo(line)
     write_report(opened, audited, report, intervals)
     typer.echo(f"report: {report.resolve()}")
-    if not audited.passed:
+    if not audited.passed or (intervals and not intervals.sound):
         raise typer.Exit(FAILED)
 
 

@@ -311,6 +311,8 @@ def _own_modules(suite: Suite) -> list[str]:
     used += [registry.entry("estimator", name) for name in suite.estimators]
     modules = []
     for entry in used:
+        if getattr(entry.value, "imported", ""):
+            continue  # nobody asks it
         if entry.built_in or (entry.path and str(entry.path) in suite.plugins):
             continue
         if entry.module == "__main__" or importlib.util.find_spec(entry.module) is None:

@@ -53,6 +53,7 @@ def describe_estimator(estimator: Estimator) -> dict[str, Any]:
         "oracle": estimator.oracle,
         "moments": estimator.moments,
         "options": dict(estimator.options),
+        **({"imported": estimator.imported, "declared": False} if estimator.imported else {}),
     }
 
 

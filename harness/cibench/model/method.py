@@ -47,7 +47,8 @@ class Estimator:
     `options` the defaults of what `fit` takes by keyword. `gives` says which of value, se and
     limits its answers hold; `moments=False` that its estimates have no finite variance,
     `oracle=True` that it sees the whole draw. A diagnostic answers with a `Diagnosis` and `tests`
-    the named assumptions. `elsewhere` is the process of a method that is no Python of this one.
+    the named assumptions. `elsewhere` is the process of a method that is no Python of this one,
+    `imported` the source of answers that somebody handed in, of a method that cannot be asked.
 
     >>> from cibench import find_estimator, find_scenario
     >>> method = find_estimator("rdrobust/robust")
@@ -69,6 +70,7 @@ class Estimator:
     kind: Literal["estimate", "diagnostic"] = "estimate"
     options: Mapping[str, Any] = field(default_factory=dict)
     elsewhere: Elsewhere | None = None
+    imported: str = ""
 
     def targets_of(self, scenario: Scenario) -> tuple[Target, ...]:
         """Return the scenario's targets that this estimator is asked for, none of a diagnostic."""

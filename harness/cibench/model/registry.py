@@ -16,8 +16,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
 
+from cibench.model import neighbours
 from cibench.utils.errors import BadInput, near_miss, unknown
-from cibench.utils.foreign import read_bytes
 from cibench.utils.plugins import require_permission
 from cibench.utils.toml import read_toml
 
@@ -195,8 +195,11 @@ def is_data(plugin: str, *suffixes: str) -> bool:
 
 
 def _load_once(path: Path, load: Callable[[Path], object]) -> None:
-    """Load a file whose content is not loaded; asked for every block: before what takes long."""
-    digest = hashlib.blake2b(read_bytes(path)).hexdigest()
+    """Load a file unless it is loaded, with what it imports beside it, as it is now.
+
+    Asked for every block: before what takes long.
+    """
+    digest = neighbours.digest(path)
     if _loaded.get(str(path)) == digest:
         return
     if any(e.built_in and e.path == path for s in _shelves.values() for e in s.values()):
@@ -220,6 +223,7 @@ def _import_file(path: Path) -> None:
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None  # a .py path always has both
     module = importlib.util.module_from_spec(spec)
+    neighbours.offer(path)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)

@@ -14,11 +14,16 @@ from cibench.suite.suite import Suite
 
 @dataclass(frozen=True)
 class Change:
-    """Say in words what has changed; None stands for every scenario or every estimator."""
+    """Say in words what has changed; None stands for every scenario or every estimator.
+
+    `data` says that data sets or the level asked for are others, which concerns answers that were
+    imported, too; how methods run here does not.
+    """
 
     text: str
     scenario: str | None = None
     estimators: frozenset[str] | None = None
+    data: bool = False
 
 
 def changes(manifest: Mapping[str, Any], suite: Suite) -> list[Change]:
@@ -28,7 +33,7 @@ def changes(manifest: Mapping[str, Any], suite: Suite) -> list[Change]:
     its rows, an estimator's source or library that estimator's.
     """
     of_settings = [
-        Change(f"{name} {manifest.get(name)} → {now}")
+        Change(f"{name} {manifest.get(name)} → {now}", data=True)
         for name, now in (("seed", suite.seed), ("level", suite.level))
         if manifest.get(name) != now
     ]
@@ -86,7 +91,8 @@ def _sources(manifest: Mapping[str, Any], suite: Suite) -> list[Change]:
         else:
             continue
         scenario = name if kind == "scenario" else None
-        source_changes.append(Change(text, scenario, None if scenario else frozenset([name])))
+        fits = None if scenario else frozenset([name])
+        source_changes.append(Change(text, scenario, fits, data=scenario is not None))
     return source_changes
 
 

@@ -117,7 +117,13 @@ def check_storable(suite: Suite) -> None:
     check(as_json(json_text(about), {str: object}, ""), note_shapes.CATALOGUE, "plug-ins")
     from cibench.storage.suite_shape import SUITE as SHAPE
 
-    check(tomllib.loads(_text_of(suite)), SHAPE, "suite")
+    text = _text_of(suite)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        around = text[max(error.start - 20, 0) : error.end + 20]
+        raise BadInput(f"suite: half of a character, which no file takes, in {around!r}") from error
+    check(tomllib.loads(text), SHAPE, "suite")
 
 
 def limits(suite: Suite) -> dict[str, float | None]:

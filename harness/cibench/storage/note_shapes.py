@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from cibench.model.types import Estimand
 from cibench.utils.errors import BadInput
 from cibench.utils.foreign import as_json
 from cibench.utils.shapes import COUNT, SHARE, TEXT, Rule, is_count, whole_number
@@ -59,6 +60,8 @@ IDENTITY = Rule(
     and all(isinstance(v[i], str) for i in (0, 1, 3)),
     "scenario, dials, units and parameters",
 )  # fmt: skip
+TEXTS = [TEXT]
+ESTIMAND = Rule(lambda v: isinstance(v, str) and v in [*map(str, Estimand)], "an estimand")
 CELL = {"scenario": TEXT, "dials": DIALS, "n": COUNT, "parameters": ADDRESS}
 MACHINE = {"platform": TEXT, "python": TEXT, "cpu_features": [TEXT]}
 
@@ -84,10 +87,13 @@ MANIFEST = {
     "cells?": [{**CELL, "replicates": COUNT, "stopped": TEXT}],
     "checks?": {"plugins?": {str: {"unchecked": TEXT, "warning": TEXT}}, "skipped?": bool},
     "superseded?": [TEXT], "made_elsewhere?": {"source": TEXT},
+    "handed_in?": {str: {
+        "source": TEXT, "targets": [ESTIMAND], "horizons": [ESTIMAND], "gives": TEXTS,
+        "answered": COUNT, "data_sets": COUNT, "limits?": TEXT,
+    }},
 }  # fmt: skip
 """What `manifest.json` holds."""
 
-TEXTS = [TEXT]
 CATALOGUE = {
     "scenarios?": {str: {
         "doc?": TEXT, "equations?": TEXT, "estimands?": TEXTS, "roles?": {str: object},
@@ -103,6 +109,7 @@ CATALOGUE = {
         "doc?": TEXT, "module?": TEXT, "kind?": TEXT, "targets?": TEXTS, "horizons?": TEXTS,
         "needs?": TEXTS, "assumes?": TEXTS, "tests?": TEXTS, "uses?": TEXTS, "gives?": TEXTS,
         "oracle?": bool, "moments?": bool, "declared?": bool, "options?": {str: object},
+        "imported?": TEXT,
     }},
 }  # fmt: skip
 """What `catalogue.json` holds."""

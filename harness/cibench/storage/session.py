@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cibench.storage import made_elsewhere, manifest
+from cibench.storage import handed_in, made_elsewhere, manifest
 from cibench.storage.changes import changes
 from cibench.storage.imported import Imported, Record, still_so
 from cibench.storage.inventory import Inventory, Redo, take
@@ -30,8 +30,8 @@ WORDS = 6
 class Session:
     """Hold a run folder that is ours: what it holds, and what it said of itself before.
 
-    What is entered into `locks` is let go when the session ends; `imported` gathers what the rows
-    rest on.
+    What is entered into `locks` is let go when the session ends. `imported` gathers what the rows
+    rest on, `handed_in` is what the manifest is to say of methods whose answers were handed in.
     """
 
     run: Path
@@ -39,6 +39,7 @@ class Session:
     before: Mapping[str, Any] | None
     locks: ExitStack
     imported: Record
+    handed_in: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def suite(self) -> Suite:
@@ -140,6 +141,7 @@ class Session:
             notes = {
                 **rows, **({"checks": checks} if checks else {}),
                 **({} if known is None else {"imported": known}),
+                **({handed_in.KEY: self.handed_in} if self.handed_in else {}),
             }  # fmt: skip
             manifest.write_notes(self.run, self.suite, self.before, notes)
         except OSError as error:
@@ -150,7 +152,7 @@ class Session:
 def opened(
     run: Path, suite: Suite, *,
     update: bool = False, repair: bool = False, keep_going: bool = False,
-    first_look: int = FIRST_LOOK,
+    first_look: int = FIRST_LOOK, answers: Mapping[str, Any] | None = None,
 ) -> Iterator[Session]:  # fmt: skip
     """Open a run folder, with nothing written yet.
 
@@ -158,16 +160,20 @@ def opened(
     folder is in use, holds something else than a run, rows that the suite would not give today
     (unless they are to be set aside: `update`) or damaged shards (unless what they held is to be
     run again: `repair`). Unless to `keep_going`, who raised one exception again and again is due no
-    more fits in that cell.
+    more fits in that cell. The suite is joined by methods whose answers the folder holds already,
+    and by those of `answers` handed in now.
     """
     with ExitStack() as locks:
         if not manifest.holds_run(run):
             manifest.check_free(run)
+            suite = handed_in.with_methods(suite, answers or {})
             suite = _as_far_as_known(suite, {}, first_look)
-            yield Session(run, Inventory(suite, keep_going), None, locks, Record())
+            yield Session(run, Inventory(suite, keep_going), None, locks, Record(), answers or {})
             return
         before = manifest.read_manifest(run)
         made_elsewhere.refuse(before, run)
+        entries = {**(before.get(handed_in.KEY) or {}), **(answers or {})}
+        suite = handed_in.with_methods(suite, entries)
         suite = _as_far_as_known(suite, before, first_look)
         locks.enter_context(locked(run))
         redo = _redo(before, suite)
@@ -178,7 +184,7 @@ def opened(
             raise BadInput(f"{damage}{more}; --repair runs again what is missing then")
         if inventory.changed and not update:
             raise BadInput(f"{run} holds rows that today would be others: {_words(inventory)}")
-        yield Session(run, inventory, before, locks, _imported(before, inventory))
+        yield Session(run, inventory, before, locks, _imported(before, inventory), entries)
 
 
 def _imported(before: Mapping[str, Any], inventory: Inventory) -> Record:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
 
 from cibench.model.types import Array
-from cibench.twins.formula import Formula, quoted
+from cibench.twins.formula import Formula
 
 Kind = Literal["continuous", "integer", "category"]
 Columns = dict[str, Array]
@@ -21,10 +20,6 @@ ATOMS = 15
 """Up to so many distinct values a number is drawn as a discrete one."""
 
 INTEGER_ATOMS = 30
-EXACT = 1e-9
-"""Identities hold to this share of the columns' size: decimals in a file are not binary."""
-
-LARGEST_SUM = 4
 
 
 @dataclass(frozen=True)
@@ -89,44 +84,6 @@ def dates_of(days: Array) -> Array:
     unit, size = ("D", 1) if np.all(days == np.rint(days)) else ("s", 86_400)
     moments = np.rint(days * size).astype(np.int64).astype(f"datetime64[{unit}]")
     return np.asarray(np.datetime_as_string(moments))
-
-
-def find_identities(columns: Columns, protected: tuple[str, ...] = ()) -> tuple[Derived, ...]:
-    """Return the columns that are sums or products of others in every row.
-
-    `columns` hold numbers without gaps; those in `protected` are never derived. A part is never a
-    column that is derived itself, so that the order does not matter.
-    """
-    varying = {n: c for n, c in columns.items() if np.ptp(c) > 0}
-    derived: dict[str, Derived] = {}
-    for name in varying:
-        if name in protected:
-            continue
-        others = [o for o in varying if o != name and o not in derived]
-        used = {p for d in derived.values() for p in Formula(d.formula).names}
-        formula = None if name in used else _identity(varying, name, others)
-        if formula:
-            derived[name] = Derived(name, formula)
-    return tuple(derived.values())
-
-
-def _identity(columns: Columns, name: str, others: list[str]) -> str | None:
-    whole = columns[name]
-    for pair in combinations(others, 2):
-        if _same(whole, columns[pair[0]] * columns[pair[1]]):
-            return " * ".join(map(quoted, pair))
-    for size in range(2, LARGEST_SUM + 1):
-        for parts in combinations(others, size):
-            if _same(whole, sum((columns[p] for p in parts), np.zeros(len(whole)))):
-                return " + ".join(map(quoted, parts))
-    return None
-
-
-def _same(first: Array, other: Array) -> bool:
-    scale = max(float(np.abs(first).max()), float(np.abs(other).max()))
-    if abs(first[0] - other[0]) > EXACT * scale:  # the first row rules out nearly all
-        return False
-    return bool(np.all(np.abs(first - other) <= EXACT * scale))
 
 
 def derive(columns: Columns, derived: tuple[Derived, ...], rows: int) -> Columns:

@@ -334,13 +334,14 @@ def read_frame(
             warnings.simplefilter("error", pd.errors.ParserWarning)
             warnings.simplefilter("ignore", DeprecationWarning)  # what is exact by itself since 3.1
             content = io.StringIO(text, newline="")
-            table = pd.read_csv(content, index_col=False, sep=mark, **options)
+            table: pd.DataFrame = pd.read_csv(content, index_col=False, sep=mark, **options)
     except pd.errors.ParserWarning as error:  # it would drop what is in them
         raise BadInput(f"{path}: a row has more cells than there are columns") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, ValueError) as error:
         problem = " ".join(str(error).split())
         raise BadInput(f"{path}: not a CSV file: {problem}") from error
-    table = mapped(table, from_cell)
+    if "'" in text:
+        table = mapped(table, from_cell)
     table.attrs["separator"] = mark
     return table
 

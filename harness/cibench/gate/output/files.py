@@ -16,6 +16,7 @@ from cibench.gate.judge import MeasureVerdict
 from cibench.gate.output import cell_views
 from cibench.gate.output.cell_views import CellView, changed_most
 from cibench.gate.rules import FAILING, MEASURES, ChangeVerdict
+from cibench.utils.errors import spelt_out
 from cibench.utils.files import make_folder, write_json, write_text
 from cibench.utils.missing import for_json
 
@@ -166,7 +167,7 @@ def write_files(folder: Path, comparison: Comparison, views: Sequence[CellView])
         PAGE: page(comparison, views),
     }
     for name, text in texts.items():
-        write_text(folder / name, text)
+        write_text(folder / name, spelt_out(text))
 
 
 def as_json(comparison: Comparison, views: Sequence[CellView]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from cibench.twins.twin import Twin
 REPLICATES = 100
 ROWS = 20_000
 Z = 1.959964
+LEVEL, DOUBT = 0.95, 0.001
 
 
 class Worth(NamedTuple):
@@ -37,6 +38,17 @@ class Worth(NamedTuple):
     high: float
 
     @property
+    def sound(self) -> bool:
+        """Say whether the planted effect is covered as often as it should, as far as one can say.
+
+        Not where so few of the trials cover it that chance has them so once in 1,000 audits.
+        """
+        from scipy.stats import binom
+
+        hits = round(self.planted * self.replicates)
+        return bool(binom.cdf(hits, self.replicates, LEVEL) >= DOUBT)
+
+    @property
     def lines(self) -> list[str]:
         """Return in words what the shares say."""
         return [
@@ -44,7 +56,13 @@ class Worth(NamedTuple):
             f"{100 * self.planted:.0f} % of {self.replicates} trials, the effect in the seed's "
             f"population in {100 * self.population:.0f} %",
             f"what the seed itself supports: {self.low:.6g} to {self.high:.6g}",
-        ]
+        ] + ([] if self.sound else [UNSOUND])
+
+
+UNSOUND = (
+    "off      naive intervals cover the planted effect in fewer than 95 % of trials, beyond doubt: "
+    "too few are treated, or a covariate tells who is; fit the twin without it"
+)
 
 
 def worth(twin: Twin, replicates: int = REPLICATES, rows: int = ROWS) -> Worth | None:

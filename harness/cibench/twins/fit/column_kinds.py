@@ -237,9 +237,9 @@ def numbers_in(texts: Sequence[str], separator: str = ",") -> tuple[Array, str] 
     Points or commas may part thousands; where the file's cells are parted by semicolons, as in
     countries with decimal commas, a comma is one first.
     """
-    plain = [_float(text) for text in texts]
-    if None not in plain:
-        return np.array(plain, dtype=float), ""
+    plain = _plain(texts)
+    if plain is not None:
+        return plain, ""
     bare, signs = _without_signs(texts)
     if bare is None:
         return None
@@ -251,6 +251,15 @@ def numbers_in(texts: Sequence[str], separator: str = ",") -> tuple[Array, str] 
             written = [words] if any("," in t for t in bare) else []
             return values, ", ".join([*written, *signs])
     return None
+
+
+def _plain(texts: Sequence[str]) -> Array | None:
+    """Return texts as numbers, None where one is not written as programs write numbers."""
+    try:
+        values = np.array(list(map(float, texts)))
+    except ValueError:
+        return None
+    return None if np.isnan(values).any() or any("_" in text for text in texts) else values
 
 
 def _without_signs(texts: Sequence[str]) -> tuple[list[str] | None, list[str]]:

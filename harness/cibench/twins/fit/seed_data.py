@@ -16,10 +16,11 @@ from cibench.twins.columns import (
     Columns,
     Derived,
     dates_of,
-    find_identities,
 )
 from cibench.twins.design import Design
 from cibench.twins.fit.column_kinds import ColumnReading, read_column
+from cibench.twins.fit.guards import undoing
+from cibench.twins.fit.identities import ENOUGH_ROWS, find_identities
 from cibench.twins.fit.user_columns import CATEGORY, DATE, IDENTIFIER, TEXT, UserColumns
 from cibench.utils.errors import BadInput, unknown
 from cibench.utils.foreign import read_table
@@ -88,7 +89,7 @@ def seed_of(
         raise BadInput(f"{where}: {rows} rows are too few: a twin needs {LEAST_ROWS}")
     readings, design = _rule(readings, design, where, notes)
     complete, known = _parts(readings, design, where)
-    chosen = _covariates(readings, design, where, notes)
+    chosen = _covariates(readings, design, where, notes, user.keep)
     for name in chosen:
         _add_covariate(readings[name], complete, known)
     design = replace(design, covariates=tuple(chosen))
@@ -226,21 +227,32 @@ def _words(reading: ColumnReading) -> str:
     return reading.kind
 
 
-def _covariates(readings: Readings, design: Design, where: str, notes: list[str]) -> list[str]:
-    """Return the covariates: those asked for, which must do, or whatever of the rest will do."""
-    if design.covariates is not None:
-        for name in design.covariates:
-            if problem := _problem(readings[name]) or _unfit(readings[name], named=True):
-                raise BadInput(f"{where}: covariate '{name}' {problem}")
-        return list(design.covariates)
-    chosen = []
-    for name in (n for n in readings if n not in design.design_columns):
-        problem = _problem(readings[name]) or _unfit(readings[name])
-        if problem:
-            notes.append(f"column '{name}' is left out: it {problem}")
+def _covariates(
+    readings: Readings, design: Design, where: str, notes: list[str], keep: tuple[str, ...]
+) -> list[str]:  # fmt: skip
+    """Return the covariates: those asked for, which must do, or whatever of the rest will do.
+
+    What would undo the design is left out unless it is named.
+    """
+    named = (*(design.covariates or ()), *keep)
+    for name in named:
+        if problem := _problem(readings[name]) or _unfit(readings[name], named=True):
+            raise BadInput(f"{where}: covariate '{name}' {problem}")
+    chosen = [*(design.covariates or ())]
+    if design.covariates is None:
+        for name in (n for n in readings if n not in design.design_columns):
+            problem = _problem(readings[name]) or _unfit(readings[name], named=name in keep)
+            if problem:
+                notes.append(f"column '{name}' is left out: it {problem}")
+            else:
+                chosen.append(name)
+    problems = undoing(readings, chosen, design)
+    for name, why in problems.items():
+        if name in named:
+            notes.append(f"column '{name}' is kept by name: {why}")
         else:
-            chosen.append(name)
-    return chosen
+            notes.append(f"column '{name}' is left out: {why} (to keep it: --keep {name})")
+    return [name for name in chosen if name in named or name not in problems]
 
 
 def _problem(reading: ColumnReading) -> str:
@@ -304,6 +316,11 @@ def _with_identities(seed: Seed, notes: list[str]) -> Seed:
     ]  # fmt: skip
     columns = {n: seed.columns[n] for n in numbers}
     derived = find_identities(columns, (design.treatment, design.instrument))
+    if len(columns) * ENOUGH_ROWS > seed.rows:
+        notes.append(
+            f"sums of more than two columns are not looked for: {len(columns)} columns of numbers "
+            f"in {seed.rows} rows agree by chance; name them in a structure file"
+        )
     tied = [d for d in derived if design.outcome in (d.name, *_names(d))]
     lost = {n for d in tied for n in (d.name, *_names(d))} & set(design.covariates or ())
     for name in sorted(lost):

@@ -171,12 +171,19 @@ BANDWIDTH = 0.5
 LEAST = 20
 
 
-def local_jump(y: Array, x: Array, c: float, h: float) -> tuple[float, float]:
-    """Return the jump at c between two lines with triangular weights, and its error (HC1)."""
+def local_jump(
+    y: Array, x: Array, c: float, h: float, *, curved: bool = False
+) -> tuple[float, float]:  # fmt: skip
+    """Return the jump at c between two lines with triangular weights, and its error (HC1).
+
+    Between two parabolas where they may be `curved`.
+    """
     near = np.abs(x - c) < h
     v, above = x[near] - c, (x[near] >= c).astype(float)
     weight = 1 - np.abs(v) / h
     design = np.column_stack([np.ones(len(v)), above, v, above * v])
+    if curved:
+        design = np.column_stack([design, v**2, above * v**2])
     return _weighted(design, y[near], weight)
 
 

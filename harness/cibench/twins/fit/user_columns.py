@@ -27,7 +27,8 @@ class UserColumns:
     """Hold what the user says of columns; what is not said is guessed.
 
     `kinds` and `levels` (of ordered columns, lowest first) are by column. `missing` are cells that
-    stand for a missing value in every column, `missing_in` in one, beside empty cells.
+    stand for a missing value in every column, `missing_in` in one, beside empty cells. Columns to
+    `keep` are covariates though guards would leave them out.
     """
 
     kinds: Mapping[str, str] = field(default_factory=dict)
@@ -35,15 +36,17 @@ class UserColumns:
     missing: tuple[str, ...] = ()
     missing_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     encoding: str = "utf-8"
+    keep: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> UserColumns:
         """Read a columns file; raises BadInput with a line for each mistake: file, line, key."""
         table = open_table(path)
-        table.check_keys(("missing", "encoding", "columns"))
+        table.check_keys(("missing", "encoding", "keep", "columns"))
         columns = table.table("columns")
         missing = tuple(table.strings("missing", []))
         encoding = table.take("encoding", str, "utf-8", ENCODINGS.__contains__, _any(ENCODINGS))
+        keep = tuple(table.strings("keep", []))
         kinds, levels, missing_in = {}, {}, {}
         for name, content in columns.content.items():
             if isinstance(content, str):
@@ -58,7 +61,7 @@ class UserColumns:
             if gaps := own.strings("missing", []):
                 missing_in[name] = tuple(gaps)
         refuse(table)
-        return cls(kinds, levels, missing, missing_in, encoding)
+        return cls(kinds, levels, missing, missing_in, encoding, keep)
 
     @classmethod
     def of(cls, known: Iterable[Column], missing: Mapping[str, Iterable[str]]) -> UserColumns:
@@ -102,7 +105,7 @@ class UserColumns:
     def check(self, columns: Iterable[str], where: str) -> None:
         """Raise BadInput for a column that the table has not."""
         names = list(columns)
-        for name in (*self.kinds, *self.levels, *self.missing_in):
+        for name in (*self.kinds, *self.levels, *self.missing_in, *self.keep):
             if name not in names:
                 raise BadInput(f"{where}: {unknown('column', name, names)}")
 
