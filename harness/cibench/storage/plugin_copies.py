@@ -11,8 +11,6 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cibench.model import registry
-from cibench.storage.source_digests import files_with
 from cibench.suite.origins import ORIGINS, PLUGINS, origins
 from cibench.utils.files import (
     make_folder,
@@ -98,6 +96,9 @@ def _name(plugin: str, parts: Mapping[str, bytes]) -> str:
 
 def _parts(plugin: str) -> dict[str, bytes]:
     """Return a plug-in and what it reads beside it, by names relative to its folder."""
+    from cibench.model import registry  # which whoever only reads a run does not want
+    from cibench.storage.source_digests import files_with
+
     path = Path(plugin)
     if path.suffix not in COPIED or not path.is_file() or registry.is_data(plugin, ".toml"):
         return {}  # of data sets that exist, of which a run may rest on gigabytes
