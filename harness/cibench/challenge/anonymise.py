@@ -205,7 +205,12 @@ def _outcome(
     twin: Twin, pilot: Mapping[str, Array], limits: Limits, units: int, notes: list[str]
 ) -> Outcome:
     """Return the outcome's law without values that few rows share."""
-    law, name = twin.outcome, twin.design.outcome
+    name = twin.design.outcome
+    law = replace(twin.outcome, decimals=None)  # a bundle rounds all that it holds
+    if law.link is not None and name not in limits.allowed:
+        law = _unlinked_from_rows(law, law.link, units, limits.cell, notes, name)
+    if law.link is not None and law.support is not None and name not in limits.allowed:
+        return law
     if law.support is None or name in limits.allowed:
         return law
     shares = np.array([np.mean(pilot[name] == v) for v in law.support])
@@ -217,3 +222,21 @@ def _outcome(
     if len(kept) < len(law.support):
         notes.append(f"{name}: {len(law.support) - len(kept)} rare values are left out")
     return replace(law, support=kept, low=float(kept[0]), high=float(kept[-1]))
+
+
+def _unlinked_from_rows(
+    law: Outcome, link: Margin, units: int, cell: int, notes: list[str], name: str
+) -> Outcome:
+    """Return the law of an outcome with a link that no fewer rows than a cell made."""
+    if not link.discrete:
+        return replace(law, link=smoothed(link, units, cell))
+    counts = np.diff(np.r_[0.0, link.shares]) * units
+    if np.sum(counts >= cell - 0.5) < 2:
+        raise BadInput(f"--cell: fewer than two values of '{name}' are shared by {cell} rows")
+    values = merged_values(link.values, counts, cell)
+    left = np.unique(values)
+    if len(left) < len(link.values):
+        notes.append(f"{name}: {len(link.values) - len(left)} rare values are left out")
+    support = None if law.support is None else left
+    low, high = (float(left[0]), float(left[-1])) if support is not None else (law.low, law.high)
+    return replace(law, link=replace(link, values=values), support=support, low=low, high=high)

@@ -148,16 +148,23 @@ def sample(
         str | None, typer.Option(help="To plant: a number or a formula [the seed's].")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    truth: Annotated[
+        float | None, typer.Option(help="The average effect wished for, whatever bounds keep back.")
+    ] = None,
 ) -> None:
     """Write a CSV file of a twin's rows, with an effect planted."""
     from cibench.twins.file import open_twin
     from cibench.twins.sample import write_sample
+    from cibench.twins.scenario import effect_for
 
     _check_place(out)
     if rows < 1:
         raise BadInput(f"--rows: {rows} is not a number of rows")
+    if truth is not None and effect is not None:
+        raise BadInput("--truth and --effect both say what to plant")
     opened = open_twin(twin)
-    for line in write_sample(opened, rows, _effect(effect), seed, out):
+    chosen = _effect(effect) if truth is None else effect_for(opened, truth)
+    for line in write_sample(opened, rows, chosen, seed, out):
         typer.echo(line)
     typer.echo(HONEST.format(**opened.seed), err=True)
     typer.echo(f"sample: {out.resolve()}")

@@ -17,13 +17,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
+from cibench.model.streams import stream
 from cibench.model.types import Array
 from cibench.twins.columns import Columns
 from cibench.twins.fit.assignment import Mechanism
-from cibench.twins.twin import RESIDUAL, Effect, Twin, planted
+from cibench.twins.twin import RESIDUAL, Planted, Shift, Twin, planted
+from cibench.utils.errors import BadInput
 
 ABOVE = "above the cutoff"
 """The column, 0 or 1, that says on which side of the cutoff a row is treated."""
@@ -68,14 +71,14 @@ class Noise:
 
 
 def reconstruct(
-    twin: Twin, n: int, rng: np.random.Generator, effect: Effect, dials: Mapping[str, float]
+    twin: Twin, n: int, rng: np.random.Generator, effect: Planted, dials: Mapping[str, float]
 ) -> Rows:
     """Draw n rows with the effect planted and the dials at these settings."""
     noise = Noise.draw(twin, n, rng)
     return rebuild(twin, noise, effect, dials)
 
 
-def rebuild(twin: Twin, noise: Noise, effect: Effect, dials: Mapping[str, float]) -> Rows:
+def rebuild(twin: Twin, noise: Noise, effect: Planted, dials: Mapping[str, float]) -> Rows:
     """Return the rows that noise turns into."""
     if twin.design.kind == "rd":
         return _discontinuity(twin, noise, effect, dials)
@@ -96,7 +99,7 @@ def sd_of(column: Array) -> float:
     return float(column.std()) or 1.0
 
 
-def _discontinuity(twin: Twin, noise: Noise, effect: Effect, dials: Mapping[str, float]) -> Rows:
+def _discontinuity(twin: Twin, noise: Noise, effect: Planted, dials: Mapping[str, float]) -> Rows:
     design, sd, n = twin.design, twin.structure.sd, len(noise.u)
     latent = noise.units[design.running]
     residual = _confounded(noise, sd, dials)
@@ -109,9 +112,11 @@ def _discontinuity(twin: Twin, noise: Noise, effect: Effect, dials: Mapping[str,
     else:
         d = inside
     at = {**noise.units, twin.treatment: d}
-    base = twin.structure.baseline(at, n) + residual + dials.get("policy", 0) * sd * inside
+    base = twin.structure.baseline(at, n) + residual
+    policy = dials.get("policy", 0) * sd * inside
     measured = x + dials.get("error", 0) * sd_of(latent) * noise.second
-    rows = _outcome(twin, noise, {**columns, design.running: measured}, base, at, d, effect)
+    columns = {**columns, design.running: measured}
+    rows = _outcome(twin, noise, columns, base, at, d, effect, policy)
     return Rows(
         *rows, residual, {twin.treatment: expected}, target, latent={design.running: latent}
     )
@@ -148,7 +153,7 @@ def _take_up(
     return np.where(inside == 1, high, low), expected, high > low
 
 
-def _observables(twin: Twin, noise: Noise, effect: Effect, dials: Mapping[str, float]) -> Rows:
+def _observables(twin: Twin, noise: Noise, effect: Planted, dials: Mapping[str, float]) -> Rows:
     mechanism, n = twin.mechanisms["treatment"], len(noise.u)
     factor = 1 + dials.get("overlap", 0)
     d = mechanism.draw(noise.units, noise.score, factor)
@@ -161,7 +166,7 @@ def _observables(twin: Twin, noise: Noise, effect: Effect, dials: Mapping[str, f
     return Rows(*outcome, residual, {twin.treatment: expected}, d == 1)
 
 
-def _instrument(twin: Twin, noise: Noise, effect: Effect, dials: Mapping[str, float]) -> Rows:
+def _instrument(twin: Twin, noise: Noise, effect: Planted, dials: Mapping[str, float]) -> Rows:
     first, law = twin.mechanisms["treatment"], twin.mechanisms["instrument"]
     units, n, name = noise.units, len(noise.u), twin.design.instrument
     sd, tie = twin.structure.sd, dials.get("dependence", 0)
@@ -185,14 +190,80 @@ def _instrument(twin: Twin, noise: Noise, effect: Effect, dials: Mapping[str, fl
 
 
 def _outcome(
-    twin: Twin, noise: Noise, columns: Columns, base: Array, at: Columns, d: Array, effect: Effect
-) -> tuple[Columns, Array, Array]:
-    """Return the columns with treatment and outcome, the baseline and the effects."""
-    felt = planted(effect, at, twin.known, len(d))
-    baseline, treated = base, base + felt
-    if not twin.outcome.free:
-        baseline = twin.outcome.realise(base, noise.u)
-        treated = twin.outcome.realise(base + felt, noise.u)
-    effects = felt if twin.outcome.free else treated - baseline
+    twin: Twin, noise: Noise, columns: Columns, base: Array, at: Columns, d: Array,
+    effect: Planted, policy: Array | float = 0.0,
+) -> tuple[Columns, Array, Array]:  # fmt: skip
+    """Return the columns with treatment and outcome, the baseline and the effects.
+
+    Another `policy` adds to the outcome with and without treatment; where there is a link that is
+    as much as it adds to the baseline, so that effects do not depend on it.
+    """
+    may = twin.outcome
+    if may.link is not None:
+        plain = may.realise(base, noise.u)
+        if isinstance(effect, str):
+            treated = may.within(plain + planted(effect, at, twin.known, len(d)), noise.u)
+        else:
+            shift = effect.by if isinstance(effect, Shift) else shift_of(twin, effect)
+            treated = may.realise(base + shift, noise.u)
+        added = may.realise(base + policy, noise.u) - plain
+        baseline = np.maximum(plain + added, may.low)
+        effects = np.maximum(treated + added, may.low) - baseline
+    else:
+        assert not isinstance(effect, Shift)
+        baseline, effects = base + policy, planted(effect, at, twin.known, len(d))
+        if not may.free:
+            felt, before = effects, baseline
+            baseline = may.realise(before, noise.u)
+            effects = may.realise(before + felt, noise.u) - baseline
     y = baseline + effects * d
     return {**columns, twin.treatment: d, twin.design.outcome: y}, baseline, effects
+
+
+UNITS = 200_000
+NEAREST = 20_000
+"""At a cutoff averages are over so many rows nearest to it, moved onto it."""
+
+FURTHEST = 20.0
+"""Scores are shifted by this at most: whatever is between the ends of a distribution is crossed."""
+
+
+def moved_to_cutoff(twin: Twin, noise: Noise) -> Noise:
+    """Return the rows nearest to the cutoff, moved onto it."""
+    name, cutoff = twin.design.running, twin.design.cutoff
+    assert cutoff is not None
+    near = np.argsort(np.abs(noise.units[name] - cutoff), kind="stable")[:NEAREST]
+    units = {n: c[near] for n, c in noise.units.items()}
+    return Noise(
+        {**units, name: np.full(len(near), cutoff)}, noise.residual[near], noise.score[near],
+        noise.second[near], noise.u[near],
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def shift_of(twin: Twin, effect: float) -> float:
+    """Return the shift of scores by which the outcome moves by an effect, on average.
+
+    The average is that of the estimand, without dials: over all rows, or at the cutoff. Raises
+    BadInput for an effect that the outcome's range has no room for.
+    """
+    from scipy.optimize import brentq
+
+    if effect == 0:
+        return 0.0
+    noise = Noise.draw(twin, UNITS, stream("twin-shift", twin.digest))
+    if twin.design.kind == "rd":
+        noise = moved_to_cutoff(twin, noise)
+
+    def average(shift: float) -> float:
+        rows = rebuild(twin, noise, Shift(shift), {})
+        counted = twin.design.kind == "rd" and rows.target is not None
+        return float(rows.effects[rows.target].mean() if counted else rows.effects.mean())
+
+    end = float(np.copysign(FURTHEST, effect))
+    reached = average(end)
+    if abs(reached) <= abs(effect):
+        raise BadInput(
+            f"effect {effect:g}: '{twin.design.outcome}' moves by {reached:.4g} on average at most"
+        )
+    return float(brentq(lambda shift: average(shift) - effect, 0.0, end, xtol=1e-7))

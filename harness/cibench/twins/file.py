@@ -50,9 +50,10 @@ LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 def state_of(twin: Twin) -> dict[str, Any]:
     """Return all that a file keeps of a twin, arrays in place."""
-    known = [c.state() for c in twin.known]
+    known, outcome = [c.state() for c in twin.known], twin.outcome.state()
+    later = any(name in column for column in known for name in LATER)
     return {
-        "format": 2 if any(name in column for column in known for name in LATER) else 1,
+        "format": 2 if later or {"link", "decimals"} & outcome.keys() else 1,
         "design": twin.design.state(),
         "known": known,
         "derived": [asdict(d) for d in twin.derived],
@@ -60,7 +61,7 @@ def state_of(twin: Twin) -> dict[str, Any]:
         "family": twin.family,
         "generator": twin.generator.state(),
         "mechanisms": {name: m.state() for name, m in twin.mechanisms.items()},
-        "outcome": twin.outcome.state(),
+        "outcome": outcome,
         "panel": twin.panel.state() if twin.panel else None,
         "seed": dict(twin.seed),
         "constants": dict(twin.constants),
@@ -78,7 +79,7 @@ def twin_of(state: Mapping[str, Any], digest: str) -> Twin:
         family=state["family"],
         generator=maker(state["family"]).load(state["generator"]),
         mechanisms={name: Mechanism.load(m) for name, m in state["mechanisms"].items()},
-        outcome=Outcome(**state["outcome"]),
+        outcome=Outcome.load(state["outcome"]),
         panel=Panel(**state["panel"]) if state["panel"] else None,
         seed=state["seed"], constants=state["constants"], summaries=state["summaries"],
         digest=digest,

@@ -121,7 +121,10 @@ TWIN: dict[Any, Any] = {
         "binary": bool, "features": FEATURES, "coefficients": NUMBERS, "shifts": TEXTS,
         "noise": MARGIN, "formula": TEXT, "low": END, "high": END, "whole": bool, "centre": float,
     }},
-    "outcome": {"low": END, "high": END, "support": (None, NUMBERS), "whole?": bool},
+    "outcome": {
+        "low": END, "high": END, "support": (None, NUMBERS), "whole?": bool,
+        "decimals?": DECIMALS, "link?": MARGIN,
+    },
     "panel": (None, {
         "times": NUMBERS, "cohorts": NUMBERS, "level": NUMBERS, "gap": float,
         "coefficients": NUMBERS, "effects": NUMBERS,

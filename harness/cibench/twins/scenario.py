@@ -15,7 +15,8 @@ in s.d. of the residual.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,11 +24,19 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cibench.model import registry
-from cibench.model.design import Scenario, dial, parameter, scenario
+from cibench.model.design import Dial, Scenario, dial, parameter, scenario
 from cibench.model.streams import stream
 from cibench.model.types import Array, Draw, Estimand, Target, Truth
 from cibench.twins.columns import levels_of
-from cibench.twins.cross_section import Noise, Rows, rebuild, reconstruct
+from cibench.twins.cross_section import (
+    UNITS,
+    Noise,
+    Rows,
+    moved_to_cutoff,
+    rebuild,
+    reconstruct,
+    shift_of,
+)
 from cibench.twins.file import open_twin
 from cibench.twins.formula import Formula
 from cibench.twins.generators.base import FAMILIES
@@ -67,31 +76,73 @@ def last_period(panel: Panel) -> float:
     return np.inf if np.any(panel.cohorts == 0) else float(panel.cohorts.max())
 
 
-UNITS = 200_000
 CELLS = 2_000_000
-NEAREST = 20_000
-"""At a cutoff the truth averages over so many rows nearest to it, moved onto it."""
+
+
+Settings = tuple[tuple[str, float], ...]
 
 
 @lru_cache(maxsize=64)
-def truths_of(twin: Twin, effect: Effect, overlap: float = 0.0) -> dict[Target, Truth]:
+def truths_of(
+    twin: Twin, effect: Effect, overlap: float = 0.0, dials: Settings = ()
+) -> dict[Target, Truth]:  # fmt: skip
     """Return the truth of every target of a twin's scenario.
 
-    Of the dials only `overlap` moves who is treated, and so the ATT of a formula.
+    Of the dials only `overlap` moves who is treated, and so the ATT of a formula; where the outcome
+    has bounds or a link an effect depends on the residual too, and on all `dials` that reach it.
     """
-    targets = targets_of(twin)
     if isinstance(effect, float) and twin.outcome.unbounded:
-        return {t: Truth(effect) for t in targets}
+        return {t: Truth(effect) for t in targets_of(twin)}
     rng = stream("twin-truth", twin.digest, str(effect))
+    return _simulated(twin, effect, {"overlap": overlap, **dict(dials)}, rng)
+
+
+def _simulated(
+    twin: Twin, effect: Effect, dials: Mapping[str, float], rng: np.random.Generator
+) -> dict[Target, Truth]:  # fmt: skip
+    targets = targets_of(twin)
     if twin.panel is not None:
-        return _of_panel(twin, effect, targets, rng)
+        return _of_panel(twin, effect, targets, rng, dials)
     noise = Noise.draw(twin, UNITS, rng)
     if twin.design.kind == "rd":
-        return {targets[0]: _at_cutoff(twin, effect, noise)}
-    rows = rebuild(twin, noise, effect, {"overlap": overlap})
+        return {targets[0]: _at_cutoff(twin, effect, noise, dials)}
+    rows = rebuild(twin, noise, effect, dials)
     every = np.ones(UNITS, dtype=bool)
     masks = {Estimand.ATE: every, Estimand.COEFFICIENT: every}
     return {t: _mean(rows.effects, masks.get(t.estimand, rows.target)) for t in targets}
+
+
+@lru_cache(maxsize=64)
+def effect_for(twin: Twin, truth: float) -> float:
+    """Return the effect to plant so that the truth of the first estimand is as wished.
+
+    Where the outcome may take any value, or has a link, that is the number itself; where bounds
+    keep it back more is planted. Raises BadInput for a truth that the outcome has no room for.
+    """
+    from scipy.optimize import brentq
+
+    if twin.outcome.unbounded or twin.outcome.link is not None or truth == 0:
+        return truth
+    target = targets_of(twin)[0]
+
+    def missed(effect: float) -> float:
+        rng = stream("twin-effect", twin.digest)  # the same rows each time
+        return float(_simulated(twin, effect, {}, rng)[target].value) - truth
+
+    end = truth
+    while missed(end) * np.sign(truth) < 0:
+        end *= 2
+        if abs(end) > MOST_TIMES * abs(truth):
+            reached = missed(end) + truth
+            raise BadInput(
+                f"--truth: {truth:g} is out of reach: '{twin.design.outcome}' moves by "
+                f"{reached:.4g} on average at most"
+            )
+    return float(brentq(missed, 0.0, end, xtol=1e-9))
+
+
+MOST_TIMES = 2**20
+"""An effect is made larger by this at most, for a truth that bounds hold back."""
 
 
 def _mean(effects: Array, mask: Array | None) -> Truth:
@@ -99,30 +150,28 @@ def _mean(effects: Array, mask: Array | None) -> Truth:
     return Truth(float(chosen.mean()), float(chosen.std() / np.sqrt(len(chosen))))
 
 
-def _at_cutoff(twin: Twin, effect: Effect, noise: Noise) -> Truth:
+def _at_cutoff(
+    twin: Twin, effect: Effect, noise: Noise, dials: Mapping[str, float]
+) -> Truth:  # fmt: skip
     """Return the limit at the cutoff: rows near it, moved onto it."""
     name, cutoff = twin.design.running, twin.design.cutoff
     assert cutoff is not None
     if isinstance(effect, str) and twin.outcome.unbounded and set(Formula(effect).names) <= {name}:
         return Truth(float(Formula(effect)({name: np.array([cutoff])}, 1)[0]))
-    near = np.argsort(np.abs(noise.units[name] - cutoff), kind="stable")[:NEAREST]
-    units = {n: c[near] for n, c in noise.units.items()}
-    at = Noise(
-        {**units, name: np.full(NEAREST, cutoff)}, noise.residual[near], noise.score[near],
-        noise.second[near], noise.u[near],
-    )  # fmt: skip
-    rows = rebuild(twin, at, effect, {})
+    at = moved_to_cutoff(twin, noise)
+    rows = rebuild(twin, at, effect, dials)
     return _mean(rows.effects, rows.target)
 
 
 def _of_panel(
-    twin: Twin, effect: Effect, targets: tuple[Target, ...], rng: np.random.Generator
-) -> dict[Target, Truth]:
+    twin: Twin, effect: Effect, targets: tuple[Target, ...], rng: np.random.Generator,
+    dials: Mapping[str, float],
+) -> dict[Target, Truth]:  # fmt: skip
     """Return averages over treated cells; the error allows for several cells of a unit."""
     assert twin.panel is not None
     periods = len(twin.panel.times)
     n = min(UNITS, CELLS // periods)
-    rows = rebuild_panel(twin, n, rng, effect, {})
+    rows = rebuild_panel(twin, n, rng, effect, dials)
     assert rows.target is not None and rows.latent is not None
     since, truths = rows.latent[SINCE], {}
     for target in targets:
@@ -132,6 +181,10 @@ def _of_panel(
         se = np.sqrt(np.sum((felt - value * count) ** 2)) / count.sum()
         truths[target] = Truth(float(value), float(se))
     return truths
+
+
+REACHING = ("confounding", "policy", "dependence", "direct", "trend", "anticipation")
+"""Dials that reach the outcome, and so effects where it has bounds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +213,11 @@ class TwinScenario(Scenario):
 
     def truth(self) -> dict[Target, Truth]:
         """Return the planted effect, or its simulated average over the estimand's rows."""
-        return truths_of(self.twin, self.effect, float(getattr(self, "overlap", 0.0)))
+        overlap = float(getattr(self, "overlap", 0.0))
+        if self.twin.outcome.unbounded:
+            return truths_of(self.twin, self.effect, overlap)
+        turned = {n: v for n, v in self.settings().items() if v and n in REACHING}
+        return truths_of(self.twin, self.effect, overlap, tuple(sorted(turned.items())))
 
     def rows(self, n: int, rng: np.random.Generator) -> Rows:
         """Draw n units with everything that lies behind them."""
@@ -177,6 +234,8 @@ def check_effect(twin: Twin, effect: Effect) -> None:
     if isinstance(effect, float):
         if not np.isfinite(effect):
             raise ValueError(f"effect = {effect} is not finite")
+        if twin.outcome.link is not None:
+            _require_room(twin, effect)
         return
     design = twin.design
     known = {c.name for c in twin.known} - {design.outcome, design.treatment, design.instrument}
@@ -187,6 +246,13 @@ def check_effect(twin: Twin, effect: Effect) -> None:
         Formula(effect).coded(levels_of(twin.known)).check(known - {""})
     except BadInput as error:
         raise ValueError(f"effect: {error}") from error
+
+
+def _require_room(twin: Twin, effect: float) -> None:
+    try:
+        shift_of(twin, effect)
+    except BadInput as error:
+        raise ValueError(str(error)) from error
 
 
 UNIT = "s.d. of the residual"
@@ -200,23 +266,51 @@ def _confounding(*grid: float) -> Any:
     )  # fmt: skip
 
 
+def _reach() -> Any:
+    return parameter(0.1, within=(0.0, 5.0), unit="s.d. of x within which one can sort")
+
+
+def _sorting() -> Any:
+    return dial(
+        default=0, grid=(0.1, 0.2, 0.4), within=(0, 1), breaks="no manipulation",
+        unit="share of rows just short of the cutoff that sort beyond it, best residuals first",
+    )  # fmt: skip
+
+
+def _error() -> Any:
+    return dial(
+        default=0, grid=(0.05, 0.1, 0.25), within=(0, 5), unit="s.d. of x",
+        breaks="running variable measured without error",
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
 class SharpTwin(TwinScenario):
     """A sharp discontinuity."""
 
-    reach: float = parameter(0.1, within=(0.0, 5.0), unit="s.d. of x within which one can sort")
-    sorting: float = dial(
-        default=0, grid=(0.1, 0.2, 0.4), within=(0, 1), breaks="no manipulation",
-        unit="share of rows just short of the cutoff that sort beyond it, best residuals first",
-    )  # fmt: skip
+    reach: float = _reach()
+    sorting: float = _sorting()
     policy: float = dial(
         default=0, grid=(0.1, 0.2, 0.4), within=(-10, 10), breaks="no other policy at the cutoff",
         unit=f"{UNIT} that another policy adds beyond the cutoff",
     )  # fmt: skip
-    error: float = dial(
-        default=0, grid=(0.05, 0.1, 0.25), within=(0, 5), unit="s.d. of x",
-        breaks="running variable measured without error",
-    )  # fmt: skip
+    error: float = _error()
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundedTwin(TwinScenario):
+    """A sharp discontinuity whose outcome has an upper bound: policies would change the effect."""
+
+    reach: float = _reach()
+    sorting: float = _sorting()
+    error: float = _error()
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundedFuzzyTwin(BoundedTwin):
+    """A fuzzy discontinuity whose outcome has an upper bound."""
+
+    confounding: float = _confounding(0.2, 0.4, 0.8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,7 +371,10 @@ def base_of(twin: Twin) -> tuple[type[TwinScenario], tuple[str, ...]]:
     design = twin.design
     if design.kind == "rd":
         curved = "smoothing bias known without noise", "outcome at most linear"
-        return (FuzzyTwin, ("no confounding",)) if design.fuzzy else (SharpTwin, curved)
+        bounded = twin.outcome.support is not None or np.isfinite(twin.outcome.high)
+        if design.fuzzy:
+            return BoundedFuzzyTwin if bounded else FuzzyTwin, ("no confounding",)
+        return BoundedTwin if bounded else SharpTwin, curved
     if design.kind == "iv":
         return InstrumentTwin, ("no confounding",)
     if design.kind == "did":
@@ -304,16 +401,46 @@ def register_twin(path: str | Path) -> type[TwinScenario]:
     return cls
 
 
+def _moving(base: type[TwinScenario], twin: Twin) -> dict[str, Dial]:
+    """Return the dials that move the truth of a twin's default effect, saying so.
+
+    Where the outcome has bounds or a link effects depend on the residual, which dials tie to the
+    treatment; whether the truth moves by more than its error is seen by simulation.
+    """
+    if twin.outcome.unbounded:
+        return {}
+    effect = default_effect(twin)
+    rest, moving = truths_of(twin, effect), {}
+    for each in fields(base):
+        spec = each.metadata.get("spec")
+        if isinstance(spec, Dial) and each.name in (*REACHING, "overlap"):
+            at = [truths_of(twin, effect, 0.0, ((each.name, v),)) for v in spec.grid]
+            if any(_apart(truth[t], rest[t]) for truth in at for t in rest):
+                moving[each.name] = replace(spec, truth="moves")
+    return moving
+
+
+def _apart(first: Truth, second: Truth) -> bool:
+    reach = BEYOND * float(np.hypot(first.mcse, second.mcse))
+    return abs(first.value - second.value) > reach
+
+
+BEYOND = 4.5
+"""Two simulated truths are apart that lie further from each other than this many errors."""
+
+
 @lru_cache(maxsize=8)
 def _scenario_of(twin: Twin) -> type[TwinScenario]:
     (base, violates), estimands = base_of(twin), estimands_of(twin)
+    moving = _moving(base, twin)
     words = f"{base.__doc__} Fitted to {twin.seed['rows']} rows of {twin.seed['where']}."
     cls = type(
         f"Twin_{twin.digest}", (base,),
         {
             "__doc__": f"{words}\n\nf {twin.structure.name}; generator {twin.family}.",
             "__module__": __name__, "__qualname__": f"Twin_{twin.digest}",
-            "__annotations__": {"effect": Effect},
+            "__annotations__": {"effect": Effect, **dict.fromkeys(moving, float)},
+            **{n: field(default=s.default, metadata={"spec": s}) for n, s in moving.items()},
             "effect": parameter(default_effect(twin), unit="outcome units; or a formula"),
             "twin": twin, "roles": roles_of(twin), "violates": violates,
             "uses": FAMILIES[twin.family].uses,

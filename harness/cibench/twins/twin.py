@@ -24,6 +24,7 @@ from cibench.twins.fit.assignment import Mechanism
 from cibench.twins.fit.structure import Structure
 from cibench.twins.formula import Formula
 from cibench.twins.generators.base import Generator
+from cibench.twins.generators.copulas import Margin
 
 RESIDUAL = "residual: "
 """What the names of the residuals begin with; a panel has one for each period."""
@@ -31,44 +32,81 @@ RESIDUAL = "residual: "
 TREATED = "treated"
 """What the treatment column is called where the seed data have none."""
 
+
+@dataclass(frozen=True)
+class Shift:
+    """Plant an effect as a shift of the standard normal scores of an outcome with a link."""
+
+    by: float
+
+
 Effect = float | str
+Planted = Effect | Shift
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """Say which values the outcome may take: any, those between bounds, whole ones, a support's.
 
-    A value between two that may be becomes one of them at random, so that its mean stays.
+    A value between two that may be becomes one of them at random, so that its mean stays: whole
+    ones, or those of so many `decimals`. With a `link` the structure is that of standard normal
+    scores of the outcome, which the link, the outcome's own distribution, brings back: no sum of
+    parts leaves its range.
     """
 
     low: float = -np.inf
     high: float = np.inf
     support: Array | None = None
     whole: bool = False
+    decimals: int | None = None
+    link: Margin | None = None
 
     @property
     def free(self) -> bool:
         """Say whether every number will do."""
-        return self.unbounded and not self.whole
+        return self.unbounded and not self.whole and self.decimals is None
 
     @property
     def unbounded(self) -> bool:
         """Say whether a planted effect is, on average, what it was planted as."""
-        return self.support is None and np.isinf(self.low) and np.isinf(self.high)
+        bounded = np.isfinite(self.low) or np.isfinite(self.high)
+        return self.support is None and not bounded and self.link is None
 
     def realise(self, value: Array, u: Array) -> Array:
         """Return outcomes that may be, for values that the structure asks for."""
+        if self.link is not None:
+            value = self.link.normal_quantile(value)
+        return self.within(value, u)
+
+    def within(self, value: Array, u: Array) -> Array:
+        """Return outcomes that may be, for values on the outcome's own scale."""
         value = np.clip(value, self.low, self.high)
         if self.support is None:
+            if self.decimals is not None:
+                step = 10.0**-self.decimals
+                return np.round(np.floor(value / step + u) * step, self.decimals)
             return np.floor(value + u) if self.whole else value
         place = np.clip(np.searchsorted(self.support, value), 1, len(self.support) - 1)
         low, high = self.support[place - 1], self.support[place]
         return np.where(u < (value - low) / (high - low), high, low)
 
+    def scores(self, value: Array) -> Array:
+        """Return the standard normal scores of outcomes, where there is a link."""
+        assert self.link is not None
+        return self.link.normal_score(value)
+
     def state(self) -> dict[str, Any]:
         """Return what a file keeps."""
-        whole = {"whole": True} if self.whole else {}
-        return {"low": self.low, "high": self.high, "support": self.support, **whole}
+        later: dict[str, Any] = {"whole": True} if self.whole else {}
+        later |= {} if self.decimals is None else {"decimals": self.decimals}
+        later |= {} if self.link is None else {"link": self.link.state()}
+        return {"low": self.low, "high": self.high, "support": self.support, **later}
+
+    @classmethod
+    def load(cls, state: Mapping[str, Any]) -> Outcome:
+        """Return what a file kept."""
+        link = Margin.load(state["link"]) if state.get("link") else None
+        return cls(**{**state, "link": link})
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +190,7 @@ def _as_seed(values: Array, column: Column) -> Array:
         return np.where(gone, "", dates_of(np.nan_to_num(values))).astype(object)
     if column.kind == "integer" and not gone.any():
         return np.rint(values).astype(np.int64)
-    return values
+    return values if column.decimals is None else np.round(values, column.decimals)
 
 
 def planted(

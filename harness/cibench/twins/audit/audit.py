@@ -19,10 +19,11 @@ import numpy as np
 from cibench.model.streams import stream
 from cibench.model.types import Array
 from cibench.twins.audit.rules import Rule, coded, rules_of
-from cibench.twins.audit.structure_checks import design_checks
+from cibench.twins.audit.structure_checks import Discrepancy, design_checks
 from cibench.twins.audit.summaries import unit_table
 from cibench.twins.audit.summary_definitions import Definition
 from cibench.twins.columns import Columns, mask
+from cibench.twins.cross_section import shift_of
 from cibench.twins.panel import SINCE
 from cibench.twins.sample import draw_rows
 from cibench.twins.scenario import default_effect
@@ -114,14 +115,44 @@ def audit_columns(twin: Twin, columns: Columns, effect: Effect, what: str = "row
         return Audit(rules, [], columns, effect, what)
     felt = felt_in(twin, columns, effect)
     discrepancies = design_checks(twin, columns, felt)
+    if twin.panel is None and not twin.outcome.unbounded:
+        discrepancies = _less_own(twin, discrepancies, effect)
     critical = NormalDist().inv_cdf(1 - ERROR / (2 * len(discrepancies)))
     checks = [Check(f.kind, f.name, f.discrepancy, f.margin, f.se, critical) for f in discrepancies]
     return Audit(rules, [*checks, *_likeness(twin, columns, felt)], columns, effect, what)
 
 
+def _less_own(
+    twin: Twin, discrepancies: list[Discrepancy], effect: Effect
+) -> list[Discrepancy]:  # fmt: skip
+    """Return discrepancies less those of other rows of the twin's own, with both errors.
+
+    Where bounds hold an effect back, what the checks look at is not zero in sound rows either.
+    """
+    columns = draw_rows(twin, ROWS, effect, OTHER).columns
+    own = design_checks(twin, columns, felt_in(twin, columns, effect))
+    return [
+        mine._replace(
+            discrepancy=mine.discrepancy - other.discrepancy, se=float(np.hypot(mine.se, other.se))
+        )
+        for mine, other in zip(discrepancies, own, strict=True)
+    ]
+
+
+OTHER = 1
+"""The address of the rows that audited ones are held against where the outcome has bounds."""
+
+
 def felt_in(twin: Twin, columns: Columns, effect: Effect) -> Array:
-    """Return what the treatment adds to each row's outcome."""
-    d = columns[twin.treatment]
+    """Return what the treatment adds to each row's outcome, or to its normal score if linked."""
+    d, outcome = columns[twin.treatment], twin.outcome
+    if outcome.link is not None and not isinstance(effect, str):
+        return shift_of(twin, effect) * d
+    if outcome.link is not None:
+        y = columns[twin.design.outcome]
+        return outcome.scores(y) - outcome.scores(
+            y - planted(effect, columns, twin.known, len(d)) * d
+        )
     if twin.panel is None:
         return planted(effect, columns, twin.known, len(d)) * d
     periods = len(twin.panel.times)

@@ -45,7 +45,9 @@ class Discrepancy(NamedTuple):
 
 def design_checks(twin: Twin, columns: Columns, felt: Array) -> list[Discrepancy]:
     """Run the checks of a twin's design on complete columns; `felt` is what was planted."""
-    left = columns[twin.design.outcome] - structural(twin, columns) - felt
+    y = columns[twin.design.outcome]
+    y = y if twin.outcome.link is None else twin.outcome.scores(y)
+    left = y - structural(twin, columns) - felt
     if twin.panel is not None:
         return _panel(twin, columns, left)
     if twin.design.kind == "rd":

@@ -12,13 +12,26 @@ from cibench.twins.columns import Columns
 from cibench.twins.cross_section import ABOVE
 from cibench.twins.fit.assignment import Mechanism, fit_mechanism
 from cibench.twins.fit.features import FORMS, Features
-from cibench.twins.fit.residualise import features, training_of, twin_parts, without
+from cibench.twins.fit.residualise import (
+    features,
+    outcome_of,
+    training_of,
+    twin_parts,
+    without,
+)
 from cibench.twins.fit.seed_data import Seed
-from cibench.twins.fit.structure import estimate, from_formulas
+from cibench.twins.fit.structure import (
+    Fitted,
+    Structure,
+    estimate,
+    from_formulas,
+    slope,
+)
 from cibench.twins.fit.user_structure import UserStructure
 from cibench.twins.formula import Formula
 from cibench.twins.generators.base import Training
-from cibench.twins.twin import RESIDUAL
+from cibench.twins.generators.copulas import Margin
+from cibench.twins.twin import RESIDUAL, Outcome
 from cibench.utils.errors import BadInput
 
 ORDERS = (1, 2, 3, 4)
@@ -55,13 +68,98 @@ def fit_parts(
         mechanisms["treatment"] = _mechanism(d, columns, plain, (design.instrument,), user)
     else:
         mechanisms["treatment"] = _mechanism(d, covariates, plain, (), user)
+    outcome = outcome_of(seed, user)
     if user.outcome:
         fitted = from_formulas(y, d, covariates, user.outcome, user.effect, shifter)
     else:
-        fitted = estimate(y, d, columns, _candidates(seed, covariates), shifter, rng)
+        candidates = _candidates(seed, covariates)
+        fitted = estimate(y, d, columns, candidates, shifter, rng)
+        if user.bounds is None:
+            outcome = _linked(seed, outcome, fitted, columns, shifter)
+        if outcome.link is not None:
+            fitted = _on_scores(seed, d, columns, candidates, shifter, rng)
     trained = without(covariates, tuple(x.name for x in seed.derived))
     training = training_of(seed, {**trained, RESIDUAL: fitted.residuals}, (RESIDUAL,))
-    return twin_parts(seed, fitted.structure, mechanisms, user, None), training
+    parts = twin_parts(seed, fitted.structure, mechanisms, outcome, None)
+    if outcome.link is not None:
+        parts["seed"]["notes"].append(LINKED.format(seed.design.outcome))
+    return parts, training
+
+
+LINKED = (
+    "'{}' is drawn on the scale of its normal scores and brought back, so that no row leaves its "
+    "range; an effect shifts the scores by as much as moves the average by it"
+)
+OUTSIDE = 0.001
+"""An outcome of more than this share of rows beyond its range has a link."""
+
+TIED, FEW_TIED = 0.02, 200
+"""An outcome of which a value has this share of rows is discrete, unless it has more values."""
+
+ROUNDS = 25
+"""Scores within ties are drawn so often, each time given the structure that the last ones gave."""
+
+
+def _linked(
+    seed: Seed, outcome: Outcome, fitted: Fitted, columns: Columns, shifter: Array
+) -> Outcome:  # fmt: skip
+    """Return the outcome's law, with a link where it has few values or would leave its range.
+
+    The range is from 0 on where it is never negative, and up to 1 where it is a share.
+    """
+    y = seed.columns[seed.design.outcome]
+    if seed.design.kind not in ("rd", "observables"):
+        return outcome
+    values, counts = np.unique(y, return_counts=True)
+    if outcome.support is None:
+        if y.min() < 0:
+            return outcome
+        high = 1.0 if y.max() <= 1 else np.inf
+        expected = fitted.structure.baseline(columns, len(y)) + fitted.structure.effect * shifter
+        drawn = expected + np.random.default_rng(0).permutation(fitted.residuals)
+        if np.mean((drawn < 0) | (drawn > high)) <= OUTSIDE:
+            return outcome
+        outcome = replace(outcome, low=0.0, high=high)
+    few = counts.max() > TIED * len(y) and len(values) <= FEW_TIED
+    return replace(outcome, link=Margin.of(y, discrete=few or outcome.support is not None))
+
+
+def _on_scores(
+    seed: Seed, d: Array, columns: Columns, candidates: list[Features], shifter: Array,
+    rng: np.random.Generator,
+) -> Fitted:  # fmt: skip
+    """Return the structure of the outcome's normal scores; the effect stays the outcome's own.
+
+    Rows of one value have scores between the same ends. Drawn there without regard to the columns
+    they would dilute what the outcome owes to those, so they are drawn given the structure, which
+    is fitted to them anew (data augmentation, Albert and Chib 1993).
+    """
+    from scipy.special import ndtr, ndtri
+    from scipy.stats import rankdata
+
+    y, rows = seed.columns[seed.design.outcome], seed.rows
+    last, first = rankdata(y, "max"), rankdata(y, "min")
+    low, high = ndtri((first - 1) / rows), ndtri(last / rows)
+    u = np.clip(rng.random(rows), 1e-6, 1 - 1e-6)
+    scores = ndtri((first - 1 + u * (last - first + 1)) / rows)
+    for _ in range(ROUNDS if np.any(last - first > 0) else 0):
+        on_scores = estimate(scores, d, columns, candidates, shifter, rng)
+        structure = on_scores.structure
+        shift, _ = slope(scores, d, shifter, _matrix(structure, columns, rows))
+        mean = structure.baseline(columns, rows) + shift * d
+        sd = float((scores - mean).std())
+        ends = ndtr((low - mean) / sd), ndtr((high - mean) / sd)
+        u = np.clip(ends[0] + rng.random(rows) * (ends[1] - ends[0]), 1e-9, 1 - 1e-9)
+        scores = np.clip(mean + sd * ndtri(u), low, high)
+        candidates = [structure.features] if structure.features else candidates
+    on_scores = estimate(scores, d, columns, candidates, shifter, rng)
+    effect, se = slope(y, d, shifter, _matrix(on_scores.structure, columns, rows))
+    return Fitted(replace(on_scores.structure, effect=effect, se=se), on_scores.residuals)
+
+
+def _matrix(structure: Structure, columns: Columns, rows: int) -> Array:
+    assert structure.features is not None
+    return structure.features.matrix(columns, rows)
 
 
 def _treatment(seed: Seed) -> tuple[Array, Any]:

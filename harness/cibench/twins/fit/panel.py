@@ -10,7 +10,7 @@ import numpy as np
 from cibench.model.types import Array
 from cibench.twins.fit.assignment import Mechanism
 from cibench.twins.fit.panel_data import Grid, Residualised, grid_of, residualise
-from cibench.twins.fit.residualise import features, training_of, twin_parts, without
+from cibench.twins.fit.residualise import features, outcome_of, training_of, twin_parts, without
 from cibench.twins.fit.seed_data import Seed
 from cibench.twins.fit.structure import Fitted, Structure
 from cibench.twins.fit.user_structure import UserStructure
@@ -38,7 +38,9 @@ def fit_parts(
     trained = without(grid.covariates, tuple(x.name for x in seed.derived))
     columns = {**trained, **dict(zip(names, left.T, strict=True))}
     cohort = Mechanism(False, chosen, np.zeros(0))
-    parts = twin_parts(seed, structure, {"cohort": cohort}, user, residualised.panel)
+    parts = twin_parts(
+        seed, structure, {"cohort": cohort}, outcome_of(seed, user), residualised.panel
+    )
     parts["seed"]["ever"] = (grid.cohort > 0).astype(float)
     parts["seed"]["notes"] = [*parts["seed"]["notes"], *grid.notes]
     return parts, training_of(seed, columns, names)

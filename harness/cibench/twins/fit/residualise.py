@@ -43,7 +43,7 @@ def training_of(seed: Seed, columns: Columns, residuals: tuple[str, ...]) -> Tra
 
 
 def twin_parts(
-    seed: Seed, structure: Structure, mechanisms: dict[str, Mechanism], user: UserStructure,
+    seed: Seed, structure: Structure, mechanisms: dict[str, Mechanism], outcome: Outcome,
     panel: Panel | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Return the twin's parts that are no generator, by name."""
@@ -55,7 +55,7 @@ def twin_parts(
         about_seed["gaps"] = dict(seed.gaps)
     return {
         "design": seed.design, "known": seed.known, "derived": seed.derived,
-        "structure": structure, "mechanisms": mechanisms, "outcome": outcome_of(seed, user),
+        "structure": structure, "mechanisms": mechanisms, "outcome": outcome,
         "panel": panel, "seed": about_seed,
     }  # fmt: skip
 
@@ -64,14 +64,16 @@ def outcome_of(seed: Seed, user: UserStructure) -> Outcome:
     """Return which values the outcome may take, from the user or from the seed's values."""
     y, kinds = seed.columns[seed.design.outcome], {c.name: c.kind for c in seed.known}
     whole = kinds.get(seed.design.outcome) == "integer" and seed.design.kind != "iv"
+    written = next(c.decimals for c in seed.known if c.name == seed.design.outcome)
+    decimals = None if seed.design.kind == "iv" else written
     if user.bounds:
-        return Outcome(*user.bounds, whole=whole)
+        return Outcome(*user.bounds, whole=whole, decimals=decimals)
     values = np.unique(y)
     if len(values) <= SUPPORT and seed.design.kind != "iv":
         return Outcome(float(values[0]), float(values[-1]), values)
     if values[0] == 0 and np.mean(y == 0) >= ZEROS:
-        return Outcome(low=0.0, whole=whole)
-    return Outcome(whole=whole)
+        return Outcome(low=0.0, whole=whole, decimals=decimals)
+    return Outcome(whole=whole, decimals=decimals)
 
 
 def without(columns: Columns, names: tuple[str, ...]) -> Columns:

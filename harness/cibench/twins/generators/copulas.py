@@ -70,6 +70,21 @@ class Margin:
             return _at(self.values, np.searchsorted(self._normal, z))
         return np.interp(z, self._normal, self.values)
 
+    def normal_score(self, x: Array) -> Array:
+        """Return standard normal scores of values, in the middle where several share one.
+
+        Beyond the outermost quantiles that are known they are those quantiles' own.
+        """
+        if self.discrete:
+            from scipy.special import ndtri
+
+            at, below = self.below(x)
+            return np.asarray(ndtri((at + below) / 2))
+        values, scores = self.values, self._normal
+        upper = np.interp(x, values, scores)
+        lower = -np.interp(-x, -values[::-1], -scores[::-1])
+        return np.clip((upper + lower) / 2, scores[1], scores[-2])
+
     def state(self) -> dict[str, Any]:
         """Return what a file keeps."""
         return {"values": self.values, "shares": self.shares, "discrete": self.discrete}
