@@ -72,6 +72,39 @@ def types(session: nox.Session) -> None:
     session.run("mypy")
 
 
+LIGHT = (
+    "numpy", "pandas", "scipy", "pyarrow", "typer", "rich", "threadpoolctl", "psutil", "packaging",
+)  # fmt: skip
+"""What gate, contracts and fixture need; docs/ci.md has the same list."""
+ABSENT = ("matplotlib", "rdrobust", "linearmodels", "doubleml", "statsmodels", "sklearn")
+LIGHT_TESTS = (
+    "tests/gate", "tests/contracts", "tests/testing/test_adapters.py",
+    "tests/testing/test_pytest_plugin.py", "tests/cli/test_new_gate.py",
+)  # fmt: skip
+
+
+@nox.session
+def light(session: nox.Session) -> None:
+    """Test gate, contracts and fixture where no library of the estimators is, nor matplotlib."""
+    session.install("--no-deps", ".")
+    session.install(*LIGHT, "pytest", "pyyaml", *CONSTRAINTS)
+    look = f"import importlib.util as u; print(*[n for n in {ABSENT} if u.find_spec(n)])"
+    if there := str(session.run("python", "-c", look, silent=True)).strip():
+        session.error(f"a light install has {there}")
+    session.run("pytest", *LIGHT_TESTS, *session.posargs, env={"PYTHONPATH": None})
+
+
+@nox.session
+def workflows(session: nox.Session) -> None:
+    """Check the workflows of `cibench new gate` and docs/ci.md, by schema and for security."""
+    session.install("zizmor", "check-jsonschema", "-e", ".", *CONSTRAINTS)
+    place = Path(session.create_tmp()).resolve() / ".github" / "workflows"
+    session.run("python", "tests/shared/workflows.py", str(place))
+    files = [str(path) for path in sorted(place.glob("*.yml"))]
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *files)
+    session.run("zizmor", "--offline", "--pedantic", "--min-severity", "low", *files)
+
+
 @nox.session
 def typed(session: nox.Session) -> None:
     """Check that mypy and pyright see every name after the README's own install."""

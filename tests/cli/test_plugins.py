@@ -9,6 +9,7 @@ import cibench
 from cibench.cli import COMMANDS
 from cibench.cli.foreign_code import announce_scheduler
 from cibench.model import registry
+from cibench.results import pack
 from cibench.storage import provenance
 from cibench.utils.plugins import FORBIDDEN
 
@@ -34,12 +35,14 @@ FIT = ("--scenario", "observables/heterogeneous", "--replicate", 1)
 EXECUTING = {
     "run": ("theirs.toml",), "run a folder": ("run",), "plan": ("theirs.toml", "--pilot", 4),
     "replay": ("run", *FIT, "--estimator", "theirs/mean"), "replay a draw": ("run", *FIT),
-    "check": ("theirs.toml", "--expect"),
+    "check": ("theirs.toml", "--expect"), "export": ("theirs.toml", "--out", "exported"),
+    "import": ("run", "theirs.toml", "--estimator", "mine"),
 }  # fmt: skip
 READING = {
     "status": ("run",), "score": ("run",), "report": ("run",), "list": (), "doctor": (),
     "show": ("rd/cct-1",), "baseline save": ("run", "main"),
     "table": ("run",), "figure": ("run", "--kind", "forest"), "rows": ("run",),
+    "pack": ("run", "--out", "other.zip"), "unpack": ("theirs.zip", "--out", "unpacked"),
 }  # fmt: skip
 
 
@@ -159,6 +162,7 @@ def test_these_commands_execute_plugins(theirs, call, words):
 
 @pytest.mark.parametrize("words", READING)
 def test_these_commands_never_do(theirs, call, words):
+    pack(cibench.load("run"), "theirs.zip")
     code, _, err = call(*words.split(), *READING[words])
     assert code == 0, err
     assert not (theirs / "executed").exists()

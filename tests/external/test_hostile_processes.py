@@ -4,6 +4,7 @@ import os
 import sys
 import time
 
+import psutil
 import pytest
 
 import cibench
@@ -53,6 +54,16 @@ def test_a_process_that_ends_has_ended_whoever_holds_its_output(tmp_path):
     table = rows(tmp_path)
     assert table["reason"].str.contains("ended with exit code 7").all()
     assert time.monotonic() - begun < 15  # the children live for longer
+
+
+def test_what_a_process_started_ends_with_it(tmp_path):
+    before = set(psutil.Process().children(recursive=True))
+    process = Process(script(tmp_path, before="child()"))
+    started = set(psutil.Process().children(recursive=True)) - before
+    assert len(started) == 2
+    process.end()
+    _, alive = psutil.wait_procs(started, timeout=5)
+    assert not alive
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links and pipes")

@@ -13,6 +13,8 @@ from cibench.gate.pairing import read_rows
 from cibench.suite import read_suite
 from cibench.utils.errors import BadInput
 
+pytest.importorskip("linearmodels")  # which a light install lacks
+
 CELL = {
     "scenario": "did/two-group", "n": 20, "dials": {"trend": 0.1},
     "estimators": ["naive/*", "panel/first-difference"],

@@ -9,6 +9,7 @@ import cibench
 from cibench.execution import RunSettings
 from cibench.gate.baseline import save
 from cibench.gate.rules import MEASURES, Rules
+from cibench.render.figures import can_draw
 
 PLUGIN = plugin(
     "made",
@@ -106,7 +107,8 @@ def test_inflated_standard_errors_fail_the_gate_in_every_output(base, call):
     assert markdown.startswith("### ⚠️ cibench: failed: 2 statistically changed")
     assert "| `made/difference` |" in markdown and "cibench replay" in markdown
     page = (folder / "verdict.html").read_text()
-    for words in ("<img", "typical standard error", "+10.0 %", "cibench replay", "Margins"):
+    picture = "<img" if can_draw() else "There are no plots here"
+    for words in (picture, "typical standard error", "+10.0 %", "cibench replay", "Margins"):
         assert words in page
     assert "http" not in page.replace("http://www.w3.org", "").replace("http-equiv", "")
 

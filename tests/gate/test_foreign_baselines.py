@@ -4,6 +4,10 @@ import json
 import shutil
 
 import pytest
+
+pytest.importorskip("hypothesis")  # in the light install neither
+pytest.importorskip("statsmodels")
+
 from hostile import EDIT, SAME_FOLDER, edited_bytes, edited_json, nothing_changes, pipe, refusal
 from hypothesis import given
 from hypothesis import strategies as st

@@ -9,9 +9,10 @@ import pytest
 ENGINE = Path(__file__).parents[2] / "harness" / "cibench"
 FLOORS = {
     "cli": 12, "testing": 12, "scenarios": 12, "estimators": 12, "gate": 11, "lessons": 11,
-    "results": 10, "report": 9, "execution": 9, "contracts": 8, "workers": 7, "analysis": 7,
-    "storage": 6, "suite": 5, "challenge": 5, "twins": 4, "external": 3, "metrics": 3, "model": 2,
-    "render": 2, "utils": 1,
+    "results": 10, "exchange": 10, "report": 9, "execution": 9, "contracts": 8, "workers": 7,
+    "analysis": 7,
+    "storage": 6, "suite": 5, "challenge": 5, "twins": 4, "collections": 4, "external": 3,
+    "metrics": 3, "model": 2, "render": 2, "utils": 1,
 }  # fmt: skip
 """Packages of one floor know nothing of each other."""
 

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import tempfile
+import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ import pandas as pd
 import pytest
 from kills import Story, tell
 from replicates import assert_same_rows, mark_stored
+from toys import plugin
 
 import cibench
 from cibench.challenge.sealed_truths import Owner
@@ -129,8 +131,10 @@ def same_rows(folder: Path, whole: Path) -> None:
     assert Counter(p.name for p in shards.paths(run)) == Counter(
         p.name for p in shards.paths(other)
     )
-    left = [path for path in run.rglob(".*") if path.name not in (".lock", ".status.json")]
+    staying = (".lock", ".status.json", ".origins.json")
+    left = [path for path in run.rglob(".*") if path.name not in staying]
     assert not left
+    assert plugins_in(run) == plugins_in(other)
     assert not list(run.rglob("moving-*"))
     noted, of_other = read_manifest(run), read_manifest(other)
     assert noted["finished"] and noted["stored_rows"] == noted["expected_rows"]
@@ -140,6 +144,13 @@ def same_rows(folder: Path, whole: Path) -> None:
     assert (run / "suite.toml").read_text() == (other / "suite.toml").read_text()
 
 
+def plugins_in(run: Path) -> dict[str, str]:
+    return {
+        path.relative_to(run).as_posix(): path.read_text()
+        for path in (run / "plugins").rglob("*") if path.is_file()
+    }  # fmt: skip
+
+
 def damaged(folder: Path) -> None:
     path = shards.paths(folder / "run")[1]
     path.write_bytes(path.read_bytes()[:-100])
@@ -147,6 +158,50 @@ def damaged(folder: Path) -> None:
 
 # A run at a URL: a folder by URL, whose every operation is counted; the folder in which the run
 # works is gone with the process.
+
+OWN = """
+@estimator("own/contrast", targets=ATE)
+def contrast_of_means(problem, rng):
+    \"\"\"The difference in means, and what a file beside says.\"\"\"
+    margin = float(open(os.path.join(os.path.dirname(__file__), "margin.txt")).read())
+    return Estimate.wald(contrast(problem) + EDITION, margin, problem.level)
+"""
+
+
+def own_plugin(edition: float = 0.0) -> Any:
+    """Return a step that writes a plug-in and the file that it reads, or another edition."""
+
+    def step(folder: Path) -> None:
+        methods = f"EDITION = {edition}\n{OWN}"
+        (folder / "own.py").write_text(plugin("own", methods))
+        (folder / "margin.txt").write_text("0.2")
+
+    return step
+
+
+def own_runs(how: RunSettings = SMALL, url: bool = False) -> Any:
+    """Return a step that runs a suite of the plug-in, in the folder `run` or by its URL."""
+
+    def step(folder: Path) -> None:
+        cell = {"scenario": "own/randomised", "n": [20, 30], "estimators": "own/contrast"}
+        of = {"name": "t", "seed": 1, "replicates": 12, "plugins": ["own.py"], "cells": [cell]}
+        if url:
+            far_runs(parse_suite(of))(folder)
+        else:
+            execute(parse_suite(of), folder / "run", how)
+
+    return step
+
+
+def without_originals(folder: Path) -> None:
+    """Assert that what the suite file names is whole, wherever the run was ended."""
+    run = folder / "run"
+    if (run / "suite.toml").exists():
+        for name in tomllib.loads((run / "suite.toml").read_text())["plugins"]:
+            assert "own/contrast" in (run / name).read_text()
+            assert (run / name).with_name("margin.txt").read_text() == "0.2"
+    is_whole(folder)
+
 
 FAR = Tuning(block_seconds=1e-9, flush_seconds=0, shard_rows=4, copy_seconds=60, lease_seconds=0)
 OFTEN = Tuning(block_seconds=1e-9, flush_seconds=0, shard_rows=4, copy_seconds=0.01,
@@ -223,7 +278,8 @@ def names_in(folder: Path) -> set[str]:
 
 
 def same_names(folder: Path, whole: Path) -> None:
-    assert names_in(folder) == names_in(whole)
+    here, there = names_in(folder), names_in(whole)
+    assert here == there, (here - there, there - here)
 
 
 def older_check(folder: Path) -> None:
@@ -352,6 +408,16 @@ STORIES = {
     "repair": Story(
         lambda folder: damaged(marked(runs(suite()))(folder) or folder),
         [runs(suite(n=[30, 20]), REPAIR)], same_rows,
+    ),
+    "first run with a plug-in": Story(
+        own_plugin(), [own_runs(settings(flush=0.0))], same_rows, without_originals
+    ),
+    "update of a plug-in": Story(
+        marked(own_plugin(), own_runs(), own_plugin(0.5)), [own_runs(UPDATE)], same_rows,
+        steps(without_originals, keeps(24)),
+    ),
+    "first run with a plug-in at a URL": Story(
+        own_plugin(), [own_runs(url=True)], same_far_rows, steps(without_originals, far_begun)
     ),
     "limits that moved": Story(
         marked(runs(suite(more={"refits": {"replicates": 2, "times": 2}}))),

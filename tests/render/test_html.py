@@ -23,6 +23,13 @@ def test_title_body_and_language_are_escaped_and_in_place():
     assert asset(*PLAIN) in page and "<script" not in page
 
 
+@pytest.mark.parametrize("turn", ["\u202e", "\u2066", "\x1b", "\ud800"])
+def test_a_text_turns_no_other_words_round(turn):
+    page = str(h("p", f"passed{turn}deliaf", title=f"a{turn}b"))
+    assert turn not in page and page.count(repr(turn)[1:-1]) == 2
+    page.encode()
+
+
 def test_what_is_blank_to_sort_by_is_written_as_blank():
     """Without it the words of the cell are sorted by, before or behind all numbers."""
     assert h("td", "stays above", data_v="", title="") == '<td data-v="">stays above</td>'

@@ -315,7 +315,7 @@ def test_every_point_of_a_curve_stands_nearest_to_its_own_setting(tmp_path, meth
         "b": np.random.default_rng(1).normal(size=dials.size), "se": 1.0, "x": dials,
         "who": np.tile(names, 48), "data": np.tile(np.repeat(np.arange(12), methods), 4),
     })  # fmt: skip
-    run = cibench.score(table, estimate="b", std_error="se", truth=0, method="who",
+    run = cibench.score(table, estimate="b", se="se", truth=0, method="who",
                         replicate="data", dials={"x": 0})  # fmt: skip
     figure = run.figure("dose-response")
     drawn = [

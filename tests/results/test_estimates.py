@@ -24,7 +24,7 @@ needs_oracles = pytest.mark.skipif(
     not ORACLES.is_dir(), reason="the published oracle files are not beside this checkout"
 )
 FIVE_DECIMALS = 0.5e-5 + 1e-9
-MISIM = {"estimate": "b", "std_error": "se", "method": "method", "replicate": "dataset"}
+MISIM = {"estimate": "b", "se": "se", "method": "method", "replicate": "dataset"}
 WELCH = {
     "estimate": "est", "variance": "var", "low": "lower_bound", "high": "upper_bound",
     "p_value": "p_val", "method": "method", "truth": "mean_diff", "by": ["n1", "n2", "mean_diff"],
@@ -102,7 +102,7 @@ def as_table(run: cibench.Run) -> pd.DataFrame:
 
 
 OURS = {
-    "estimate": "b", "std_error": "se", "low": "ci_low", "high": "ci_high", "p_value": "p_value",
+    "estimate": "b", "se": "se", "low": "ci_low", "high": "ci_high", "p_value": "p_value",
     "method": "estimator", "replicate": "replicate", "truth": "truth", "answered": "went", "n": "n",
     "dials": {"sorting": 0.0},
 }  # fmt: skip
@@ -197,7 +197,7 @@ def small(**columns: object) -> pd.DataFrame:
     return frame.assign(**columns)
 
 
-NAMED = {"estimate": "b", "std_error": "se", "method": "who", "replicate": "data", "truth": 1.0}
+NAMED = {"estimate": "b", "se": "se", "method": "who", "replicate": "data", "truth": 1.0}
 
 
 def test_without_data_sets_no_two_methods_are_compared() -> None:
@@ -263,7 +263,7 @@ def test_one_label_is_one_data_set_in_every_cell() -> None:
         ({}, "Limits were made of estimates and standard errors by the normal law."),
         ({"df": "df"}, "Limits were made of estimates and standard errors by Student’s t where df"),
         ({"low": "low", "high": "high"}, ""),
-        ({"std_error": ""}, ""),
+        ({"se": ""}, ""),
     ],
 )
 def test_the_page_says_how_limits_were_made(tmp_path, changes, words) -> None:
@@ -291,7 +291,7 @@ def test_no_standard_error_is_below_zero_or_infinite(squared) -> None:
     """They are failures with a reason, alike for variances, and no interval holds anything."""
     table = small()
     table.loc[0, "se"], table.loc[2, "se"] = -1.0, np.inf
-    named = NAMED | ({"std_error": "", "variance": "se"} if squared else {})
+    named = NAMED | ({"se": "", "variance": "se"} if squared else {})
     run = cibench.score(table, **named)
     row = run.scores.iloc[0]
     what = "variance" if squared else "standard error"
@@ -394,7 +394,7 @@ def test_labels_of_data_sets_may_be_texts(tmp_path) -> None:
         ),
         ({"truth": "b"}, r"truth: 40 in a cell \(.*, \.\.\.\); name the column"),
         ({"low": "b"}, "low and high: name both or neither"),
-        ({"variance": "se"}, "std_error and variance: one is enough"),
+        ({"variance": "se"}, "se and variance: one is enough"),
         ({"answered": "se"}, "answered: column 'se' holds other values than 1, 0, true and false"),
         ({"n": "se"}, "n: column 'se' does not hold numbers of units"),
         ({"level": 1.5}, "level: 1.5 is not between 0 and 1"),
@@ -466,7 +466,7 @@ CELLS = st.sampled_from([0, 1, 2.5, -1.0, float("nan"), float("inf"), 1e300, "x"
 @given(st.lists(st.tuples(CELLS, CELLS, CELLS, CELLS, CELLS), max_size=6), st.data())
 def test_whatever_a_table_holds_is_scored_or_refused_in_a_line(rows, data) -> None:
     table = pd.DataFrame(rows, columns=list("abcde"), dtype=object)
-    roles = ["estimate", "truth", "std_error", "low", "high", "df", "method", "replicate", "n",
+    roles = ["estimate", "truth", "se", "low", "high", "df", "method", "replicate", "n",
              "answered", "p_value"]  # fmt: skip
     names = {role: data.draw(st.sampled_from(["a", "b", "c", "d", "e", ""])) for role in roles}
     names = {role: name for role, name in names.items() if name} | {"estimate": "a"}

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hostile import nothing_changes, refusal
 
 import cibench
 from cibench.execution import RunSettings
@@ -52,6 +53,16 @@ def test_what_a_plugin_says_of_itself_is_refused_likewise(tmp_path):
     with pytest.raises(BadInput, match=r"plug-ins: estimators.own/it.assumes\[1\]"):
         run(suite(tmp_path, assumes="\x1b[2J"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udfffb"])
+def test_half_of_a_character_is_one_line_and_nothing_is_written(tmp_path, text):
+    cell = {"scenario": "did/two-group", "n": 30, "estimators": "did/collapsed"}
+    suite = {"name": "t", "seed": 1, "replicates": 3, "cells": [cell]}
+    suite["labels"] = {"methods": {"did/collapsed": text}}
+    with nothing_changes(tmp_path):
+        (line,) = refusal(lambda: cibench.run(suite, tmp_path / "run"))
+    assert "character" in line
 
 
 def test_a_reason_is_spelt_out_where_it_arises(tmp_path):

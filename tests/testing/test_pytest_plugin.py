@@ -1,9 +1,9 @@
+import contextlib
 import json
 import re
 import sys
 from pathlib import Path
 
-import matplotlib.figure  # noqa: F401 - what a run imports must outlive the runs in this process
 import pandas  # noqa: F401
 import pytest
 import scipy.optimize
@@ -12,6 +12,9 @@ from commands import python
 
 import cibench.analysis.scores  # noqa: F401
 from cibench.model import registry
+
+with contextlib.suppress(ImportError):  # of a light install
+    import matplotlib.figure  # noqa: F401 - what a run imports must outlive the runs here
 
 pytest_plugins = ["pytester"]
 

@@ -209,6 +209,7 @@ ALLOWED = {
     "analysis/comparisons.py": "open",  # a Parquet file, put in place by write_atomically
     "external/helpers/cibench.py": "fdopen",  # its standard output
     "external/wire.py": "write_bytes",  # the data of one request, in a temporary folder
+    "results/replication_package.py": "ZipFile",  # put in place by write_atomically
     "storage/claim.py": "write",  # a claim is linked to its name, never put over another
     "storage/lock.py": "write",  # the lock's own file, by its descriptor
     "twins/file.py": "ZipFile",  # a zip, put in place by write_atomically

@@ -146,7 +146,8 @@ def verify(bundle: Path, revealed: Path) -> Iterator[Verification]:
         statement, problem = "", line.problem(row["sha256"])
         if line.content:
             statement = f"{line.content['estimand']} {line.content['truth']:g}"
-            problem = problem or _data_problem(bundle, name, str(line.content["data_sha256"]))
+            file = row.get("file") or DATA.format(name=name)
+            problem = problem or _data_problem(bundle, file, str(line.content["data_sha256"]))
         yield Verification(name, statement, problem)
 
 
@@ -154,9 +155,9 @@ def _commitments(bundle: Path) -> dict[str, dict[str, str]]:
     return read_commitments(own_file(bundle, COMMITMENTS), "dataset", "data_sha256")
 
 
-def _data_problem(bundle: Path, name: str, sealed: str) -> str:
+def _data_problem(bundle: Path, file: str, sealed: str) -> str:
     try:
-        actual = fingerprint(read_bytes(own_file(bundle, DATA.format(name=name)), LARGEST_TABLE))
+        actual = fingerprint(read_bytes(own_file(bundle, file), LARGEST_TABLE))
     except BadInput as error:
         return f"its file cannot be read: {error}"
     return "" if actual == sealed else "its file is not the one that was sealed"

@@ -60,6 +60,22 @@ COMMANDS = {
         "cibench.cli.paper:rows",
         "Write the replicate rows of a run as CSV, every number exact, for R and others.",
     ),
+    "export": (
+        "cibench.cli.exchange:export",
+        "Write the data sets of a suite as files, with the questions to be answered about them.",
+    ),
+    "import": (
+        "cibench.cli.exchange:import_",
+        "Store answers that were made elsewhere as rows of a run, and score and report it.",
+    ),
+    "pack": (
+        "cibench.cli.package:pack",
+        "Write a run, its plug-ins and tables as one file that says how to make them again.",
+    ),
+    "unpack": (
+        "cibench.cli.package:unpack",
+        "Unpack a replication package and check every file in it; nothing is executed.",
+    ),
     "list": (
         "cibench.cli.catalogue:list_",
         "List scenarios, estimators, suites and lessons.",
@@ -70,7 +86,7 @@ COMMANDS = {
     ),
     "new": (
         "cibench.cli.new:new",
-        "Write a file to start from: plug-ins have three lines to fill in, a lesson runs as it is.",
+        "Write files to start from: a plug-in, a lesson, a collection, or a package's gate.",
     ),
     "check": (
         "cibench.cli.check:check",

@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from cibench.cli import NO_PLUGINS
+from cibench.model.registry import is_data
 from cibench.utils.addresses import parse
 from cibench.utils.errors import BadInput
 from cibench.utils.toml import several
@@ -33,7 +34,7 @@ def announce_plugins(folder: Path | str, does: str = "executes") -> None:
     hosts: Sequence[str] = ()
     with suppress(BadInput):
         hosts = read_manifest(run).get("hosts") or ()
-    code = [str(name) for name in plugins if not str(name).endswith(".twin")]
+    code = [str(name) for name in plugins if not is_data(str(name))]
     if code and host() not in hosts:
         many = "plug-ins" if len(code) > 1 else "plug-in"
         typer.echo(

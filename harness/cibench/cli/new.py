@@ -21,6 +21,8 @@ class Template(StrEnum):
     SCENARIO = "scenario"
     ESTIMATOR = "estimator"
     LESSON = "lesson"
+    COLLECTION = "collection"
+    GATE = "gate"
 
 
 class Language(StrEnum):
@@ -32,21 +34,40 @@ class Language(StrEnum):
 
 def new(
     what: Annotated[Template, typer.Argument(help="What to write.")],
-    name: Annotated[str, typer.Argument(help="Its id, family/name; a lesson: name.")],
-    out: Annotated[Path | None, typer.Option(help="The file [NAME in this folder].")] = None,
+    name: Annotated[str | None, typer.Argument(help=(
+        "Its id, family/name; a lesson: name; a collection: the folder of its data sets; a gate: "
+        "the package's module [looked for]."
+    ))] = None,
+    out: Annotated[Path | None, typer.Option(
+        help="The file [NAME in this folder]; of a gate the package's folder [this one].",
+    )] = None,
     language: Annotated[Language | None, typer.Option(
         help="Of an estimator: the language of another process (python: another environment).",
         case_sensitive=False,
     )] = None,
 ) -> None:  # fmt: skip
-    """Write a file to start from: plug-ins have three lines to fill in, a lesson runs as it is."""
+    """Write files to start from: a plug-in, a lesson, a collection, or a package's gate.
+
+    Plug-ins have three lines to fill in, a lesson runs as it is. Of a collection it is guessed from
+    the files of a folder which column is what; a gate is for the package in this folder.
+    """
     if language is not None:
         if what is not Template.ESTIMATOR:
             raise BadInput(f"--language is of estimators, not of a {what}")
+        if name is None:
+            raise BadInput(f"say its name: cibench new {what} {_EXAMPLES[what]}")
         script, declaration = write_new_elsewhere(language, name, out)
         typer.echo(f"wrote {script}: fill in the three marked lines; and {declaration}, which")
         typer.echo("  declares it; then run")
         typer.echo(f"  python -m cibench.contracts {declaration}")
+        return
+    if what is Template.GATE:
+        _write_gate(name, out or Path())
+        return
+    if name is None:
+        raise BadInput(f"say its name: cibench new {what} {_EXAMPLES[what]}")
+    if what is Template.COLLECTION:
+        _new_collection(name, out)
         return
     if what is Template.LESSON:
         path = write_new_lesson(name, out)
@@ -56,6 +77,51 @@ def new(
     path = write_new(what.value, name, out)
     typer.echo(f"wrote {path}: fill in the three marked lines, then run")
     typer.echo(f"  python -m cibench.contracts {path}")
+
+
+def _new_collection(folder: str, out: Path | None) -> None:
+    """Write a collection's file and say what it stands for, or what is to be mended first."""
+    from cibench.collections.collection import Collection
+    from cibench.collections.declaration import read_declaration
+    from cibench.collections.guess import write_declaration
+
+    path = write_declaration(folder, out)
+    typer.echo(f"wrote {path}: guessed from names and contents; look at every line")
+    try:
+        collection = Collection(read_declaration(path))
+        collection.check()
+        sizes = sorted({*collection.units})
+        units = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+    except BadInput as error:
+        typer.echo("to be mended first:")
+        for line in error.args:
+            typer.echo(f"  {line}")
+        return
+    targets = ", ".join(map(str, collection.targets))
+    typer.echo(f"  {len(collection.members):,} data sets of {units} units: {targets}")
+    typer.echo("in a suite it is")
+    typer.echo(f'  scenario = "collection:{path}"')
+
+
+_EXAMPLES = {
+    Template.SCENARIO: "own/my-design", Template.ESTIMATOR: "own/my-method",
+    Template.LESSON: "my-lesson", Template.COLLECTION: "FOLDER",
+}  # fmt: skip
+
+
+def _write_gate(module: str | None, folder: Path) -> None:
+    """Write the files of a gate, and say what is to be done with them."""
+    from cibench.cli.new_gate import write_new_gate
+
+    tests, suite, methods, needs, workflow = write_new_gate(folder, module)
+    typer.echo(f"wrote {tests} and {methods}: let your functions take the place of `difference`;")
+    typer.echo(f"  {suite}, {workflow}, and {needs}, which says what is installed;")
+    if "\ncibench" not in needs.read_text(encoding="utf-8"):
+        typer.echo("  cibench was installed here from a folder: say there whence a runner has it;")
+    typer.echo("then save what later changes are compared with, and commit all of it:")
+    typer.echo(f"  cibench run {suite} --out run")
+    typer.echo("  cibench baseline save run main")
+    typer.echo(f"  pytest {tests} --cibench-update-baseline")
 
 
 def write_new(what: str, name: str, out: Path | None = None) -> Path:

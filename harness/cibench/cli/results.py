@@ -129,7 +129,7 @@ def score(  # noqa: PLR0913, PLR0917 - what a table may have in its columns
     scores, pairs, ranks and report go into a run folder.
     """
     named: dict[str, Any] = {
-        "estimate": estimate, "std_error": se, "variance": variance, "truth": truth,
+        "estimate": estimate, "se": se, "variance": variance, "truth": truth,
         "method": method, "replicate": replicate, "by": by and by.split(","), "dials": dial,
         "n": n, "low": low, "high": high, "df": df, "p_value": p_value, "answered": answered,
         "level": level, "errors": errors, "truth_by_replicate": truth_by_replicate, "name": name,
@@ -145,7 +145,7 @@ def score(  # noqa: PLR0913, PLR0917 - what a table may have in its columns
     close(*_scored_table(Path(what), named))
 
 
-OPTIONS = {"std_error": "se", "dials": "dial"}
+OPTIONS = {"dials": "dial"}
 """Options whose names are not those of what they say."""
 
 

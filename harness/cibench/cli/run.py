@@ -141,11 +141,11 @@ def _suite(suite: str, replicates: int | None) -> Iterator[Suite]:
 
     With `replicates` it is to have so many of each cell.
     """
-    from cibench.storage.manifest import NOTES
+    from cibench.storage.manifest import TO_PARSE
     from cibench.storage.object_store import fetched
     from cibench.suite.parse import find_suite
 
-    with fetched(suite, only=NOTES) as folder:
+    with fetched(suite, only=TO_PARSE) as folder:
         announce_plugins(folder)
         chosen = find_suite(folder if is_url(suite) else suite)
         yield chosen if replicates is None else chosen.with_replicates(replicates)

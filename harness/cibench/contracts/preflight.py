@@ -307,7 +307,7 @@ def _fitted(
     method: Estimator, scenario: Scenario, case: Case, level: float, replicate: int
 ) -> Fitted:
     draw = next(_draws(scenario, case.n, replicate))
-    targets = method.targets_of(scenario)
+    targets = method.questions(scenario)
     problem = Problem.of(draw, scenario.assigned_roles(), targets, level)
     if method.oracle:
         problem = Problem(problem.columns, problem.roles, targets, level, draw.copy())

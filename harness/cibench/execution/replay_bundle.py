@@ -62,7 +62,8 @@ def write_bundle(replayed: Replayed, out: Path | None = None, tuning: Tuning = T
     cannot be written.
     """
     folder = out or Path(_name(replayed))
-    clear(folder)
+    for part in ("", "adapter", "cibench", "data", "helpers"):
+        clear(folder / part)
     if folder.exists() and not (folder / MARK).exists() and any(folder.iterdir()):
         raise BadInput(f"{folder} is not empty; name another folder with --out")
     data = _draw(replayed)
@@ -116,7 +117,7 @@ def _script(folder: Path, replayed: Replayed, data: Draw, patience: float | None
         "VERSIONS": ", ".join(f"{package} {version}" for package, version in versions.items()),
         "NEEDS": "these and the files beside it" if adapter else "cibench",
         "ROLES": repr(scenario.assigned_roles()), "LEVEL": repr(block.level),
-        "TARGETS": repr([(str(t.estimand), t.horizon) for t in estimator.targets_of(scenario)]),
+        "TARGETS": repr([(str(t.estimand), t.horizon) for t in estimator.questions(scenario)]),
         "OPTIONS": repr(json.loads(options)), "TIMEOUT": repr(patience or 0.0),
         "STREAM": str(int.from_bytes(digest(*address), "little")),
         "GLOBAL": str(global_seed(address)),
@@ -135,7 +136,7 @@ def _script_elsewhere(folder: Path, replayed: Replayed, data: Draw, patience: fl
     _write_data(folder, replayed, data)
     make_folder(folder / "data")
     problem = Problem.of(
-        data, scenario.assigned_roles(), entry.value.targets_of(scenario), block.level
+        data, scenario.assigned_roles(), entry.value.questions(scenario), block.level
     )
     address = fit_address(block.seed, scenario.name, block.key["n"], block.first, name)
     request = question(

@@ -15,7 +15,7 @@ from cibench.model import registry
 from cibench.model.design import Parameter, dials, find_scenario, values_of
 from cibench.model.method import find_estimator
 from cibench.render.replay_command import KEYS, arguments
-from cibench.storage import cells
+from cibench.storage import cells, handed_in
 from cibench.storage.changes import changes
 from cibench.storage.inventory import Inventory
 from cibench.storage.made_elsewhere import refuse
@@ -123,6 +123,9 @@ def replay(run: Path, wanted: FitAddress) -> Replayed:
     """
     manifest, content = read_manifest(run), read_suite(run)
     refuse(manifest, run)
+    if wanted.estimator in (entries := manifest.get(handed_in.KEY) or {}):
+        source = entries[wanted.estimator]["source"]
+        raise BadInput(f"{run}: {handed_in.cannot(wanted.estimator, source)}")
     for plugin in several(content.get("plugins", [])):
         registry.load_plugin(plugin)
     stored = _stored(run, wanted)

@@ -219,6 +219,7 @@ def _round(
     flight = _Flight(job.place, tick, job.settings.tuning)
     for block, result in flight.finished(job.cutter.blocks(job.place.slots)):
         job.cutter.learn(block, result)
+        job.session.note_imported(result.imported)
         if result.table.num_rows:
             writer.add(block.cell, result.table)
         for fault in result.undrawn:
@@ -310,6 +311,8 @@ def _own_modules(suite: Suite) -> list[str]:
     used += [registry.entry("estimator", name) for name in suite.estimators]
     modules = []
     for entry in used:
+        if getattr(entry.value, "imported", ""):
+            continue  # nobody asks it
         if entry.built_in or (entry.path and str(entry.path) in suite.plugins):
             continue
         if entry.module == "__main__" or importlib.util.find_spec(entry.module) is None:

@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
+
 from cibench.external.wire import MARK, Hello, Nonsense, Reported, hello_of, line_of, message_of
 from cibench.utils.errors import REASON_LENGTH, BadInput, near_miss, spelt_out
 
@@ -247,13 +249,17 @@ class Process:
         return self._child.poll() is None
 
     def end(self) -> None:
-        """End the process, at once where it does not go by itself."""
+        """End the process and what it has started, at once where it does not go by itself."""
+        started = _children_of(self._child.pid)
         for stream in (self._child.stdin, self._child.stdout):
             with contextlib.suppress(OSError):
                 if stream is not None:
                     stream.close()
         self._child.kill()
         self._child.wait()
+        for process in started:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
         _remove(self.folder)
 
     def versions(self, packages: Sequence[str]) -> dict[str, str | None]:
@@ -278,6 +284,14 @@ class Process:
             return self.ask({"request": "versions", "packages": list(packages)})
         except (Reported, Nonsense) as error:
             raise BadInput(f"{self.command}: {error}") from error
+
+
+def _children_of(process: int) -> list[psutil.Process]:
+    """Return the processes that one has started, however deep, as long as it lives."""
+    started: list[psutil.Process] = []
+    with contextlib.suppress(psutil.Error):
+        started += psutil.Process(process).children(recursive=True)
+    return started
 
 
 def _surroundings(mark: str) -> dict[str, str]:

@@ -24,7 +24,7 @@ from cibench.gate.baseline_rows import as_lines, as_table
 from cibench.gate.pairing import read_rows
 from cibench.storage.made_elsewhere import refuse
 from cibench.storage.manifest import read_suite, refuse_newer
-from cibench.storage.note_shapes import MANIFEST
+from cibench.storage.note_shapes import IMPORTED, MANIFEST
 from cibench.storage.schema import IDENTITY
 from cibench.utils.errors import BadInput, unknown
 from cibench.utils.files import (
@@ -264,14 +264,27 @@ def _write(
     kept = {name: run.manifest.get(name) for name in KEPT}
     about = {
         "format": FORMAT, **kept, "catalogue": spoken(run.catalogue),
+        **({"imported": imported} if (imported := run.manifest.get("imported")) else {}),
         **({"test": test} if test else {}),
     }  # fmt: skip
     created = datetime.now(UTC).isoformat(timespec="seconds")
     old = _as_table(before.get(ABOUT, b""))
+    edited_alone = _unedited(about) == _unedited(old) is not None
+    if edited_alone and lines == before.get(ROWS, b"").decode(errors="replace").splitlines():
+        about["imported"] = old["imported"]  # which these rows were made by
     if {k: v for k, v in old.items() if k not in ("created", "digest")} == about:
         created = old["created"]
     about["created"] = created
     write_json(folder / ABOUT, {**about, "digest": digest(folder, about)})
+
+
+def _unedited(about: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what a baseline says of itself but for edits of packages; None if it says nothing."""
+    imported = about.get("imported")
+    if not isinstance(imported, dict) or "digests" not in imported:
+        return None
+    own = {k: v for k, v in about.items() if k not in ("created", "digest", "imported")}
+    return {**own, "versions": imported.get("versions"), "packages": sorted(imported["digests"])}
 
 
 def _as_table(content: bytes) -> dict[str, Any]:
@@ -351,6 +364,7 @@ ABOUT_SHAPE = {
     "created": TEXT,
     "catalogue": CATALOGUE_SPOKEN,
     "test?": TEXT,
+    "imported?": IMPORTED,
     **{name: MANIFEST.get(name, MANIFEST.get(f"{name}?")) for name in KEPT},
 }
 """What `baseline.json` holds."""

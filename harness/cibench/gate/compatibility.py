@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cibench.gate.baseline import Baseline
@@ -55,16 +55,59 @@ def differences(baseline: Baseline, manifest: Mapping[str, Any]) -> dict[str, An
     """Return both sides' versions and machines and what of them, and of the sources, differs."""
     before, after = baseline.about, manifest
     machine = ("platform", "python", "cpu_features")
+    versions = _changed(before["versions"], after["versions"])
+    imports = [side.get("imported") for side in (before, after)]
+    both = [side for side in imports if side is not None]
+    if len(both) == len(imports):
+        versions |= _changed(*(side["versions"] for side in both))
+    sources = _shared(before["sources"], after["sources"])
     return {
         "baseline": baseline.name,
         "suite": before["suite"],
         "before": _about_run(before),
         "after": _about_run(after),
-        "versions": _changed(before["versions"], after["versions"]),
-        "sources": sorted(_changed(*_shared(before["sources"], after["sources"]))),
+        "versions": dict(sorted(versions.items())),
+        "sources": sorted(_changed(*sources)),
+        "packages": _edited(both) if len(both) == len(imports) else {},
+        "unknown": [*_unknown(before, after), *_without_file(sources)],
         "machine": [name for name in machine if before.get(name) != after.get(name)],
         "unchecked": skipped_checks(manifest),
     }
+
+
+def _edited(sides: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return the packages whose files differ though a version would not say so, with versions."""
+    digests = _shared(*(side["digests"] for side in sides))
+    return {
+        name: [side["versions"].get(name) for side in sides]
+        for name in sorted(digests[0])
+        if None not in (known := [side[name]["digest"] for side in digests])
+        and known[0] != known[1]
+    }
+
+
+def _unknown(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Say what of the two sides was not recorded, so that nobody can say that it is the same."""
+    lines = []
+    for who, side in (("the baseline", before), ("the run", after)):
+        imported = side.get("imported")
+        if imported is None:
+            lines.append(f"what the fits of {who} imported")
+            continue
+        if lost := sorted(n for n, e in imported["digests"].items() if e["digest"] is None):
+            lines.append(f"the source of {', '.join(lost)} ({who})")
+        if away := [name.partition(" ")[2] for name in imported["unobserved"]]:
+            some = ", ".join(away[:_MOST]) + (", ..." if len(away) > _MOST else "")
+            lines.append(f"what else was imported by fits made elsewhere ({who}: {some})")
+    return lines
+
+
+_MOST = 3
+
+
+def _without_file(sides: Sequence[Mapping[str, Any]]) -> list[str]:
+    names = sorted(name for name in sides[0] if None in (sides[0][name], sides[1][name]))
+    return [f"the source of {name}, which is code without a file" for name in names]
 
 
 def _shared(*sides: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -92,7 +135,31 @@ def notes(provenance: Mapping[str, Any]) -> list[str]:
     ]
     if provenance["sources"]:
         lines.append(f"source changed: {', '.join(provenance['sources'])}")
+    for package, versions in (provenance.get("packages") or {}).items():
+        known = " → ".join(dict.fromkeys(filter(None, versions)))
+        same = f" (version {known} on both sides)" if known and versions[0] == versions[1] else ""
+        lines.append(f"source changed: package {package}{same}")
     return lines + [f"another {_NAMES[name]}" for name in provenance["machine"]]
+
+
+def in_sentences(provenance: Mapping[str, Any]) -> list[str]:
+    """Say what differs between the two sides and what is not known, or that all is the same."""
+    differs, unknown = notes(provenance), list(provenance.get("unknown") or ())
+    lines = [f"Between the two: {'; '.join(differs)}."] if differs else []
+    if unknown:
+        same = "" if differs else "Nothing that was recorded differs. "
+        lines.append(f"{same}Not recorded, so that it may differ: {'; '.join(unknown)}.")
+    return lines or ["Versions, sources and machine are the same on both sides."]
+
+
+def provenance_lines(provenance: Mapping[str, Any]) -> list[str]:
+    """Say in lines of a terminal what differs and what is not known, if anything."""
+    if not provenance:
+        return []
+    differs, unknown = notes(provenance), provenance.get("unknown") or ()
+    lines = [f"between the two: {'; '.join(differs)}"] if differs else []
+    lines += [f"not recorded, so that it may differ: {'; '.join(unknown)}"] if unknown else []
+    return lines
 
 
 _NAMES = {"platform": "platform", "python": "Python", "cpu_features": "set of CPU features"}
@@ -100,7 +167,7 @@ _NAMES = {"platform": "platform", "python": "Python", "cpu_features": "set of CP
 
 def _about_run(manifest: Mapping[str, Any]) -> dict[str, Any]:
     keys: Iterable[str] = ("created", "seed", "replicates", "versions", "platform", "python")
-    return {key: manifest.get(key) for key in keys}
+    return {**{key: manifest.get(key) for key in keys}, "imported": manifest.get("imported")}
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:

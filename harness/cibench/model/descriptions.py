@@ -22,8 +22,18 @@ def describe_scenario(cls: type[Scenario]) -> dict[str, Any]:
         "moments": cls.moments,
         "violates": list(cls.violates),
         "prior_of": cls.prior_of,
+        **_of_existing_data(cls),
         "dials": {name: asdict(spec) for name, spec in dials(cls).items()},
         "parameters": {name: asdict(spec) for name, spec in parameters(cls).items()},
+    }
+
+
+def _of_existing_data(cls: type[Scenario]) -> dict[str, Any]:
+    """Return what only scenarios of data sets that exist have to say."""
+    words = {sample: str(population) for sample, population in cls.answered_by.items()}
+    return {
+        **({"answered_by": {str(s): p for s, p in words.items()}} if words else {}),
+        **({} if cls.declared else {"declared": False}),
     }
 
 
@@ -43,6 +53,7 @@ def describe_estimator(estimator: Estimator) -> dict[str, Any]:
         "oracle": estimator.oracle,
         "moments": estimator.moments,
         "options": dict(estimator.options),
+        **({"imported": estimator.imported, "declared": False} if estimator.imported else {}),
     }
 
 

@@ -119,7 +119,8 @@ class Scenario:
     the design itself breaks, with every dial at its default. `moments = False` says that estimates
     have no finite variance there. `prior_of` names the estimator from whose prior every data set
     draws all its parameters anew, if there is one; `uses` the import names of libraries that
-    drawing takes.
+    drawing takes. `answered_by` names for a sample estimand the population estimand whose methods
+    are asked for it too; `declared = False` says that nobody knows what the design breaks.
 
     Raises ValueError where a field lies outside its range or is of another type.
 
@@ -140,6 +141,8 @@ class Scenario:
     violates: ClassVar[tuple[str, ...]] = ()
     prior_of: ClassVar[str] = ""
     uses: ClassVar[tuple[str, ...]] = ()
+    answered_by: ClassVar[Mapping[Estimand, Estimand]] = {}
+    declared: ClassVar[bool] = True
     specs: ClassVar[Mapping[str, Dial | Parameter]] = {}
     types: ClassVar[Mapping[str, type]] = {}
 
@@ -170,6 +173,19 @@ class Scenario:
     def draw(self, n: int, rng: np.random.Generator) -> Draw:
         """Draw n units: rows of a cross-section, units of a panel."""
         raise NotImplementedError
+
+    def data_set(self, n: int, replicate: int, rng: np.random.Generator) -> Draw:  # noqa: ARG002
+        """Return the data set of a replicate; override where data sets exist and have numbers."""
+        return self.draw(n, rng)
+
+    def most_replicates(self, n: int) -> int | None:  # noqa: ARG002 - for those that override it
+        """Return how many data sets of n units there are, None for as many as anybody asks for."""
+        return None
+
+    @classmethod
+    def sizes(cls) -> tuple[int, ...]:
+        """Return the numbers of units that there are data sets of, none where any will do."""
+        return ()
 
 
 S = TypeVar("S", bound=Scenario)

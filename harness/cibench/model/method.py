@@ -47,7 +47,8 @@ class Estimator:
     `options` the defaults of what `fit` takes by keyword. `gives` says which of value, se and
     limits its answers hold; `moments=False` that its estimates have no finite variance,
     `oracle=True` that it sees the whole draw. A diagnostic answers with a `Diagnosis` and `tests`
-    the named assumptions. `elsewhere` is the process of a method that is no Python of this one.
+    the named assumptions. `elsewhere` is the process of a method that is no Python of this one,
+    `imported` the source of answers that somebody handed in, of a method that cannot be asked.
 
     >>> from cibench import find_estimator, find_scenario
     >>> method = find_estimator("rdrobust/robust")
@@ -69,14 +70,31 @@ class Estimator:
     kind: Literal["estimate", "diagnostic"] = "estimate"
     options: Mapping[str, Any] = field(default_factory=dict)
     elsewhere: Elsewhere | None = None
+    imported: str = ""
 
     def targets_of(self, scenario: Scenario) -> tuple[Target, ...]:
         """Return the scenario's targets that this estimator is asked for, none of a diagnostic."""
-        return tuple(
-            t
-            for t in scenario.targets()
-            if t.estimand in (self.targets if t.horizon is None else self.horizons)
-        )
+        return tuple(self._words(scenario))
+
+    def questions(self, scenario: Scenario) -> tuple[Target, ...]:
+        """Return `targets_of` in the estimator's own words, one for each.
+
+        Where the scenario has methods for a population's average asked for that of the units at
+        hand, such a method is asked what it declares to answer.
+        """
+        return tuple(self._words(scenario).values())
+
+    def _words(self, scenario: Scenario) -> dict[Target, Target]:
+        wanted = scenario.targets()
+        words = {}
+        for target in wanted:
+            own = self.targets if target.horizon is None else self.horizons
+            population = scenario.answered_by.get(target.estimand)
+            if target.estimand in own:
+                words[target] = target
+            elif population in own and Target(population, target.horizon) not in wanted:
+                words[target] = Target(population, target.horizon)
+        return words
 
     def declines(self, scenario: Scenario) -> str | None:
         """Return why this estimator is not for the scenario, None where it is.

@@ -16,9 +16,10 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
 
+from cibench.model import neighbours
 from cibench.utils.errors import BadInput, near_miss, unknown
-from cibench.utils.foreign import read_bytes
 from cibench.utils.plugins import require_permission
+from cibench.utils.toml import read_toml
 
 Kind = Literal["scenario", "estimator"]
 BUILT_IN = {"scenario": "cibench.scenarios", "estimator": "cibench.estimators"}
@@ -29,6 +30,12 @@ LOADERS = {
 }
 """What registers the plug-ins that are no Python, by suffix: as text, since it lies above."""
 
+COLLECTION = "collection"
+"""The table by which a .toml file says that it describes data sets that exist, and no code."""
+
+COLLECTIONS = "cibench.collections.scenario:register_collection"
+"""What registers those."""
+
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -37,7 +44,7 @@ class Entry:
     """Hold one registered scenario or estimator, the code it came from and files that this reads.
 
     The names of `files` are relative to the folder of the code. What is no Python is `declared_in`
-    a file.
+    a file; `digest` gives that of data, which no code stands for.
     """
 
     name: str
@@ -46,6 +53,7 @@ class Entry:
     qualname: str
     files: tuple[str, ...] = ()
     declared_in: Path | None = None
+    digest: Callable[[], str] | None = None
 
     @property
     def path(self) -> Path | None:
@@ -54,6 +62,12 @@ class Entry:
             return self.declared_in
         file = getattr(sys.modules.get(self.module), "__file__", None)
         return Path(file).resolve() if file and Path(file).exists() else None
+
+    @property
+    def is_gone(self) -> bool:
+        """Say whether it came from a file that is not there any more."""
+        file = self.declared_in or getattr(sys.modules.get(self.module), "__file__", None)
+        return file is not None and not Path(file).exists()
 
     def absent(self) -> str:
         """Say which of the files is not there, or outside of the folder; "" where all are."""
@@ -82,21 +96,22 @@ _loaded: dict[str, str] = {}
 
 def register(
     kind: Kind, name: str, value: object, module: str, qualname: str, files: tuple[str, ...] = (),
-    declared_in: Path | None = None,
+    declared_in: Path | None = None, digest: Callable[[], str] | None = None,
 ) -> None:  # fmt: skip
     """Put a scenario or estimator on its shelf.
 
-    The same module and qualified name replaces (a notebook cell run twice). Raises ValueError
-    where the name is malformed or taken, or a file is not beside the code.
+    The same module and qualified name replaces (a notebook cell run twice), and so does what comes
+    after the file that had the name is gone. Raises ValueError where the name is malformed or
+    taken, or a file is not beside the code.
     """
     if not NAME.fullmatch(name):
         raise ValueError(f"'{name}' is not of the form family/name in lower case and hyphens")
     taken = _shelves[kind].get(name)
-    if taken and (taken.module, taken.qualname) != (module, qualname):
+    if taken and (taken.module, taken.qualname) != (module, qualname) and not taken.is_gone:
         raise ValueError(
             f"{kind} '{name}' of {module}.{qualname} is taken by {taken.module}.{taken.qualname}"
         )
-    new = Entry(name, value, module, qualname, files, declared_in)
+    new = Entry(name, value, module, qualname, files, declared_in, digest)
     if absent := new.absent():
         raise ValueError(f"{kind} '{name}': {absent}")
     _shelves[kind][name] = new
@@ -139,19 +154,19 @@ def load_plugin(plugin: str) -> None:
     """Import a plug-in, a module's name or the path of a .py file; again where the file changed.
 
     A path with a suffix of `LOADERS` goes to its loader: a .twin file becomes a scenario, a .toml
-    file declares estimators in other languages. Raises BadInput with the plug-in's own complaint,
-    or where plug-ins are forbidden.
+    file declares estimators in other languages or data sets that exist. Raises BadInput with the
+    plug-in's own complaint, or where plug-ins are forbidden.
     """
     load_built_in()
     path = Path(plugin)
-    if path.suffix != ".twin":  # which is data
+    if not is_data(plugin):
         require_permission(plugin)
     if path.suffix in (".py", *LOADERS) and not path.exists():
         raise BadInput(f"plug-in '{plugin}': {_absent(path)}")
     try:
         if path.suffix == ".py":
             _load_once(path.resolve(), _import_file)
-        elif loader := LOADERS.get(path.suffix):
+        elif loader := COLLECTIONS if is_data(plugin, ".toml") else LOADERS.get(path.suffix):
             module, _, function = loader.partition(":")
             _load_once(path.resolve(), getattr(importlib.import_module(module), function))
         else:
@@ -163,9 +178,28 @@ def load_plugin(plugin: str) -> None:
         raise BadInput(f"plug-in '{plugin}': {type(error).__name__}: {detail}") from error
 
 
+def is_data(plugin: str, *suffixes: str) -> bool:
+    """Say whether a plug-in is data, of which nothing is executed: a twin, or a collection.
+
+    With suffixes, whether it is one of a file that ends so.
+    """
+    path = Path(plugin)
+    if suffixes and path.suffix not in suffixes:
+        return False
+    if path.suffix != ".toml":
+        return path.suffix == ".twin"
+    try:
+        return COLLECTION in read_toml(path)[0]
+    except BadInput:
+        return False  # whoever reads it says why
+
+
 def _load_once(path: Path, load: Callable[[Path], object]) -> None:
-    """Load a file whose content is not loaded; asked for every block: before what takes long."""
-    digest = hashlib.blake2b(read_bytes(path)).hexdigest()
+    """Load a file unless it is loaded, with what it imports beside it, as it is now.
+
+    Asked for every block: before what takes long.
+    """
+    digest = neighbours.digest(path)
     if _loaded.get(str(path)) == digest:
         return
     if any(e.built_in and e.path == path for s in _shelves.values() for e in s.values()):
@@ -189,6 +223,7 @@ def _import_file(path: Path) -> None:
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None  # a .py path always has both
     module = importlib.util.module_from_spec(spec)
+    neighbours.offer(path)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)

@@ -144,7 +144,8 @@ class Draw:
     and `exposed` marks the rows for which that may differ from `effects * treatment`. `target`
     marks the rows whose effects the estimand averages (None: all of them; a mapping where there
     are several targets). `latent` holds what nobody observes, under the name of the column it
-    lies behind: the unmanipulated running variable, say.
+    lies behind: the unmanipulated running variable, say. `truths` are those that a data set states
+    of its own, for targets that no average of `effects` tells.
 
     `columns`, `baseline`, `effects`, `felt` and `exposed` have one value a row, in the outcome's
     unit (`exposed` and masks are boolean).
@@ -164,6 +165,7 @@ class Draw:
     felt: Array | None = None
     exposed: Array | None = None
     latent: Mapping[str, Array] = field(default_factory=dict)
+    truths: Mapping[Target, float] = field(default_factory=dict)
 
     def averaged(self, target: Target) -> Array:
         """Return the effects of the rows that `target` averages over."""
@@ -177,7 +179,7 @@ class Draw:
 
 def _copied(part: Any) -> Any:
     if isinstance(part, Mapping):
-        return {name: array.copy() for name, array in part.items()}
+        return {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in part.items()}
     return None if part is None else part.copy()
 
 

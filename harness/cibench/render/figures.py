@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.util import find_spec
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -96,6 +97,14 @@ def inches(text: str) -> float:
     return wide
 
 
+NO_PLOTS = "there are no plots here, since matplotlib is not installed: pip install matplotlib"
+
+
+def can_draw() -> bool:
+    """Say whether what paints figures is installed; pages do without and say so."""
+    return find_spec("matplotlib") is not None
+
+
 @dataclass(frozen=True)
 class Look:
     """Hold how a method is drawn: shape and dashes tell it apart where colour does not."""
@@ -120,7 +129,9 @@ class Plot:
     note: str = ""
 
     def figure(self) -> Figure:
-        """Paint the figure, in the style of the moment."""
+        """Paint the figure, in the style of the moment; BadInput where matplotlib is not there."""
+        if not can_draw():
+            raise BadInput(NO_PLOTS)
         import matplotlib as mpl
 
         with mpl.rc_context(RC):
@@ -269,6 +280,11 @@ def left_margin(methods: Sequence[str]) -> float:
     """Return the inches that the methods' names need beside an axis."""
     longest = max((len(line) for m in methods for line in in_lines(m).split("\n")), default=0)
     return 0.25 + 0.074 * min(longest, _letters() + 2)
+
+
+def no_plots() -> Html | None:
+    """Return what a page says that can have no plots; None where they can be drawn."""
+    return None if can_draw() else h("p", f"{NO_PLOTS[0].upper()}{NO_PLOTS[1:]}.", cls="note")
 
 
 def figure(plot: Plot, *, caption: bool = True) -> Html:

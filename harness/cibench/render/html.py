@@ -10,6 +10,7 @@ from html import escape
 from math import isinf
 from typing import Any, TypeAlias
 
+from cibench.utils.errors import spelt_out
 from cibench.utils.files import asset
 from cibench.utils.missing import missing
 
@@ -42,7 +43,7 @@ def h(tag: str, *children: Child, **attributes: str | int | bool | None) -> Html
         if value is True:
             parts.append(key)
         elif value is not None and value is not False and (value != "" or key.startswith("data-")):
-            parts.append(f'{key}="{escape(str(value))}"')
+            parts.append(f'{key}="{escape(spelt_out(str(value)))}"')
     opening = f"<{' '.join(parts)}>"
     return Html(opening if tag in VOID else f"{opening}{join(*children)}</{tag}>")
 
@@ -74,7 +75,7 @@ def _text(child: Child) -> str:
     if isinstance(child, Html):
         return child
     if isinstance(child, str | int):
-        return escape(str(child))
+        return escape(spelt_out(str(child)))  # a stranger's text turns no other words round
     return join(*(child or ()))
 
 

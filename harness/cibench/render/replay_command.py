@@ -13,7 +13,10 @@ KEYS = ("n", "dials", "parameters", "options")
 
 
 def command(run: Path | str, row: Mapping[Any, Any], catalogue: Mapping[str, Any]) -> str:
-    """Return the command that replays the fit of a row."""
+    """Return the command that replays the fit of a row, of an imported one why there is none."""
+    about = catalogue.get("estimators", {}).get(row["estimator"], {})
+    if source := about.get("imported"):
+        return f"imported from {source}, replicate {row['replicate']}: cannot be made again"
     words = ["cibench", "replay", str(run), "--scenario", row["scenario"]]
     words += ["--replicate", str(row["replicate"]), "--estimator", row["estimator"]]
     return shlex.join([*words, *arguments(row, catalogue)])

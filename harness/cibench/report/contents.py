@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from cibench.analysis.expectations import SURPRISES
 from cibench.analysis.failures import commonest_reasons
-from cibench.render.figures import Plot, figure, looks
+from cibench.render.figures import Plot, can_draw, figure, looks
 from cibench.render.html import Html
 from cibench.render.labels import label, parse
 from cibench.report.answers import Answers
@@ -113,12 +113,16 @@ class Contents:
 
     @cached_property
     def drawn(self) -> Mapping[str, Sequence[Plot]]:
-        """Return the plots of each view, by its slug."""
+        """Return the plots of each view, by its slug; none where nothing can be drawn."""
+        if not can_draw():
+            return {}
         return {view.slug: list(self._plots(view)) for view in self.detailed}
 
     @cached_property
     def failure_plots(self) -> Sequence[Plot]:
         """Return a plot for each scenario in which fits gave no answer."""
+        if not can_draw():
+            return []
         lost = labelled(self.run.answers.lost, self.scores, self.run.catalogue)
         names = dict.fromkeys(view.scenario for view in self.views)
         return [p for name in names if (p := failure_plot(name, lost, self.scores))]
@@ -126,6 +130,8 @@ class Contents:
     @cached_property
     def diagnostic_plots(self) -> Sequence[Plot]:
         """Return a plot for each dial for whose assumption there is a diagnostic."""
+        if not can_draw():
+            return []
         return dose_plots(diagnostics.doses(self.diagnostics), self.diagnostics)
 
     def figure(self, plot: Plot) -> Html:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from cibench.render.figures import no_plots
 from cibench.render.html import Html, document, folded, h, join
 from cibench.render.labels import slug
 from cibench.render.numbers import count, percent
@@ -185,5 +186,6 @@ def _header(contents: Contents, links: Sequence[tuple[str, str]]) -> Html:
     return h(
         "header", h("h1", str(manifest.get("suite") or "A run")),
         h("p", " · ".join(part for part in parts if part)),
+        no_plots(),
         h("nav", [h("a", name, href=f"#{anchor}") for name, anchor in links]),
     )  # fmt: skip

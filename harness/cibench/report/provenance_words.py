@@ -22,12 +22,22 @@ def whence(manifest: Mapping[str, Any]) -> str:
             f"Data and answers were made elsewhere and are those of {source}; how they were drawn "
             "and fitted nobody here has seen. Scores were made of its rows."
         )
-    return (
+    return _imported(manifest) + (
         "Seeds are derived, not chosen: every random stream comes from its address, the run’s seed "
         "with the scenario, n and replicate for the data, and the method’s name for its own "
         "randomness. The dials are not part of the address of the data, so that every method and "
         "every setting faces the same noise."
     )
+
+
+def _imported(manifest: Mapping[str, Any]) -> str:
+    """Say whose answers were handed in, and how many of the data sets they are to."""
+    words = [
+        f"The answers of {name} were made elsewhere and imported from {entry['source']}, to "
+        f"{entry['answered']:,} of {entry['data_sets']:,} data sets; cibench did not run it. "
+        for name, entry in (manifest.get("handed_in") or {}).items()
+    ]
+    return "".join(words)
 
 
 def counting(manifest: Mapping[str, Any]) -> str:

@@ -45,7 +45,7 @@ MOST_SHOWN = 4
 class Columns:
     """Say which column of a table of estimates is what.
 
-    `std_error` may be replaced by `variance`; `low` and `high` are limits, without which they are
+    `se` may be replaced by `variance`; `low` and `high` are limits, without which they are
     the estimate and its standard error times a quantile, of t where there is a column `df`, else of
     the normal. `truth` and `n` are a column, or the value of all rows. `method` says who answered,
     `replicate` on which data set: without it rows are numbered for each method, and no two methods
@@ -56,7 +56,7 @@ class Columns:
 
     estimate: str
     truth: str | float
-    std_error: str = ""
+    se: str = ""
     variance: str = ""
     low: str = ""
     high: str = ""
@@ -81,7 +81,7 @@ class Columns:
     @property
     def limits(self) -> str:
         """Say how limits are made that the table does not have, "" where it has them."""
-        if self.low or not (self.std_error or self.variance):
+        if self.low or not (self.se or self.variance):
             return ""
         law = f"Student's t where {self.df} has degrees of freedom" if self.df else "the normal law"
         return f"Limits were made of estimates and standard errors by {law}."
@@ -107,7 +107,7 @@ def score(
     >>> import pandas as pd
     >>> table = pd.DataFrame({"b": [0.4, 0.7, 0.5], "se": 0.1, "dataset": [1, 2, 3]})
     >>> run = cibench.score(
-    ...     table, estimate="b", std_error="se", replicate="dataset", truth=0.5, name="mine"
+    ...     table, estimate="b", se="se", replicate="dataset", truth=0.5, name="mine"
     ... )
     >>> run.scores[["estimator", "answered", "bias", "empirical_se", "coverage"]].round(3)
       estimator  answered   bias  empirical_se  coverage
@@ -117,7 +117,7 @@ def score(
     called = name or (source.stem if source else "estimates")
     wanted = _columns(columns)
     origin = Origin(called, source.name if source else "", level, errors, wanted.limits)
-    frame: Any = read_table(source) if source else table
+    frame: Any = read_table(source, exact=True) if source else table
     where = str(source or "the table")
     rows = replicate_rows(frame, wanted, origin, where, truth_by_replicate=truth_by_replicate)
     names = _data_sets(_Table(frame, where), wanted.replicate)[1] if wanted.replicate else ()
@@ -131,7 +131,10 @@ def score(
 def _columns(named: Mapping[str, Any]) -> Columns:
     """Return the columns that a caller names; raises BadInput for what none can be."""
     known = [f.name for f in fields(Columns)]
-    faults = [unknown("role of a column", name, known) for name in named if name not in known]
+    faults = [
+        f"{unknown('role of a column', name, known)}; roles are {', '.join(known)}"
+        for name in named if name not in known
+    ]  # fmt: skip
     faults += [f"{name}: name its column" for name in ("estimate", "truth") if name not in named]
     if faults:
         raise BadInput(*faults)
@@ -187,8 +190,8 @@ class _Table:
             for role, name in columns.named
             if (role == "dials" and name in RESERVED) or (role == "by" and name in RESERVED - {"n"})
         ]
-        if columns.std_error and columns.variance:
-            faults.append("std_error and variance: one is enough")
+        if columns.se and columns.variance:
+            faults.append("se and variance: one is enough")
         if bool(columns.low) != bool(columns.high):
             faults.append("low and high: name both or neither")
         if self.frame.empty:
@@ -293,7 +296,7 @@ def _answers(table: _Table, columns: Columns, level: float) -> dict[str, Any]:
     """Return estimates, errors and limits, and what became of each fit."""
     estimate = table.numbers(columns.estimate, "estimate")
     blank = np.full(estimate.size, nan)
-    error = table.numbers(columns.std_error, "std_error") if columns.std_error else blank
+    error = table.numbers(columns.se, "se") if columns.se else blank
     if columns.variance:
         squared = table.numbers(columns.variance, "variance")
         error = np.copysign(np.sqrt(np.abs(squared)), squared)  # a negative one stays so

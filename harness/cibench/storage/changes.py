@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from cibench.model.method import find_estimator
 from cibench.storage import provenance
+from cibench.storage.imported import current
 from cibench.suite.suite import Suite
 
 
 @dataclass(frozen=True)
 class Change:
-    """Say in words what has changed; None stands for every scenario or every estimator."""
+    """Say in words what has changed; None stands for every scenario or every estimator.
+
+    `data` says that data sets or the level asked for are others, which concerns answers that were
+    imported, too; how methods run here does not.
+    """
 
     text: str
     scenario: str | None = None
     estimators: frozenset[str] | None = None
+    data: bool = False
 
 
 def changes(manifest: Mapping[str, Any], suite: Suite) -> list[Change]:
@@ -27,7 +33,7 @@ def changes(manifest: Mapping[str, Any], suite: Suite) -> list[Change]:
     its rows, an estimator's source or library that estimator's.
     """
     of_settings = [
-        Change(f"{name} {manifest.get(name)} → {now}")
+        Change(f"{name} {manifest.get(name)} → {now}", data=True)
         for name, now in (("seed", suite.seed), ("level", suite.level))
         if manifest.get(name) != now
     ]
@@ -36,6 +42,7 @@ def changes(manifest: Mapping[str, Any], suite: Suite) -> list[Change]:
         *_python(manifest),
         *_versions(manifest, suite),
         *_sources(manifest, suite),
+        *_edited(manifest, suite),
     ]
 
 
@@ -84,5 +91,26 @@ def _sources(manifest: Mapping[str, Any], suite: Suite) -> list[Change]:
         else:
             continue
         scenario = name if kind == "scenario" else None
-        source_changes.append(Change(text, scenario, None if scenario else frozenset([name])))
+        fits = None if scenario else frozenset([name])
+        source_changes.append(Change(text, scenario, fits, data=scenario is not None))
     return source_changes
+
+
+def _edited(manifest: Mapping[str, Any], suite: Suite) -> Iterator[Change]:
+    """Yield whom packages concern that were edited since without another version.
+
+    Of one that is not there today its users say so.
+    """
+    imported = manifest.get("imported") or {"digests": {}}
+    for package, entry in imported["digests"].items():
+        now, fits = current(entry), set[str]()
+        if now is None or now == entry["digest"]:
+            continue
+        for what in entry["used_by"]:
+            kind, _, name = what.partition(" ")
+            if kind == "scenario" and name in suite.scenarios:
+                yield Change(f"the source of package {package}", name)
+            elif kind == "estimator" and name in suite.estimators:
+                fits.add(name)
+        if fits:
+            yield Change(f"the source of package {package}", estimators=frozenset(fits))

@@ -14,6 +14,7 @@ import numpy as np
 from cibench.model.types import Array
 from cibench.storage import shards
 from cibench.storage.changes import Change
+from cibench.storage.handed_in import methods_of
 from cibench.storage.schema import FINE
 from cibench.storage.shards import Span
 from cibench.storage.stops import FIRST, Starts, entry
@@ -110,6 +111,7 @@ class Inventory:
     damaged: dict[Path, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.handed_in = methods_of(self.suite)
         self.layout = Layout.of(self.suite)
         self.flags = np.zeros(self.layout.begins[-1], dtype=bool)
         self.have = self.layout.views(self.flags)
@@ -117,7 +119,7 @@ class Inventory:
 
     def fill(self) -> None:
         """Take note that all fits were tried that are due until now."""
-        stopped = {cell: self.have[cell] | self.due(cell) for cell in self._stopping()}
+        stopped = {cell: self.have[cell] | self.due(cell) for cell in self._partial()}
         self.flags[:] = True
         for cell, tried in stopped.items():
             self.have[cell][:] = tried
@@ -127,7 +129,21 @@ class Inventory:
         due = np.ones_like(self.have[cell])
         if not self.keep_going and cell in self.starts:
             due[self.starts[cell].stopped, FIRST:] = False
+        due[self._handed_in(cell)] = False
         return due
+
+    def _handed_in(self, cell: int) -> list[int]:
+        """Return the places of a cell's entrants whose answers were imported: nothing is due."""
+        if not self.handed_in:
+            return []
+        entrants = self.suite.cells[cell].entrants
+        return [place for place, each in enumerate(entrants) if each.estimator in self.handed_in]
+
+    def _partial(self) -> list[int]:
+        """Return the cells in which not every fit is due, in order."""
+        some = (cell for cell in range(len(self.suite.cells)) if self.handed_in)
+        handed_in = {cell for cell in some if self._handed_in(cell)}
+        return sorted({*self._stopping(), *handed_in})
 
     def note_start(self, cell: int, table: pa.Table) -> None:
         """Take note of how first fits of a cell ended, as rows of a block or a shard say it.
@@ -151,6 +167,7 @@ class Inventory:
         entries = []
         for index in self._stopping():
             left = (~(self.have[index] | self.due(index))).sum(axis=1)
+            left[self._handed_in(index)] = 0
             cell = self.suite.cells[index]
             entries += [entry(cell, int(e), int(left[e])) for e in np.flatnonzero(left)]
         return entries
@@ -175,7 +192,7 @@ class Inventory:
         """Return for each cell how many rows it has once all is stored, not counting refits."""
         layout = self.layout
         rows: list[int] = (_sums(layout.widths, layout.entrants) * layout.counts).tolist()
-        for cell in self._stopping():
+        for cell in self._partial():
             rows[cell] = self.expected_of(cell)
         return rows
 
@@ -185,10 +202,11 @@ class Inventory:
         return int(fits @ np.array(self.suite.cells[cell].widths))
 
     def stopped(self, cell: int) -> list[Entrant]:
-        """Return who has stopped in a cell."""
-        if self.keep_going or cell not in self.starts:
-            return []
-        return [self.suite.cells[cell].entrants[entrant] for entrant in self.starts[cell].stopped]
+        """Return who has no more fits in a cell: stopped there, or not to be asked at all."""
+        places = self._handed_in(cell)
+        if not self.keep_going and cell in self.starts:
+            places = sorted({*places, *self.starts[cell].stopped})
+        return [self.suite.cells[cell].entrants[entrant] for entrant in places]
 
     def missing(
         self, cell: int, start: int = 0, stop: int | None = None
@@ -290,6 +308,7 @@ def _enter(
     fits = _Fits.of(inventory, path, table, place, live)
     status = shards.texts(table, "status")[live]
     again = np.isin(status, list(redo.statuses)) | (replicate[live] < redo.replicates)
+    again &= ~_handed_in(inventory, table)[live]
     again = fits.whole(again | fits.partial)
     stays = live[~again]
     inventory.flags[fits.fit[~again]] = True
@@ -380,11 +399,20 @@ def _by_cell(cell: Array, rows: Array) -> Iterator[tuple[int, Array]]:
         yield int(cell[part[0]]), part
 
 
+def _handed_in(inventory: Inventory, table: pa.Table) -> Array:
+    """Say which rows are of methods whose answers were imported, which nobody computes again."""
+    if not inventory.handed_in:
+        return np.zeros(table.num_rows, dtype=bool)
+    return np.isin(shards.texts(table, "estimator"), sorted(inventory.handed_in))
+
+
 def _mark(inventory: Inventory, table: pa.Table, changes: Sequence[Change]) -> Array:
     """Say which rows the changes concern, and count them under each."""
     stale = np.zeros(table.num_rows, dtype=bool)
     for change in changes:
         hit = np.ones_like(stale)
+        if not change.data:
+            hit &= ~_handed_in(inventory, table)
         if change.scenario is not None:
             hit &= shards.texts(table, "scenario") == change.scenario
         if change.estimators is not None:

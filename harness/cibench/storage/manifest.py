@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any, cast
 from cibench.storage import note_shapes
 from cibench.storage.lock import LOCK
 from cibench.storage.note_shapes import is_settings
+from cibench.storage.plugin_copies import remove_others, stored_plugins, write_copies
 from cibench.storage.schema import IDENTITY
 from cibench.storage.shard_checks import LONGEST_TEXT
 from cibench.storage.shards import REPLICATES
+from cibench.suite.origins import ORIGINS, PLUGINS, located
 from cibench.utils.errors import BadInput
 from cibench.utils.files import json_text, write_bytes, write_json, write_text
 from cibench.utils.foreign import as_json, own_file, read_json
 from cibench.utils.shapes import check, is_count
-from cibench.utils.toml import read_toml, to_toml
+from cibench.utils.toml import read_toml, several, to_toml
 
 if TYPE_CHECKING:
     from cibench.suite.suite import Suite
@@ -34,6 +36,9 @@ SUITE, MANIFEST, CATALOGUE, PUBLISHED = (
 )  # fmt: skip
 NOTES = (SUITE, MANIFEST, CATALOGUE, PUBLISHED)
 """The files in which a run says what it is."""
+
+TO_PARSE = (*NOTES, PLUGINS, ORIGINS)
+"""What its suite is read from: plug-ins too."""
 
 
 def holds_run(folder: Path) -> bool:
@@ -49,7 +54,8 @@ def check_free(folder: Path) -> None:
     if folder.is_file():
         raise BadInput(f"{folder} is a file, not a folder")
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    begun = {name for name in names if name in (*NOTES, REPLICATES) or name.startswith(".")}
+    ours = (*NOTES, PLUGINS, REPLICATES)
+    begun = {name for name in names if name in ours or name.startswith(".")}
     if names - begun or (names and LOCK not in names):
         raise BadInput(
             f"{folder} is not empty and not a run folder; name another with --out, or remove it"
@@ -111,7 +117,13 @@ def check_storable(suite: Suite) -> None:
     check(as_json(json_text(about), {str: object}, ""), note_shapes.CATALOGUE, "plug-ins")
     from cibench.storage.suite_shape import SUITE as SHAPE
 
-    check(tomllib.loads(_text_of(suite)), SHAPE, "suite")
+    text = _text_of(suite)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        around = text[max(error.start - 20, 0) : error.end + 20]
+        raise BadInput(f"suite: half of a character, which no file takes, in {around!r}") from error
+    check(tomllib.loads(text), SHAPE, "suite")
 
 
 def limits(suite: Suite) -> dict[str, float | None]:
@@ -124,12 +136,14 @@ def _machine(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_suite(folder: Path, suite: Suite) -> None:
-    """Write the suite as it is run, with the figures that it names, into a run folder."""
+    """Write the suite as it is run, with figures and plug-ins that it names, into a run folder."""
+    write_copies(folder, suite)
     if suite.published:
         write_bytes(folder / PUBLISHED, suite.published.read_bytes())
     write_text(folder / SUITE, _text_of(suite))
     if not suite.published:  # after the suite file that named it
         (folder / PUBLISHED).unlink(missing_ok=True)
+    remove_others(folder, suite)
 
 
 def states_otherwise(folder: Path, suite: Suite) -> bool:
@@ -142,7 +156,12 @@ def states_otherwise(folder: Path, suite: Suite) -> bool:
 
 
 def _text_of(suite: Suite) -> str:
-    return to_toml({**suite.spec, "published": PUBLISHED}) if suite.published else suite.as_toml()
+    spec = {**suite.spec}
+    if suite.published:
+        spec["published"] = PUBLISHED
+    if suite.plugins:
+        spec["plugins"] = list(stored_plugins(suite).values())
+    return to_toml(spec)
 
 
 def cells(suite: Suite, stopped: Mapping[int, str] | None = None) -> list[dict[str, Any]]:
@@ -160,10 +179,14 @@ def cells(suite: Suite, stopped: Mapping[int, str] | None = None) -> list[dict[s
 
 def note_cells(folder: Path, suite: Suite, stopped: Mapping[int, str], expected: int) -> None:
     """Note in the manifest what `cells` says, before rows are stored that rest on it."""
-    entries = {
+    note(folder, {
         "replicates": max(suite.counts, default=0), "expected_rows": expected,
         "cells": cells(suite, stopped),
-    }  # fmt: skip
+    })  # fmt: skip
+
+
+def note(folder: Path, entries: Mapping[str, Any]) -> None:
+    """Note something more in the manifest."""
     write_json(folder / MANIFEST, {**read_manifest(folder), **entries})
 
 
@@ -210,7 +233,10 @@ def skipped_checks(manifest: Mapping[str, Any]) -> bool:
 
 
 def read_suite(folder: Path) -> dict[str, Any]:
-    """Return the content of the suite file as it ran; nothing where there is none."""
+    """Return the content of the suite file as it ran; nothing where there is none.
+
+    Plug-ins are where they are on this machine, see `located`.
+    """
     path = own_file(folder, SUITE)
     if not path.exists():
         return {}
@@ -218,7 +244,14 @@ def read_suite(folder: Path) -> dict[str, Any]:
 
     content = read_toml(path)[0]
     check(content, SHAPE, f"{path}: not a run's suite file, or a damaged one")
+    if plugins := several(content.get("plugins", [])):
+        content["plugins"] = [_place(str(plugin), folder) for plugin in plugins]
     return content
+
+
+def _place(plugin: str, folder: Path) -> str:
+    place = located(plugin, folder)
+    return str(own_file(folder, place).resolve()) if place.startswith(f"{PLUGINS}/") else place
 
 
 def read_catalogue(folder: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from cibench.model.types import Estimand
 from cibench.utils.errors import BadInput
 from cibench.utils.foreign import as_json
 from cibench.utils.shapes import COUNT, SHARE, TEXT, Rule, is_count, whole_number
@@ -59,14 +60,24 @@ IDENTITY = Rule(
     and all(isinstance(v[i], str) for i in (0, 1, 3)),
     "scenario, dials, units and parameters",
 )  # fmt: skip
+TEXTS = [TEXT]
+ESTIMAND = Rule(lambda v: isinstance(v, str) and v in [*map(str, Estimand)], "an estimand")
 CELL = {"scenario": TEXT, "dials": DIALS, "n": COUNT, "parameters": ADDRESS}
 MACHINE = {"platform": TEXT, "python": TEXT, "cpu_features": [TEXT]}
+
+IMPORTED = {
+    "versions": {str: TEXT},
+    "digests": {str: {"digest": (None, TEXT), "modules": [TEXT], "used_by": [TEXT]}},
+    "unobserved": [TEXT],
+}
+"""What draws and fits have imported: `cibench.storage.imported` says what is what."""
 
 MANIFEST = {
     "format": COUNT, "suite": TEXT, "seed?": SEED, "replicates": COUNT, "level": SHARE,
     "limits?": {str: (None, float)}, "refits?": REFITS, "created": TEXT, "finished": (None, TEXT),
     "expected_rows": COUNT, "stored_rows": COUNT, "protocol": TEXT, "versions": {str: TEXT},
     **MACHINE, "machines?": [MACHINE], "hosts?": [TEXT], "sources": {str: (None, TEXT)},
+    "imported?": IMPORTED,
     "stopped?": [{**CELL, "estimator": TEXT, "options": ADDRESS, "left_out": COUNT}],
     "undrawn?": [
         {**CELL, "status": TEXT, "reason": TEXT, "replicates": COUNT, "first": COUNT}
@@ -76,14 +87,18 @@ MANIFEST = {
     "cells?": [{**CELL, "replicates": COUNT, "stopped": TEXT}],
     "checks?": {"plugins?": {str: {"unchecked": TEXT, "warning": TEXT}}, "skipped?": bool},
     "superseded?": [TEXT], "made_elsewhere?": {"source": TEXT},
+    "handed_in?": {str: {
+        "source": TEXT, "targets": [ESTIMAND], "horizons": [ESTIMAND], "gives": TEXTS,
+        "answered": COUNT, "data_sets": COUNT, "limits?": TEXT,
+    }},
 }  # fmt: skip
 """What `manifest.json` holds."""
 
-TEXTS = [TEXT]
 CATALOGUE = {
     "scenarios?": {str: {
         "doc?": TEXT, "equations?": TEXT, "estimands?": TEXTS, "roles?": {str: object},
         "reference?": TEXT, "moments?": bool, "violates?": TEXTS, "prior_of?": TEXT,
+        "declared?": bool, "answered_by?": {str: TEXT},
         "dials?": {str: {
             "default": float, "grid": [float], "within?": RANGE, "breaks": TEXT, "unit?": TEXT,
             "truth?": TEXT, "paired?": bool, "felt?": TEXT,
@@ -94,6 +109,7 @@ CATALOGUE = {
         "doc?": TEXT, "module?": TEXT, "kind?": TEXT, "targets?": TEXTS, "horizons?": TEXTS,
         "needs?": TEXTS, "assumes?": TEXTS, "tests?": TEXTS, "uses?": TEXTS, "gives?": TEXTS,
         "oracle?": bool, "moments?": bool, "declared?": bool, "options?": {str: object},
+        "imported?": TEXT,
     }},
 }  # fmt: skip
 """What `catalogue.json` holds."""

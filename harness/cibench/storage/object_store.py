@@ -32,6 +32,7 @@ from cibench.storage.claim import CLAIM
 from cibench.storage.lock import LOCK
 from cibench.storage.manifest import MANIFEST
 from cibench.storage.shards import REPLICATES
+from cibench.suite.origins import PLUGINS
 from cibench.utils.addresses import is_url
 from cibench.utils.errors import BadInput, one_line
 from cibench.utils.files import sync_file
@@ -67,10 +68,11 @@ class Mirror:
         self._is_folder = isinstance(self._fs, LocalFileSystem)
 
     def fetch(self, only: Collection[str] | None = None) -> None:
-        """Copy all that the URL holds into the folder, or of that the files of some names."""
+        """Copy what the URL holds into the folder: all, or files and folders of some names."""
         with _in_one_line(self.url):
             there = self._there()
-            pairs = [(p, n) for n, p in there.items() if only is None or n in only]
+            tops = {name: name.partition("/")[0] for name in there}
+            pairs = [(p, n) for n, p in there.items() if only is None or tops[n] in only]
             for _, name in pairs:
                 (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             if pairs:
@@ -112,10 +114,10 @@ class Mirror:
             if any(n in gone or (self._rearranged and n in self._known) for n in shards):
                 self._replace(gone, sorted(changed))
             else:
-                for name in gone:
-                    self._remove(name)
                 for name in sorted(changed, key=_rank):
                     self._known |= self._put(name)
+                for name in gone:
+                    self._remove(name)
             self._known = {name: mark for name, mark in self._known.items() if name not in gone}
             self._rearranged = False
 
@@ -248,7 +250,7 @@ class Mirror:
         with _in_one_line(self.url):
             if not self._fs.async_impl:
                 self._fs.makedirs(self._root, exist_ok=True)
-            was_there = self._fs.exists(self._at(LOCK))
+            was_there = bool(self._fs.exists(self._at(LOCK)))
             self._write(LOCK, {**claim, "updated": time.time()})
         return was_there
 
@@ -298,8 +300,10 @@ def _is_beside(name: str) -> bool:
 
 
 def _rank(name: str) -> tuple[int, str]:
-    """Return an order: the notes, and the manifest as the last one, before rows that rest on it."""
-    return (2 if "/" in name else int(name == MANIFEST)), name
+    """Return an order: plug-ins, notes that name them, the manifest, rows that rest on all."""
+    if name.startswith(f"{PLUGINS}/"):
+        return 0, name
+    return (3 if "/" in name else 1 + int(name == MANIFEST)), name
 
 
 class Copying(threading.Thread):
@@ -337,7 +341,7 @@ class Copying(threading.Thread):
 
 
 def fetch(url: str, folder: Path, only: Collection[str] | None = None) -> None:
-    """Copy a run at a URL into a folder, or of it the files of some names.
+    """Copy a run at a URL into a folder, or of it files and folders of some names.
 
     Raises BadInput where the URL holds nothing or cannot be read.
     """

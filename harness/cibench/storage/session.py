@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cibench.storage import made_elsewhere, manifest
+from cibench.storage import handed_in, made_elsewhere, manifest
 from cibench.storage.changes import changes
+from cibench.storage.imported import Imported, Record, still_so
 from cibench.storage.inventory import Inventory, Redo, take
 from cibench.storage.lock import check_held, locked
 from cibench.storage.schema import IDENTITY
@@ -29,13 +30,16 @@ WORDS = 6
 class Session:
     """Hold a run folder that is ours: what it holds, and what it said of itself before.
 
-    What is entered into `locks` is let go when the session ends.
+    What is entered into `locks` is let go when the session ends. `imported` gathers what the rows
+    rest on, `handed_in` is what the manifest is to say of methods whose answers were handed in.
     """
 
     run: Path
     inventory: Inventory
     before: Mapping[str, Any] | None
     locks: ExitStack
+    imported: Record
+    handed_in: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def suite(self) -> Suite:
@@ -87,6 +91,11 @@ class Session:
         self.inventory.grow(self.suite.with_lengths(lengths))
         manifest.note_cells(self.run, self.suite, stopped, sum(self.inventory.expected))
 
+    def note_imported(self, imported: Imported) -> None:
+        """Note in the manifest what fits have imported, before their rows are stored."""
+        if self.imported.add(imported):
+            manifest.note(self.run, {"imported": self.imported.known})
+
     def close(self, stored: int, undrawn: Faults) -> list[dict[str, Any]]:
         """Note in the manifest how many rows are stored, and what could not be drawn.
 
@@ -128,7 +137,12 @@ class Session:
             if self.before is not None:
                 tidy(self.run, self.inventory, manifest.NOTES)
             rows = self._rows(sum(self.inventory.stored))
-            notes = {**rows, **({"checks": checks} if checks else {})}
+            known = self.imported.known
+            notes = {
+                **rows, **({"checks": checks} if checks else {}),
+                **({} if known is None else {"imported": known}),
+                **({handed_in.KEY: self.handed_in} if self.handed_in else {}),
+            }  # fmt: skip
             manifest.write_notes(self.run, self.suite, self.before, notes)
         except OSError as error:
             raise BadInput(f"{self.run} cannot be written: {error.strerror or error}") from error
@@ -138,7 +152,7 @@ class Session:
 def opened(
     run: Path, suite: Suite, *,
     update: bool = False, repair: bool = False, keep_going: bool = False,
-    first_look: int = FIRST_LOOK,
+    first_look: int = FIRST_LOOK, answers: Mapping[str, Any] | None = None,
 ) -> Iterator[Session]:  # fmt: skip
     """Open a run folder, with nothing written yet.
 
@@ -146,16 +160,20 @@ def opened(
     folder is in use, holds something else than a run, rows that the suite would not give today
     (unless they are to be set aside: `update`) or damaged shards (unless what they held is to be
     run again: `repair`). Unless to `keep_going`, who raised one exception again and again is due no
-    more fits in that cell.
+    more fits in that cell. The suite is joined by methods whose answers the folder holds already,
+    and by those of `answers` handed in now.
     """
     with ExitStack() as locks:
         if not manifest.holds_run(run):
             manifest.check_free(run)
+            suite = handed_in.with_methods(suite, answers or {})
             suite = _as_far_as_known(suite, {}, first_look)
-            yield Session(run, Inventory(suite, keep_going), None, locks)
+            yield Session(run, Inventory(suite, keep_going), None, locks, Record(), answers or {})
             return
         before = manifest.read_manifest(run)
         made_elsewhere.refuse(before, run)
+        entries = {**(before.get(handed_in.KEY) or {}), **(answers or {})}
+        suite = handed_in.with_methods(suite, entries)
         suite = _as_far_as_known(suite, before, first_look)
         locks.enter_context(locked(run))
         redo = _redo(before, suite)
@@ -166,7 +184,18 @@ def opened(
             raise BadInput(f"{damage}{more}; --repair runs again what is missing then")
         if inventory.changed and not update:
             raise BadInput(f"{run} holds rows that today would be others: {_words(inventory)}")
-        yield Session(run, inventory, before, locks)
+        yield Session(run, inventory, before, locks, _imported(before, inventory), entries)
+
+
+def _imported(before: Mapping[str, Any], inventory: Inventory) -> Record:
+    """Return what the rows that stay have imported, as far as it was noted.
+
+    Where others are set aside, what is not so any more was theirs.
+    """
+    if not sum(inventory.stored):
+        return Record()
+    known = before.get("imported")
+    return Record(still_so(known) if known and inventory.changed else known)
 
 
 def _as_far_as_known(suite: Suite, before: Mapping[str, Any], first_look: int) -> Suite:

@@ -19,7 +19,7 @@ from functools import lru_cache
 from hashlib import blake2b, file_digest
 from pathlib import Path
 
-from cibench.model.registry import Entry
+from cibench.model.registry import Entry, Kind, entries
 from cibench.utils.files import canonical
 from cibench.utils.toml import read_toml
 
@@ -45,12 +45,16 @@ Wanted = frozenset[str] | None
 
 WHOLE: Wanted = None
 
+KINDS: tuple[Kind, ...] = ("scenario", "estimator")
+
 
 def source_digest(entry: Entry) -> str | None:
     """Return the digest of a plug-in's definition, of what it uses and of its files.
 
     None for code without a file: its rows cannot be told from those of another version.
     """
+    if entry.digest is not None:
+        return entry.digest()
     if entry.path is None:
         return None
     return definition_digest(entry.path, entry.qualname, entry.files)
@@ -97,6 +101,24 @@ def files_of(entry: Entry) -> list[Path]:
     if entry.path is None:
         return []
     return sorted(_used(entry.path, WHOLE))  # none of a declaration
+
+
+def files_with(path: Path) -> dict[str, Path]:
+    """Return a plug-in's file and what it reads beside it, by names relative to its folder.
+
+    These are modules, files that their code names, and those that what they register declares.
+    """
+    used: Mapping[Path, Wanted] = {path: WHOLE}
+    names: set[str] = set()
+    if path.suffix == ".py":
+        used = _used(path, WHOLE)
+        names = set(_named(path.parent, used))
+    for kind in KINDS:
+        for entry in entries(kind).values():
+            if entry.path in used:
+                names |= set(entry.files)
+    names |= {each.name for each in used}
+    return {name: path.parent / name for name in sorted(names)}
 
 
 def imports_of(path: Path) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ import numpy as np
 from cibench.storage import shards
 from cibench.storage.inventory import Inventory, Shard
 from cibench.storage.shards import Span
+from cibench.suite.origins import PLUGINS
 from cibench.utils.files import move, sync_folder, sync_tree, write_json
 from cibench.utils.foreign import own_file, read_json
 from cibench.utils.leftovers import clear, temporary
@@ -50,7 +51,7 @@ def tidy(run: Path, inventory: Inventory, notes: Sequence[str]) -> None:
 
 def clear_leftovers(run: Path) -> None:
     """Remove what killed processes had begun in a run folder and not put in place."""
-    for name in (shards.REPLICATES, SUPERSEDED, DAMAGED):
+    for name in (shards.REPLICATES, SUPERSEDED, DAMAGED, PLUGINS):
         clear(own_file(run, name))
     clear(run)
     for folder in (run / DAMAGED).glob("*"):
@@ -73,6 +74,8 @@ def _set_aside(run: Path, inventory: Inventory, notes: Sequence[str]) -> None:
     for name in notes:
         if (run / name).exists():
             shutil.copy2(run / name, building / name)
+    if own_file(run, PLUGINS).is_dir():  # as they were: where others are now is no matter
+        shutil.copytree(run / PLUGINS, building / PLUGINS, symlinks=True)
     count = 0
     for shard in inventory.shards:
         if shard.stale.any():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,25 @@ def expand(table: Table, cells: list[Cell], refusals: list[Refusal]) -> None:
 
     What is wrong is noted; the cells are then those of what is right.
     """
-    sizes, classes, matched = _sizes(table), _scenarios(table), _matched(table)
+    classes, matched = _scenarios(table), _matched(table)
+    sizes = _sizes(table, exist=bool(classes) and all(cls.sizes() for cls in classes))
     vary = table.take("vary", str, VARY[0], VARY.__contains__, f"one of {', '.join(VARY)}")
     options = table.table("options")
     _check_estimators(options)
     without: list[str] = []
     for cls in classes:
         settings = _settings(table, cls, classes, vary)
-        names = _accepting(table, settings[0], matched, refusals)
-        without += [] if names else [cls.name]
-        entrants = tuple(Entrant(name, _options(options, name)) for name in names)
-        cells += [Cell(scenario, n, entrants) for n in sizes for scenario in settings]
+        facing: dict[Any, tuple[Entrant, ...]] = {}
+        for scenario in settings:  # a parameter may say which question is asked
+            if (asked_for := scenario.targets()) not in facing:
+                names = _accepting(table, scenario, matched, refusals)
+                facing[asked_for] = tuple(Entrant(n, _options(options, n)) for n in names)
+        without += [] if any(facing.values()) else [cls.name]
+        settings = _with_data(table, cls, settings, sizes, vary)
+        cells += [
+            Cell(scenario, n, facing[scenario.targets()]) for n in sizes for scenario in settings
+            if scenario.most_replicates(n) != 0
+        ]  # fmt: skip
     if without and not table.faulty("estimators"):
         table.fault("estimators", f"none of them accepts {', '.join(without)}")
     if not classes:
@@ -45,14 +54,16 @@ def expand(table: Table, cells: list[Cell], refusals: list[Refusal]) -> None:
             _options(options, name)
 
 
-def _sizes(table: Table) -> list[int]:
+def _sizes(table: Table, *, exist: bool) -> list[int]:
+    """Return the numbers of units; 0 stands for all, where the data sets `exist`."""
     sizes = table.content.get("n", ...)
     if sizes is ...:
         table.fault("n", "is missing; it takes a number of units or a list of them")
         return [1]
     right = []
     for number, n in enumerate(sizes if isinstance(sizes, list) and sizes else [sizes]):
-        if isinstance(n, int) and not isinstance(n, bool) and is_count(n):
+        counted = isinstance(n, int) and not isinstance(n, bool)
+        if counted and (is_count(n) or (exist and n == 0)):
             right.append(n)
         else:
             most = f", {MOST_COUNTED:,} at most" if isinstance(n, int) and n > MOST_COUNTED else ""
@@ -63,9 +74,38 @@ def _sizes(table: Table) -> list[int]:
 def _scenarios(table: Table) -> list[type[Scenario]]:
     names: dict[str, None] = {}
     for number, pattern in enumerate(table.strings("scenario", ...)):
-        if not pattern.startswith(TWIN):  # one that is a twin's still was complained of
+        if not pattern.startswith(tuple(FILES)):  # one that is a file's still was complained of
             names.update(dict.fromkeys(_named(table, "scenario", "scenario", number, pattern)))
     return [find_scenario(name) for name in names]
+
+
+def _with_data(
+    table: Table, cls: type[Scenario], settings: list[Scenario], sizes: list[int], vary: str
+) -> list[Scenario]:  # fmt: skip
+    """Return the settings that there are data sets of; notes where one was asked for by name.
+
+    Of a grid, and of settings that are crossed, those without any are left out.
+    """
+    if not cls.sizes():
+        return settings
+    for number, n in enumerate(sizes):
+        if n not in (0, *cls.sizes()):
+            there = ", ".join(map(str, cls.sizes()[:MOST_LISTED]))
+            table.fault("n", f"{cls.name} has no data set of {n} units, but of {there}", number)
+    some = [s for s in settings if any(s.most_replicates(n) != 0 for n in sizes)]
+    by_grid = vary == VARY[1] or "grid" in canonical(table.content.get("dials"))
+    if len(some) < len(settings) and not by_grid and not table.faulty("n"):
+        without = next(s for s in settings if s not in some)
+        moved = {k: getattr(without, k) for k in cls.specs}
+        off = {k: v for k, v in moved.items() if v != cls.specs[k].default}
+        key = "dials" if off.keys() & {*dials(cls)} or not off else "parameters"
+        where = " and ".join(f"{k} = {v}" for k, v in off.items()) or "its default setting"
+        table.fault(key, f"{cls.name} has no data set with {where}")
+    return some
+
+
+MOST_LISTED = 8
+"""Numbers of units that a complaint repeats."""
 
 
 def _matched(table: Table) -> list[tuple[int, str, list[str]]]:
@@ -197,14 +237,18 @@ def _options(options: Table, name: str) -> str:
     return canonical({**known, **right})
 
 
-TWIN = "twin:"
-"""What a scenario's name begins with where the rest is the path of a data twin."""
+FILES = {
+    "twin:": "cibench.twins.scenario:register_twin",
+    "collection:": "cibench.collections.scenario:register_checked",
+}
+"""What a scenario's name begins with where the rest is a file's path, and what registers it."""
 
 
-def with_twins(table: Table, folder: Path) -> tuple[Table, list[str]]:
-    """Return the suite with data twins called by their scenario's name, and their files.
+def with_files(table: Table, folder: Path) -> tuple[Table, list[str]]:
+    """Return the suite with scenarios that are files called by their names, and these files.
 
-    The name holds the twin's digest: wherever the file lies, its data have one address.
+    A twin's name holds its digest: wherever the file lies, its data have one address. Where all of
+    a table's data sets exist, `n` may be left out: then it has their numbers of units.
     """
     files: list[str] = []
     if not isinstance(table.content.get("cells"), list):
@@ -212,23 +256,36 @@ def with_twins(table: Table, folder: Path) -> tuple[Table, list[str]]:
     entries = list(table.content["cells"])
     for entry in table.tables("cells", ...):
         names = entry.strings("scenario", []) if entry.content.get("scenario") else []
-        if any(name.startswith(TWIN) for name in names):
-            renamed = [_twin(entry, i, name, folder, files) for i, name in enumerate(names)]
-            entries[int(entry.place[-1])] = {**entry.content, "scenario": renamed}
+        if any(name.startswith(tuple(FILES)) for name in names):
+            renamed = [_of_file(entry, i, name, folder, files) for i, name in enumerate(names)]
+            content = {**entry.content, "scenario": renamed}
+            if "n" not in content and entry.faulty("scenario"):
+                entry.fault("n", "")  # which the file would have said
+            elif "n" not in content and (sizes := _sizes_of(renamed)):
+                content["n"] = sizes
+            entries[int(entry.place[-1])] = content
     return Table({**table.content, "cells": entries}, table.source), files
 
 
-def _twin(table: Table, number: int, name: str, folder: Path, files: list[str]) -> str:
-    """Return a scenario's name; if it is a twin's file, add that to the files."""
-    if not name.startswith(TWIN):
-        return name
-    from cibench.twins.scenario import register_twin
+def _sizes_of(names: Sequence[str]) -> list[int]:
+    """Return the numbers of units of data sets that exist, none where any scenario draws them."""
+    known = registry.entries("scenario")
+    sizes = [known[name].value.sizes() if name in known else () for name in names]
+    return sorted({n for each in sizes for n in each}) if all(sizes) else []
 
-    path = str((folder / name.removeprefix(TWIN)).resolve())
+
+def _of_file(table: Table, number: int, name: str, folder: Path, files: list[str]) -> str:
+    """Return a scenario's name; if it is a file's, add that to the files."""
+    prefix = next((p for p in FILES if name.startswith(p)), None)
+    if prefix is None:
+        return name
+    module, _, function = FILES[prefix].partition(":")
+    path = str((folder / name.removeprefix(prefix)).resolve())
     try:
-        scenario = register_twin(path).name
+        scenario: str = getattr(import_module(module), function)(path).name
     except BadInput as error:
-        table.fault("scenario", error, number)
+        for place, line in enumerate(error.args):
+            table.fault("scenario", line, number, place)
         return name
     files.append(path)
     return scenario

@@ -235,8 +235,10 @@ def expectation(names: Names, catalogue: Mapping[str, Any], statement: Statement
         return Expectation(Expected.NOTHING, "the catalogue does not hold it")
     if not method.get("declared", True):
         return Expectation(Expected.NOTHING, "nobody declared what it assumes")
-    if other := _other_question(names, method):
-        return Expectation(Expected.OTHER_QUESTION, other)
+    other = _other_question(names, method, scenario)
+    if other or not scenario.get("declared", True):
+        what = Expected.OTHER_QUESTION if other else Expected.NOTHING
+        return Expectation(what, other or "nobody declared what its data sets break")
     dials = scenario.get("dials") or {}
     moved = off_default(parsed(names["dials"]), dials)
     if unknown := moved.keys() - dials.keys():
@@ -263,12 +265,17 @@ def _touches(breaks: str, assumptions: Sequence[str]) -> bool:
     return any(breaks in alternatives(a) for a in assumptions)
 
 
-def _other_question(names: Names, method: Mapping[str, Any]) -> str:
-    """Say what a method answers instead of the row's estimand, "" where it is the right one."""
+def _other_question(names: Names, method: Mapping[str, Any], scenario: Mapping[str, Any]) -> str:
+    """Say what a method answers instead of the row's estimand, "" where it is the right one.
+
+    It is right, too, where the scenario has methods for a population's average asked for that of
+    the units at hand.
+    """
     horizon = names.get("horizon")
     overall = missing(horizon)
     own = list(method.get("targets" if overall else "horizons") or ())
-    if names.get("estimand") in own:
+    asked_for = {names.get("estimand"), (scenario.get("answered_by") or {}).get(names["estimand"])}
+    if asked_for & {*own}:
         return ""
     question = f"{names.get('estimand')}{'' if overall else ' per horizon'}"
     return f"it answers {', '.join(own) or 'no such thing'}, not {question}"

@@ -11,8 +11,9 @@ from typing import Any
 
 from cibench.external.methods import read_methods
 from cibench.model import registry
-from cibench.suite.cells import ENTRY_KEYS, expand, with_twins
+from cibench.suite.cells import ENTRY_KEYS, expand, with_files
 from cibench.suite.labels import check_labels
+from cibench.suite.origins import located
 from cibench.suite.precision import COUNT, SCORING_KEYS, is_count, read_precision
 from cibench.suite.ranking import check_scoring
 from cibench.suite.rows_elsewhere import MADE_ELSEWHERE, nothing_to_run
@@ -81,8 +82,8 @@ def _parse(table: Table, folder: Path, path: Path | None) -> Suite:
     if MADE_ELSEWHERE in table.content:
         raise BadInput(f"{path or 'suite'}: {nothing_to_run(table.content[MADE_ELSEWHERE])}")
     table.check_keys(SUITE_KEYS, ENTRY_KEYS, "a [[cells]] table")
-    table, twins = with_twins(table, folder)
-    plugins = [*_plugins(table, folder, twins), *_declarations(table, path)]
+    table, files = with_files(table, folder)
+    plugins = [*_plugins(table, folder, files), *_declarations(table, path)]
     entries = table.tables("cells", ...)
     cells: list[Cell] = []
     refusals: list[Refusal] = []
@@ -97,6 +98,7 @@ def _parse(table: Table, folder: Path, path: Path | None) -> Suite:
     check_labels(table, cells, complete=complete)
     settings = _settings(table, folder)
     merged = merge(cells)
+    _check_precision(table, merged)
     _check_expectations(table, entries, merged, settings["level"])
     _check_equalities(
         [(table, merged), *zip(entries, _between(cells, ends), strict=True)], complete=complete
@@ -113,17 +115,17 @@ def _parse(table: Table, folder: Path, path: Path | None) -> Suite:
     )  # fmt: skip
 
 
-def _plugins(table: Table, folder: Path, twins: Sequence[str]) -> list[str]:
-    """Load the plug-ins and return them with absolute paths, the data twins among them."""
+def _plugins(table: Table, folder: Path, files: Sequence[str]) -> list[str]:
+    """Load the plug-ins and return them with absolute paths, files of data among them."""
     plugins = []
     for number, name in enumerate(table.strings("plugins", [])):
-        plugin = _absolute(name, folder)
+        plugin = _absolute(located(name, folder), folder)
         try:
             registry.load_plugin(plugin)
         except BadInput as error:
             table.fault("plugins", error, number)
         plugins.append(plugin)
-    return list(dict.fromkeys([*plugins, *twins]))
+    return list(dict.fromkeys([*plugins, *files]))
 
 
 def _declarations(table: Table, path: Path | None) -> list[str]:
@@ -240,6 +242,14 @@ def _check_equalities(tables: Sequence[tuple[Table, Sequence[Cell]]], *, complet
     for table, cells in tables:
         if "equal" in table.content:
             check_equalities(table, cells, catalogue, complete=complete)
+
+
+def _check_precision(table: Table, cells: Sequence[Cell]) -> None:
+    """Note where a precision is asked of data sets that exist: there are no more of them."""
+    ends = [cell for cell in cells if cell.scenario.most_replicates(cell.n) is not None]
+    if ends and "precision" in table.content:
+        name = ends[0].scenario.name
+        table.fault("precision", f"{name} has the data sets that it has; state 'replicates'")
 
 
 def _memory(table: Table) -> float | None:

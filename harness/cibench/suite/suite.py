@@ -108,6 +108,11 @@ class Cell:
         """Return how many rows a fit of each entrant has."""
         return tuple(len(self.targets_of(entrant.estimator)) for entrant in self.entrants)
 
+    def at_most(self, replicates: int) -> int:
+        """Return a number of replicates, or how many data sets there are where these are fewer."""
+        most = self.scenario.most_replicates(self.n)
+        return replicates if most is None else min(replicates, most)
+
     @property
     def rows(self) -> int:
         """Return how many rows one replicate of the cell has."""
@@ -176,10 +181,11 @@ class Suite:
         """Return the same suite with a number of replicates for each cell, for the time being."""
         return dataclasses.replace(self, lengths=tuple(lengths))
 
-    @property
+    @cached_property
     def counts(self) -> tuple[int, ...]:
-        """Return how many replicates each cell is to have."""
-        return self.lengths or (self.replicates,) * len(self.cells)
+        """Return how many replicates each cell is to have; where data sets exist, no more."""
+        wanted = self.lengths or (self.replicates,) * len(self.cells)
+        return tuple(cell.at_most(n) for n, cell in zip(wanted, self.cells, strict=True))
 
     @cached_property
     def places(self) -> Mapping[Identity, int]:

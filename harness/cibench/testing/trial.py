@@ -16,6 +16,7 @@ from cibench.execution.settings import EVERY_FIT, RunSettings
 from cibench.gate import baseline
 from cibench.gate.check import RUN, check_suite
 from cibench.gate.comparison import Comparison
+from cibench.gate.compatibility import provenance_lines
 from cibench.gate.expectations import check_expectations
 from cibench.gate.output import cell_views
 from cibench.gate.output.cell_views import CellView, changed_most, tell
@@ -267,6 +268,7 @@ def message(comparison: Comparison, views: Sequence[CellView], out: Path) -> str
             lines += [why] if (why := cell_views.failure_line(view.cell)) else []
             lines += _table(view)
             lines += _replays(view, comparison)
+    lines += provenance_lines(comparison.provenance)
     lines += [cell_views.level_line(comparison), f"page: {out / PAGE}"]
     return "\n".join(lines)
 
@@ -311,7 +313,7 @@ def refit(bench: Bench, trial: Trial) -> None:
         scenario, n = cell.scenario, int(cell.key["n"])
         method, entrant = find_estimator(trial.estimator), cell.entrants[0]
         draw = draw_replicate(scenario, n, trial.suite.seed, int(number))
-        targets = method.targets_of(scenario)
+        targets = method.questions(scenario)
         problem = Problem.of(draw, scenario.assigned_roles(), targets, trial.suite.level)
         address = fit_address(trial.suite.seed, scenario.name, n, int(number), method.name)
         data = bench.runs / f"{slug(trial.baseline)}" / f"replicate-{number}-{place}.csv"

@@ -15,6 +15,7 @@ import json
 import os
 import stat
 import warnings
+import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -41,6 +42,9 @@ DEEPEST = 64
 DIGITS = 40
 """Digits of the longest whole number in a JSON file: the largest seed has 39."""
 
+MOST_NUMBERS = LARGEST_TABLE // 8
+"""Numbers of the largest table: files may say in few bytes that one stands there often."""
+
 WIDEST = 1_000
 """Columns of the widest CSV file that people fill in."""
 
@@ -49,6 +53,9 @@ LONGEST_CELL = 131_072
 
 COPIED = 60
 """Letters of a file that a complaint repeats."""
+
+EXACT: dict[str, Any] = {"float_precision": "round_trip"}
+"""What has pandas read numbers of texts to the last bit."""
 
 CHARACTER_SETS = {
     b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16",
@@ -305,23 +312,27 @@ def _check_names(names: Sequence[str], where: str) -> None:
 
 
 def read_frame(
-    path: Path, *, as_texts: bool = False, encoding: str = "utf-8"
-) -> pd.DataFrame:  # fmt: skip
+    path: Path, *, as_texts: bool = False, encoding: str = "utf-8", exact: bool = False
+) -> pd.DataFrame:
     """Read a CSV file as a table, numbers as numbers; raises BadInput where it is not one.
 
+    Numbers are right to the last bit where they are to be `exact`, which takes longer.
     With `as_texts` each cell is the text that stands there, so that codes keep their zeros and no
     word is taken for a missing value; what separates cells is in the table's `attrs`.
     """
     import pandas as pd
 
     text = as_text(read_bytes(path, LARGEST_TABLE), str(path), encoding)
-    options: Any = {"dtype": str, "keep_default_na": False} if as_texts else {}
+    options: Any = EXACT if exact else {}
+    if as_texts:
+        options = {"dtype": str, "keep_default_na": False}
     try:
         mark, text = _marked(text)
         header = next(csv.reader(io.StringIO(text, newline=""), delimiter=mark), [])
         _check_names([name.strip() for name in header], str(path))
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)  # what is exact by itself since 3.1
             content = io.StringIO(text, newline="")
             table: pd.DataFrame = pd.read_csv(content, index_col=False, sep=mark, **options)
     except pd.errors.ParserWarning as error:  # it would drop what is in them
@@ -347,17 +358,22 @@ STORED = {".dta": "Stata", ".parquet": "Parquet"}
 """Kinds of tables that are no text, by the ending of their files."""
 
 
-def read_table(path: Path, *, as_texts: bool = False, encoding: str = "utf-8") -> pd.DataFrame:
+def read_table(
+    path: Path, *, as_texts: bool = False, encoding: str = "utf-8", exact: bool = False
+) -> pd.DataFrame:
     """Read a table from a CSV, Parquet or Stata file, by its ending; raises BadInput.
 
-    The cells of a CSV file are texts where `as_texts` says so, see `read_frame`.
+    The cells of a CSV file are texts where `as_texts` says so, its numbers right to the last bit
+    where they are to be `exact`, see `read_frame`.
     """
     import pandas as pd
 
     ending = path.suffix.lower()
     if ending not in STORED:
-        return read_frame(path, as_texts=as_texts, encoding=encoding)
+        return read_frame(path, as_texts=as_texts, encoding=encoding, exact=exact)
     content = io.BytesIO(read_bytes(path, LARGEST_TABLE))
+    if ending == ".parquet":
+        _check_parquet(content, path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about encodings and labels of old files
@@ -372,3 +388,40 @@ def read_table(path: Path, *, as_texts: bool = False, encoding: str = "utf-8") -
     table = table.rename(columns=str)
     _check_names([*table.columns], str(path))
     return table
+
+
+def _check_parquet(content: io.BytesIO, path: Path) -> None:
+    """Raise BadInput where a Parquet file says that it holds more than anybody reads at once."""
+    import pyarrow.parquet as pq
+
+    try:
+        about = pq.read_metadata(content)
+    except Exception:  # whoever reads it says why
+        return
+    finally:
+        content.seek(0)
+    if about.num_rows * max(about.num_columns, 1) > MOST_NUMBERS:
+        raise BadInput(f"{path}: over {MOST_NUMBERS:,} numbers, more than any of ours")
+
+
+def read_arrays(path: Path) -> dict[str, Any]:
+    """Return the arrays of an npz file by name, no objects among them; raises BadInput.
+
+    What they take unpacked is looked at before anything is.
+    """
+    import numpy as np
+
+    content = io.BytesIO(read_bytes(path, LARGEST_TABLE))
+    try:
+        with zipfile.ZipFile(content) as packed:
+            unpacked = sum(part.file_size for part in packed.infolist())
+        if unpacked > LARGEST_TABLE:
+            raise BadInput(f"{path}: over {LARGEST_TABLE:,} bytes unpacked, more than any of ours")
+        content.seek(0)
+        with np.load(content, allow_pickle=False) as arrays:
+            return {str(name): arrays[name] for name in arrays.files}
+    except BadInput:
+        raise
+    except Exception as error:  # whatever the bytes make of a reader
+        detail = " ".join(str(error).split())[:COPIED]
+        raise BadInput(f"{path}: not an npz file: {detail or type(error).__name__}") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from cibench.model.design import Scenario, configure, depends_on_size, find_scen
 from cibench.model.method import Estimator, find_estimator
 from cibench.model.streams import data_address, fit_address, stream, unchanged_random_states
 from cibench.model.types import Draw, Problem, Roles, Target, Truth
+from cibench.storage.imported import NOTHING, Imported, imported_by, note_loaded
 from cibench.storage.schema import schema
 from cibench.storage.undrawn import Undrawn
 from cibench.suite.suite import NO_REFITS, Refits
@@ -37,18 +39,24 @@ if TYPE_CHECKING:
 
 
 class Entrant(NamedTuple):
-    """Hold an estimator with its options as a fit takes them, and what it is asked here."""
+    """Hold an estimator with its options as a fit takes them, and what it is asked here.
+
+    `questions` are the targets in the estimator's own words.
+    """
 
     estimator: Estimator
     options: Mapping[str, Any]
     text: str
     targets: tuple[Target, ...]
+    questions: tuple[Target, ...]
 
 
 def sample_truths(draw: Draw, entrants: list[Entrant]) -> dict[Target, Truth]:
-    """Return the truths that a draw has of its own: those of what is asked about the sample."""
-    targets = {t for e in entrants for t in e.targets if t.estimand.of_sample}
-    return {t: Truth(float(np.mean(draw.averaged(t)))) for t in targets}
+    """Return the truths that a draw has of its own: stated, or those of questions on the sample."""
+    targets = {t for e in entrants for t in e.targets}
+    stated = {t: Truth(float(draw.truths[t])) for t in targets if t in draw.truths}
+    averages = {t for t in targets if t.estimand.of_sample} - stated.keys()
+    return stated | {t: Truth(float(np.mean(draw.averaged(t)))) for t in averages}
 
 
 def rows_of(
@@ -156,13 +164,15 @@ class Block:
 class Result(NamedTuple):
     """Hold a block's rows, the seconds it took and which data sets could not be drawn.
 
-    `rest` is what another process has to do, since a fit has left this one otherwise than it was.
+    `rest` is what another process has to do, since a fit has left this one otherwise than it was;
+    `imported` what the draws and fits rest on in their process.
     """
 
     table: pa.Table
     seconds: float
     undrawn: tuple[Undrawn, ...] = ()
     rest: tuple[Block, ...] = ()
+    imported: Imported = NOTHING
 
 
 @dataclass(frozen=True)
@@ -207,7 +217,14 @@ def run_block(
             if not can_be_replaced:
                 continue
             table, undrawn, rest = as_table(block.key, block.level, []), (), (block,)
-        return Result(table, perf_counter() - started, undrawn, rest)
+        seconds = perf_counter() - started
+        return Result(table, seconds, undrawn, rest, imported_by(_plugins(block)))
+
+
+def _plugins(block: Block) -> tuple[str, ...]:
+    """Return the names of what a block draws and fits, as a manifest has them."""
+    estimators = dict.fromkeys(f"estimator {name}" for name, _ in block.entrants)
+    return (f"scenario {block.key['scenario']}", *estimators)
 
 
 def _once(
@@ -217,6 +234,7 @@ def _once(
     from threadpoolctl import ThreadpoolController
 
     bench = _bench(block, note, ThreadpoolController(), libraries)
+    loaded = set(sys.modules)
     rows: list[dict[str, Any]] = []
     undrawn: list[Undrawn] = []
     rest: tuple[Block, ...] = ()
@@ -233,6 +251,7 @@ def _once(
                 rest = _rest(block, replicate, entrants)
                 break
     bench.sentinel.look(at_end=True)
+    note_loaded(_plugins(block), sys.modules.keys() - loaded)
     table = as_table(block.key, block.level, rows)
     return table, tuple(undrawn), rest, bench.sentinel.late
 
@@ -255,7 +274,8 @@ def _bench(block: Block, note: Note, threads: Any, libraries: Libraries | None) 
         if method.elsewhere is not None:
             with contextlib.suppress(BadInput):  # which its fits say again, as rows
                 method.elsewhere.prepare()
-        entrants.append(Entrant(method, json.loads(text), text, method.targets_of(scenario)))
+        targets, questions = method.targets_of(scenario), method.questions(scenario)
+        entrants.append(Entrant(method, json.loads(text), text, targets, questions))
     if libraries is not None:
         libraries.learn()
     sentinel = Sentinel(libraries, block.watched)
@@ -357,13 +377,14 @@ def _traceback(error: BaseException) -> str:
 
 def draw_replicate(scenario: Scenario, n: int, seed: int, replicate: int) -> Draw:
     """Draw the data set that belongs to an address."""
-    return scenario.draw(n, stream(*data_address(seed, scenario.name, n, replicate)))
+    rng = stream(*data_address(seed, scenario.name, n, replicate))
+    return scenario.data_set(n, replicate, rng)
 
 
 def _fit(bench: _Bench, replicate: int, refit: int, entrant: Entrant, draw: Draw) -> fit.Fitted:
     block, estimator = bench.block, entrant.estimator
     key = block.key["scenario"], block.key["n"], replicate, estimator.name, refit
-    problem = Problem.of(draw, bench.roles, entrant.targets, block.level)
+    problem = Problem.of(draw, bench.roles, entrant.questions, block.level)
     if estimator.oracle:
         problem = replace(problem, draw=draw.copy())
     watch = refit == 0 and _refits(block, replicate, entrant) > 0
@@ -371,6 +392,9 @@ def _fit(bench: _Bench, replicate: int, refit: int, entrant: Entrant, draw: Draw
     fitted = fit.fit(
         estimator, problem, entrant.options, address, watch=watch, sentinel=bench.sentinel
     )
+    if entrant.questions != entrant.targets:
+        pairs = zip(fitted.answers, entrant.targets, strict=True)
+        fitted = replace(fitted, answers=[replace(a, target=t) for a, t in pairs])
     if os.getpid() != home:  # a fork that the fit let go on; the rows are its parent's to write
         os._exit(0)
     for library in bench.threads.lib_controllers:  # a fit may have asked for more

@@ -74,7 +74,7 @@ def fit(
         started = perf_counter()
         returned = _returned(estimator, problem, rng, options)
         seconds = perf_counter() - started
-        answers = [_answer(estimator, returned, target, targets) for target in targets]
+        answers = [answer_of(estimator, returned, target, targets) for target in targets]
     drew = watch and not untouched(rng, address)
     return Fitted(answers, notes.text, seconds, drew)
 
@@ -100,12 +100,13 @@ def is_ctrl_c(error: BaseException) -> bool:
     return ctrl_c and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
 
 
-def _answer(
+def answer_of(
     estimator: Estimator,
     returned: object,
     target: Target | None,
     targets: tuple[Target | None, ...],
 ) -> Answer:
+    """Return what the row of a target says of what a fit returned, or of why there is nothing."""
     try:
         if isinstance(returned, Unusable):
             raise returned

@@ -17,9 +17,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
+from functools import reduce
 from multiprocessing import connection
 from typing import Any, NamedTuple
 
+from cibench.storage.imported import joined
 from cibench.utils.errors import BadInput
 from cibench.utils.files import size
 from cibench.workers.block import Block, FitOutcome, Result
@@ -136,7 +138,8 @@ class Child:
                 waiting += remainder(part, outcome, deaths)
         undrawn = tuple(fault for result in done for fault in result.undrawn)
         table = pa.concat_tables([result.table for result in done])
-        return Result(table, time.perf_counter() - started, undrawn)
+        imported = reduce(joined, (result.imported for result in done))
+        return Result(table, time.perf_counter() - started, undrawn, imported=imported)
 
     def _replaced(self, outcome: Result) -> tuple[Block, ...]:
         """Return what a child left to another, since a fit has changed it; then it is ended."""

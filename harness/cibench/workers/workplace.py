@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from typing import Any, NamedTuple
 
+from cibench.storage.imported import forget
 from cibench.workers.block import Block, Result, run_block
 from cibench.workers.processes import import_all
 
@@ -37,5 +38,6 @@ class Here(Executor):
 @contextlib.contextmanager
 def in_process(modules: Sequence[str]) -> Iterator[Workplace]:
     """Run blocks in this process, without isolation."""
+    forget()
     import_all(modules)
     yield Workplace(Here(), run_block, lambda: 1)

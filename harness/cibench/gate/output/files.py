@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from cibench.gate.comparison import CellResult, Comparison
-from cibench.gate.compatibility import notes
+from cibench.gate.compatibility import provenance_lines
 from cibench.gate.judge import MeasureVerdict
 from cibench.gate.output import cell_views
 from cibench.gate.output.cell_views import CellView, changed_most
 from cibench.gate.rules import FAILING, MEASURES, ChangeVerdict
+from cibench.utils.errors import spelt_out
 from cibench.utils.files import make_folder, write_json, write_text
 from cibench.utils.missing import for_json
 
@@ -39,14 +40,20 @@ class Case:
     seconds: float = 0.0
 
 
-def cases_as_xml(name: str, cases: Sequence[Case]) -> str:
-    """Return JUnit XML with one suite of these cases."""
+def cases_as_xml(
+    name: str, cases: Sequence[Case], properties: Mapping[str, str] | None = None
+) -> str:
+    """Return JUnit XML with one suite of these cases, and what is said of all of them."""
     counts = Counter(case.wrong for case in cases)
     top = ElementTree.Element("testsuites")
     suite = ElementTree.SubElement(
         top, "testsuite", name=name, tests=str(len(cases)), failures=str(counts["failure"]),
         errors=str(counts["error"]), skipped="0",
     )  # fmt: skip
+    if properties:
+        group = ElementTree.SubElement(suite, "properties")
+        for key, value in properties.items():
+            ElementTree.SubElement(group, "property", name=key, value=value)
     for case in cases:
         element = ElementTree.SubElement(
             suite, "testcase", classname=case.place, name=case.method, time=f"{case.seconds:.3f}"
@@ -60,7 +67,10 @@ def cases_as_xml(name: str, cases: Sequence[Case]) -> str:
 def junit(comparison: Comparison, views: Sequence[CellView]) -> str:
     """Return JUnit XML: a test case for each estimator in each cell, a failure where one fails."""
     name = str(comparison.provenance.get("baseline", "baseline"))
-    return cases_as_xml(f"cibench check against {name}", [_case(one, comparison) for one in views])
+    cases = [_case(one, comparison) for one in views]
+    between = dict(enumerate(provenance_lines(comparison.provenance), 1))
+    properties = {f"provenance {place}": line for place, line in between.items()}
+    return cases_as_xml(f"cibench check against {name}", cases, properties)
 
 
 def _case(view: CellView, comparison: Comparison) -> Case:
@@ -71,7 +81,9 @@ def _case(view: CellView, comparison: Comparison) -> Case:
     if wrong == "failure" and verdict not in comparison.rules.failing:
         return Case(view.place, view.method, "", str(verdict), seconds=spent)
     lines = list(cell_views.reasons(view))
-    text = "\n".join([*lines, *_commands(view, comparison)])
+    text = "\n".join(
+        [*lines, *provenance_lines(comparison.provenance), *_commands(view, comparison)]
+    )
     why = cell_views.failure_line(view.cell)
     became = cell_views.what_became(view, comparison.rules.tolerance)
     message = "; ".join(words for words in (became, why) if words)
@@ -123,9 +135,7 @@ def _details(
     lines.append(f"- {cell_views.level_line(comparison)}")
     others = cell_views.open_line(comparison), cell_views.unchecked_line(comparison)
     lines += [f"- {line}" for line in others if line]
-    lines += [
-        f"- {note}" for note in (notes(comparison.provenance) if comparison.provenance else [])
-    ]
+    lines += [f"- {line}" for line in provenance_lines(comparison.provenance)]
     numeric = [view for view in views if view.cell.verdict is ChangeVerdict.NUMERICALLY]
     for view in numeric[:MOST_LINES]:
         words = cell_views.numbers(view.cell, comparison.rules.tolerance)
@@ -157,7 +167,7 @@ def write_files(folder: Path, comparison: Comparison, views: Sequence[CellView])
         PAGE: page(comparison, views),
     }
     for name, text in texts.items():
-        write_text(folder / name, text)
+        write_text(folder / name, spelt_out(text))
 
 
 def as_json(comparison: Comparison, views: Sequence[CellView]) -> dict[str, Any]:

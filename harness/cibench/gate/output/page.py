@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from math import isfinite
 
 from cibench.gate.comparison import CellResult, Comparison
-from cibench.gate.compatibility import notes
+from cibench.gate.compatibility import in_sentences
 from cibench.gate.judge import MeasureVerdict
 from cibench.gate.output import cell_views
 from cibench.gate.output.cell_views import CellView, Replicate, changed_most
 from cibench.gate.output.scatter import scatter
 from cibench.gate.rules import MEANING, MEASURES, WORST_FIRST, ChangeVerdict
-from cibench.render.figures import figure
+from cibench.render.figures import can_draw, figure, no_plots
 from cibench.render.html import Html, breakable, document, facts, h, join
 from cibench.render.labels import slug
 from cibench.render.numbers import BLANK, count, number
@@ -35,7 +35,7 @@ def case(view: CellView, comparison: Comparison) -> Html:
     if cell.verdict is ChangeVerdict.NOT_COMPARABLE:
         return h("div", title, h("p", cell.why), id=anchor(view))
     some = changed_most(cell, comparison.rules.tolerance)
-    plot = scatter(view, [r.replicate for r in some])
+    plot = scatter(view, [r.replicate for r in some]) if can_draw() else None
     rest = [m for m in cell.measures if not m.changed]
     return h(
         "div", title,
@@ -137,7 +137,6 @@ def page(comparison: Comparison, views: Sequence[CellView]) -> str:
 
 
 def _verdict(comparison: Comparison, views: Sequence[CellView]) -> Html:
-    differs = notes(comparison.provenance) if comparison.provenance else []
     lines = [
         cell_views.level_line(comparison), cell_views.open_line(comparison),
         cell_views.unchecked_line(comparison),
@@ -150,8 +149,8 @@ def _verdict(comparison: Comparison, views: Sequence[CellView]) -> Html:
     return h(
         "section", h("h2", cell_views.headline(comparison), cls=CLASSES[comparison.verdict]),
         h("ul", worst, cls="words") if worst else None,
-        h("p", f"Between the two: {'; '.join(differs)}.") if differs else h(
-            "p", "Versions, sources and machine are the same on both sides."),
+        [h("p", line) for line in in_sentences(comparison.provenance)] if comparison.provenance
+        else None,
         [h("p", line[0].upper() + line[1:] + ".", cls="note") for line in lines if line],
         id="verdict",
     )  # fmt: skip
@@ -163,6 +162,7 @@ def _changed(comparison: Comparison, loud: Sequence[CellView]) -> Html | None:
     more = len(loud) - MOST_CELLS
     return h(
         "section", h("h2", "What changed"),
+        no_plots(),
         [case(one, comparison) for one in loud[:MOST_CELLS]],
         h("p", f"{count(more, 'more cell')} in the table below.", cls="note") if more > 0 else None,
         id="changed",
@@ -219,7 +219,9 @@ def _provenance(comparison: Comparison) -> Html:
     rows = []
     for side in ("before", "after"):
         known = provenance.get(side) or {}
-        versions = ", ".join(f"{k} {v}" for k, v in (known.get("versions") or {}).items())
+        imported = (known.get("imported") or {}).get("versions") or {}
+        packages = {**imported, **(known.get("versions") or {})}
+        versions = ", ".join(f"{name} {version}" for name, version in packages.items())
         rows += [
             (side, f"{known.get('created')}, seed {known.get('seed')}, "
                    f"{known.get('replicates')} replicates"),

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cibench.gate.comparison import Comparison
-from cibench.gate.compatibility import notes
+from cibench.gate.compatibility import provenance_lines
 from cibench.gate.output import cell_views
 from cibench.gate.output.cell_views import CellView, changed_most
 from cibench.gate.rules import MEASURES, ChangeVerdict
@@ -37,8 +37,8 @@ def show(out: Console, comparison: Comparison, views: Sequence[CellView]) -> Non
         out.print(line)
     _replays(out, comparison, loud)
     _slower(out, views)
-    if differs := notes(comparison.provenance) if comparison.provenance else []:
-        out.print(f"between the two: {'; '.join(differs)}", markup=False)
+    for words in provenance_lines(comparison.provenance):
+        out.print(words, markup=False)
     out.print(cell_views.level_line(comparison), markup=False)
     for words in (cell_views.open_line(comparison), cell_views.unchecked_line(comparison)):
         if words:

@@ -54,7 +54,7 @@ def imported(suite: Suite, package: str) -> str | None:
             method = find_estimator(name)
             if draw is None or not isinstance(method.elsewhere, Environment):
                 continue
-            targets = method.targets_of(cell.scenario)
+            targets = method.questions(cell.scenario)
             problem = Problem.of(draw, cell.scenario.assigned_roles(), targets, suite.level)
             fit(method, problem, json.loads(options), ("imported", name))
             process = method.elsewhere.prepare()

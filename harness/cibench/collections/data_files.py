@@ -1,0 +1,126 @@
+"""Files of data sets: columns of numbers and texts out of CSV, Parquet, Stata and npz files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from hashlib import file_digest
+from pathlib import Path
+
+from cibench.model.types import Array
+from cibench.utils.errors import BadInput, near_miss
+from cibench.utils.foreign import read_arrays, read_table
+
+ENDINGS = (".csv", ".parquet", ".npz", ".dta")
+Columns = Mapping[str, Array]
+State = tuple[str, int, int]
+"""A file's path, its size and when it was last written: what is cached of it holds as long."""
+
+KEPT = 4
+"""Data sets that a process keeps in memory."""
+
+
+def state_of(path: Path) -> State:
+    """Return by what a file is known to be the same; raises BadInput where there is none."""
+    try:
+        known = path.stat()
+    except OSError as error:
+        near = near_miss(path.name, [p.name for p in path.parent.glob("*")])
+        raise BadInput(f"{path}: {error.strerror or error}{near}") from error
+    return str(path), known.st_size, known.st_mtime_ns
+
+
+def columns_of(path: Path) -> Columns:
+    """Return the columns of a file by name, a matrix as columns x_1, x_2, ...; raises BadInput."""
+    return _columns(state_of(path))
+
+
+def stack_of(path: Path) -> tuple[Mapping[str, Array], int, int]:
+    """Return the arrays of an npz file, and how many units and data sets they have.
+
+    Data sets lie along the last axis: arrays of one axis, and matrices of which the last is of
+    another length, are the same in all. Raises BadInput.
+    """
+    return _stack(state_of(path))
+
+
+def content_digest(path: Path) -> bytes:
+    """Return the digest of a file's bytes."""
+    return _digest(state_of(path))
+
+
+@lru_cache(maxsize=100_000)
+def _digest(state: State) -> bytes:
+    with Path(state[0]).open("rb") as file:
+        return file_digest(file, "blake2b").digest()
+
+
+@lru_cache(maxsize=KEPT)
+def _columns(state: State) -> Columns:
+    path = Path(state[0])
+    if path.suffix.lower() == ".npz":
+        return as_columns(_arrays(path), str(path))
+    table = read_table(path, exact=True)
+    return {str(name): table[name].to_numpy() for name in table.columns}
+
+
+@lru_cache(maxsize=KEPT)
+def _stack(state: State) -> tuple[Mapping[str, Array], int, int]:
+    path = Path(state[0])
+    if path.suffix.lower() != ".npz":
+        raise BadInput(f"{path}: data sets along the last axis are in npz files only")
+    arrays = _arrays(path)
+    deepest = max((array.ndim for array in arrays.values()), default=0)
+    counts = {array.shape[-1] for array in arrays.values() if array.ndim == deepest > 1}
+    if len(counts) != 1:
+        raise BadInput(f"{path}: its arrays do not agree on the number of data sets")
+    (count,) = counts
+    return arrays, len(next(iter(arrays.values()))), count
+
+
+def _arrays(path: Path) -> dict[str, Array]:
+    """Return the arrays of a file that have rows, all of them the same number."""
+    arrays = {name: array for name, array in read_arrays(path).items() if array.ndim}
+    require_equal_lengths(((name, len(array)) for name, array in arrays.items()), str(path))
+    return arrays
+
+
+def require_equal_lengths(lengths: Iterable[tuple[str, int]], where: str) -> None:
+    """Raise BadInput where columns have not all as many rows as the first."""
+    (first, rows), *others = list(lengths) or [("", 0)]
+    if not rows:
+        raise BadInput(f"{where}: it has no rows")
+    for name, count in others:
+        if count != rows:
+            raise BadInput(f"{where}: '{first}' has {rows:,} rows, '{name}' {count:,}")
+
+
+def as_columns(
+    arrays: Mapping[str, Array], where: str, place: int = -1, count: int = -1
+) -> Columns:
+    """Return arrays as columns, of the data set at a `place` of `count` along the last axis."""
+    columns: dict[str, Array] = {}
+    for name, whole in arrays.items():
+        stacked = whole.ndim > 1 and whole.shape[-1] == count
+        array = whole[..., place] if stacked else whole
+        if array.ndim == 1:
+            columns[name] = array
+        elif array.ndim == 2:
+            columns |= {f"{name}_{j + 1}": array[:, j] for j in range(array.shape[1])}
+        else:
+            raise BadInput(
+                f"{where}: '{name}' has {array.ndim} axes; `along = \"last-axis\"` says that data "
+                "sets lie along the last"
+            )
+    return columns
+
+
+def in_natural_order(paths: Iterable[Path]) -> list[Path]:
+    """Sort files as people count them: zymu_2 before zymu_10."""
+
+    def key(path: Path) -> list[tuple[int, int, str]]:
+        parts = re.split(r"(\d+)", path.as_posix())
+        return [(int(bool(i % 2)), int(p) if i % 2 else 0, p) for i, p in enumerate(parts)]
+
+    return sorted(paths, key=key)

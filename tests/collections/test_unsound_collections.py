@@ -1,0 +1,280 @@
+"""What may be wrong with a collection: one clear line each, exit code 2, and nothing written."""
+
+import io
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cibench.utils.errors import BadInput
+from cibench.utils.foreign import read_arrays, read_table
+
+HEAD = '[collection]\nname = "few"\nfolder = "few"\nfiles = "*.csv"\n'
+ROLES = '[roles]\noutcome = "y"\ntreatment = "d"\ncovariates = "x"\n'
+TRUTHS = '[truths]\ntargets = "SATE"\neffects = "tau"\n'
+INDEXED = HEAD + 'index = "index.txt.csv"\n' + ROLES
+SUITE = """
+name = "few"
+seed = 1
+replicates = 9
+[[cells]]
+scenario = "collection:few.toml"
+estimators = "naive/difference-in-means"
+"""
+
+
+def sets(folder, count=3):
+    folder.mkdir()
+    for k in range(count):
+        rng = np.random.default_rng(k)
+        y, x, tau = rng.normal(size=(3, 8))
+        data = pd.DataFrame({"y": y, "d": [0, 1] * 4, "x": x, "tau": tau})
+        data.to_csv(folder / f"set_{k}.csv", index=False)
+
+
+@pytest.fixture
+def few(tmp_path, shelves):
+    sets(tmp_path / "few")
+    (tmp_path / "few.toml").write_text(HEAD + ROLES + TRUTHS, encoding="utf-8")
+    (tmp_path / "suite.toml").write_text(SUITE, encoding="utf-8")
+    return tmp_path
+
+
+def edit(few, k, change):
+    path = few / "few" / f"set_{k}.csv"
+    change(pd.read_csv(path)).to_csv(path, index=False)
+
+
+def index(few, rows, text=TRUTHS):
+    pd.DataFrame(rows).to_csv(few / "few" / "index.txt.csv", index=False)
+    (few / "few.toml").write_text(INDEXED + text, encoding="utf-8")
+
+
+def rows_of(count=3, **columns):
+    rows = [{"file": f"set_{k}.csv"} for k in range(count)]
+    return [{**row, **{n: v[k] for n, v in columns.items()}} for k, row in enumerate(rows)]
+
+
+def swapped(old, new):
+    """Return a change of the declaration."""
+
+    def change(few):
+        text = (few / "few.toml").read_text(encoding="utf-8")
+        assert old in text
+        (few / "few.toml").write_text(text.replace(old, new), encoding="utf-8")
+
+    return change
+
+
+OF = '[truths]\nof = { SATE = "truth" }\n'
+DIAL = TRUTHS + '[settings.k]\nbreaks = "overlap"\nunit = "u"\n'
+UNSOUND = {
+    "a missing truth": (
+        lambda f: index(f, rows_of(truth=[1.0, np.nan, 2.0]), OF),
+        "index.txt.csv: truth: set_1.csv has no truth",
+    ),
+    "two truths in a cell": (
+        lambda f: index(f, rows_of(truth=[1.0, "0.5; 0.6", 2.0]), OF),
+        "index.txt.csv: truth: set_1.csv has '0.5; 0.6', which is no number",
+    ),
+    "two rows of a data set": (
+        lambda f: index(f, [*rows_of(truth=[1, 2, 3]), {"file": "set_1.csv", "truth": 5}], OF),
+        "index.txt.csv: rows 2 and 4 are both of set_1.csv",
+    ),
+    "no row of a data set": (
+        lambda f: index(f, rows_of(2, truth=[1, 2]), OF),
+        "index.txt.csv: it has no row for set_2.csv",
+    ),
+    "a row of no data set": (
+        lambda f: index(f, [*rows_of(truth=[1, 2, 3]), {"file": "set_7.csv", "truth": 5}], OF),
+        "row 4: no data set named 'set_7.csv'; did you mean 'set_2.csv'?",
+    ),
+    "no such truth": (
+        lambda f: index(f, rows_of(truths=[1, 2, 3]), OF),
+        "no column named 'truth'; did you mean 'truths'?",
+    ),
+    "a column less": (
+        lambda f: edit(f, 2, lambda t: t.drop(columns="x")),
+        "set_2.csv: its columns are not those of set_0.csv: it lacks x",
+    ),
+    "a column that is called otherwise": (
+        lambda f: edit(f, 1, lambda t: t.rename(columns={"tau": "t"})),
+        "set_1.csv: its columns are not those of set_0.csv: it lacks tau and has t",
+    ),
+    "the same file twice": (
+        lambda f: (f / "few" / "set_9.csv").write_bytes((f / "few" / "set_1.csv").read_bytes()),
+        "set_9.csv: it is the same file as set_1.csv",
+    ),
+    "a gap": (
+        lambda f: edit(f, 1, lambda t: t.assign(x=t["x"].mask(t.index == 4))),
+        "set_1.csv: row 5 of column 'x' is empty",
+    ),
+    "a truth per unit with a gap": (
+        lambda f: edit(f, 1, lambda t: t.assign(tau=t["tau"].mask(t.index == 0))),
+        "set_1.csv: row 1 of column 'tau' is empty",
+    ),
+    "an infinite value": (
+        lambda f: edit(f, 1, lambda t: t.assign(y=t["y"].mask(t.index == 4, np.inf))),
+        "set_1.csv: row 5 of column 'y' is infinite",
+    ),
+    "texts": (
+        lambda f: edit(f, 0, lambda t: t.assign(x=list("abababab"))),
+        'set_0.csv: column \'x\' holds texts ("a", "b"); [levels] says which there are: x = ["a"',
+    ),
+    "nobody treated": (
+        lambda f: (swapped('"SATE"', '"SATT"')(f), edit(f, 1, lambda t: t.assign(d=0))),
+        "set_1.csv: it has no treated unit, and so no SATT",
+    ),
+    "no rows": (
+        lambda f: edit(f, 1, lambda t: t.iloc[:0]), "set_1.csv: it has no rows",
+    ),
+    "a wrong size in the index": (
+        lambda f: index(f, rows_of(n=[8, 7, 8])),
+        "set_1.csv: it has 8 units, but index.txt.csv says 7",
+    ),
+    "no size in the index": (
+        lambda f: index(f, rows_of(n=[8, 7.5, 8])), "n: set_1.csv has 7.5, no number of units",
+    ),
+    "a setting that is no number": (
+        lambda f: index(f, rows_of(k=["0", "low", "1"]), DIAL + "default = 0\n"),
+        "settings.k: set_1.csv has 'low', which is no number",
+    ),
+    "a default that no data set has": (
+        lambda f: index(f, rows_of(k=[1, 2, 3]), DIAL + "default = 0\n"),
+        "settings.k.default: no data set has 0, but there are 1, 2, 3",
+    ),
+    "a setting that is the same in all": (
+        lambda f: index(f, rows_of(k=[1, 1, 1]), DIAL + "default = 1\n"),
+        "settings.k: all data sets have 1, so that nothing breaks",
+    ),
+    "no such setting": (
+        lambda f: index(f, rows_of(m=[0, 1, 2]), DIAL + "default = 0\n"),
+        "settings.k: no column of the index named 'k'",
+    ),
+    "a dial without its unit": (
+        lambda f: index(f, rows_of(k=[0, 1, 2]), DIAL.replace('unit = "u"', "default = 0")),
+        "settings.k.unit: is missing",
+    ),
+    "a misspelt key": (
+        swapped("files", "file"), "few.toml:4: collection.file: no key named 'file'; did you mean",
+    ),
+    "no such column": (
+        swapped('outcome = "y"', 'outcome = "yy"'), "set_0.csv: no column named 'yy'; did you mean",
+    ),
+    "no such covariate": (
+        swapped('covariates = "x"', 'covariates = "z*"'), "roles.covariates: set_0.csv: no column",
+    ),
+    "no such files": (
+        swapped("*.csv", "*.dat"), "collection.files: no file in",
+    ),
+    "no such folder": (swapped('folder = "few"', 'folder = "fwe"'), "there is no folder"),
+    "no truth at all": (
+        swapped('effects = "tau"\n', ""), "truths.targets: nothing says the truth of SATE",
+    ),
+    "a population's truth by effects of units": (
+        swapped('"SATE"', '"ATE"'), "effects of units at hand say nothing of the ATE; did you mean",
+    ),
+    "an unknown estimand": (
+        swapped('"SATE"', '"SAET"'), "no estimand named 'SAET'; did you mean",
+    ),
+    "a name of no id": (swapped('"few"\nfolder', '"Few sets"\nfolder'), "'Few sets' is not a name"),
+    "half of the potential outcomes": (
+        swapped('effects = "tau"', 'treated = "tau"'), "truths.untreated: is missing",
+    ),
+    "a shared file of another length": (
+        lambda f: (
+            (f / "few" / "more.txt.csv").write_text("w\n1\n2\n"),
+            swapped('files = "*.csv"', 'files = "set_*.csv"\nshared = "more.txt.csv"')(f),
+        ),
+        "more.txt.csv: it has 2 rows, a data set beside it 8",
+    ),
+    "a file that is none of ours": (
+        lambda f: (f / "few" / "set_1.csv").write_bytes(b"\xff\xfe1"), "set_1.csv: it is in UTF-16",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", UNSOUND)
+def test_each_is_a_line_and_nothing_is_written(few, call, what):
+    change, words = UNSOUND[what]
+    change(few)
+    before = sorted(few.rglob("*"))
+    code, out, err = call("run", "suite.toml", "--out", "run")
+    assert code == 2 and words in err, err
+    assert err.count("\n") == 1 and "Traceback" not in err + out
+    assert sorted(few.rglob("*")) == before
+
+
+def test_every_unsound_data_set_has_its_line(few, call):
+    for k in (0, 2):
+        edit(few, k, lambda t: t.assign(x=t["x"].mask(t.index == 4)))
+    code, _, err = call("run", "suite.toml", "--out", "run")
+    assert code == 2 and err.count("\n") == 2 and "set_0.csv" in err and "set_2.csv" in err
+
+
+def test_a_suite_that_asks_for_what_is_not_there_is_refused(few, call):
+    index(few, rows_of(k=[0, 1, 2]), DIAL + "default = 0\n")
+    asked = {
+        SUITE + "n = 9\n": "cells[1].n: collection/few has no data set of 9 units, but of 8",
+        SUITE + "dials = { k = 1.5 }\n": "dials: collection/few has no data set with k = 1.5",
+        SUITE + "dials = { k = 5 }\n": "k = 5 lies outside 0 to 2",
+        SUITE + 'parameters = { pooled = true }\ndials = { k = 1 }\n':
+            "pooled takes all data sets, whatever their k",
+        SUITE.replace("replicates = 9", "precision = { bias = 0.1 }"):
+            "precision: collection/few has the data sets that it has; state 'replicates'",
+        SUITE.replace("few.toml", "fwe.toml"): "fwe.toml: No such file or directory",
+    }  # fmt: skip
+    for text, words in asked.items():
+        (few / "suite.toml").write_text(text, encoding="utf-8")
+        code, _, err = call("run", "suite.toml", "--out", "run")
+        assert code == 2 and words in err and err.count("\n") == 1, err
+        assert not (few / "run").exists()
+
+
+def test_two_collections_of_one_name_are_told_apart(few, call):
+    (few / "other.toml").write_text((few / "few.toml").read_text(encoding="utf-8"))
+    text = SUITE.replace(
+        '"collection:few.toml"', '["collection:few.toml", "collection:other.toml"]'
+    )
+    (few / "suite.toml").write_text(text, encoding="utf-8")
+    code, _, err = call("run", "suite.toml", "--out", "run")
+    assert code == 2 and "scenario 'collection/few'" in err and "is taken by" in err
+
+
+# --- the readers' bounds
+
+
+def test_an_npz_file_with_objects_is_not_unpickled(tmp_path):
+    np.savez(tmp_path / "o.npz", x=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(BadInput, match=r"o.npz: not an npz file: .*allow_pickle=False"):
+        read_arrays(tmp_path / "o.npz")
+    (tmp_path / "n.npz").write_bytes(b"nothing of the kind")
+    with pytest.raises(BadInput, match=r"n.npz: not an npz file"):
+        read_arrays(tmp_path / "n.npz")
+
+
+def test_what_unpacks_to_more_than_anybody_reads_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr("cibench.utils.foreign.LARGEST_TABLE", 10_000)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("x.npy", b"\0" * 20_000)
+    assert len(packed.getvalue()) < 1_000
+    (tmp_path / "z.npz").write_bytes(packed.getvalue())
+    with pytest.raises(BadInput, match="over 10,000 bytes unpacked"):
+        read_arrays(tmp_path / "z.npz")
+
+
+def test_a_parquet_file_of_too_many_numbers_is_not_read(tmp_path, monkeypatch):
+    pd.DataFrame({"a": np.zeros(5_000), "b": 0.0}).to_parquet(tmp_path / "p.parquet")
+    assert len(read_table(tmp_path / "p.parquet")) == 5_000
+    monkeypatch.setattr("cibench.utils.foreign.MOST_NUMBERS", 9_999)
+    with pytest.raises(BadInput, match="over 9,999 numbers"):
+        read_table(tmp_path / "p.parquet")
+
+
+def test_numbers_of_a_csv_file_are_right_to_the_last_bit_where_they_are_to_be(tmp_path):
+    exponents = np.random.default_rng(1).integers(-300, 300, 5_000)
+    x = np.random.default_rng(2).normal(size=5_000) * 10.0**exponents
+    (tmp_path / "x.csv").write_text("x\n" + "\n".join(map(repr, x.tolist())) + "\n")
+    assert np.array_equal(read_table(tmp_path / "x.csv", exact=True)["x"].to_numpy(), x)
