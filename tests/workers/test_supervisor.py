@@ -1,7 +1,11 @@
 """A worker's child that something outside ends before it is ready is started again."""
 
-import pytest
+import os
 
+import pytest
+from commands import python
+
+import cibench
 from cibench.utils.errors import BadInput
 from cibench.workers import processes
 from cibench.workers.supervisor import FROM_OUTSIDE, Child
@@ -49,3 +53,33 @@ def test_why_no_process_can_be_started_is_said():
 
     with pytest.raises(OSError, match="no process can be started: AF_UNIX path too long"):
         processes.spawn(Starter(), print, (), ())
+
+
+ORDER = '''
+"""A method whose answer is the order of a set of texts, as libraries that add up in it have."""
+from cibench import Estimand, Estimate, estimator
+
+@estimator("order/set", targets=(Estimand.ATT,), gives=("value",))
+def order(problem, rng):
+    """The place of one of a hundred texts."""
+    return Estimate(float(list({f"term {i}" for i in range(100)}).index("term 7")))
+'''
+
+
+def test_sets_of_texts_have_one_order_in_every_process(tmp_path):
+    """Random in each else: answers of `did/saturated` differed by it in their last bits."""
+    (tmp_path / "order.py").write_text(ORDER)
+    (tmp_path / "suite.toml").write_text(
+        'name = "order"\nseed = 1\nreplicates = 6\nplugins = ["order.py"]\n[[cells]]\n'
+        'scenario = "did/two-group"\nn = 20\nestimators = "order/set"\n'
+    )
+    places = set()
+    for number, seed in enumerate(["1", "2", "random"]):
+        run = tmp_path / f"run{number}"
+        done = python(
+            "-m", "cibench", "run", "suite.toml", "--out", run, "--workers", "2", "--no-checks",
+            folder=tmp_path, env={**os.environ, "PYTHONHASHSEED": seed},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        places |= {*cibench.load(run).replicates["estimate"]}
+    assert len(places) == 1

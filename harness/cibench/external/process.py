@@ -23,6 +23,9 @@ from cibench.utils.errors import REASON_LENGTH, BadInput, near_miss, spelt_out
 HELPERS = Path(__file__).with_name("helpers")
 """The folder of `cibench.R` and `cibench.py`, with which the other side is written."""
 
+HASHES = {"PYTHONHASHSEED": "0"}
+"""What gives sets of texts one order in every process: libraries add up in it, and round by it."""
+
 HELPERS_VARIABLE, MARK_VARIABLE = "CIBENCH_HELPERS", "CIBENCH_MARK"
 STARTING = 60.0
 """Seconds in which a process says hello, or is given up."""
@@ -301,7 +304,7 @@ def _surroundings(mark: str) -> dict[str, str]:
     return {
         **os.environ, **dict.fromkeys(threads, "1"), HELPERS_VARIABLE: str(HELPERS),
         "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1",
-        MARK_VARIABLE: mark,
+        **HASHES, MARK_VARIABLE: mark,
     }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from cibench.external.process import clear_folders_of
+from cibench.external.process import HASHES, clear_folders_of
 
 THREADS = {f"{lib}_NUM_THREADS": "1" for lib in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")}
 
@@ -53,7 +53,7 @@ def spawn(
     A forkserver that this starts imports the modules, so that its children need not.
     """
     # a BLAS with threads of its own does not survive a fork well
-    variables = {**THREADS, WARM: ",".join(modules)}
+    variables = {**THREADS, **HASHES, WARM: ",".join(modules)}
     why: Exception | None = None
     for attempt in range(3):
         try:
