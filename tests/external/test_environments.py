@@ -158,8 +158,8 @@ def deep(problem, rng):
 def test_a_file_that_holds_more_is_read_and_who_uses_it_says_so(tmp_path):
     path = tmp_path / "own.py"
     path.write_text(HOLDS_MORE)
-    words = ("python", "-I", str(HELPERS / "cibench.py"), str(path))
-    asked = Command((sys.executable, *words[1:]), str(tmp_path))
+    words = ("python", "-s", str(HELPERS / "cibench.py"), str(path))
+    asked = Command((sys.executable, *words[1:]), str(tmp_path), alone=True)
     running = process.Process(asked)
     assert running.hello.estimators == ("own/deep", "own/plain")
     request = {
@@ -173,9 +173,14 @@ def test_a_file_that_holds_more_is_read_and_who_uses_it_says_so(tmp_path):
     running.end()
 
 
-def test_a_file_that_does_not_import_is_the_reason_of_its_fits(tmp_path):
+def test_a_file_that_does_not_import_is_the_reason_of_its_fits(tmp_path, monkeypatch):
     (tmp_path / "own.py").write_text("import no_such_library\n")
-    asked = Command((sys.executable, "-I", str(HELPERS / "cibench.py"), "own.py"), str(tmp_path))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "no_such_library.py").write_text("")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "mine"))  # of this Python, not of another's
+    asked = Command(
+        (sys.executable, "-s", str(HELPERS / "cibench.py"), "own.py"), str(tmp_path), alone=True
+    )
     running = process.Process(asked)
     answer = running.ask({"request": "fit", "estimator": "own/x"})
     assert answer["failed"] == "ModuleNotFoundError: No module named 'no_such_library'"

@@ -66,8 +66,8 @@ def register_environment(path: str | Path) -> list[Estimator]:
     """Have the estimators that a file names fitted where it says; raises BadInput."""
     content: dict[str, Any] = read_json(Path(path), SHAPE, "an environment of another Python")
     places = tuple(dict.fromkeys(content["estimators"].values()))
-    words = (content["python"], "-I", str(HELPERS / "cibench.py"), *places)
-    command = Command(words, str(Path(path).resolve().parent))
+    words = (content["python"], "-s", str(HELPERS / "cibench.py"), *places)
+    command = Command(words, str(Path(path).resolve().parent), alone=True)
     methods = []
     for name in content["estimators"]:
         known = registry.entry("estimator", name)

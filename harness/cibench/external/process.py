@@ -44,10 +44,14 @@ ENDING = 5.0
 
 
 class Command(NamedTuple):
-    """Say what is started and in which folder: one process answers all that have it."""
+    """Say what is started and in which folder: one process answers all that have it.
+
+    Another Python that is `alone` sees nothing of what this one's environment says of Python.
+    """
 
     words: tuple[str, ...]
     folder: str
+    alone: bool = False
 
     def __str__(self) -> str:
         return " ".join(self.words)
@@ -127,7 +131,7 @@ class Process:
         try:
             self._child = subprocess.Popen(
                 [program, *command.words[1:]], cwd=command.folder,
-                env=_surroundings(self._mark.decode()),
+                env=_surroundings(self._mark.decode(), alone=command.alone),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0,
             )  # fmt: skip
         except OSError as error:
@@ -297,14 +301,15 @@ def _children_of(process: int) -> list[psutil.Process]:
     return started
 
 
-def _surroundings(mark: str) -> dict[str, str]:
+def _surroundings(mark: str, *, alone: bool) -> dict[str, str]:
     """Return the environment of a process: one thread, and where the helpers lie."""
+    before = {k: v for k, v in os.environ.items() if not (alone and k.startswith("PYTHON"))}
     threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
-    path = os.pathsep.join([str(HELPERS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    path = os.pathsep.join([str(HELPERS), *filter(None, [before.get("PYTHONPATH")])])
     return {
-        **os.environ, **dict.fromkeys(threads, "1"), HELPERS_VARIABLE: str(HELPERS),
-        "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1",
-        **HASHES, MARK_VARIABLE: mark,
+        **before, **dict.fromkeys(threads, "1"), HELPERS_VARIABLE: str(HELPERS),
+        **({} if alone else {"PYTHONPATH": path}),
+        "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1", **HASHES, MARK_VARIABLE: mark,
     }  # fmt: skip
 
 

@@ -681,6 +681,8 @@ def _load(place):
 
 
 if __name__ == "__main__":
+    if sys.path and os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
+        del sys.path[0]  # nothing here is to be found by its name
     for package in ("cibench", "cibench.model"):
         sys.modules[package] = _Package(package)
         vars(sys.modules[package]).update(
