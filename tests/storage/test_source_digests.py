@@ -8,7 +8,13 @@ import pytest
 
 import cibench
 from cibench.model import registry
-from cibench.storage.source_digests import definition_digest, files_beside, source_digest
+from cibench.storage.source_digests import (
+    definition_digest,
+    files_beside,
+    files_of,
+    files_with,
+    source_digest,
+)
 
 METHODS = '''\
 """Two methods, what they share and what each has for itself."""
@@ -238,3 +244,20 @@ def test_rows_of_two_states_of_a_file_are_not_mixed(plugin, tmp_path, call):
     assert call(*run, "--update").code == 0
     rows = cibench.load(tmp_path / "out").replicates.set_index("estimator")["estimate"]
     assert np.array_equal(rows["beside/named"], np.full(5, 2.5))
+
+
+def test_files_are_all_that_importing_them_takes(folder):
+    """What a definition does not use, the module that it lies in imports all the same."""
+    (folder / "mine.py").write_text("from half import used\n")
+    half = "from other import more\n\ndef used(): ...\n\ndef not_used(): more()\n"
+    (folder / "half.py").write_text(half)
+    (folder / "other.py").write_text("def more(): ...\n")
+    assert set(files_with(folder / "mine.py")) == {"mine.py", "half.py", "other.py"}
+    for kind in ("scenario", "estimator"):
+        for entry in registry.entries(kind).values():
+            files = {path.stem for path in files_of(entry)} if entry.built_in else set()
+            for path in files_of(entry) if entry.built_in else ():
+                for node in ast.walk(ast.parse(path.read_bytes())):
+                    if isinstance(node, ast.ImportFrom) and node.level == 1:
+                        named = [node.module] if node.module else [a.name for a in node.names]
+                        assert {name.partition(".")[0] for name in named} <= files, path

@@ -100,7 +100,7 @@ def files_of(entry: Entry) -> list[Path]:
     """Return the defining file and what it imports from its own folder, sorted; none without."""
     if entry.path is None:
         return []
-    return sorted(_used(entry.path, WHOLE))  # none of a declaration
+    return sorted(_imported(entry.path))  # none of a declaration
 
 
 def files_with(path: Path) -> dict[str, Path]:
@@ -111,7 +111,7 @@ def files_with(path: Path) -> dict[str, Path]:
     used: Mapping[Path, Wanted] = {path: WHOLE}
     names: set[str] = set()
     if path.suffix == ".py":
-        used = _used(path, WHOLE)
+        used = _imported(path)
         names = set(_named(path.parent, used))
     for kind in KINDS:
         for entry in entries(kind).values():
@@ -191,6 +191,19 @@ def _used(defining: Path, wanted: Wanted) -> Mapping[Path, Wanted]:
         module = _module(path.read_bytes())
         for name, part in module.imports(joined):
             open_ends += _neighbours(path, name, part)
+    return used
+
+
+def _imported(defining: Path) -> Mapping[Path, Wanted]:
+    """Return a module and all beside it that it takes to import it, used or not."""
+    used: dict[Path, Wanted] = {}
+    open_ends = [defining] if defining.suffix != DECLARATIONS else []
+    while open_ends:
+        path = open_ends.pop()
+        if path not in used:
+            used[path] = WHOLE
+            for name, part in _module(path.read_bytes()).imports(WHOLE):
+                open_ends += [neighbour for neighbour, _ in _neighbours(path, name, part)]
     return used
 
 
