@@ -192,6 +192,12 @@ def test_what_has_passed_is_not_looked_at_again(path, tmp_path, monkeypatch):
     other = suite_of(path, ["pre/mean", "pre/sometimes"], n=[100, 50], replicates=5)
     execute(other, tmp_path / "r")
     assert looks[3:] == ["scenario pre/toy"]
+    note = tmp_path / "r" / "manifest.json"
+    manifest = json.loads(note.read_text("utf-8"))
+    manifest["imported"]["versions"]["numpy"] = "0.1"  # what they use was another one then
+    note.write_text(json.dumps(manifest), "utf-8")
+    execute(other.with_replicates(6), tmp_path / "r")
+    assert len(looks) == 7
 
 
 def test_an_answer_must_contradict_itself_on_every_trial(path, tmp_path):

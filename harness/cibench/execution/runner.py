@@ -20,6 +20,7 @@ from cibench.execution.progress import CellProgress, Progress, Watch
 from cibench.execution.settings import IN_PROCESS, RunSettings, Tuning
 from cibench.model import registry
 from cibench.storage import manifest, provenance
+from cibench.storage.imported import still_so
 from cibench.storage.inventory import Inventory
 from cibench.storage.schema import FINE
 from cibench.storage.session import Session, opened
@@ -115,6 +116,9 @@ def _checks(
     if not settings.checks:
         return unchecked(suite, kinds)
     known = (before or {}).get("checks")
+    imported = (before or {}).get("imported")
+    if imported and still_so(imported) != imported:
+        known = None  # what passed then had other libraries under it
     load, seconds = (
         (plugins if settings.isolated else None),
         min(settings.tuning.check_seconds, suite.timeout or inf),
