@@ -277,7 +277,9 @@ def test_a_module_that_stands_in_for_another_is_taken_out_again():
 
 
 def test_what_an_import_brings_is_no_change(tmp_path, monkeypatch):
+    monkeypatch.setenv("LAZIER", "old:1")
     lines = ["import os, sys, typing", "os.environ['LAZY'] = '1'", "sys.path.append('/lazy')",
+             "os.environ['LAZIER'] = 'new:2,' + os.environ['LAZIER']",
              "typing.cast = lambda kind, value: value"]  # fmt: skip
     (tmp_path / "lazy_library.py").write_text("\n".join(lines))
     monkeypatch.syspath_prepend(tmp_path)
@@ -291,6 +293,7 @@ def test_what_an_import_brings_is_no_change(tmp_path, monkeypatch):
     try:
         assert ask(imports).warnings is None
         assert "LAZY" not in os.environ and sys.path[-1] == "/lazy"
+        assert os.environ["LAZIER"] == "old:1"
     finally:
         sys.path.remove("/lazy")
 
