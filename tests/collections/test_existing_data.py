@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from commands import python
+from hostile import refusal
 from replicates import assert_same_rows
 
 import cibench
@@ -346,8 +347,22 @@ def test_a_package_of_a_run_says_that_its_data_sets_are_elsewhere(sims, tmp_path
     again = ("-m", "cibench", "run", "run", "--out", "again")
     refused = python(*again, folder=folder)
     assert refused.returncode == 2 and "sims.toml': there is no such file" in refused.stderr
+    (line,) = refusal(lambda: pack(cibench.load(folder / "run"), tmp_path / "again.zip"))
+    assert "it does not hold 'sims.toml', and there is no such file" in line
     shutil.copy(sims / "sims.toml", folder / "run")
     shutil.copytree(sims / "sims", folder / "run" / "sims")
     done = python(*again, folder=folder)
     assert done.returncode == 0, done.stderr
     assert_same_rows(cibench.load(folder / "again").replicates, run.replicates)
+
+
+def test_a_copy_of_a_run_takes_the_data_sets_that_lie_beside_its_suite(sims, tmp_path):
+    """Where the collection was when it ran, it is not any more."""
+    run = cibench.run(sims / "suite.toml", tmp_path / "run")
+    copy = tmp_path / "elsewhere" / "run"
+    shutil.copytree(tmp_path / "run", copy)
+    shutil.move(sims / "sims.toml", copy)
+    shutil.move(sims / "sims", copy)
+    done = python("-m", "cibench", "run", "run", "--out", "again", folder=copy.parent)
+    assert done.returncode == 0, done.stderr
+    assert_same_rows(cibench.load(copy.parent / "again").replicates, run.replicates)

@@ -9,6 +9,7 @@ import pytest
 import cibench
 from cibench.exchange import export_suite, import_answers
 from cibench.exchange.questions import drawn, questions_of, read_sealed, written_hash
+from cibench.results import pack, unpack
 from cibench.suite.parse import find_suite, parse_suite
 from cibench.utils.errors import BadInput
 
@@ -223,11 +224,41 @@ def test_answers_to_some_targets_of_several_are_those_of_a_method_for_these(tmp_
     assert entry["targets"] and not entry["horizons"] and entry["gives"] == ["value"]
 
 
+def test_a_package_says_that_nothing_makes_its_answers_again(imported, tmp_path):
+    folder = unpack(pack(cibench.load(imported), tmp_path / "p.zip").path, tmp_path / "unpacked")
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    assert "The answers of `imported/mine` were handed in" in text
+    assert "imported/mine" in set(cibench.load(folder / "run").scores["estimator"])
+
+
 # --- sealed
 
 
-def test_a_sealed_export_tells_no_truth_and_is_scored_by_one_command(suite, tmp_path, call):
-    done = call("export", suite_file(tmp_path, suite), "--out", "open", "--sealed")
+@pytest.fixture
+def sealable():
+    """Return a suite with sizes for settings: two settings of a size share their noise."""
+    without = {key: value for key, value in CELL.items() if key != "dials"}
+    return parse_suite({**SPEC, "cells": [{**without, "n": [80, 81]}]})
+
+
+def test_settings_that_share_their_noise_are_not_sealed(suite, tmp_path):
+    """The two files of a replicate differ by what the setting changes, and by nothing else."""
+    with pytest.raises(BadInput, match=r"^--sealed: .* share their noise"):
+        export_suite(suite, tmp_path / "open", sealed=True)
+    assert not (tmp_path / "open").exists() and not (tmp_path / "open-owner").exists()
+
+
+def test_no_two_sealed_files_share_a_column(sealable, tmp_path):
+    export_suite(sealable, tmp_path / "open", sealed=True)
+    tables = [pd.read_csv(path) for path in sorted((tmp_path / "open" / "data").iterdir())]
+    assert len(tables) == 24
+    for name in [name for name in tables[0] if tables[0][name].nunique() > 2]:
+        heads = [tuple(table[name][:20]) for table in tables]
+        assert len(set(heads)) == 24, name
+
+
+def test_a_sealed_export_tells_no_truth_and_is_scored_by_one_command(sealable, tmp_path, call):
+    done = call("export", suite_file(tmp_path, sealable), "--out", "open", "--sealed")
     assert done.code == 0 and "truths, yours:" in done.out, done.err
     public, owner = tmp_path / "open", tmp_path / "open-owner"
     assert sorted(p.name for p in public.iterdir()) == [
@@ -236,14 +267,14 @@ def test_a_sealed_export_tells_no_truth_and_is_scored_by_one_command(suite, tmp_
     text = "".join(p.read_text(encoding="utf-8") for p in public.iterdir() if p.is_file())
     for secret in ("observables/", "dial", "seed", "parameters", "truth_mcse", "replicate"):
         assert secret not in text, secret
-    plain = {q.name for several in questions_of(suite) for q in several}
+    plain = {q.name for several in questions_of(sealable) for q in several}
     assert not plain & set(pd.read_csv(public / "questions.csv")["question"])
     assert (owner / "sealed.json").stat().st_mode & 0o777 == 0o600
     answer(public).to_csv(tmp_path / "a.csv", index=False)
     done = call("import", owner, "a.csv", "--estimator", "team-a", "--reveal", "lines.jsonl")
     assert done.code == 0 and "imported/team-a: 24 of 24 data sets are answered" in done.out
     scores = cibench.load(owner).scores.set_index("estimator")
-    direct = cibench.run(suite).scores.set_index("estimator")
+    direct = cibench.run(sealable).scores.set_index("estimator")
     ours = direct.loc["naive/difference-in-means", "bias"].to_numpy()
     assert scores.loc["imported/team-a", "bias"].to_numpy() == pytest.approx(ours, abs=1e-12)
     done = call("twin", "verify", public, "lines.jsonl")
@@ -258,8 +289,8 @@ def suite_file(tmp_path, suite):
     return tmp_path / "suite.toml"
 
 
-def test_the_owners_run_is_a_run_that_goes_on_and_keeps_the_answers(suite, tmp_path, call):
-    export_suite(suite, tmp_path / "open", sealed=True, owner=tmp_path / "mine")
+def test_the_owners_run_is_a_run_that_goes_on_and_keeps_the_answers(sealable, tmp_path, call):
+    export_suite(sealable, tmp_path / "open", sealed=True, owner=tmp_path / "mine")
     answer(tmp_path / "open").to_csv(tmp_path / "a.csv", index=False)
     import_answers(tmp_path / "mine", tmp_path / "a.csv", "team-a")
     before = rows_of(tmp_path / "mine", "imported/team-a")
@@ -273,9 +304,9 @@ def test_the_owners_run_is_a_run_that_goes_on_and_keeps_the_answers(suite, tmp_p
     assert estimands == ["ATE"]
 
 
-def test_two_sealed_exports_of_a_suite_have_no_name_in_common(suite, tmp_path):
+def test_two_sealed_exports_of_a_suite_have_no_name_in_common(sealable, tmp_path):
     for k in (1, 2):
-        export_suite(suite, tmp_path / f"e{k}", sealed=True)
+        export_suite(sealable, tmp_path / f"e{k}", sealed=True)
     first, second = (pd.read_csv(tmp_path / f"e{k}" / "questions.csv") for k in (1, 2))
     assert not set(first["question"]) & set(second["question"])
     assert first["data_hash"].tolist() != second["data_hash"].tolist()  # in another order

@@ -105,6 +105,15 @@ def test_other_answers_under_a_name_that_has_some_are_refused(small, call):
     assert (rows["estimator"] == "imported/mine").sum() == 3
 
 
+@pytest.mark.parametrize("name", ["std_err", "ci_lower", "pvalue", "Declined"])
+def test_a_column_that_is_nearly_one_of_an_answer_is_told(small, call, name):
+    answers_of(small).assign(**{name: 0.1}).to_csv(small / "a.csv", index=False)
+    code, _, err = call("import", "run", "a.csv", "--estimator", "mine")
+    assert code == 2 and f"no column of answers is named '{name}'; did you mean" in err
+    answers_of(small).assign(note="mine").to_csv(small / "a.csv", index=False)
+    assert call("import", "run", "a.csv", "--estimator", "mine").code == 0
+
+
 def test_places_that_are_none_are_told(small, call):
     answers_of(small).to_csv(small / "a.csv", index=False)
     for words, line in {

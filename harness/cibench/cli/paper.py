@@ -73,7 +73,7 @@ def figure(
 ) -> None:
     """Write figures for a paper, one for each scenario, size and target that is left by `--where`.
 
-    The caption of each is printed with its path.
+    Their captions are those of `Run.plots` in Python.
     """
     from cibench.results.api import load
 

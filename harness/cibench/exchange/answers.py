@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cibench.exchange.questions import Question, written_hash
-from cibench.utils.errors import BadInput, unknown
+from cibench.utils.errors import BadInput, near_miss, unknown
 from cibench.utils.foreign import read_table
 from cibench.utils.missing import missing
 
@@ -103,6 +103,10 @@ def _check_columns(table: pd.DataFrame, file: Path) -> None:
     faults += [
         f"{file}: '{a}' stands without '{b}'; a limit takes the other, an open side is infinite"
         for a, b in (("ci_low", "ci_high"), ("ci_high", "ci_low")) if a in there and b not in there
+    ]  # fmt: skip
+    faults += [
+        f"{file}: no column of answers is named '{name[:60]}'{hint}" for name in there
+        if name not in KNOWN and (hint := near_miss(name, KNOWN))
     ]  # fmt: skip
     refuse(faults)
 

@@ -78,6 +78,8 @@ def export_suite(
         raise BadInput(
             "precision: nobody knows how many data sets there will be; state 'replicates'"
         )
+    if sealed:
+        _check_noise(suite)
     check_new(out)
     place = Path(owner) if owner is not None else out.with_name(f"{out.name}-owner")
     if sealed:
@@ -94,6 +96,23 @@ def export_suite(
             _begin(place, suite, writer.owners(out.name))
         put_folder(coming, out)
     return Exported(out, writer.data_sets, len(writer.questions), place if sealed else None)
+
+
+def _check_noise(suite: Suite) -> None:
+    """Raise BadInput where two cells share their noise: the difference of their data is a truth's.
+
+    Settings of a scenario with as many units are drawn from one address, so that they differ by
+    the setting alone. Beside each other they tell whoever compares them what was sealed.
+    """
+    first: dict[tuple[str, int], str] = {}
+    for cell in suite.cells:
+        key = cell.scenario.name, cell.n
+        if before := first.get(key):
+            raise BadInput(
+                f"--sealed: '{before}' and '{cell}' share their noise, so that data sets of the "
+                "two differ by what is sealed; give each another n"
+            )
+        first[key] = str(cell)
 
 
 def _begin(folder: Path, suite: Suite, content: dict[str, Any]) -> None:

@@ -332,7 +332,10 @@ def _lost(records: Sequence[Score], counted: str) -> str:
         f"{method} (at most {int(score['failures']):,} of {int(score['replicates']):,} in a cell)"
         for method, score in most.items()
     )
-    return f"{counted[0].upper()}{counted[1:]}, and are in no average: {who}."
+    return (
+        f"{counted[0].upper()}{counted[1:]}, and are in no average and no coverage but that 'with "
+        f"failures', where they are misses as in the report: {who}."
+    )
 
 
 def _blanks(records: Sequence[Score], metrics: Sequence[Metric]) -> Iterator[str]:

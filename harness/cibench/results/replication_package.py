@@ -19,6 +19,7 @@ from typing import Any
 from cibench.model.registry import is_data
 from cibench.results.run_folder import Run
 from cibench.storage import manifest as notes
+from cibench.storage.handed_in import KEY
 from cibench.storage.lock import locked
 from cibench.storage.plugin_copies import COPIED
 from cibench.storage.shards import REPLICATES
@@ -102,6 +103,11 @@ def pack(run: Run, out: str | Path | None = None) -> Package:
 def _check_plugins(run: Run) -> None:
     """Raise BadInput where the suite file names plug-ins that are not in the folder."""
     for plugin in _outside(run):
+        if plugin.endswith(COPIED) and not Path(plugin).is_file():
+            raise BadInput(
+                f"{run.place}: it does not hold '{plugin}', and there is no such file; the file of "
+                "data sets that exist, and these, are put beside the run's suite.toml"
+            )
         if plugin.endswith(COPIED) and not is_data(plugin, ".toml"):
             raise BadInput(
                 f"{run.place}: it does not hold its plug-in '{plugin}'; 'cibench run {run.place}' "
@@ -167,6 +173,7 @@ def _requirements(about: Mapping[str, Any]) -> str:
 
 def _readme(name: str, about: Mapping[str, Any], outside: list[str]) -> str:
     kind = "table" if about.get(MADE_ELSEWHERE) else "run"
+    handed_in = sorted(about.get(KEY) or {})
     rows, due = about["stored_rows"], about["expected_rows"]
     words = {
         "NAME": name, "SUITE": about["suite"], "ROWS": f"{rows:,}",
@@ -180,6 +187,10 @@ def _readme(name: str, about: Mapping[str, Any], outside: list[str]) -> str:
             if plugin.endswith(COPIED) else
             f"\nThe plug-in `{plugin}` is a module of an installed package and not in here.\n"
             for plugin in outside
+        ) + "".join(
+            f"\nThe answers of `{method}` were handed in: its rows are in here, and nothing makes "
+            "them again, so that a run made anew is without them.\n"
+            for method in handed_in
         ),
     }  # fmt: skip
     text = asset("cibench", "templates/package.md.txt")

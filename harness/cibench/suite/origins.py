@@ -30,9 +30,12 @@ def origins(folder: Path) -> dict[str, str]:
 def located(plugin: str, folder: Path) -> str:
     """Return where a plug-in is that the suite file of a folder names.
 
-    One that is no copy, a module or another file, is where it says.
+    One that is no copy, a module or another file, is where it says, or else beside the suite file:
+    data sets that exist are put there by whoever gets a run of them.
     """
     if not plugin.startswith(f"{PLUGINS}/"):
-        return plugin
+        path = Path(plugin)
+        moved = path.is_absolute() and not path.exists() and (folder / path.name).is_file()
+        return path.name if moved else plugin
     origin = origins(folder).get(plugin)
     return origin if origin and Path(origin).is_file() else plugin
