@@ -114,17 +114,23 @@ WINDOWS = PureWindowsPath("C:/Users/Änne/my course/plugins/mine.py")
 
 
 def test_a_run_that_was_made_on_windows_is_read_here(call, tmp_path, shelves):
-    """Its files name plug-ins as Windows does; whatever runs them says that they are not here."""
+    """It holds its plug-ins; one of before names them as Windows does, and they are not here."""
     (tmp_path / "mine.py").write_text(plugin("windows", METHOD), encoding="utf-8")
     cell = '[[cells]]\nscenario = "windows/randomised"\nn = 20\nestimators = "windows/mean"\n'
     head = 'name = "t"\nseed = 1\nreplicates = 4\nplugins = ["mine.py"]\n'
     (tmp_path / "s.toml").write_text(f"{head}{cell}", encoding="utf-8")
     assert call("run", "s.toml", "--out", "run").code == 0
     here, there = str(tmp_path / "mine.py"), json.dumps(str(WINDOWS), ensure_ascii=False)[1:-1]
-    for path in (tmp_path / "run" / "suite.toml", tmp_path / "run" / "manifest.json"):
+    origins = tmp_path / "run" / ".origins.json"
+    assert here in origins.read_text(encoding="utf-8")
+    for path in (tmp_path / "run" / "suite.toml", tmp_path / "run" / "manifest.json", origins):
         text = path.read_text(encoding="utf-8")
-        assert here in text or path.suffix == ".json"
         path.write_text(text.replace(here, there), encoding="utf-8", newline="\r\n")
+    (tmp_path / "mine.py").unlink()
+    assert call("run", "run").code == 0
+    text = (tmp_path / "run" / "suite.toml").read_text(encoding="utf-8")
+    (copy,) = [word for word in text.split('"') if word.startswith("plugins/")]
+    (tmp_path / "run" / "suite.toml").write_text(text.replace(copy, there), encoding="utf-8")
     for words in (("status",), ("score",), ("report",)):
         assert call(*words, "run").code == 0
     assert len(cibench.load(tmp_path / "run").scores) == 1

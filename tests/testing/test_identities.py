@@ -109,5 +109,6 @@ def test_an_error_that_the_library_takes_from_noise_is_declined():
         draw = scenario.draw(200, np.random.default_rng(seed))
         targets = method.targets_of(scenario)
         problem = Problem.of(draw, scenario.assigned_roles(), targets, 0.95)
-        with pytest.raises(Declined, match="the moments are collinear"):
+        # some processors round so that a variance in the library is negative
+        with np.errstate(invalid="ignore"), pytest.raises(Declined, match="moments are collinear"):
             method.fit(problem, np.random.default_rng(1))

@@ -32,8 +32,8 @@ from cibench.utils.files import (
     canonical,
     csv_text,
     finish_replacement,
+    json_text,
     replaced_files,
-    write_json,
     write_text,
 )
 from cibench.utils.foreign import (
@@ -275,7 +275,17 @@ def _write(
     if {k: v for k, v in old.items() if k not in ("created", "digest")} == about:
         created = old["created"]
     about["created"] = created
-    write_json(folder / ABOUT, {**about, "digest": digest(folder, about)})
+    write_text(folder / ABOUT, _about_text({**about, "digest": digest(folder, about)}))
+
+
+def _about_text(about: Mapping[str, Any]) -> str:
+    """Return what a baseline says of itself as JSON; the many that fits imported are one line."""
+    lines = {
+        key: canonical(value) if key == "imported" else json_text(value).strip()
+        for key, value in about.items()
+    }
+    texts = (f" {canonical(key)}: " + line.replace("\n", "\n ") for key, line in lines.items())
+    return "{\n" + ",\n".join(texts) + "\n}\n"
 
 
 def _unedited(about: Mapping[str, Any]) -> dict[str, Any] | None:
