@@ -1,8 +1,9 @@
 """The data sets that a page can leaf through, thinned to what their picture needs.
 
-They are drawn again from their addresses: a picture belongs to the run's row whose `data_hash` it
-shares. What nobody observes (outcomes had nobody been treated, a running variable before sorting)
-is kept apart, since the page shows it only on demand.
+They are drawn again from their addresses: a picture belongs to the run's row at its address, where
+it shares its `data_hash` or was drawn by the same code under the same numpy. What nobody observes
+(outcomes had nobody been treated, a running variable before sorting) is kept apart, since the page
+shows it only on demand.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def pack(run: Run, out: str | Path | None = None) -> Package:
     """
     about = run.manifest
     path = Path(out) if out is not None else Path(f"{about['suite']}.zip")
-    if path.is_dir() or path.exists():
+    if path.exists():
         raise BadInput(f"{path} is there already; name another file with --out")
     if not path.parent.is_dir():
         raise BadInput(f"{path}: there is no folder {path.parent}")

@@ -117,7 +117,7 @@ def check_storable(suite: Suite) -> None:
     check(as_json(json_text(about), {str: object}, ""), note_shapes.CATALOGUE, "plug-ins")
     from cibench.storage.suite_shape import SUITE as SHAPE
 
-    text = _text_of(suite)
+    text = _text_of(suite, {})
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -137,13 +137,13 @@ def _machine(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def write_suite(folder: Path, suite: Suite) -> None:
     """Write the suite as it is run, with figures and plug-ins that it names, into a run folder."""
-    write_copies(folder, suite)
+    plugins = write_copies(folder, suite)
     if suite.published:
         write_bytes(folder / PUBLISHED, suite.published.read_bytes())
-    write_text(folder / SUITE, _text_of(suite))
+    write_text(folder / SUITE, _text_of(suite, plugins))
     if not suite.published:  # after the suite file that named it
         (folder / PUBLISHED).unlink(missing_ok=True)
-    remove_others(folder, suite)
+    remove_others(folder, plugins.values())
 
 
 def states_otherwise(folder: Path, suite: Suite) -> bool:
@@ -152,15 +152,17 @@ def states_otherwise(folder: Path, suite: Suite) -> bool:
     if suite.published:
         figures = suite.published.read_bytes()
     there = ours.read_bytes() if ours.is_file() else None
-    return (folder / SUITE).read_text(encoding="utf-8") != _text_of(suite) or there != figures
+    text = _text_of(suite, stored_plugins(suite))
+    return (folder / SUITE).read_text(encoding="utf-8") != text or there != figures
 
 
-def _text_of(suite: Suite) -> str:
+def _text_of(suite: Suite, plugins: Mapping[str, str]) -> str:
+    """Return the suite file's text, with other names for plug-ins where there are some."""
     spec = {**suite.spec}
     if suite.published:
         spec["published"] = PUBLISHED
     if suite.plugins:
-        spec["plugins"] = list(stored_plugins(suite).values())
+        spec["plugins"] = [plugins.get(plugin, plugin) for plugin in suite.plugins]
     return to_toml(spec)
 
 

@@ -6,7 +6,7 @@ what no suite file names any more goes last.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,25 +36,26 @@ def stored_plugins(suite: Suite) -> dict[str, str]:
     return {plugin: _name(plugin, _parts(plugin)) for plugin in suite.plugins}
 
 
-def write_copies(folder: Path, suite: Suite) -> None:
+def write_copies(folder: Path, suite: Suite) -> dict[str, str]:
     """Copy a suite's plug-ins into a run folder, and note where they are on this machine.
 
-    Files of more than 200 MB stay where they are. Raises Unwritable, and BadInput where a file
-    cannot be read.
+    Returns what `stored_plugins` does. Files of more than 200 MB stay where they are. Raises
+    Unwritable, and BadInput where a file cannot be read.
     """
-    noted = {}
+    names, noted = {}, {}
     for plugin in suite.plugins:
         parts = _parts(plugin)
-        name = _name(plugin, parts)
+        name = names[plugin] = _name(plugin, parts)
         if name == plugin:
             continue
         _write(own_file(folder, name).parent, parts)
         if not Path(plugin).is_relative_to(folder.resolve() / PLUGINS):
             noted[name] = plugin
     before = origins(folder)
-    here = {**{name: before[name] for name in before.keys() & _names(suite)}, **noted}
+    here = {**{name: before[name] for name in before.keys() & {*names.values()}}, **noted}
     if here != before:
         write_json(own_file(folder, ORIGINS), dict(sorted(here.items())))
+    return names
 
 
 def _write(target: Path, parts: Mapping[str, bytes]) -> None:
@@ -73,16 +74,12 @@ def _write(target: Path, parts: Mapping[str, bytes]) -> None:
     sync_folder(target.parent)
 
 
-def remove_others(folder: Path, suite: Suite) -> None:
-    """Remove copies from a run folder that its suite does not name."""
-    wanted = {Path(name).parts[1] for name in _names(suite)}
+def remove_others(folder: Path, names: Iterable[str]) -> None:
+    """Remove copies from a run folder but those of the names that its suite file has."""
+    wanted = {Path(name).parts[1] for name in names if name.startswith(f"{PLUGINS}/")}
     for path in sorted(own_file(folder, PLUGINS).glob("*")):
         if path.name not in wanted and not path.is_symlink():
             remove_folder(path)
-
-
-def _names(suite: Suite) -> set[str]:
-    return {name for plugin, name in stored_plugins(suite).items() if name != plugin}
 
 
 def _name(plugin: str, parts: Mapping[str, bytes]) -> str:
