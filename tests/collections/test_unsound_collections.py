@@ -278,3 +278,22 @@ def test_numbers_of_a_csv_file_are_right_to_the_last_bit_where_they_are_to_be(tm
     x = np.random.default_rng(2).normal(size=5_000) * 10.0**exponents
     (tmp_path / "x.csv").write_text("x\n" + "\n".join(map(repr, x.tolist())) + "\n")
     assert np.array_equal(read_table(tmp_path / "x.csv", exact=True)["x"].to_numpy(), x)
+
+
+@pytest.mark.parametrize("row", [2, 3])
+def test_an_outcome_that_is_neither_potential_one_is_told_by_row(few, call, row):
+    def outcomes(data):
+        low, high = data["x"], data["x"] + data["tau"]
+        return data.assign(y0=low, y1=high, y=np.where(data["d"] == 1, high, low).round(9))
+
+    for k in range(3):
+        edit(few, k, outcomes)
+    text = (
+        HEAD + ROLES + '[truths]\ntargets = "SATE"\n[outcomes]\nuntreated = "y0"\ntreated = "y1"\n'
+    )
+    (few / "few.toml").write_text(text, encoding="utf-8")
+    assert call("run", "suite.toml", "--out", "right").code == 0
+    edit(few, 1, lambda data: data.assign(y=data["y"].where(data.index != row, 99.0)))
+    code, _, err = call("run", "suite.toml", "--out", "wrong")
+    assert code == 2 and f"set_1.csv: row {row + 1}: 'y' is 99, where 'y0' and 'y1' have" in err
+    assert err.count("\n") == 1 and not (few / "wrong").exists()

@@ -295,9 +295,9 @@ class Collection:
         treated = observed.get(roles.treatment)
         if declared.outcomes:
             low, high = (numbers[n] for n in declared.outcomes)
-            if roles.outcome not in observed:
-                self._require_binary(treated, member.name)
-                observed[roles.outcome] = np.where(treated == 1, high, low)
+            self._require_binary(treated, member.name)
+            own = np.where(treated == 1, high, low)
+            self._require_own_outcome(observed.setdefault(roles.outcome, own), own, member.name)
         y = observed[roles.outcome]
         effects = np.full(len(y), np.nan)
         if declared.effects:
@@ -318,6 +318,17 @@ class Collection:
             if not masks[satt].any():
                 raise BadInput(f"{where}: it has no treated unit, and so no SATT")
         return masks
+
+    def _require_own_outcome(self, y: Array, own: Array, where: str) -> None:
+        """Raise BadInput where an outcome is not the potential one of its row's treatment."""
+        near = 1e-6 * np.abs(own).max(initial=0.0)  # of numbers that were written with few digits
+        if (off := np.flatnonzero(np.abs(y - own) > near)).size:
+            untreated, treated = self.declaration.outcomes or ("", "")
+            raise BadInput(
+                f"{where}: row {off[0] + 1}: '{self.declaration.roles.outcome}' is {y[off[0]]:g}, "
+                f"where '{untreated}' and '{treated}' have {own[off[0]]:g}; expectations are "
+                "'untreated' and 'treated' of [truths]"
+            )
 
     def _require_binary(self, treated: Array | None, where: str) -> None:
         if treated is None or not np.isin(treated, (0, 1)).all():
