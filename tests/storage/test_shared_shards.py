@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -12,7 +14,7 @@ from replicates import assert_same_rows, put_apart
 
 from cibench.cli.display import show_status
 from cibench.execution import RunSettings, Tuning, execute
-from cibench.execution.progress import CellProgress, Progress, Status, look
+from cibench.execution.progress import STATUS, CellProgress, Progress, Status, Watch, look
 from cibench.storage import cells, shards
 from cibench.storage.schema import ADDRESS
 from cibench.storage.session import opened
@@ -208,6 +210,24 @@ def test_sums_of_progress_are_those_of_its_cells():
             pace = [c.seconds / c.rows if c.rows else busy / done for c in every]
             work = sum((c.total - c.done) * p for c, p in zip(every, pace, strict=True))
             assert progress.left == pytest.approx(work / (busy / progress.elapsed), rel=1e-3)
+
+
+def test_a_note_of_many_cells_is_never_whole_in_memory(tmp_path):
+    """A run of 10^5 cells would hold 60 MB for it, on top of all else, every few minutes."""
+    every = [CellProgress(f"cell {i}", ("s", '{"bend":0.5}', i, "{}"), 20) for i in range(20_000)]
+    watch = Watch(tmp_path, Progress(every))
+    watch.note("running", at_once=True)  # imports what it needs
+    tracemalloc.start()
+    watch.note("interrupted", at_once=True)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    note = json.loads((tmp_path / STATUS).read_text())
+    assert [cell["identity"][2] for cell in note["cells"]] == list(range(20_000))
+    assert note["cells"][3] == {
+        "name": "cell 3", "identity": ["s", '{"bend":0.5}', 3, "{}"], "total": 20, "done": 0,
+        "failures": 0, "rows": 0, "seconds": 0.0, "stopped": "", "undrawn": 0,
+    }  # fmt: skip
+    assert peak < (tmp_path / STATUS).stat().st_size / 10
 
 
 @pytest.mark.parametrize("most", [2, 3, 10**9])

@@ -56,6 +56,22 @@ def test_texts_are_utf8_with_the_line_ends_that_they_have(tmp_path):
     assert json_text({"b": ["é"]}) == (tmp_path / "j").read_text(encoding="utf-8")
 
 
+def test_a_text_may_come_in_pieces_and_is_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "x"
+    write_text(path, (f"{letter}\n" for letter in "äbc"))
+    assert path.read_bytes() == "ä\nb\nc\n".encode()
+
+    def broken():
+        yield "new"
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_text(path, broken())
+    with pytest.raises(Unwritable, match="x: its text holds what is no character"):
+        write_text(path, ["new", "\ud800"])
+    assert path.read_bytes() == "ä\nb\nc\n".encode() and list(tmp_path.iterdir()) == [path]
+
+
 def test_tables_are_csv_with_line_feeds(tmp_path):
     write_csv(tmp_path / "t.csv", TABLE)
     assert (tmp_path / "t.csv").read_bytes() == 'a,b\n1.0,"x,y"\n,é\n'.encode()

@@ -7,8 +7,8 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -29,7 +29,7 @@ SETTLED = 2.0
 """Seconds before which the first fits, which warm caches up, say nothing of the others."""
 
 
-@dataclass
+@dataclass(slots=True)  # a run may have 10^5 cells
 class CellProgress:
     """Hold one cell's rows and failed fits, and the seconds that its blocks took here.
 
@@ -46,6 +46,9 @@ class CellProgress:
     seconds: float = 0.0
     stopped: str = ""
     undrawn: int = 0
+
+
+NOTED = tuple(each.name for each in fields(CellProgress))
 
 
 @dataclass
@@ -151,8 +154,8 @@ class Watch:
         with contextlib.suppress(Unwritable):
             write_text(self._run / STATUS, self._content(state), durable=False)
 
-    def _content(self, state: str) -> str:
-        """Return the note, whose cells are written one by one: 10^5 at once take 100 MB."""
+    def _content(self, state: str) -> Iterator[str]:
+        """Yield the note in pieces, a cell each: 10^5 at once take 100 MB."""
         import psutil
 
         p = self._progress
@@ -162,8 +165,11 @@ class Watch:
             "done": p.done, "total": p.total, "failures": p.failures, "rate": p.rate,
             "left": p.left,
         }  # fmt: skip
-        cells = ", ".join(json.dumps(vars(cell)) for cell in p.cells)
-        return f'{json.dumps(about)[:-1]}, "cells": [{cells}]}}'
+        yield f'{json.dumps(about)[:-1]}, "cells": ['
+        for place, cell in enumerate(p.cells):
+            text = json.dumps({name: getattr(cell, name) for name in NOTED})
+            yield f", {text}" if place else text
+        yield "]}"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from sys import intern
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cibench.model.design import Dial, Parameter, Scenario, dials, parameters, values_of
@@ -87,9 +88,9 @@ class Cell:
             "scenario": self.scenario.name,
             "dial": dial,
             "setting": setting,
-            "dials": canonical(settings),
+            "dials": intern(canonical(settings)),  # which many cells share
             "n": self.n,
-            "parameters": canonical(values_of(self.scenario, Parameter)),
+            "parameters": intern(canonical(values_of(self.scenario, Parameter))),
         }
 
     def targets_of(self, estimator: str) -> tuple[Target | None, ...]:
@@ -97,7 +98,7 @@ class Cell:
         method = find_estimator(estimator)
         return method.targets_of(self.scenario) if method.kind == "estimate" else (None,)
 
-    @property
+    @cached_property
     def identity(self) -> Identity:
         """Return what of its key no other cell of a suite shares."""
         key = self.key

@@ -153,14 +153,16 @@ def _sync(path: Path, flags: int) -> None:
         os.close(descriptor)
 
 
-def write_text(path: Path, text: str, *, private: bool = False, durable: bool = True) -> None:
+def write_text(
+    path: Path, text: str | Iterable[str], *, private: bool = False, durable: bool = True
+) -> None:
     """Write text in UTF-8, its line ends as they are, whole or not at all; raises Unwritable.
 
-    A private file is for its owner alone. One that need not be `durable` may be the old one, or
-    broken, after a loss of power.
+    A long text may come in pieces, which are never all in memory. A private file is for its owner
+    alone. One that need not be `durable` may be the old one, or broken, after a loss of power.
     """
     with _telling(path):
-        content = text.encode()
+        content = text.encode() if isinstance(text, str) else (piece.encode() for piece in text)
         write_atomically(path, lambda to: _create(to, content, private=private), durable=durable)
 
 
@@ -339,12 +341,13 @@ def _telling(path: Path) -> Iterator[None]:
         raise Unwritable(f"{path}: its text holds what is no character: {error}") from error
 
 
-def _create(path: Path, content: bytes, *, private: bool = False) -> None:
+def _create(path: Path, content: bytes | Iterable[bytes], *, private: bool = False) -> None:
     """Write a new file, with nothing left of one that could not be finished."""
     descriptor = os.open(path, NEW, PRIVATE if private else PUBLIC)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            for piece in (content,) if isinstance(content, bytes) else content:
+                file.write(piece)
     except OSError:
         path.unlink(missing_ok=True)
         raise
