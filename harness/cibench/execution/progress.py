@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from cibench.storage import note_shapes, shards
+from cibench.storage import lock, note_shapes, object_store, shards
 from cibench.storage.manifest import is_settled, read_catalogue, read_manifest
 from cibench.storage.schema import IDENTITY
 from cibench.storage.stops import summaries
 from cibench.storage.undrawn import sentences
 from cibench.suite.suite import Identity
+from cibench.utils.addresses import is_url
 from cibench.utils.errors import BadInput, Unwritable
 from cibench.utils.files import write_text
 from cibench.utils.foreign import own_file, read_json
@@ -177,9 +178,11 @@ class Status:
     """Say how far a run is.
 
     `state` is running, finished, interrupted, unfinished (scenarios could not draw data sets) or,
-    where the process went without a word, killed. Of a run that is not running, rows are those in
-    the shards. `cells` hold name, total, done and failures; there are none where the run never
-    wrote a note. `notes` say what could not be drawn, and who has stopped.
+    where the process went without a word, killed. A run is running as long as a living process has
+    its folder, also before its first rows. Of one of which that process has noted nothing yet, or
+    that is not running, rows are those in the shards. `cells` hold name, total, done and failures;
+    there are none where the run never wrote a note. `notes` say what could not be drawn, and who
+    has stopped.
     """
 
     run: Path
@@ -195,30 +198,50 @@ class Status:
 
 
 def look(run: Path, place: str = "") -> Status:
-    """Return how far the run in a folder is, which its user calls by a place.
+    """Return how far the run in a folder is, which its user calls by a place: itself, or a URL.
 
     Raises BadInput where there is none.
     """
     manifest, note = read_manifest(run), _note(run)
-    state, done = note.get("state", "interrupted"), note.get("done", 0)
-    if state == "running" and not _alive(note):
-        state = "killed"
-    cells = note.get("cells", [])
-    if state != "running":
+    owner = object_store.owner(place) if is_url(place) else lock.owner(run)
+    where = f"process {note['process']} on {note['host']}" if note else ""
+    state, cells = note.get("state", "interrupted"), note.get("cells", [])
+    current = state == "running" and (where == owner or (not owner and _goes_on(note, owner)))
+    if current:
+        done, rate, left = note["done"], note["rate"], note["left"]
+    else:
         stored = _stored(run)
-        done = sum(stored.values())
+        done, rate, left = sum(stored.values()), 0.0, None
         whole = done == manifest["expected_rows"] and is_settled(manifest)
-        if state == "finished" and not whole:
-            state = "unfinished" if manifest.get("undrawn") else "interrupted"
-        state = "finished" if whole else state
+        state = _state(manifest, state, whole=whole, owned=bool(owner))
         for cell in cells:
             if "identity" in cell:  # as a note says it since shards have several cells
                 cell["done"] = stored.get(tuple(cell["identity"]), 0)
-    where = f"process {note.get('process')} on {note.get('host')}" if note else ""
     return Status(
-        run, state, where, done, manifest["expected_rows"], note.get("failures", 0),
-        note.get("rate", 0.0), note.get("left"), cells, _notes(run, manifest, place),
+        run, state, (owner or where) if state == "running" else where, done,
+        manifest["expected_rows"], note.get("failures", 0), rate, left, cells,
+        _notes(run, manifest, place),
     )  # fmt: skip
+
+
+def _state(manifest: Mapping[str, Any], noted: str, *, whole: bool, owned: bool) -> str:
+    """Return the state of a run whose note is not that of a process that runs it."""
+    if whole:
+        return "finished"
+    if owned:
+        return "running"
+    if noted == "finished":
+        return "unfinished" if manifest.get("undrawn") else "interrupted"
+    return "killed" if noted == "running" else noted
+
+
+def _goes_on(note: dict[str, Any], owner: str | None) -> bool:
+    """Say whether the process of a note goes on, where no lock is known to be its own.
+
+    Locks tell of this machine's processes; not every disk tells them of another machine's.
+    """
+    known = owner is not None and note["host"] == socket.gethostname()
+    return not known and _alive(note)
 
 
 def _notes(run: Path, manifest: Mapping[str, Any], place: str) -> list[str]:

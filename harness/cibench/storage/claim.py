@@ -37,10 +37,23 @@ def check_unclaimed(run: Path) -> None:
     _refuse_living(run, _read(run / CLAIM))
 
 
+def owner(run: Path) -> str:
+    """Return which living process holds a claim to a folder, "" where none does."""
+    content = _read(run / CLAIM)
+    if content is None or _is_dead(content):
+        return ""
+    here = content.get("machine") == _machine()
+    return _name(content) if here or _age(run / CLAIM) < LEASE_SECONDS else ""
+
+
+def _name(content: dict[str, Any]) -> str:
+    return f"process {content.get('process', '?')} on {content.get('host', 'some machine')}"
+
+
 def _refuse_living(run: Path, content: dict[str, Any] | None) -> None:
     if content is None or _is_dead(content):
         return
-    holder = f"process {content.get('process', '?')} on {content.get('host', 'some machine')}"
+    holder = _name(content)
     if content.get("machine") == _machine():
         raise BadInput(f"{run} is in use by another run: {holder}")
     age = _age(run / CLAIM)

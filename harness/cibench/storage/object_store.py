@@ -28,7 +28,7 @@ from typing import Any
 from uuid import uuid4
 
 from cibench.storage import note_shapes
-from cibench.storage.claim import CLAIM
+from cibench.storage.claim import CLAIM, LEASE_SECONDS
 from cibench.storage.lock import LOCK
 from cibench.storage.manifest import MANIFEST
 from cibench.storage.shards import REPLICATES
@@ -37,7 +37,7 @@ from cibench.utils.addresses import is_url
 from cibench.utils.errors import BadInput, one_line
 from cibench.utils.files import sync_file
 from cibench.utils.foreign import LARGEST, as_json, own_file
-from cibench.utils.leftovers import ENDING, temporary_folder
+from cibench.utils.leftovers import ENDING, is_alive, temporary_folder
 from cibench.utils.names import require_inside
 
 Mark = tuple[int, int, int]
@@ -238,7 +238,7 @@ class Mirror:
         Returns whether somebody had it who did not let it go. Raises BadInput where another run has
         it.
         """
-        holder = self._holder()
+        holder = self.holder()
         if holder.get("token") not in (None, self._token):
             age = time.time() - float(holder["updated"])
             if age < lease:
@@ -256,11 +256,12 @@ class Mirror:
 
     def unlock(self) -> None:
         """Let the URL go, where it is ours."""
-        if self._holder().get("token") == self._token:
+        if self.holder().get("token") == self._token:
             with _in_one_line(self.url):
                 self._fs.rm_file(self._at(LOCK))
 
-    def _holder(self) -> dict[str, Any]:
+    def holder(self) -> dict[str, Any]:
+        """Return what the lock at the URL says of who has it, nothing where there is none."""
         with _in_one_line(self.url):
             try:
                 content = self._content(LOCK)
@@ -348,6 +349,17 @@ def fetch(url: str, folder: Path, only: Collection[str] | None = None) -> None:
     Mirror(url, folder).fetch(only)
     if not any(folder.iterdir()):
         raise BadInput(f"{url} is not a run folder: there is nothing")
+
+
+def owner(url: str) -> str:
+    """Return which process has a run at a URL, "" where none renews its hold; raises BadInput."""
+    with temporary_folder("copy") as folder:
+        holder = Mirror(url, folder).holder()
+    if not holder or time.time() - float(holder["updated"]) > LEASE_SECONDS:
+        return ""
+    here = holder["host"] == socket.gethostname()
+    name = f"process {holder['process']} on {holder['host']}"
+    return "" if here and not is_alive(holder["process"]) else name
 
 
 @contextlib.contextmanager
