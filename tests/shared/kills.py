@@ -14,6 +14,7 @@ import importlib
 import importlib.util
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -255,7 +256,7 @@ class Teller:
 
         def again() -> None:
             if GO_ON in line:
-                code, lines = self.story.commanded(line.rpartition(GO_ON)[2].split())
+                code, lines = self.story.commanded(shlex.split(line.rpartition(GO_ON)[2]))
                 assert code == 0, lines
             for command in self.story.commands:
                 command(here)

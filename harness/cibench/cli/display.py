@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cibench.cli.progress_bar import clock, pace
+from cibench.render import shell
 from cibench.render.numbers import count
 from cibench.render.terminal import console, table
 from cibench.storage.schema import FINE
@@ -239,7 +240,7 @@ def show_status(status: Status, place: str) -> None:
     for line in status.notes:
         out.print(line, markup=False, soft_wrap=True)
     if status.state in ("interrupted", "killed", "unfinished"):
-        out.print(f"to go on from there: cibench run {place}", markup=False)
+        out.print(f"to go on from there: {shell.command('run', shell.place(place))}", markup=False)
 
 
 def _first_cells(

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cibench.cli.foreign_code import announce_plugins
+from cibench.render import shell
 from cibench.utils.errors import BadInput
 
 UNGUESSED = 2**64
@@ -52,7 +53,8 @@ def export(
         typer.echo(f"truths, yours: {written.owner.resolve()}")
         if chosen.seed < UNGUESSED:
             typer.echo(GUESSABLE, err=True)
-        typer.echo(f"  cibench import {written.owner} answers.csv --estimator NAME")
+        words = (written.owner, "answers.csv", "--estimator", "NAME")
+        typer.echo(f"  {shell.command('import', *words)}")
 
 
 def import_(

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from cibench.model import registry
+from cibench.render import shell
 from cibench.utils.errors import BadInput
 from cibench.utils.files import asset, write_text
 
@@ -59,7 +60,7 @@ def new(
         script, declaration = write_new_elsewhere(language, name, out)
         typer.echo(f"wrote {script}: fill in the three marked lines; and {declaration}, which")
         typer.echo("  declares it; then run")
-        typer.echo(f"  python -m cibench.contracts {declaration}")
+        typer.echo(f"  {_contracts(declaration)}")
         return
     if what is Template.GATE:
         _write_gate(name, out or Path())
@@ -72,11 +73,15 @@ def new(
     if what is Template.LESSON:
         path = write_new_lesson(name, out)
         typer.echo(f"wrote {path}: a page already; change it and run")
-        typer.echo(f"  cibench lesson {path}")
+        typer.echo(f"  {shell.command('lesson', path)}")
         return
     path = write_new(what.value, name, out)
     typer.echo(f"wrote {path}: fill in the three marked lines, then run")
-    typer.echo(f"  python -m cibench.contracts {path}")
+    typer.echo(f"  {_contracts(path)}")
+
+
+def _contracts(path: Path) -> str:
+    return shell.line(["python", "-m", "cibench.contracts", shell.place(path)])
 
 
 def _new_collection(folder: str, out: Path | None) -> None:
@@ -119,9 +124,9 @@ def _write_gate(module: str | None, folder: Path) -> None:
     if "\ncibench" not in needs.read_text(encoding="utf-8"):
         typer.echo("  cibench was installed here from a folder: say there whence a runner has it;")
     typer.echo("then save what later changes are compared with, and commit all of it:")
-    typer.echo(f"  cibench run {suite} --out run")
+    typer.echo(f"  {shell.command('run', suite, '--out', 'run')}")
     typer.echo("  cibench baseline save run main")
-    typer.echo(f"  pytest {tests} --cibench-update-baseline")
+    typer.echo(f"  {shell.line(['pytest', shell.place(tests), '--cibench-update-baseline'])}")
 
 
 def write_new(what: str, name: str, out: Path | None = None) -> Path:

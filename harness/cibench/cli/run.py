@@ -13,6 +13,7 @@ import typer
 
 from cibench.cli.foreign_code import announce_plugins, announce_scheduler
 from cibench.cli.results import close
+from cibench.render import shell
 from cibench.utils.addresses import LOCAL, is_url
 from cibench.utils.errors import (
     BadInput,
@@ -97,11 +98,16 @@ def run(
             _write_rest(fault.run)
             raise
         except RunInterrupted as stop:
-            again = f": {stop}; to go on from there: cibench run {place}" if str(stop) else ""
+            again = f": {stop}; to go on from there: {_again(place)}" if str(stop) else ""
             raise Interrupted(f"interrupted{again}") from None
     with copied_back(result.url, result.folder):
         report = _written(result, place)
     close(result, report)
+
+
+def _again(place: str) -> str:
+    """Return the command that goes on with a run."""
+    return shell.command("run", shell.place(place))
 
 
 def _written(result: Run, place: str) -> Path:
@@ -110,7 +116,7 @@ def _written(result: Run, place: str) -> Path:
         result.write_scores()
         return result.write_report()
     except Unfinished as error:
-        raise Unfinished(error.reason, error.kept, f"cibench run {place}") from error
+        raise Unfinished(error.reason, error.kept, _again(place)) from error
 
 
 def _write_rest(result: Run) -> None:

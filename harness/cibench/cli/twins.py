@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cibench.cli import challenge
+from cibench.render import shell
 from cibench.utils.errors import BadInput
 
 if TYPE_CHECKING:
@@ -313,7 +314,8 @@ def example(
     _check_place(place)
     options = write_example(name, place)
     typer.echo(f"{EXAMPLES[name].about}: {place}")
-    typer.echo(f"  cibench twin fit {place} {options} --out {place.with_suffix('.twin')}")
+    start, end = shell.command("twin", "fit", place), shell.place(place.with_suffix(".twin"))
+    typer.echo(f"  {start} {options} {shell.line(['--out', end])}")
 
 
 def _effect(text: str | None) -> Effect | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from cibench.execution.settings import TUNING
 from cibench.model import registry
 from cibench.model.design import Parameter, dials, find_scenario, values_of
 from cibench.model.method import find_estimator
+from cibench.render import shell
 from cibench.render.replay_command import KEYS, arguments
 from cibench.storage import cells, handed_in
 from cibench.storage.changes import changes
@@ -221,7 +221,7 @@ def _stored(run: Path, wanted: FitAddress) -> pd.DataFrame:
     if len(meant) != 1:
         which = "several fits are meant" if meant else "no such fit is stored"
         catalogue = read_catalogue(run)
-        listed = "; ".join(shlex.join(arguments(kind, catalogue)) for kind in (meant or kinds)[:6])
+        listed = "; ".join(shell.line(arguments(kind, catalogue)) for kind in (meant or kinds)[:6])
         raise BadInput(f"{run}: {which}; there are: {listed}")
     return rows[(rows[list(KEYS)] == pd.Series(meant[0])[list(KEYS)]).all(axis=1)]
 

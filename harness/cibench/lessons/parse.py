@@ -22,6 +22,7 @@ from cibench.model.design import (
     try_configure,
 )
 from cibench.model.method import Estimator, find_estimator, installed
+from cibench.render.shell import command
 from cibench.utils.errors import BadInput, unknown
 from cibench.utils.toml import Table, open_table, refuse
 
@@ -265,7 +266,7 @@ def find(name: str | Path) -> Lesson:
         return read(Path(name))
     if text not in known:
         own = Path(f"{text}.toml")
-        hint = f"; for the file {own} write `cibench lesson {own}`" if own.is_file() else ""
+        hint = f"; for the file {own} write `{command('lesson', own)}`" if own.is_file() else ""
         raise BadInput(unknown("lesson", text, known) + hint)
     return read(known[text])
 

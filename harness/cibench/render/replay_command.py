@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from cibench.render.shell import line, place
 
 KEYS = ("n", "dials", "parameters", "options")
 """What a fit's command names besides scenario, estimator and replicate."""
@@ -17,16 +18,16 @@ def command(run: Path | str, row: Mapping[Any, Any], catalogue: Mapping[str, Any
     about = catalogue.get("estimators", {}).get(row["estimator"], {})
     if source := about.get("imported"):
         return f"imported from {source}, replicate {row['replicate']}: cannot be made again"
-    words = ["cibench", "replay", str(run), "--scenario", row["scenario"]]
+    words = ["cibench", "replay", place(run), "--scenario", row["scenario"]]
     words += ["--replicate", str(row["replicate"]), "--estimator", row["estimator"]]
-    return shlex.join([*words, *arguments(row, catalogue)])
+    return line([*words, *arguments(row, catalogue)])
 
 
 def draw_command(run: Path | str, row: Mapping[Any, Any], catalogue: Mapping[str, Any]) -> str:
     """Return the command that draws a data set again, without a fit."""
-    words = ["cibench", "replay", str(run), "--scenario", row["scenario"]]
+    words = ["cibench", "replay", place(run), "--scenario", row["scenario"]]
     words += ["--replicate", str(row["replicate"])]
-    return shlex.join([*words, *_of_the_draw(row, catalogue)])
+    return line([*words, *_of_the_draw(row, catalogue)])
 
 
 def arguments(row: Mapping[Any, Any], catalogue: Mapping[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cibench.model.registry import is_data
+from cibench.render.shell import command, place
 from cibench.results.run_folder import Run
 from cibench.storage import manifest as notes
 from cibench.storage.handed_in import KEY
@@ -109,8 +110,9 @@ def _check_plugins(run: Run) -> None:
                 "data sets that exist, and these, are put beside the run's suite.toml"
             )
         if plugin.endswith(COPIED) and not is_data(plugin, ".toml"):
+            again = command("run", place(run.place))
             raise BadInput(
-                f"{run.place}: it does not hold its plug-in '{plugin}'; 'cibench run {run.place}' "
+                f"{run.place}: it does not hold its plug-in '{plugin}'; '{again}' "
                 "once more brings it in"
             )
 

@@ -12,6 +12,7 @@ from math import isfinite, isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from cibench.render.shell import command, place
 from cibench.results.tables import BY_NAME, RunTables
 from cibench.storage.manifest import PUBLISHED, read_catalogue, read_manifest, read_suite
 from cibench.storage.reader import read_rows
@@ -156,7 +157,7 @@ class Run:
         All tables and what a report draws come from one pass over the rows, a cell at a time.
         Raises Unfinished, a BadInput, where a disk is full or the folder cannot be written.
         """
-        with _writing("all rows are kept", f"cibench score {self.place}"):
+        with _writing("all rows are kept", command("score", place(self.place))):
             self.tables.write(self.folder)
         return self.folder / BY_NAME["scores"].file
 
@@ -167,7 +168,7 @@ class Run:
         """
         from cibench.report import write_report
 
-        with _writing("all rows and scores are kept", f"cibench report {self.place}"):
+        with _writing("all rows and scores are kept", command("report", place(self.place))):
             self.tables.prepare_report()
             return write_report(self.folder, self.tables)
 

@@ -6,7 +6,6 @@ before a test asks for it.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -148,10 +147,12 @@ def _runs(request: pytest.FixtureRequest) -> Path:
 
 def _command(request: pytest.FixtureRequest) -> str:
     """Return the command that runs this test alone, from where pytest was called."""
+    from cibench.render import shell
+
     here, path = request.config.invocation_params.dir, request.path
     place = path.relative_to(here) if path.is_relative_to(here) else path
     name = request.node.nodeid.partition("::")[2]
-    return shlex.join(["pytest", f"{place.as_posix()}::{name}"])
+    return shell.line(["pytest", shell.place(f"{place.as_posix()}::{name}")])
 
 
 def check(  # noqa: PLR0913 - what a test may want to say of its estimator

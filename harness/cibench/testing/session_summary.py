@@ -9,6 +9,7 @@ import pytest
 
 from cibench.gate import baseline
 from cibench.gate.rules import Rules
+from cibench.render.shell import command
 from cibench.testing.trial import DECLARED, HOME, REFITTED, SAW, UPDATED, WARNED
 
 
@@ -42,7 +43,7 @@ def orphans(config: pytest.Config, used: set[Path]) -> Iterator[str]:
         test = _test_of(each.folder)
         if each.folder not in used and test.partition("::")[0] in files:
             name = each.folder.relative_to(root).as_posix()
-            yield f"orphan, of {test}: cibench baseline remove {name}"
+            yield f"orphan, of {test}: {command('baseline', 'remove', name)}"
 
 
 def _test_of(folder: Path) -> str:
