@@ -75,6 +75,8 @@ class RunInterrupted(KeyboardInterrupt):
 class UndrawnData(BadInput):
     """Say which scenarios could not draw data sets of a run that went on with the others.
 
+    Also which had other data sets at its end than at its beginning.
+
     `run` is the run as far as it came, with all rows that there are; no estimator is charged.
     """
 
