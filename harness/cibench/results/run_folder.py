@@ -317,7 +317,7 @@ def _with_dials(rows: pd.DataFrame) -> pd.DataFrame:
 
     codes, texts = pd.factorize(rows["dials"])
     maps = [*map(parse, texts), {}]  # the last one is of rows without any
-    place, columns = rows.columns.get_loc("dials") + 1, {}
+    place, columns = list(rows.columns).index("dials") + 1, {}
     for name in dict.fromkeys(name for each in maps for name in each):
         values = np.array([float(each.get(name, "nan")) for each in maps])
         columns[f"{name}_dial" if name in rows else name] = values[codes]
