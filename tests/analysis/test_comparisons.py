@@ -91,7 +91,7 @@ def test_influences_give_the_value_and_the_error_of_the_score_table(name: str) -
 def test_every_metric_is_compared_but_those_that_compare_by_themselves() -> None:
     by_itself = {"precision_gain", "coverage_common", "size_adjusted_power", "shortfall"}
     families = {"simultaneous_coverage_with_failures", "joint_coverage"}
-    checks = {"excludes_estimate", "contradicts_p_value"}
+    checks = {"excludes_estimate", "contradicts_p_value", "rejection_by_p_value"}
     assert set(COMPARED) == set(METRICS) - by_itself - families - checks
     assert set(told(two())["measure"]) == set(COMPARED)
     with pytest.raises(BadInput, match="no measure named 'rmsee'; did you mean 'rmse'"):

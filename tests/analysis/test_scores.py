@@ -270,7 +270,7 @@ def test_who_gives_no_standard_error_has_no_measure_of_it() -> None:
 
 def test_who_gives_no_limits_has_no_coverage_even_with_failures() -> None:
     rows = wald([1.0, 2.0, nan], 1.0, status=["ok", "ok", "failed"], ci_low=nan, ci_high=nan)
-    assert blank(one(rows)) == needing("ci_low")
+    assert blank(one(rows)) == needing("ci_low", "p_value")
     assert {"coverage_with_failures", "rejection", "type_s"} <= needing("ci_low")
 
 
@@ -303,7 +303,7 @@ def test_where_some_answers_lack_something_the_others_are_measured() -> None:
 def test_one_replicate_gives_values_and_no_spread() -> None:
     line = one(wald([3.0], [1.0]))
     parts = {f"shortfall_{part}" for part in ("bias", "se", "shape")}
-    unknown = {"empirical_se", "se_ratio", "precision_gain", "contradicts_p_value"}
+    unknown = {"empirical_se", "se_ratio", "precision_gain"} | needing("p_value")
     assert blank(line) == unknown | parts
     assert "one replicate has no spread: empirical_se, se_ratio" in line["note"]
     assert line["bias"] == 1

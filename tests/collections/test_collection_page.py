@@ -1,37 +1,18 @@
 """The page on collections: its blocks run from the first to the last; and what is guessed."""
 
-import re
-import shlex
-from pathlib import Path
-
 import pandas as pd
 import pytest
+from pages import blocks, run_page
 
 from cibench.collections import Collection, read_declaration, write_declaration
 from cibench.utils.errors import BadInput
 
-PAGE = Path(__file__).parents[2] / "docs" / "collections.md"
-BLOCK = re.compile(r"```(python|toml|sh)\n(.*?)```", re.S)
 
-
-def test_the_page_runs_as_it_stands(call, shelves):
-    blocks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
-    assert [kind for kind, _ in blocks] == ["python", "sh", "toml", "toml", "sh"]
-    outputs = []
-    for kind, text in blocks:
-        if kind == "python":
-            exec(compile(text, "collections.md", "exec"), {})
-        elif kind == "toml":
-            name = text.splitlines()[0].removeprefix("# ")
-            Path(name).write_text(text, encoding="utf-8")
-        else:
-            for line in text.splitlines():
-                program, *words = shlex.split(line)
-                done = call(*words)
-                assert program == "cibench" and done.code == 0, done.err
-                outputs.append(done.out)
-    assert "6 data sets of 200 units: SATE, SATT" in outputs[0]
-    assert "identical" in outputs[2] or "same" in outputs[2]
+def test_the_page_runs_as_it_stands(call, shelves, tmp_path):
+    assert [kind for kind, _ in blocks("collections.md")] == ["python", "sh", "toml", "toml", "sh"]
+    guessed, _, replayed = run_page("collections.md", tmp_path, call).values()
+    assert "6 data sets of 200 units: SATE, SATT" in guessed.out
+    assert "made again it is the same row, bit for bit" in replayed.out
     rows = pd.read_parquet("sims-run/replicates")
     assert len(rows) == 2 * (2 * 6 + 6) and set(rows["status"]) == {"ok"}
 

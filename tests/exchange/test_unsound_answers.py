@@ -203,3 +203,19 @@ def test_a_failure_midway_keeps_the_run_as_it_was(small, monkeypatch):
     with pytest.raises(BadInput, match="drawn otherwise"):
         import_answers(small / "run", small / "a.csv", "mine")
     assert {p: p.read_bytes() for p in (small / "run").rglob("*") if p.is_file()} == before
+
+
+def test_a_suite_beside_a_run_must_be_that_of_the_run(small, call):
+    answers_of(small).to_csv(small / "a.csv", index=False)
+    before = {p: p.read_bytes() for p in (small / "run").rglob("*") if p.is_file()}
+    for change in ({"seed": 12}, {"replicates": 4}, {"cells": [CELL | {"n": 22}]}):
+        other = parse_suite({**SPEC, **change, "name": "other"})
+        (small / "other.toml").write_text(other.as_toml(), encoding="utf-8")
+        code, _, err = call("import", "run", "a.csv", "--estimator", "m", "--suite", "other.toml")
+        assert code == 2 and err.count("\n") == 1
+        assert "suite: run holds a run already, of 'small' with other data sets than 'other'" in err
+    assert {p: p.read_bytes() for p in (small / "run").rglob("*") if p.is_file()} == before
+    (small / "same.toml").write_text(parse_suite(SPEC).as_toml(), encoding="utf-8")
+    words = ("import", "run", "a.csv", "--estimator", "m", "--suite", "same.toml")
+    assert call(*words).code == 0
+    assert "imported/m" in set(cibench.load(small / "run").replicates["estimator"])

@@ -1,35 +1,25 @@
 """The author's guide: its blocks run from the first to the last, and say what they say they do."""
 
 import math
-import re
-import shlex
-from pathlib import Path
 
 import pytest
-from commands import python
+from commands import Ended, python
+from pages import run_page
 
 import cibench
-
-PAGE = Path(__file__).parents[2] / "docs" / "authors.md"
-BLOCK = re.compile(r"```(python|toml|sh)\n(.*?)```", re.S)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Write each file of the page and give each command, in the page's order."""
     here = tmp_path_factory.mktemp("author")
-    printed = {}
-    for kind, text in BLOCK.findall(PAGE.read_text(encoding="utf-8")):
-        if kind != "sh":
-            (here / text.splitlines()[0].removeprefix("# ")).write_text(text, encoding="utf-8")
-            continue
-        for line in text.splitlines():
-            program, *words = shlex.split(line)
-            module = ["-m", "cibench"] if program == "cibench" else []
-            done = python(*module, *words, folder=here)
-            assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
-            printed[line] = done.stdout
-    return here, printed
+
+    def command(*words):
+        done = python(*([] if words[0] == "-m" else ["-m", "cibench"]), *words, folder=here)
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    ended = run_page("authors.md", here, command)
+    return here, {line: each.out for line, each in ended.items()}
 
 
 def test_every_command_of_the_page_ends_well(folder):

@@ -81,6 +81,14 @@ def test_p_values_that_limits_contradict_are_counted(level: float) -> None:
         assert score.value == contradicted, (p, low, high, outside)
 
 
+@pytest.mark.parametrize(
+    ("level", "share"), [(0.95, 0.5), (0.9, 0.75), (0.99, 0.25), (0.5, 1.0), (0.999, 0.25)]
+)
+def test_p_values_reject_below_one_minus_the_level(level: float, share: float) -> None:
+    p = np.array([0.0, 0.04, 0.05, 0.1])
+    assert intervals.rejection_by_p_value(p, level=level).value == share
+
+
 def test_the_p_value_of_a_test_and_its_limits_agree_in_every_answer() -> None:
     rng = np.random.default_rng(4)
     t, s = 3 * rng.normal(size=2000), rng.uniform(0.5, 2, 2000)
@@ -90,6 +98,9 @@ def test_the_p_value_of_a_test_and_its_limits_agree_in_every_answer() -> None:
         assert intervals.contradicts_p_value(p, t - reach, t + reach, level=0.95).value == 0
         turned = intervals.contradicts_p_value(1 - p, t - reach, t + reach, level=0.95)
         assert turned.value > 0.1
+        by_limits = intervals.rejection(t - reach, t + reach)
+        by_p_value = intervals.rejection_by_p_value(p, level=0.95)
+        assert by_p_value.value == by_limits.value and by_p_value.mcse == by_limits.mcse
 
 
 def test_the_interval_score_by_hand() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import math
 import re
 import shutil
 import struct
@@ -304,6 +306,95 @@ def test_rows_are_exact_in_python_and_in_r(run: cibench.Run, tmp_path: Path) -> 
     bits = (tmp_path / "bits").read_bytes()
     own = run.replicates["estimate"].tolist()
     assert bits == struct.pack(f"<{len(own)}d", *own)
+
+
+def test_each_dial_is_a_column_of_numbers_at_its_default_too(run: cibench.Run, tmp_path: Path):
+    read = exactly(run.write_replicates(tmp_path / "rows.csv"))
+    dials = run.replicates["dials"].map(json.loads)
+    names = sorted({name for each in dials for name in each})
+    assert names and not {*names} & {*run.replicates.columns}
+    for name in names:
+        wanted = [each.get(name, math.nan) for each in dials]
+        np.testing.assert_array_equal(read[name].astype(float), wanted)
+    default = run.replicates["dial"].isna()
+    assert default.any() and read["setting"].isna().equals(run.replicates["setting"].isna())
+    assert (read.loc[default, names].astype(float).dropna(axis=1) == 0).all(axis=None)
+    assert list(read.drop(columns=names)) == list(run.replicates)
+
+
+def test_what_a_command_does_not_know_is_told_with_all_names(call: Any, run: cibench.Run) -> None:  # noqa: F811
+    fields = "method, scenario, setting, estimand, n, horizon, level"
+    for words, line in {
+        ("--measures", "bais"): "no measure named 'bais'; did you mean 'bias'? There are: bias, ",
+        ("--measures", "xyzzy"): "no measure named 'xyzzy'; there are: bias, ",
+        ("--rows", "methd"): f"no field named 'methd'; did you mean 'method'? There are: {fields}",
+        ("--columns", "xyzzy"): f"no field named 'xyzzy'; there are: {fields}",
+        ("--where", "xyzzy=1"): f"no field named 'xyzzy'; there are: {fields}",
+        ("--where", "setting=xyzzy"): "no setting named 'xyzzy'; there are: as assumed, half_way",
+        ("--where", "n=77"): "no n named '77'; there are: 100, 200",
+    }.items():
+        ended = call("table", run.folder, *words)
+        assert ended.code == 2 and line in ended.err and ended.err.count("\n") == 1, ended.err
+
+
+def test_a_label_of_what_a_stored_run_does_not_have_is_told(call: Any, run: cibench.Run) -> None:  # noqa: F811
+    """With the near miss, by all that reads the run; the label of an imported method is none."""
+    shutil.copytree(run.folder, "run")
+    path = Path("run/suite.toml")
+    text = path.read_text(encoding="utf-8")
+    for kind, name, line in (
+        ("methods", "aipw/linaer", "no method of the run named 'aipw/linaer'; did you mean 'aipw"),
+        ("scenarios", "a/b", "no scenario of the run named 'a/b'; there are: observables/hetero"),
+        ("dials", "confoundin", "no dial of the run named 'confoundin'; did you mean 'confounding"),
+        ("settings", "confoundin = 0.5", "'confoundin = 0.5': no dial of the run named 'confound"),
+        ("measures", "bais", "no measure of the run named 'bais'; did you mean 'bias'? There are"),
+    ):
+        heading = f"[labels.{kind}]\n"
+        assert heading in text
+        path.write_text(text.replace(heading, f'{heading}"{name}" = "x"\n'), encoding="utf-8")
+        for words in (("table", "run"), ("report", "run"), ("score", "run")):
+            ended = call(*words)
+            assert ended.code == 2 and ended.err.count("\n") == 1, ended.err
+            assert f"suite.toml: labels.{kind}: {line}" in ended.err
+    pasted = '\n[labels.methods]\n"aipw/linear" = "A"\n'
+    path.write_text(text + pasted, encoding="utf-8")
+    ended = call("table", "run")
+    assert ended.code == 2 and "'labels.methods' is there already, on line" in ended.err
+    path.write_text(text, encoding="utf-8")
+    assert call("table", "run").code == 0
+
+
+def test_labels_that_blanks_alone_set_apart_are_one() -> None:
+    twice = {"methods": {METHODS[0]: "A", METHODS[1]: "A "}}
+    with pytest.raises(BadInput, match="are both called 'A'"):
+        parse_suite({**SPEC, "labels": twice})
+
+
+def test_a_long_unit_is_written_out_below_its_axis(tmp_path: Path) -> None:
+    unit = "s.d. of the outcome by which " + "units that are treated later differ, " * 6
+    dial = {"x": {"default": 0, "unit": unit.strip(), "breaks": "b", "truth": "fixed"}}
+    table = pd.DataFrame({
+        "b": np.random.default_rng(1).normal(size=40), "se": 1.0, "x": np.repeat([0.0, 0.5], 20),
+        "data": np.tile(np.arange(20), 2),
+    })  # fmt: skip
+    run = cibench.score(table, estimate="b", se="se", truth=0, replicate="data", dials={"x": 0},
+                        out=tmp_path / "run")  # fmt: skip
+    path = run.folder / "catalogue.json"
+    catalogue = json.loads(path.read_text(encoding="utf-8"))
+    for about in catalogue["scenarios"].values():
+        about["dials"] = {"x": {**about["dials"]["x"], **dial["x"]}}
+    path.write_text(json.dumps(catalogue), encoding="utf-8")
+    for width in ("8cm", "17cm"):
+        figure = cibench.load(run.folder).figure("dose-response", width=width)
+        (text,) = [t for t in figure.texts if t.get_text().startswith("x: ")]
+        assert text.get_text().replace("\n", " ") == f"x: {unit.strip()}"
+        figure.canvas.draw()
+        box, whole = text.get_window_extent(), figure.bbox
+        assert whole.x0 <= box.x0 and box.x1 <= whole.x1
+        for axes in figure.axes:
+            assert box.y1 <= axes.get_tightbbox().y0
+        for legend in figure.legends:
+            assert legend.get_window_extent().y1 <= box.y0
 
 
 @pytest.mark.parametrize("methods", [2, 17])

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from scipy.stats import t as student
 
 import cibench
+from cibench import BadInput
 from cibench.gate import baseline
 from cibench.report.score_readings import without_limits
 from cibench.results import RunTables
@@ -539,3 +540,35 @@ def test_a_suite_may_ask_for_normal_errors_too(ours) -> None:
     assert row["empirical_se_mcse"] == pytest.approx(row["empirical_se"] / np.sqrt(2 * 19))
     with pytest.raises(cibench.BadInput, match="errors: 'norm' is not one of jackknife, normal"):
         cibench.run({**suite, "errors": "norm"})
+
+
+@pytest.mark.parametrize("column", ["who", "data", "town"])
+def test_texts_that_blanks_alone_set_apart_are_no_two_things(column):
+    table = pd.DataFrame({
+        "b": [0.1, 0.2, 0.3, 0.4], "se": 1.0, "who": ["A", "A", "B", "B"],
+        "data": ["one", "two", "one", "two"], "town": "here",
+    })  # fmt: skip
+    names = {"estimate": "b", "se": "se", "method": "who", "replicate": "data", "truth": 0,
+             "by": "town"}  # fmt: skip
+    everywhere = table.assign(**{column: table[column] + " "})
+    assert len(cibench.score(everywhere, **names).scores) == len(
+        cibench.score(table, **names).scores
+    )
+    assert cibench.score(everywhere, **names).scores["estimator"].tolist() == ["A", "B"]
+    second = table[column].where(table.index != 3, table[column] + " ")
+    first = {"who": 3, "data": 2, "town": 1}[column]
+    with pytest.raises(BadInput, match=rf"rows {first} and 4 of column '{column}' hold '.*' and"):
+        cibench.score(table.assign(**{column: second}), **names)
+
+
+def test_p_values_alone_have_rejections_of_their_own():
+    table = pd.DataFrame({"b": [0.1, 0.2, 0.3, 0.4], "p": [0.04, 0.05, 0.2, 0.01]})
+    (line,) = cibench.score(table, estimate="b", p_value="p", truth=0).scores.to_dict("records")
+    assert line["rejection_by_p_value"] == 0.5 and np.isnan(line["rejection"])
+
+
+def test_a_dial_of_texts_is_told_with_a_way_on(tmp_path, call):
+    table = pd.DataFrame({"b": [0.1, 0.2], "word": ["low", "high"]})
+    table.to_csv(tmp_path / "e.csv", index=False)
+    code, _, err = call("score", "e.csv", "--estimate", "b", "--truth", 0, "--dial", "word=low")
+    assert code == 2 and "or name it with --by word" in err and err.count("\n") == 1

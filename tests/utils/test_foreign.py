@@ -3,6 +3,8 @@
 import json
 import re
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hostile import CELLS, EDIT, SAME_FOLDER, VALUES, deep, edited_csv, edited_json, pipe, refusal
 from hypothesis import given
@@ -19,6 +21,7 @@ from cibench.utils.foreign import (
     read_csv,
     read_frame,
     read_json,
+    read_table,
     read_text,
 )
 from cibench.utils.shapes import COUNT, MOST_COMPLAINTS, TEXT
@@ -212,3 +215,26 @@ def test_a_name_of_any_length_has_a_near_miss_at_once(cell):
 def test_a_complaint_is_one_line_that_any_terminal_may_print(text, line):
     assert BadInput(text).args == (line,)
     assert len(BadInput(text * 10_000).args[0]) < 2001
+
+
+def test_a_parquet_file_of_texts_that_stand_there_often_is_counted_before_it_is_read(
+    tmp_path, monkeypatch
+):
+    """A few thousand bytes may say that a long text stands in a million rows."""
+    path = tmp_path / "t.parquet"
+    texts = pa.DictionaryArray.from_arrays(pa.array([0, 0, 1] * 1000), ["x" * 5000, "y"])
+    pq.write_table(pa.table({"a": texts.cast(pa.string()), "n": list(range(3000))}), path)
+    assert path.stat().st_size < 50_000
+    assert len(read_table(path)) == 3000
+    monkeypatch.setattr("cibench.utils.foreign.LARGEST_TABLE", 10_001_000)
+    assert len(read_table(path)) == 3000  # 2,000 * 5,000 + 1,000
+    monkeypatch.setattr("cibench.utils.foreign.LARGEST_TABLE", 10_000_999)
+    with pytest.raises(BadInput, match="over 10,000,999 bytes of texts"):
+        read_table(path)
+
+
+def test_a_parquet_file_of_lists_is_refused_by_column(tmp_path):
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"a": [1.0], "b": [[1.0, 2.0]]}), path)
+    with pytest.raises(BadInput, match=r"t.parquet: column 'b' holds lists or tables"):
+        read_table(path)

@@ -14,7 +14,7 @@ import pytest
 
 import cibench
 from cibench.utils.errors import BadInput
-from cibench.utils.toml import Source, Table, open_table, refuse, to_toml
+from cibench.utils.toml import Source, Table, open_table, read_toml, refuse, to_toml
 from cibench.utils.toml_lines import DEEPEST, Place, key_lines
 
 SCALARS = (
@@ -265,3 +265,38 @@ def test_no_pattern_of_the_engine_has_a_group_that_gives_nothing_back():
     sources = Path(cibench.__file__).parent.rglob("*.py")
     having = [p.name for p in sources if re.search(r"\)[*+?}]\+", p.read_text(encoding="utf-8"))]
     assert having == []
+
+
+TWICE = {
+    "a table": ("[a]\nx = 1\n\n[a]\ny = 2\n", 4, "'a'", 1),
+    "a table of a table": ("[a.b]\nx = 1\n[c]\n[a.b]\ny = 2\n", 4, "'a.b'", 1),
+    "a table beside one in braces": ("a = { b = { x = 1 } }\n# more\n[a]\n", 3, "'a'", 1),
+    "a part of one in braces": ("n = 1\na = { b = { x = 1 } }\n[a.c]\nx = 1\n", 3, "'a'", 2),
+    "a key": ("x = 1\ny = 2\nx = 3\n", 3, "'x'", 1),
+    "a key of several lines": ('x = """\n[x]\n"""\ny = 2\nx = [\n1,\n]\n', 7, "'x'", 1),
+    "a key in a table": ("[a]\nz = 1\n[b]\nz = 1\n[b.c]\nz = 1\nz = 2\n", 7, "'b.c.z'", 6),
+    "a key in an array's table": ("[[c]]\nx = 1\n[[c]]\nx = 1\nx = 2\n", 5, "'c[2].x'", 4),
+    "a table that is an array": ("[[c]]\nx = 1\n[c]\n", 3, "'c'", 1),
+    "a key in braces": ("x = { a = 1, a = 2 }\n", 1, "'x.a'", 1),
+    "a table of dotted keys": ("[a]\nb.x = 1\n[a.b]\n", 3, "'a.b'", 2),
+}
+
+
+@pytest.mark.parametrize("what", TWICE)
+def test_what_stands_twice_is_told_with_both_lines(tmp_path, what):
+    text, line, name, first = TWICE[what]
+    path = tmp_path / "twice.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(BadInput) as refused:
+        read_toml(path)
+    assert str(refused.value).startswith(
+        f"{path}:{line}: not a TOML file: {name} is there already, on line {first}; "
+    )
+
+
+def test_labels_are_written_as_tables_that_lines_can_be_added_to():
+    labels = {"methods": {"a/b": "A", "c": "C"}, "settings": {"x = 1": "more"}}
+    content = {"name": "n", "labels": labels, "cells": [{"n": 1}], "seed": 1}
+    text = to_toml(content)
+    assert tomllib.loads(text) == content
+    assert tomllib.loads(text.replace('c = "C"', 'c = "C"\nd = "D"'))["labels"]["methods"]["d"]

@@ -68,7 +68,7 @@ def import_(
         str | None, typer.Option(metavar="NAME", help="What the method is called.")
     ] = None,
     suite: Annotated[
-        str | None, typer.Option(help="Begin a run of this suite where there is none.")
+        str | None, typer.Option(help="Begin a run of this suite; one that is there must be of it.")
     ] = None,
     reveal: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the sealed lines, for everybody.")

@@ -181,7 +181,10 @@ def _scored_table(path: Path, named: dict[str, Any]) -> tuple[Run, Path]:
     named["dials"] = read_pairs("--dial", named.get("dials"))
     for dial, default in named["dials"].items():
         if not isinstance(default, int | float):
-            raise BadInput(f"--dial: {dial}={default}: the default is no number")
+            raise BadInput(
+                f"--dial: {dial}={default}: the default is no number; write the column's texts as "
+                f"numbers, or name it with --by {dial}, as what sets cells apart"
+            )
     out = named.pop("out", Path("results") / named.get("name", path.stem))
     run = score_table(path, out=out, **named)
     run.write_scores()

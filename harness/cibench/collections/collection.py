@@ -18,6 +18,7 @@ from cibench.collections.data_files import (
     columns_of,
     content_digest,
     in_natural_order,
+    last_places,
     require_equal_lengths,
     stack_of,
 )
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 MOST_LISTED = 4
 """Columns or files that a complaint repeats."""
 
+
+COPIED = 60
+"""Letters of a file that a complaint repeats."""
 
 MOST_FAULTS = 20
 """Data sets that are not sound which are told; the others are counted."""
@@ -139,7 +143,7 @@ class Collection:
         table = read_table(self.declaration.folder / name, exact=True)
         plain = [replace(member, row=-1) for member in self.members]
         rows = [m.row for m in _numbered(plain, table, replace(self.declaration, index=name))]
-        return table.iloc[rows].reset_index(drop=True)
+        return table.iloc[rows]  # under the numbers that its rows have in the file
 
     @cached_property
     def targets(self) -> tuple[Target, ...]:
@@ -150,26 +154,33 @@ class Collection:
 
     def values(self, setting: Setting) -> list[Any]:
         """Return the setting of each data set: a dial's as numbers, a parameter's as it stands."""
-        column = self._index_column(setting.column, f"settings.{setting.name}")
+        what = f"settings.{setting.name}"
+        column = self._index_column(setting.column, what)
         if not setting.breaks and not setting.levels:
             return [value.item() if isinstance(value, np.generic) else value for value in column]
         values = []
         for member, value in zip(self.members, column, strict=True):
             text = str(value)
+            where = f"{self.declaration.index}: {self._at(member.row, setting.column, member)}"
             if setting.levels and text not in setting.levels:
                 known = unknown("level", text, setting.levels)
-                raise BadInput(f"{self._source}: settings.{setting.name}: {member.name}: {known}")
+                raise BadInput(f"{where} is not among the levels of {what}: {known}")
             try:
                 number = float(setting.levels[text] if setting.levels else value)
             except (TypeError, ValueError):
                 number = np.nan
             if not np.isfinite(number):
                 raise BadInput(
-                    f"{self._source}: settings.{setting.name}: {member.name} has {text!r}, which "
-                    "is no number; 'levels' says which number a text stands for"
+                    f"{where} holds {text[:COPIED]!r}, which is no number; {what}.levels says "
+                    "which number a text stands for"
                 )
             values.append(number)
         return values
+
+    @staticmethod
+    def _at(row: int, column: str, member: Member) -> str:
+        """Name a cell of the index, or of the table of truths, and whose it is."""
+        return f"row {row + 1} of column '{column}' ({member.name})"
 
     @property
     def _source(self) -> str:
@@ -184,7 +195,8 @@ class Collection:
         column = index[name].iloc[[member.row for member in self.members]]
         for member, gone in zip(self.members, column.isna(), strict=True):
             if gone:
-                raise BadInput(f"{self.declaration.index}: {name}: {member.name} has none")
+                at = self._at(member.row, name, member)
+                raise BadInput(f"{self.declaration.index}: {at} is empty")
         return list(column)
 
     @cached_property
@@ -199,16 +211,17 @@ class Collection:
         if self._index is None or UNITS not in self._index:
             return []
         values = self._index_column(UNITS, UNITS)
-        return [self._counted(v, m.name) for v, m in zip(values, self.members, strict=True)]
+        return [self._counted(v, m) for v, m in zip(values, self.members, strict=True)]
 
-    def _counted(self, value: Any, name: str) -> int:
+    def _counted(self, value: Any, member: Member) -> int:
         try:
             if float(value) == int(value) > 0:
                 return int(value)
         except (TypeError, ValueError, OverflowError):
             pass
+        at = self._at(member.row, UNITS, member)
         raise BadInput(
-            f"{self.declaration.index}: {UNITS}: {name} has {value!r}, no number of units"
+            f"{self.declaration.index}: {at} holds {str(value)[:COPIED]!r}, no number of units"
         )
 
     # --- columns
@@ -239,15 +252,10 @@ class Collection:
             raise BadInput(f"{self._source}: collection.files: there are no data sets")
         declared, columns = self.declaration, self.columns(0)
         where = self.members[0].name
-        used = {
-            *declared.roles.columns,
-            declared.effects,
-            *(declared.outcomes or ()),
-            *(declared.expected or ()),
-        }
+        used = {*declared.roles.columns, *self._effect_columns}
         if declared.outcomes and declared.roles.outcome not in columns:
             used.discard("")
-        covariates: dict[str, None] = {}
+        covariates, files_have = dict[str, None](), dict[str, None]()
         for pattern in declared.covariates:
             matched = [n for n in columns if n == pattern] or [
                 n for n in columns if fnmatch.fnmatchcase(n, pattern) and n not in used
@@ -255,8 +263,13 @@ class Collection:
             if not matched:
                 line = unknown("column", pattern, columns)
                 raise BadInput(f"{self._source}: roles.covariates: {where}: {line}")
+            files_have |= dict.fromkeys(matched)
             for name in matched:
                 covariates |= dict.fromkeys(self._expanded(name))
+        for name in declared.levels:
+            if name not in files_have:
+                line = unknown("covariate", name, files_have)
+                raise BadInput(f"{self._source}: levels.{name}: {where}: {line}")
         roles = replace(declared.roles, covariates=tuple(covariates))
         self._require(columns, [n for n in self._raw(roles) if n], where)
         return roles
@@ -289,15 +302,17 @@ class Collection:
         declared, member, roles = self.declaration, self.members[place], self.roles
         columns, names = self.columns(place), self._raw(roles)
         self._require(columns, names, member.name)
-        raw = {n: self._numbers(columns[n], n, member.name) for n in names}
-        numbers = self._without_gaps(raw, member.name)
+        raw = {n: self._numbers(columns[n], n, place) for n in names}
+        numbers, rows = self._without_gaps(raw, place)
         observed = {n: c for n, c in self._as_shown(numbers).items() if n in roles.columns}
         treated = observed.get(roles.treatment)
         if declared.outcomes:
             low, high = (numbers[n] for n in declared.outcomes)
             self._require_binary(treated, member.name)
             own = np.where(treated == 1, high, low)
-            self._require_own_outcome(observed.setdefault(roles.outcome, own), own, member.name)
+            if roles.outcome in observed:
+                self._require_own_outcome(place, observed[roles.outcome], own, treated, rows)
+            observed.setdefault(roles.outcome, own)
         y = observed[roles.outcome]
         effects = np.full(len(y), np.nan)
         if declared.effects:
@@ -319,23 +334,49 @@ class Collection:
                 raise BadInput(f"{where}: it has no treated unit, and so no SATT")
         return masks
 
-    def _require_own_outcome(self, y: Array, own: Array, where: str) -> None:
-        """Raise BadInput where an outcome is not the potential one of its row's treatment."""
-        near = 1e-6 * np.abs(own).max(initial=0.0)  # of numbers that were written with few digits
+    def _require_own_outcome(
+        self, place: int, y: Array, own: Array, treated: Array | None, rows: Array
+    ) -> None:
+        """Raise BadInput where an outcome is not the potential one of its row's treatment.
+
+        The two may differ by what their file leaves open, half a unit in the last place of each;
+        whole numbers are the same or not.
+        """
+        if not (y != own).any():
+            return
+        names = (self.declaration.roles.outcome, *(self.declaration.outcomes or ()))
+        columns = self.columns(place)
+        of_y, low, high = (last_places(self._path_of(place, n), n, columns[n])[rows] for n in names)
+        whole_y, *whole = (columns[n].dtype.kind in "biu" for n in names)
+        counts = whole_y & np.where(treated == 1, whole[1], whole[0])
+        near = np.where(counts, 0.0, (of_y + np.where(treated == 1, high, low)) / 2)
         if (off := np.flatnonzero(np.abs(y - own) > near)).size:
-            untreated, treated = self.declaration.outcomes or ("", "")
+            row, (outcome, untreated, treatment) = off[0], names
             raise BadInput(
-                f"{where}: row {off[0] + 1}: '{self.declaration.roles.outcome}' is {y[off[0]]:g}, "
-                f"where '{untreated}' and '{treated}' have {own[off[0]]:g}; expectations are "
-                "'untreated' and 'treated' of [truths]"
+                f"{self.members[place].name}: row {rows[row] + 1}: '{outcome}' is {y[row]:.9g}, "
+                f"where '{untreated}' and '{treatment}' have {own[row]:.9g}, further off than "
+                "their last places allow; expectations are 'untreated' and 'treated' of [truths]"
             )
+
+    def _path_of(self, place: int, name: str) -> Path:
+        """Return the file that holds a column of a data set: its own, or one that many share."""
+        for shared in self.declaration.shared:
+            path = self.declaration.folder / shared
+            if name in columns_of(path):
+                return path
+        return self.members[place].path
+
+    def _where(self, place: int, name: str) -> str:
+        """Name the file that holds a column of a data set, and of one along an axis its place."""
+        path, member = self._path_of(place, name), self.members[place]
+        return member.name if path == member.path else self.name_of(path)
 
     def _require_binary(self, treated: Array | None, where: str) -> None:
         if treated is None or not np.isin(treated, (0, 1)).all():
             column = self.declaration.roles.treatment
             raise BadInput(f"{where}: the treatment '{column}' is not 0 or 1 everywhere")
 
-    def _numbers(self, column: Array, name: str, where: str) -> Array:
+    def _numbers(self, column: Array, name: str, place: int) -> Array:
         """Return a column as whole numbers or floats, texts as the places of their levels."""
         levels = self.declaration.levels.get(name)
         if column.dtype.kind in "biu" and levels is None:
@@ -344,38 +385,64 @@ class Collection:
             numbers = column.astype(float)
             if np.isinf(numbers).any():
                 row = int(np.flatnonzero(np.isinf(numbers))[0]) + 1
+                where = self._where(place, name)
                 raise BadInput(f"{where}: row {row} of column '{name}' is infinite")
             return numbers
         texts = [None if missing(value) else _level(value) for value in column]
-        there = sorted({text for text in texts if text is not None})
         if levels is None:
-            listed = ", ".join(f'"{text}"' for text in there[:MOST_LISTED])
-            more = ", ..." if len(there) > MOST_LISTED else ""
-            raise BadInput(
-                f"{where}: column '{name}' holds texts ({listed}{more}); [levels] says which there "
-                f"are: {name} = [{listed}{more}]"
-            )
-        place = {level: float(i) for i, level in enumerate(levels)}
-        if strange := [text for text in there if text not in place]:
-            raise BadInput(f"{where}: column '{name}': {unknown('level', strange[0], levels)}")
-        return np.array([np.nan if t is None else place[t] for t in texts])
+            raise BadInput(f"{self._where(place, name)}: {self._no_numbers(texts, name)}")
+        places = {level: float(i) for i, level in enumerate(levels)}
+        for row, text in enumerate(texts, 1):
+            if text is not None and text not in places:
+                raise BadInput(
+                    f"{self._where(place, name)}: row {row} of column '{name}': "
+                    f"{unknown('level', text, levels)}"
+                )
+        return np.array([np.nan if t is None else places[t] for t in texts])
 
-    def _without_gaps(self, columns: Columns, where: str) -> Columns:
-        """Return rows without missing values, all of them where they are kept."""
+    def _no_numbers(self, texts: Sequence[str | None], name: str) -> str:
+        """Say what keeps a column from being one of numbers: a text among them, or only texts."""
+        there = sorted({text for text in texts if text is not None})
+        strange = [row for row, text in enumerate(texts) if text is not None and not _reads(text)]
+        numbers = sum(text is not None for text in texts) - len(strange)
+        category = name not in {*self.declaration.roles.columns, *self._effect_columns}
+        if not category or numbers > len(strange):
+            first = strange[0] if strange else 0
+            more = f" ({len(strange):,} rows hold none)" if len(strange) > 1 else ""
+            return (
+                f"row {first + 1} of column '{name}' holds {str(texts[first])[:COPIED]!r}, which "
+                f"is no number{more}"
+            )
+        listed = ", ".join(f'"{text[:COPIED]}"' for text in there[:MOST_LISTED])
+        more = ", ..." if len(there) > MOST_LISTED else ""
+        return (
+            f"column '{name}' holds texts ({listed}{more}); [levels] says which there are: "
+            f"{name} = [{listed}{more}]"
+        )
+
+    @property
+    def _effect_columns(self) -> tuple[str, ...]:
+        """Return the columns that say what is true of units; "" among them is none."""
+        declared = self.declaration
+        return (declared.effects, *(declared.outcomes or ()), *(declared.expected or ()))
+
+    def _without_gaps(self, columns: Columns, place: int) -> tuple[Columns, Array]:
+        """Return rows without missing values, and which these are; all where gaps are kept."""
         gaps = {n: np.isnan(c) for n, c in columns.items() if c.dtype.kind == "f"}
+        every = np.arange(len(next(iter(columns.values()))))
         if self.declaration.missing == "keep" or not any(gone.any() for gone in gaps.values()):
-            return columns
+            return columns, every
         if self.declaration.missing == "refuse":
             name, gone = next((n, g) for n, g in gaps.items() if g.any())
             row = int(np.flatnonzero(gone)[0]) + 1
             raise BadInput(
-                f"{where}: row {row} of column '{name}' is empty; `missing = \"drop\"` leaves out "
-                'rows with gaps, "keep" leaves them to the methods'
+                f"{self._where(place, name)}: row {row} of column '{name}' is empty; "
+                '`missing = "drop"` leaves out rows with gaps, "keep" leaves them to the methods'
             )
         whole = ~np.any([*gaps.values()], axis=0)
         if not whole.any():
-            raise BadInput(f"{where}: every row has a gap")
-        return {n: c[whole] for n, c in columns.items()}
+            raise BadInput(f"{self.members[place].name}: every row has a gap")
+        return {n: c[whole] for n, c in columns.items()}, every[whole]
 
     def _as_shown(self, numbers: Columns) -> Columns:
         observed: dict[str, Array] = {}
@@ -401,7 +468,7 @@ class Collection:
         return stated
 
     def _stated(self, column: str, place: int) -> float:
-        table, name = self._truths, self.members[place].name
+        table, member = self._truths, self.members[place]
         where = self.declaration.truth_table or self.declaration.index
         if table is None:
             raise BadInput(
@@ -411,17 +478,17 @@ class Collection:
         if column not in table:
             line = unknown("column", column, [str(each) for each in table.columns])
             raise BadInput(f"{where}: truths.of: {line}")
-        row = place if self.declaration.truth_table else self.members[place].row
-        value = table[column].iloc[row]
+        row = place if self.declaration.truth_table else member.row
+        value, at = table[column].iloc[row], self._at(int(table.index[row]), column, member)
         if missing(value):
-            raise BadInput(f"{where}: {column}: {name} has no truth")
+            raise BadInput(f"{where}: {at} is empty: it has no truth")
         try:
             number = float(value)
         except (TypeError, ValueError) as error:
-            text = str(value)[:60]
-            raise BadInput(f"{where}: {column}: {name} has {text!r}, which is no number") from error
+            text = str(value)[:COPIED]
+            raise BadInput(f"{where}: {at} holds {text!r}, which is no number") from error
         if not np.isfinite(number):
-            raise BadInput(f"{where}: {column}: {name} has the truth {number}")
+            raise BadInput(f"{where}: {at} holds {number}, which is no truth")
         return number
 
     # --- whether all is well
@@ -483,6 +550,15 @@ class Collection:
         for path in sorted({*fresh._paths, *beside}):
             digest.update(self.name_of(path).encode() + b"\0" + content_digest(path) + b"\0")
         return digest.hexdigest()
+
+
+def _reads(text: str) -> bool:
+    """Say whether a text reads as a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _level(value: Any) -> str:

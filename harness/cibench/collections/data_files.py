@@ -8,14 +8,26 @@ from functools import lru_cache
 from hashlib import file_digest
 from pathlib import Path
 
+import numpy as np
+
 from cibench.model.types import Array
 from cibench.utils.errors import BadInput, near_miss
 from cibench.utils.foreign import read_arrays, read_table
 
 ENDINGS = (".csv", ".parquet", ".npz", ".dta")
+BINARY = (".parquet", ".npz", ".dta")
+"""Endings of files that hold numbers bit by bit."""
+
 Columns = Mapping[str, Array]
-State = tuple[str, int, int]
-"""A file's path, its size and when it was last written: what is cached of it holds as long."""
+State = tuple[str, int, int, int]
+"""A file's path, its size and when its content and its entry were last written.
+
+What is cached of a file holds as long. Two files that change places keep the times of their
+content, not those of their entries.
+"""
+
+WRITTEN = re.compile(r"[-+]?(?P<whole>\d*)\.?(?P<decimals>\d*)(?:[eE](?P<exponent>[-+]?\d+))?")
+"""A number as texts have it."""
 
 KEPT = 4
 """Data sets that a process keeps in memory."""
@@ -28,7 +40,7 @@ def state_of(path: Path) -> State:
     except OSError as error:
         near = near_miss(path.name, [p.name for p in path.parent.glob("*")])
         raise BadInput(f"{path}: {error.strerror or error}{near}") from error
-    return str(path), known.st_size, known.st_mtime_ns
+    return str(path), known.st_size, known.st_mtime_ns, known.st_ctime_ns
 
 
 def columns_of(path: Path) -> Columns:
@@ -43,6 +55,40 @@ def stack_of(path: Path) -> tuple[Mapping[str, Array], int, int]:
     another length, are the same in all. Raises BadInput.
     """
     return _stack(state_of(path))
+
+
+def last_places(path: Path, name: str, column: Array) -> Array:
+    """Return to what each number of a file's column is known: a unit in the last place it has.
+
+    That is the last decimal that a CSV file has of it, else the last bit that is stored; whole
+    numbers are exact where they are stored. Decimals that end in zeros may lack these, so that a
+    column's numbers are taken to have as many decimals, or as many digits, as most are written to.
+    """
+    stored = np.zeros(len(column))
+    if column.dtype.kind == "f":
+        stored = np.spacing(np.abs(column)).astype(float)
+    return stored if path.suffix.lower() in BINARY else stored + _written(state_of(path), name)
+
+
+@lru_cache(maxsize=KEPT)
+def _written(state: State, name: str) -> Array:
+    """Return the unit of the last decimal of each number of a CSV file's column."""
+    texts = read_table(Path(state[0]), as_texts=True)[name]
+    matches = [WRITTEN.fullmatch(text.strip()) for text in texts]
+    parts = [match.group("whole", "decimals", "exponent") if match else None for match in matches]
+    finest, digits = 0, 1
+    leading = np.full(len(parts), -np.inf)  # the power of ten of each number's first digit
+    for row, part in enumerate(parts):
+        if part is None:
+            continue
+        whole, decimals, shift = part[0] or "", part[1] or "", int(part[2] or 0)
+        significant = (whole + decimals).lstrip("0")
+        finest = max(finest, len(decimals) - shift)
+        digits = max(digits, len(significant))
+        if significant:
+            leading[row] = len(significant) - 1 - len(decimals) + shift
+    powers: Array = np.maximum(leading - digits + 1, -float(finest))
+    return 10.0**powers
 
 
 def content_digest(path: Path) -> bytes:

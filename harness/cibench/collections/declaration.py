@@ -153,6 +153,10 @@ def _declaration(table: Table, path: Path) -> Declaration | None:
     name = own.take("name", str, ..., _is_name, "a name in lower case and hyphens")
     settings = tuple(_settings(table.table("settings"), bool(index)))
     levels = table.table("levels")
+    for key in levels.content:
+        texts = levels.strings(key, ...)
+        if twice := sorted({text for text in texts if texts.count(text) > 1}):
+            levels.fault(key, f"'{twice[0]}' is there twice")
     folder = _text(own, "folder") or "."
     if table.faulty():
         return None

@@ -19,7 +19,7 @@ from cibench.execution.settings import TUNING
 from cibench.model import registry
 from cibench.model.method import Estimator
 from cibench.model.types import Estimate, Target
-from cibench.storage import handed_in, manifest
+from cibench.storage import handed_in, manifest, provenance
 from cibench.storage.made_elsewhere import refuse as refuse_elsewhere
 from cibench.storage.reader import cells
 from cibench.storage.session import Session, opened
@@ -60,9 +60,10 @@ def import_answers(
 
     `answers` is a file as `export_suite` leaves it to be filled in (CSV, Parquet or .dta), or a
     folder of such. `estimator` is family/name, or a name in the family "imported". `run` is a run
-    folder of the suite; with a `suite` one is begun where there is none. Answers of a method that
-    come in parts are stored part by part. Raises BadInput, with nothing stored, for answers to
-    questions that the run has not, twice, to other data, or other than stored ones.
+    folder of the suite; with a `suite` one is begun where there is none, and one that is there is
+    to have its data sets. Answers of a method that come in parts are stored part by part. Raises
+    BadInput, with nothing stored, for answers to questions that the run has not, twice, to other
+    data, or other than stored ones.
 
     >>> import cibench, pandas as pd
     >>> from cibench.exchange import export_suite, import_answers
@@ -121,7 +122,13 @@ def _suite_of(folder: Path, suite: Suite | None) -> Suite:
     """Return the suite whose questions are answered: the run's own, where there is a run."""
     if manifest.holds_run(folder):
         refuse_elsewhere(_before(folder), folder)
-        suite = find_suite(folder)
+        own = find_suite(folder)
+        if suite is not None and _asks(suite) != _asks(own):
+            raise BadInput(
+                f"suite: {folder} holds a run already, of '{own.name}' with other data sets than "
+                f"'{suite.name}'; leave the suite out, or begin a run in another folder"
+            )
+        suite = own
     elif suite is None:
         raise BadInput(f"{folder} is not a run folder; --suite begins a run of a suite there")
     if suite.precision is not None:
@@ -129,6 +136,13 @@ def _suite_of(folder: Path, suite: Suite | None) -> Suite:
             "precision: nobody knows how many data sets there will be; state 'replicates'"
         )
     return suite
+
+
+def _asks(suite: Suite) -> list[Any]:
+    """Return what decides the questions of a suite: which data sets it has, and of what targets."""
+    cells = [[cell.key, n] for cell, n in zip(suite.cells, suite.counts, strict=True)]
+    scenarios = {k: v for k, v in provenance.sources(suite).items() if k.startswith("scenario ")}
+    return [suite.seed, suite.level, cells, scenarios]
 
 
 def _entry(read: Answers, before: Mapping[str, Any] | None, name: str) -> dict[str, Any]:

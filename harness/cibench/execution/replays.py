@@ -26,7 +26,7 @@ from cibench.storage.schema import MAY_DIFFER, TYPES
 from cibench.storage.undrawn import Undrawn
 from cibench.suite.parse import parse_suite
 from cibench.suite.suite import Cell, Suite
-from cibench.utils.errors import BadInput
+from cibench.utils.errors import BadInput, unknown
 from cibench.utils.missing import missing
 from cibench.utils.toml import several
 from cibench.workers.block import Block, Result
@@ -199,16 +199,24 @@ def _stored(run: Path, wanted: FitAddress) -> pd.DataFrame:
     import pandas as pd
     import pyarrow.compute as pc
 
-    parts = []
+    parts, scenarios, estimators = [], set[str](), set[str]()
     for cell in cells(run, also=TYPES):
         table = cell.table.select(list(TYPES))
+        scenarios.add(table["scenario"][0].as_py())
         if table["scenario"][0].as_py() == wanted.scenario:
+            estimators |= {*table["estimator"].unique().to_pylist()}
             fits = pc.and_(
                 pc.equal(table["estimator"], wanted.estimator),
                 pc.equal(table["replicate"], wanted.replicate),
             )
             parts.append(as_frame(table.filter(fits)))
     rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    if wanted.scenario not in scenarios:
+        line = unknown("scenario of the run", wanted.scenario, scenarios)
+        raise BadInput(f"{run}: {line}")
+    if wanted.estimator not in estimators:
+        line = unknown("estimator of the scenario", wanted.estimator, estimators)
+        raise BadInput(f"{run}: {line}")
     if rows.empty:
         raise BadInput(
             f"{run} holds no fit of {wanted.estimator} to replicate {wanted.replicate} of "

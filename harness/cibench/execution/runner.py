@@ -42,7 +42,7 @@ def execute(suite: Suite, folder: Path, settings: RunSettings = IN_PROCESS) -> N
     `cibench.storage.session.opened`), a plug-in breaks its contract or cannot be imported by worker
     processes, or workers cannot be reached or started; with all rows until then stored, where the
     disk is full or the cluster is lost; and UndrawnData, with all other rows stored, where a
-    scenario could not draw data sets.
+    scenario could not draw data sets or its data sets were changed meanwhile.
 
     >>> from pathlib import Path
     >>> from cibench import load
@@ -188,7 +188,8 @@ def _run(job: _Job) -> list[str]:
         writer.flush(everything=True)
         entries = session.close(progress.done, undrawn)
         watch.note(ending, at_once=True)
-    return [*lines, *sentences(entries, session.run, manifest.read_catalogue(session.run))]
+    catalogue = manifest.read_catalogue(session.run)
+    return [*lines, *sentences(entries, session.run, catalogue), *session.exchanged_data()]
 
 
 def _pilot(job: _Job, settled: dict[int, str], faulty: set[int]) -> list[str]:

@@ -153,6 +153,15 @@ def contradicts_p_value(
 
 
 @metric(
+    ("p_value",), Kind.SHARE, place=127, label="p-value rejects 0",
+    meaning="share of p-values below 1 - level, whatever the limits", tables=("scores",),
+)  # fmt: skip
+def rejection_by_p_value(p: Array, *, level: float) -> Share:
+    """Return the share of p-values that reject: the power of a test that has no limits."""
+    return Share(p < round(1 - level, 12))  # 0.05, not the number above it that 1 - 0.95 is
+
+
+@metric(
     (), Kind.SHARE, flags=("failed",), place=130, label="failures",
     meaning="share of fits that gave no answer", loss=Loss.ITSELF, tables=REPORTED,
 )  # fmt: skip

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cibench.render.numbers import plain
-from cibench.utils.errors import BadInput
+from cibench.utils.errors import BadInput, unknown
 from cibench.utils.missing import missing
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ def duplicates(labels: Mapping[str, Mapping[str, str]]) -> Iterable[tuple[str, s
     """Yield labels that two things would have, or that read as another's name: kind, key, why."""
     for kind, called in labels.items():
         taken: dict[str, str] = {}
-        for name, text in called.items():
+        for name, label in called.items():
+            text = " ".join(label.split())  # blanks set apart nothing that people read
             if text in taken:
                 yield kind, name, f"'{taken[text]}' and '{name}' are both called '{text}'"
             elif text != name and text in called:
@@ -96,6 +97,33 @@ def duplicates(labels: Mapping[str, Mapping[str, str]]) -> Iterable[tuple[str, s
             elif kind == "settings" and (text == DEFAULT or " = " in text):
                 yield kind, name, f"'{name}' is called '{text}', which reads as another setting"
             taken[text] = name
+
+
+def unknown_labels(
+    catalogue: Mapping[str, Any], labels: Mapping[str, Mapping[str, str]], measures: Iterable[str]
+) -> Iterable[str]:
+    """Yield a line for each label of what a run does not have, with the near miss.
+
+    Nothing is looked for in a catalogue that does not say what there is.
+    """
+    about = catalogue.get("scenarios") or {}
+    dials = {dial for scenario in about.values() for dial in dials_of(scenario)}
+    known = {
+        "methods": catalogue.get("estimators") or (), "scenarios": about,
+        "dials": dials, "measures": measures,
+    }  # fmt: skip
+    for kind, names in known.items():
+        for name in labels.get(kind) or {}:
+            bare = name.partition(" (")[0] if kind == "methods" else name
+            if (names or (kind == "dials" and about)) and bare not in names:
+                line = unknown(f"{kind[:-1]} of the run", bare, sorted(names), listed=True)
+                yield f"suite.toml: {LABELS}.{kind}: {line}"
+    for text in labels.get("settings") or {}:
+        for part in text.split(", ") if dials and text != DEFAULT else ():
+            dial = part.partition(" = ")[0]
+            if dial not in dials:
+                line = unknown("dial of the run", dial, sorted(dials), listed=True)
+                yield f"suite.toml: {LABELS}.settings: '{text}': {line}"
 
 
 def labels_of(about: Mapping[str, Any], kind: str) -> Mapping[str, str]:

@@ -104,7 +104,7 @@ class PaperTable:
         known = (*(m.name for m in listed("scores")), *COUNTS, TRUTH)
         for name in self.shape.measures:
             if name not in known:
-                raise BadInput(f"measures: {unknown('measure', name, known)}")
+                raise BadInput(f"measures: {unknown('measure', name, known, listed=True)}")
         if twice := sorted({*self.shape.rows} & {*self.shape.columns}):
             raise BadInput(f"rows and columns: '{twice[0]}' is in both")
         if not len(self._scores):
@@ -293,7 +293,7 @@ class PaperTable:
                 f"Replicates in each cell: {' to '.join(ends)}.",
                 *median_notes(records, metrics),
                 *(limits_notes(records) if any("coverage" in m.name for m in metrics) else ()),
- *_blanks(records, metrics),
+                *_blanks(records, metrics),
                 _lost(records, counting(manifest)),
             ) if note
         ]  # fmt: skip

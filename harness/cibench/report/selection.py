@@ -53,7 +53,7 @@ class Fields:
         names = list(names)
         for place, name in enumerate(names):
             if name not in self.names:
-                raise BadInput(f"{where}: {unknown('field', name, self.names)}")
+                raise BadInput(f"{where}: {unknown('field', name, self.names, listed=True)}")
             if name in names[:place]:
                 raise BadInput(f"{where}: '{name}' is there twice")
 
@@ -152,6 +152,10 @@ class Fields:
             key=lambda item: tuple(r[v] for r, v in zip(ranks, item[0], strict=True)),
         )
 
+    def rank(self, name: str) -> Callable[[Any], int]:
+        """Return the place of a field's value in the order of `groups`."""
+        return self._ranks(name).__getitem__
+
     def _ranks(self, name: str) -> Mapping[Any, int]:
         values = list(dict.fromkeys(self.column(name)))
         if name == "setting":
@@ -218,8 +222,9 @@ def _matches(fields: Fields, name: str, wanted: Any) -> list[Match]:
     matches = [_matcher(fields, name, part) for part in parts]
     for match, part in zip(matches, parts, strict=True):
         if not any(map(match, values)):
-            there = list(dict.fromkeys(fields.text(name, v) for v in values if v != ""))
-            raise BadInput(f"where: {unknown(name, str(part), there)}")
+            places = sorted({*values} - {""}, key=fields.rank(name))
+            there = list(dict.fromkeys(fields.text(name, v) for v in places))
+            raise BadInput(f"where: {unknown(name, str(part), there, listed=True)}")
     return matches
 
 

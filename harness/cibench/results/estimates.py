@@ -236,7 +236,21 @@ class _Table:
         if values.isna().any():
             row = int(np.flatnonzero(values.isna().to_numpy())[0])
             raise BadInput(f"{self.where}: {role}: row {row + 1} of column '{column}' is empty")
-        return values.map(_text).astype(object)
+        return self.same_blanks(values.map(_text), column, role).astype(object)
+
+    def same_blanks(self, texts: Any, column: str, role: str) -> Any:
+        """Return texts without blanks around; BadInput where these alone set two of them apart."""
+        first: dict[str, tuple[int, str]] = {}
+        for row, text in enumerate(texts, 1):
+            if not isinstance(text, str):
+                continue
+            before, other = first.setdefault(text.strip(), (row, text))
+            if other != text:
+                raise BadInput(
+                    f"{self.where}: {role}: rows {before} and {row} of column '{column}' hold "
+                    f"{other!r} and {text!r}, which blanks alone set apart; write them alike"
+                )
+        return texts.map(lambda text: text.strip() if isinstance(text, str) else text)
 
 
 def _text(value: Any) -> str:
@@ -271,7 +285,9 @@ def _settings(table: _Table, columns: Columns) -> dict[str, Any]:
         return float(values[[*defaults].index(name)]) if (name := dial(*values)) else nan
 
     return {
-        "n": units.astype(np.int64), "parameters": _named(table.frame, others, parameters),
+        "n": units.astype(np.int64), "parameters": _named(table.frame.assign(**{
+            name: table.same_blanks(table.frame[name], name, "by") for name in others
+        }), others, parameters),
         "dials": _named(moved, [*defaults], dials),
         "dial": _named(moved, [*defaults], dial), "setting": _named(moved, [*defaults], setting),
     }  # fmt: skip

@@ -279,8 +279,10 @@ class Run:
     def write_replicates(self, path: Path, *, hexadecimal: bool = False) -> Path:
         """Write the replicate rows as CSV, every number exact, and return the path.
 
-        What a row has not is NA. Python, Julia and C read the decimals back to the bit; R's last
-        bit is another now and then, unless they are `hexadecimal`, which R reads as numbers too.
+        Each dial has a column of its own beside `dials`, with its number in every row, at its
+        default too; `dial` and `setting` name the one that is moved alone. What a row has not is
+        NA. Python, Julia and C read the decimals back to the bit; R's last bit is another now and
+        then, unless they are `hexadecimal`, which R reads as numbers too.
         Raises BadInput where it cannot be written.
 
         See `replicates`, which these are.
@@ -288,7 +290,7 @@ class Run:
         source = (self.manifest.get(MADE_ELSEWHERE) or {}).get("source")
         if source and path.name == source and path.exists():
             raise BadInput(f"{path}: it may be the table that was scored; name another file")
-        rows = self.replicates.copy()
+        rows = _with_dials(self.replicates)
         if hexadecimal:
             for name in rows.select_dtypes("float").columns:
                 rows[name] = _hexadecimal(rows[name])
@@ -305,3 +307,20 @@ class Run:
             f"<p>{escape(note)}</p>" for note in summary_notes(self.scores, self.catalogue)
         )
         return title + str(lines.to_html(index=False, escape=True)) + notes
+
+
+def _with_dials(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with a column of numbers for each dial; what a scenario has not is NaN."""
+    import numpy as np
+    import pandas as pd
+
+    from cibench.render.labels import parse
+
+    codes, texts = pd.factorize(rows["dials"])
+    maps = [*map(parse, texts), {}]  # the last one is of rows without any
+    place, columns = list(rows.columns).index("dials") + 1, {}
+    for name in dict.fromkeys(name for each in maps for name in each):
+        values = np.array([float(each.get(name, "nan")) for each in maps])
+        columns[f"{name}_dial" if name in rows else name] = values[codes]
+    beside = pd.DataFrame(columns, index=rows.index)
+    return pd.concat([rows.iloc[:, :place], beside, rows.iloc[:, place:]], axis=1)

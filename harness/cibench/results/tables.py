@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cibench.analysis.one_pass import Cells, Collector, collect
 from cibench.analysis.scores import SHOW_MOMENTS
+from cibench.metrics import METRICS
 from cibench.metrics.registry import NORMAL
-from cibench.render.labels import with_labels
+from cibench.render.labels import LABELS, unknown_labels, with_labels
 from cibench.storage import cells, cells_of
 from cibench.storage.stops import with_stops
+from cibench.utils.errors import BadInput
 from cibench.utils.files import write_csv
 from cibench.utils.leftovers import clear
 
@@ -84,6 +86,9 @@ class RunTables(Mapping[str, "pd.DataFrame"]):
     ) -> None:
         self.cells, self.published = cells, published
         self.manifest, self.suite = manifest or {}, suite or {}
+        labels = self.suite.get(LABELS) or {}
+        if lines := [*unknown_labels(catalogue, labels, METRICS)]:
+            raise BadInput(*lines)
         self.catalogue = with_labels(catalogue, self.suite)
         if self.suite.get(SHOW_MOMENTS):
             self.catalogue = {**self.catalogue, SHOW_MOMENTS: True}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cibench.model import registry
 from cibench.storage import handed_in, made_elsewhere, manifest
 from cibench.storage.changes import changes
 from cibench.storage.imported import Imported, Record, still_so
@@ -21,6 +22,9 @@ from cibench.suite.precision import FIRST_LOOK, first, most
 from cibench.suite.suite import NO_REFITS, Refits, Suite
 from cibench.utils.errors import BadInput
 from cibench.utils.foreign import own_file
+
+EXCHANGED = "changed while it ran"
+"""What the manifest has for the digest of data of which nobody knows which rows are of which."""
 
 WORDS = 6
 """How many changes are named; the others are counted."""
@@ -103,6 +107,25 @@ class Session:
         """
         lines = entries(self.suite, undrawn)
         manifest.close(self.run, {**self._rows(stored), "undrawn": lines})
+        return lines
+
+    def exchanged_data(self) -> list[str]:
+        """Return a line for each scenario whose data sets are not those that the run began with.
+
+        The manifest says so too, whatever its files hold later: rows may be of both.
+        """
+        sources = dict(manifest.read_manifest(self.run)["sources"])
+        lines = []
+        for name in self.suite.scenarios:
+            digest = registry.entry("scenario", name).digest
+            if digest is not None and digest() != sources[f"scenario {name}"]:
+                sources[f"scenario {name}"] = EXCHANGED
+                lines.append(
+                    f"{self.run}: files of {name} were changed while it ran, so that rows may be "
+                    "of either; --update sets them aside and makes them again"
+                )
+        if lines:
+            manifest.note(self.run, {"sources": sources})
         return lines
 
     @property

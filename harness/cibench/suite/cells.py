@@ -251,13 +251,16 @@ def with_files(table: Table, folder: Path) -> tuple[Table, list[str]]:
     a table's data sets exist, `n` may be left out: then it has their numbers of units.
     """
     files: list[str] = []
+    unsound: set[str] = set()
     if not isinstance(table.content.get("cells"), list):
         return table, files
     entries = list(table.content["cells"])
     for entry in table.tables("cells", ...):
         names = entry.strings("scenario", []) if entry.content.get("scenario") else []
         if any(name.startswith(tuple(FILES)) for name in names):
-            renamed = [_of_file(entry, i, name, folder, files) for i, name in enumerate(names)]
+            renamed = [
+                _of_file(entry, i, name, folder, files, unsound) for i, name in enumerate(names)
+            ]
             content = {**entry.content, "scenario": renamed}
             if "n" not in content and entry.faulty("scenario"):
                 entry.fault("n", "")  # which the file would have said
@@ -274,18 +277,27 @@ def _sizes_of(names: Sequence[str]) -> list[int]:
     return sorted({n for each in sizes for n in each}) if all(sizes) else []
 
 
-def _of_file(table: Table, number: int, name: str, folder: Path, files: list[str]) -> str:
-    """Return a scenario's name; if it is a file's, add that to the files."""
+def _of_file(
+    table: Table, number: int, name: str, folder: Path, files: list[str], unsound: set[str]
+) -> str:
+    """Return a scenario's name; if it is a file's, add that to the files.
+
+    What is wrong with a file is told where it is named first.
+    """
     prefix = next((p for p in FILES if name.startswith(p)), None)
     if prefix is None:
         return name
     module, _, function = FILES[prefix].partition(":")
     path = str((folder / name.removeprefix(prefix)).resolve())
+    if path in unsound:
+        table.fault("scenario", "", number)
+        return name
     try:
         scenario: str = getattr(import_module(module), function)(path).name
     except BadInput as error:
         for place, line in enumerate(error.args):
             table.fault("scenario", line, number, place)
+        unsound.add(path)
         return name
     files.append(path)
     return scenario

@@ -21,11 +21,14 @@ LONGEST = 100
 WANTED = f"a text of one line, {LONGEST} characters at most"
 
 
-def check_labels(table: Table, cells: Sequence[Cell], *, complete: bool) -> None:
+def check_labels(
+    table: Table, cells: Sequence[Cell], *, complete: bool, others: bool = False
+) -> None:
     """Note what is wrong with the labels of a suite.
 
     That is what is no text, a name that two things would have, and what is not in the suite; names
-    are not looked up where the cells are not `complete`.
+    are not looked up where the cells are not `complete`, nor methods where there may be `others`,
+    as in a run folder, whose tables look them up.
     """
     labels = table.table(LABELS)
     labels.check_keys(KINDS)
@@ -40,7 +43,7 @@ def check_labels(table: Table, cells: Sequence[Cell], *, complete: bool) -> None
     for kind, name, problem in duplicates(texts):
         parts[kind].fault(name, problem)
     if complete and texts:
-        _look_up(parts, cells)
+        _look_up(parts, cells, others=others)
 
 
 def _is_label(text: str) -> bool:
@@ -48,7 +51,7 @@ def _is_label(text: str) -> bool:
     return bool(text.strip()) and one_line and len(text) <= LONGEST
 
 
-def _look_up(parts: Mapping[str, Table], cells: Iterable[Cell]) -> None:
+def _look_up(parts: Mapping[str, Table], cells: Iterable[Cell], *, others: bool) -> None:
     cells = tuple(cells)
     names = {
         "methods": {e.estimator for cell in cells for e in cell.entrants},
@@ -58,11 +61,14 @@ def _look_up(parts: Mapping[str, Table], cells: Iterable[Cell]) -> None:
         "measures": set(METRICS),
     }
     nouns = {kind: f"{kind[:-1]} of the suite" for kind in KINDS} | {"measures": "measure"}
+    if others:
+        del names["methods"]
     for kind, known in names.items():
         for name in parts[kind].content:
             bare = name.partition(" (")[0] if kind == "methods" else name
             if is_pattern(bare) or bare not in known:
-                parts[kind].fault(name, unknown(nouns[kind], bare, sorted(known)))
+                line = unknown(nouns[kind], bare, sorted(known), listed=True)
+                parts[kind].fault(name, line)
 
 
 def _settings(cells: Iterable[Cell]) -> Iterator[str]:

@@ -75,6 +75,8 @@ class RunInterrupted(KeyboardInterrupt):
 class UndrawnData(BadInput):
     """Say which scenarios could not draw data sets of a run that went on with the others.
 
+    Also which had other data sets at its end than at its beginning.
+
     `run` is the run as far as it came, with all rows that there are; no estimator is charged.
     """
 
@@ -118,12 +120,24 @@ def near_miss(name: str, known: Iterable[str]) -> str:
     return f"; did you mean '{meant}'?" if meant else ""
 
 
-def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """Return the line for a name that does not exist: `no estimator named 'tsl'; did you ...`."""
+MOST_LISTED = 60
+"""Names that are listed where all are to be."""
+
+
+def unknown(what: str, name: str, known: Iterable[str], *, listed: bool = False) -> str:
+    """Return the line for a name that does not exist: `no estimator named 'tsl'; did you ...`.
+
+    What there is follows where nothing is close and few are known; where it is to be `listed`, in
+    any case and in its own order.
+    """
     more = "..." if len(name) > LONGEST_NAME else ""
     article = f"no {what} named '{name[:LONGEST_NAME]}{more}'"
-    known = sorted(known)
+    known = list(known) if listed else sorted(known)
     hint = near_miss(name, known)
+    if listed and known:
+        rest = f" and {len(known) - MOST_LISTED:,} more" if len(known) > MOST_LISTED else ""
+        names = f"{', '.join(known[:MOST_LISTED])}{rest}"
+        return f"{article}{hint} There are: {names}" if hint else f"{article}; there are: {names}"
     if hint or not known or len(known) > 12:
         return article + hint
     return f"{article}; there are: {', '.join(known)}"

@@ -391,17 +391,43 @@ def read_table(
 
 
 def _check_parquet(content: io.BytesIO, path: Path) -> None:
-    """Raise BadInput where a Parquet file says that it holds more than anybody reads at once."""
+    """Raise BadInput where a Parquet file says that it holds more than anybody reads at once.
+
+    Texts that stand there often are stored once: they are counted without being written out.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     try:
-        about = pq.read_metadata(content)
+        about, fields = pq.read_metadata(content), pq.read_schema(content)
     except Exception:  # whoever reads it says why
         return
     finally:
         content.seek(0)
     if about.num_rows * max(about.num_columns, 1) > MOST_NUMBERS:
         raise BadInput(f"{path}: over {MOST_NUMBERS:,} numbers, more than any of ours")
+    for field in fields:
+        if pa.types.is_nested(field.type):
+            name = field.name[:COPIED]
+            raise BadInput(f"{path}: column '{name}' holds lists or tables, no numbers or texts")
+    texts = [f.name for f in fields if f.type in (pa.string(), pa.large_string(), pa.binary())]
+    try:
+        once = pq.ParquetFile(content, read_dictionary=texts).read(columns=texts)
+        size = 0
+        for column in once.columns:
+            for chunk in column.chunks:
+                if pa.types.is_dictionary(chunk.type):
+                    lengths = pc.binary_length(chunk.dictionary)
+                    size += pc.sum(lengths.take(chunk.indices)).as_py() or 0
+                else:
+                    size += chunk.nbytes
+    except Exception:  # whoever reads it says why
+        return
+    finally:
+        content.seek(0)
+    if size > LARGEST_TABLE:
+        raise BadInput(f"{path}: over {LARGEST_TABLE:,} bytes of texts, more than any of ours")
 
 
 def read_arrays(path: Path) -> dict[str, Any]:

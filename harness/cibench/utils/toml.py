@@ -13,7 +13,10 @@ from typing import Any
 
 from cibench.utils.errors import BadInput, closest, unknown
 from cibench.utils.foreign import read_text
-from cibench.utils.toml_lines import Place, key_lines
+from cibench.utils.toml_lines import Place, first_twice, key_lines
+
+AGAIN = re.compile(r"Cannot (declare|overwrite|mutate)|Duplicate inline")
+"""How Python's parser says that something is there already."""
 
 BARE = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -184,7 +187,14 @@ def read_toml(path: Path) -> tuple[dict[str, Any], str]:
     except ValueError as error:  # of the parser, or of a number with thousands of digits
         line_of = re.search(r"at line (\d+)", str(error))
         where = f"{path}:{line_of[1]}" if line_of else str(path)
-        raise BadInput(f"{where}: not a TOML file: {str(error).partition(';')[0]}") from error
+        problem = str(error).partition(";")[0]
+        if line_of and AGAIN.match(problem) and (twice := first_twice(text, int(line_of[1]))):
+            place, first = twice
+            problem = (
+                f"'{_path(place)}' is there already, on line {first}; a table or key stands once, "
+                "put into it there what is to be added"
+            )
+        raise BadInput(f"{where}: not a TOML file: {problem}") from error
     except RecursionError as error:
         raise BadInput(f"{path}: not a TOML file: it is nested too deeply") from error
 
@@ -196,10 +206,18 @@ def refuse(*tables: Table) -> None:
 
 
 def to_toml(content: Mapping[str, Any]) -> str:
-    """Return the TOML text of a mapping; its "cells" become an array of tables."""
-    lines = [f"{_key(k)} = {_value(v)}" for k, v in content.items() if k != "cells"]
-    for cell in content.get("cells", ()):
+    """Return the TOML text of a mapping; its "cells" become an array of tables.
+
+    Its "labels" are tables of their own, which people add lines to.
+    """
+    own = dict(content)
+    cells, labels = own.pop("cells", ()), own.pop("labels", {})
+    lines = [f"{_key(k)} = {_value(v)}" for k, v in own.items()]
+    for cell in cells:
         lines += ["", "[[cells]]", *(f"{_key(k)} = {_value(v)}" for k, v in cell.items())]
+    for kind, names in labels.items():
+        lines += ["", f"[labels.{_key(kind)}]"]
+        lines += [f"{_key(k)} = {_value(v)}" for k, v in names.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -33,6 +33,29 @@ def key_lines(text: str) -> dict[Place, int]:
     return scanner.lines
 
 
+def first_twice(text: str, line: int) -> tuple[Place, int] | None:
+    """Return what a text has for the second time on a line, and on which line it has it first.
+
+    The text is TOML up to that line, on which a parser says that something cannot be declared
+    again; None where this scanner cannot say what. What stands whole in braces has all of it there.
+    """
+    lines = text.replace("\r\n", "\n").split("\n")
+    scanner = _Scanner("\n".join(lines[:line]) + "\n")
+    try:
+        scanner.scan()
+    except (AssertionError, IndexError, ValueError):
+        return None
+    if scanner.twice is None:
+        latest = scanner.latest
+        if scanner.first.get(latest, line) < line:  # implied by a longer key
+            return latest, scanner.first[latest]
+        for depth in range(len(latest) - 1, 0, -1):  # within a table that stands whole in braces
+            place = latest[:depth]
+            if place in scanner.lines and place not in scanner.implied:
+                return place, scanner.lines[place]
+    return scanner.twice
+
+
 class _Scanner:
     """Go through a text once, from its beginning to its end."""
 
@@ -42,6 +65,9 @@ class _Scanner:
         self.lines: dict[Place, int] = {}
         self.last: dict[Place, int] = {}  # the last element of each array of tables
         self.implied: set[Place] = set()
+        self.first: dict[Place, int] = {}  # implied or not
+        self.latest: Place = ()
+        self.twice: tuple[Place, int] | None = None  # the last one that was there before
 
     def scan(self) -> None:
         """Pass over all tables and keys."""
@@ -67,8 +93,15 @@ class _Scanner:
 
     def note(self, place: Place, line: int, *, implied: bool = False) -> None:
         """Note a place's line: the first one, but a table's own header before what implies it."""
-        if len(place) > DEEPEST or (place in self.lines and place not in self.implied):
+        if len(place) > DEEPEST:
             return
+        self.first.setdefault(place, line)
+        self.latest = place
+        if place in self.lines and place not in self.implied:
+            if not implied:
+                self.twice = place, self.lines[place]
+            return
+        self.implied.discard(place)
         if implied:
             self.implied.add(place)
             self.lines.setdefault(place, line)
@@ -92,7 +125,8 @@ class _Scanner:
             if place in self.last:
                 place += (self.last[place],)
         place += (name,)
-        self.note(place, line)
+        if brackets == 1 or place not in self.last:
+            self.note(place, line)
         if brackets == 2:
             self.last[place] = self.last.get(place, -1) + 1
             place += (self.last[place],)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from textwrap import shorten
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,10 +62,13 @@ def _paint(view: View, dial: str, points: Points, look: Mapping[str, Look]) -> F
     names = [_legend(view, method) for method in view.methods]
     in_line = 2 if 2 * (0.65 + 0.072 * max(map(len, names))) < width() else 1
     legend_rows = -(-len(view.methods) // in_line)
+    called, unit = view.called(dial), view.dial(dial).get("unit")
+    axis = wrap(f"{called}: {unit}" if unit else called, max(24, int(12.5 * width())))
+    below = 0.45 + 0.17 * len(axis) + 0.19 * legend_rows
     lanes = LANE * (len(_broken(view, dial)) + 1) if _broken(view, dial) else 0.0
     figure, grid = canvas(
-        2.95 + 0.19 * legend_rows + lanes + 2.3 * stacked, columns=1 if stacked else 2,
-        rows=1 + stacked, bottom=0.62 + 0.19 * legend_rows, left=0.55, across=0.65, down=0.55,
+        2.33 + below + lanes + 2.3 * stacked, columns=1 if stacked else 2,
+        rows=1 + stacked, bottom=below, left=0.55, across=0.65, down=0.55,
         top=0.35 + lanes,
     )  # fmt: skip
     coverage, bias = (axes for row in grid for axes in row)
@@ -89,11 +92,8 @@ def _paint(view: View, dial: str, points: Points, look: Mapping[str, Look]) -> F
         if len(values) <= 6:
             axes.set_xticks(values, [plain(v) for v in values])
     _mark_breakdowns(coverage, _broken(view, dial), look)
-    called = view.called(dial)
-    room = max(12, int(12.5 * width()) - len(called))
-    unit = shorten(view.dial(dial).get("unit") or "", room, placeholder=" …")
-    figure.text(0.5, (0.12 + 0.19 * legend_rows) / figure.get_figheight(),
-                f"{called}: {unit}" if unit else called, ha="center", va="bottom")  # fmt: skip
+    figure.text(0.5, (0.12 + 0.19 * legend_rows) / figure.get_figheight(), "\n".join(axis),
+                ha="center", va="bottom")  # fmt: skip
     figure.legend(*coverage.get_legend_handles_labels(), loc="lower center", ncols=in_line,
                   fontsize=8.5, borderaxespad=0.3, handlelength=3)  # fmt: skip
     return figure
