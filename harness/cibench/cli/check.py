@@ -62,6 +62,9 @@ def check(  # noqa: PLR0913, PLR0917 - the options of a command line
         ),
     ] = None,
     no_checks: NoChecks = False,
+    no_reuse: Annotated[
+        bool, typer.Option("--no-reuse", help="Fit again, though nothing has changed.")
+    ] = False,
     root: Root = HERE,
 ) -> None:
     """Run a suite again at a baseline's addresses, or take a run, and compare it in pairs.
@@ -74,7 +77,7 @@ def check(  # noqa: PLR0913, PLR0917 - the options of a command line
         raise BadInput("name a baseline with --against, or judge expectations with --expect")
     if bundle and (expect or unpaired):
         raise BadInput("--bundle: single fits change only against a baseline, in pairs")
-    how = _How(workers, replicates, not no_checks, python)
+    how = _How(workers, replicates, not no_checks, python, not no_reuse)
     wanted = [v.strip().replace("-", " ") for v in (fail_on or "").split(",") if v.strip()]
     if against is None:
         raise typer.Exit(_expected(what, out, how, power, wanted))
@@ -96,6 +99,7 @@ class _How(NamedTuple):
     replicates: int | None
     checks: bool
     python: str | None = None
+    reuse: bool = True
 
     def suite(self, what: str) -> Suite:
         """Return the suite that is meant, whose estimators another Python fits if one is named."""
@@ -183,8 +187,9 @@ def _compared(
             assert run_folder is not None
             return check_run(load(run_folder), reference, rules, settings, paired=paired)
         return check_suite(
-            suite, reference, rules, folder, settings, replicates=how.replicates, paired=paired
-        )
+            suite, reference, rules, folder, settings, replicates=how.replicates, paired=paired,
+            reuse=how.reuse,
+        )  # fmt: skip
 
 
 def _close(compared: Comparison, reference: Baseline, folder: Path, *, bundle: bool) -> int:

@@ -27,10 +27,11 @@ class Cutter:
     """Cut blocks that take about `block_seconds`, as earlier ones of their kind showed."""
 
     def __init__(
-        self, suite: Suite, inventory: Inventory, plugins: tuple[str, ...], block_seconds: float
-    ) -> None:
+        self, suite: Suite, inventory: Inventory, plugins: tuple[str, ...], block_seconds: float,
+        *, observe: bool = False,
+    ) -> None:  # fmt: skip
         self._suite, self._inventory, self._plugins = suite, inventory, plugins
-        self._block_seconds = block_seconds
+        self._block_seconds, self._observe = block_seconds, observe
         self._pace: dict[Any, float] = {}
         self._truths: dict[int, tuple[tuple[Target, Truth], ...]] = {}
         self._under_way, self._lost = Counter[int](), Counter[int]()
@@ -81,6 +82,7 @@ class Cutter:
                 cell=index, key=cell.key, entrants=tuple(cell.entrants[e] for e in entrants),
                 truths=self._truths[index], seed=self._suite.seed, level=self._suite.level,
                 first=first, count=count, plugins=self._plugins, refits=self._suite.refits,
+                observe=self._observe,
             )  # fmt: skip
             if stop is not None:
                 self._under_way[index] += count

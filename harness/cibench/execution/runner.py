@@ -61,7 +61,10 @@ def execute(suite: Suite, folder: Path, settings: RunSettings = IN_PROCESS) -> N
             session.restate()
             return
         checks = _checks(suite, session.before, settings, plugins)
-        cutter = Cutter(suite, session.inventory, plugins, settings.tuning.block_seconds)
+        cutter = Cutter(
+            suite, session.inventory, plugins, settings.tuning.block_seconds,
+            observe=settings.observe is not None,
+        )  # fmt: skip
         try:
             with ExitStack() as stack:
                 place = stack.enter_context(_workplace(suite, settings))
@@ -225,6 +228,8 @@ def _round(
     for block, result in flight.finished(job.cutter.blocks(job.place.slots)):
         job.cutter.learn(block, result)
         job.session.note_imported(result.imported)
+        if job.settings.observe is not None:
+            job.settings.observe(result.observed)
         if result.table.num_rows:
             writer.add(block.cell, result.table)
         for fault in result.undrawn:

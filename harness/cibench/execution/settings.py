@@ -11,6 +11,7 @@ from cibench.execution.progress import Listener
 from cibench.suite.precision import FIRST_LOOK
 from cibench.utils.addresses import parse
 from cibench.utils.machine import check_workers
+from cibench.workers.effects import Observed
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,10 @@ class RunSettings:
     in a cell raise one exception has no more there, unless to `keep_going`. Without `checks`
     plug-ins are not held to their contracts before the first replicate; `verdicts` is what that
     has come to already, from `cibench.execution.runner.preflight`. `listen` is told the progress
-    after every block, in the thread that called; what `arranging` returns is entered while shards
-    may be renamed or lose rows, before the first block. Raises BadInput for less than one worker
-    and for an address that is none.
+    after every block, in the thread that called, and `observe` which code its draws and fits have
+    loaded and what they did beside computing, which nobody looks at otherwise; what `arranging`
+    returns is entered while shards may be renamed or lose rows, before the first block. Raises
+    BadInput for less than one worker and for an address that is none.
 
     >>> from cibench.execution import RunSettings, Tuning
     >>> RunSettings().isolated, RunSettings(workers=2).isolated
@@ -100,6 +102,7 @@ class RunSettings:
     keep_going: bool = False
     checks: bool = True
     verdicts: Mapping[str, Any] | None = None
+    observe: Callable[[Observed], None] | None = None
     listen: Listener = lambda _: None
     arranging: Callable[[], AbstractContextManager[object]] = nullcontext
     tuning: Tuning = TUNING

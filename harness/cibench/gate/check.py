@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,11 @@ from cibench.gate import compatibility
 from cibench.gate.baseline import Baseline
 from cibench.gate.comparison import NO_ANSWER, CellResult, Comparison, commonest, compare
 from cibench.gate.pairing import pairs, read_rows
+from cibench.gate.reuse import FILE, Reuse
 from cibench.gate.row_changes import changes
 from cibench.gate.rules import Rules
 from cibench.results.api import run as run_suite
+from cibench.results.run_folder import Run
 from cibench.storage.made_elsewhere import refuse
 from cibench.storage.reader import read_table
 from cibench.storage.schema import SCORED
@@ -26,7 +28,6 @@ from cibench.utils.files import remove_folder
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from cibench.results.run_folder import Run
     from cibench.suite.suite import Suite
 
 RUN = "run"
@@ -36,13 +37,15 @@ TWICE = 5
 
 def check_suite(
     suite: Suite, baseline: Baseline, rules: Rules, out: Path, settings: RunSettings = EVERY_FIT,
-    *, replicates: int | None = None, paired: bool = True,
+    *, replicates: int | None = None, paired: bool = True, reuse: bool = False, test: object = None,
 ) -> Comparison:  # fmt: skip
     """Run the suite at the baseline's addresses into the folder `run` of `out` and compare.
 
     `replicates` may ask for fewer than the baseline has. Without `paired` the suite is run at
     other addresses: at its own seed where that is another, at the next one where it is not. What an
-    earlier check left in `out` is removed. Raises BadInput where baseline and suite do not belong
+    earlier check left in `out` is removed; with `reuse` its run is used again where nothing that
+    its answers rest on has changed (see `cibench.gate.reuse`), `test` included, which is whatever
+    else says so. Raises BadInput where baseline and suite do not belong
     together, where a plug-in breaks its contract and where `out` holds what no check wrote, before
     anything runs or is removed, and as `execute` does.
 
@@ -67,14 +70,34 @@ def check_suite(
         suite = replace(suite, seed=suite.seed + 1, spec=spec)
     compatibility.refuse_strangers(baseline, compatibility.described(suite), paired=paired)
     compatibility.refuse_missing(baseline, suite)
+    known = Reuse(suite, settings, test) if reuse and paired else None
+    if known is not None and (record := known.record_of(out)):
+        return _again(out, record, baseline, rules)
     settings = preflight(suite, settings, out / RUN)
     clear(out)
-    run = run_suite(suite, out / RUN, settings=settings)
+    watching = settings if known is None else replace(settings, observe=known.observe)
+    run = run_suite(suite, out / RUN, settings=watching)
     comparison = compare_run(run, baseline, rules, paired=paired)
-    if not paired or not (moved := changed(comparison)):
+    random: frozenset[tuple[str, str]] = frozenset()
+    if paired and (moved := changed(comparison)):
+        random = _random(suite, moved, settings, [read_rows(run.folder)])
+        if random:
+            comparison = compare_run(run, baseline, rules, random=random)
+    if known is None:
         return comparison
-    random = _random(suite, moved, settings, [read_rows(run.folder)])
-    return compare_run(run, baseline, rules, random=random) if random else comparison
+    known.note(out, random)
+    return replace(comparison, provenance={**comparison.provenance, "not_reusable": known.why})
+
+
+def _again(out: Path, record: Mapping[str, Any], baseline: Baseline, rules: Rules) -> Comparison:
+    """Compare the run of an earlier check, of which nothing has changed; remove its page."""
+    for path in out.iterdir():
+        if path.name not in {RUN, FILE}:
+            remove_folder(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    random = frozenset((name, options) for name, options in record["random"])
+    comparison = compare_run(Run(out / RUN), baseline, rules, random=random)
+    origin = {**comparison.provenance, "reused": float(record["created"])}
+    return replace(comparison, provenance=origin)
 
 
 def check_run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from cibench.gate.baseline import Baseline
@@ -149,7 +150,8 @@ def in_sentences(provenance: Mapping[str, Any]) -> list[str]:
     if unknown:
         same = "" if differs else "Nothing that was recorded differs. "
         lines.append(f"{same}Not recorded, so that it may differ: {'; '.join(unknown)}.")
-    return lines or ["Versions, sources and machine are the same on both sides."]
+    lines = lines or ["Versions, sources and machine are the same on both sides."]
+    return [*lines, *(f"{line[0].upper()}{line[1:]}." for line in _reused(provenance))]
 
 
 def provenance_lines(provenance: Mapping[str, Any]) -> list[str]:
@@ -159,7 +161,20 @@ def provenance_lines(provenance: Mapping[str, Any]) -> list[str]:
     differs, unknown = notes(provenance), provenance.get("unknown") or ()
     lines = [f"between the two: {'; '.join(differs)}"] if differs else []
     lines += [f"not recorded, so that it may differ: {'; '.join(unknown)}"] if unknown else []
-    return lines
+    return [*lines, *_reused(provenance)]
+
+
+def _reused(provenance: Mapping[str, Any]) -> list[str]:
+    """Say whether the answers are those of an earlier check, or why the next cannot have these."""
+    if (created := provenance.get("reused")) is not None:
+        when = datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        return [
+            f"reused: answers of the check of {when}, since code, data and versions are what they "
+            "were then; --no-reuse fits again"
+        ]
+    if why := provenance.get("not_reusable"):
+        return [f"the next check fits all of it again: {why}"]
+    return []
 
 
 _NAMES = {"platform": "platform", "python": "Python", "cpu_features": "set of CPU features"}

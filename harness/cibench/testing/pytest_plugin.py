@@ -52,6 +52,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the folder for runs and pages [in pytest's cache]",
     )  # fmt: skip
     group.addoption(
+        "--cibench-no-reuse", action="store_true",
+        help="fit again, though nothing that the answers of the last session rest on has changed",
+    )  # fmt: skip
+    group.addoption(
         "--cibench-replay", metavar="SCENARIO:REPLICATE", default="",
         help="fit one replicate of the chosen tests again, its data written beside; nothing else",
     )  # fmt: skip
@@ -134,8 +138,30 @@ def cibench_check(request: pytest.FixtureRequest) -> Callable[..., list[Comparis
         config.getoption("--cibench-update-baseline"), getattr(request, "param", ""),
         config.getoption("--cibench-replay"), Rules().alpha / config.stash[CHECKS],
         claims=config.stash[CLAIMS],
+        reuse=not config.getoption("--cibench-no-reuse") and _stands_alone(request),
+        parameters=_parameters(request),
     )  # fmt: skip
     return partial(check, bench, request)
+
+
+ALONE = frozenset({"cibench_check", "request", "subtests", "pytestconfig", "tmp_path_factory"})
+"""Fixtures that change nothing of a process on which answers may rest."""
+
+
+def _stands_alone(request: pytest.FixtureRequest) -> bool:
+    """Say whether a test's estimator rests on its code alone: no fixture may have set anything.
+
+    Values that a test is parametrised by count as part of it, where they are texts or numbers.
+    """
+    values = getattr(getattr(request.node, "callspec", None), "params", {})
+    plain = {name for name, each in values.items() if isinstance(each, str | int | float | None)}
+    fixtures = set(getattr(request.node, "fixturenames", ())) | set(values)
+    return not fixtures - ALONE - plain
+
+
+def _parameters(request: pytest.FixtureRequest) -> tuple[tuple[str, str], ...]:
+    values = getattr(getattr(request.node, "callspec", None), "params", {})
+    return tuple((name, repr(each)) for name, each in sorted(values.items()))
 
 
 def _runs(request: pytest.FixtureRequest) -> Path:

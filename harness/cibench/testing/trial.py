@@ -48,7 +48,8 @@ class Bench:
     `only` the scenario that this test was parametrised for, "" where it runs them all, `replay` the
     scenario and the replicate that are to be fitted alone, if any. `alpha` is the chance of a false
     alarm that is left to each of its trials, `claims` who has used which baseline so far, `notes`
-    what the session is told at its end.
+    what the session is told at its end. With `reuse` answers of an earlier session are used again
+    where nothing has changed, the test's `parameters` included.
     """
 
     baselines: Path
@@ -63,6 +64,8 @@ class Bench:
     claims: dict[str, str] = field(default_factory=dict)
     notes: list[tuple[str, str]] = field(default_factory=list)
     own: set[str] = field(default_factory=set)
+    reuse: bool = False
+    parameters: tuple[tuple[str, str], ...] = ()
 
     def claim(self, baseline_name: str, estimator: str, scenario: str) -> None:
         """Take a baseline for this test; raises BadInput where another, or this one, has it."""
@@ -216,11 +219,14 @@ def compare(bench: Bench, trial: Trial, rules: Rules) -> tuple[Comparison, str]:
     rules = dataclasses.replace(rules, alpha=bench.share())
     reference = reference_of(bench, trial)
     out = bench.runs / slug(trial.baseline)
-    settings = preflight(trial.suite, trial.settings, out / RUN)
-    shutil.rmtree(out, ignore_errors=True)
+    if not (out / RUN).is_dir():
+        shutil.rmtree(out, ignore_errors=True)
     wanted = min(trial.suite.replicates, reference.about["replicates"])
     replicates = wanted if bench.replicates else None
-    compared = check_suite(trial.suite, reference, rules, out, settings, replicates=replicates)
+    compared = check_suite(
+        trial.suite, reference, rules, out, trial.settings, replicates=replicates,
+        reuse=bench.reuse, test=[bench.test, trial.scenario, bench.parameters],
+    )  # fmt: skip
     command = f"{bench.command} --cibench-replay {{scenario}}:{{replicate}}"
     provenance = {**compared.provenance, "replay": command}
     compared = dataclasses.replace(compared, provenance=provenance)
@@ -228,7 +234,8 @@ def compare(bench: Bench, trial: Trial, rules: Rules) -> tuple[Comparison, str]:
     for view in views:
         became = cell_views.what_became(view, rules.tolerance)
         why = cell_views.failure_line(view.cell)
-        words = "; ".join(part for part in (became, why) if part)
+        again = "answers reused" if "reused" in compared.provenance else ""
+        words = "; ".join(part for part in (became, why, again) if part)
         bench.notes.append((SAW, f"{view.place}: {view.method}: {words}"))
     if not compared.exit_code:
         return compared, ""

@@ -31,6 +31,7 @@ from cibench.storage.undrawn import Undrawn
 from cibench.suite.suite import NO_REFITS, Refits
 from cibench.utils.errors import READ_LENGTH, BadInput, one_line_of
 from cibench.workers import fit
+from cibench.workers.effects import NOTHING_OBSERVED, Observed, observed, watched
 from cibench.workers.sentinel import Changes, Sentinel
 from cibench.workers.shared_names import Libraries
 
@@ -140,7 +141,8 @@ class Block:
 
     `entrants` are those that are to fit, some of the cell's or all. A block with `verdicts` holds
     one fit, or replicate, and they are what its rows say of the draw or of some of its refits.
-    `watched` are modules and classes whose names a fit of it has been seen to replace.
+    `watched` are modules and classes whose names a fit of it has been seen to replace. With
+    `observe` it is noted what draws and fits do beside computing.
     """
 
     cell: int
@@ -155,6 +157,7 @@ class Block:
     verdicts: tuple[FitOutcome, ...] = ()
     refits: Refits = NO_REFITS
     watched: tuple[str, ...] = ()
+    observe: bool = False
 
     def part(self, first: int, count: int) -> Block:
         """Return the same block of other replicates."""
@@ -165,7 +168,8 @@ class Result(NamedTuple):
     """Hold a block's rows, the seconds it took and which data sets could not be drawn.
 
     `rest` is what another process has to do, since a fit has left this one otherwise than it was;
-    `imported` what the draws and fits rest on in their process.
+    `imported` what the draws and fits rest on in their process, `observed` what they did there
+    beside computing, where that was to be noted.
     """
 
     table: pa.Table
@@ -173,6 +177,7 @@ class Result(NamedTuple):
     undrawn: tuple[Undrawn, ...] = ()
     rest: tuple[Block, ...] = ()
     imported: Imported = NOTHING
+    observed: Observed = NOTHING_OBSERVED
 
 
 @dataclass(frozen=True)
@@ -218,7 +223,13 @@ def run_block(
                 continue
             table, undrawn, rest = as_table(block.key, block.level, []), (), (block,)
         seconds = perf_counter() - started
-        return Result(table, seconds, undrawn, rest, imported_by(_plugins(block)))
+        seen = observed() if block.observe else NOTHING_OBSERVED
+        return Result(table, seconds, undrawn, rest, imported_by(_plugins(block)), seen)
+
+
+def _around(block: Block) -> Callable[[], contextlib.AbstractContextManager[None]]:
+    """Return what surrounds draws and fits: nothing, unless somebody wants to know what they do."""
+    return watched if block.observe else contextlib.nullcontext
 
 
 def _plugins(block: Block) -> tuple[str, ...]:
@@ -264,8 +275,9 @@ def _rest(block: Block, replicate: int, entrants: int) -> tuple[Block, ...]:
 
 
 def _bench(block: Block, note: Note, threads: Any, libraries: Libraries | None) -> _Bench:
-    for plugin in block.plugins:
-        registry.load_plugin(plugin)
+    with _around(block)():
+        for plugin in block.plugins:
+            registry.load_plugin(plugin)
     fields = json.loads(block.key["parameters"]) | json.loads(block.key["dials"])
     scenario = configure(find_scenario(block.key["scenario"]), fields)
     entrants = []
@@ -348,7 +360,8 @@ def _data(bench: _Bench, replicate: int) -> _Data | Undrawn:
     bench.note(replicate, -1)
     try:
         try:
-            draw = draw_replicate(bench.scenario, block.key["n"], block.seed, replicate)
+            with _around(block)():
+                draw = draw_replicate(bench.scenario, block.key["n"], block.seed, replicate)
         finally:
             changes = bench.sentinel.put_back()
         if not isinstance(draw, Draw):
@@ -390,8 +403,9 @@ def _fit(bench: _Bench, replicate: int, refit: int, entrant: Entrant, draw: Draw
     watch = refit == 0 and _refits(block, replicate, entrant) > 0
     address, home = fit_address(block.seed, *key), os.getpid()
     fitted = fit.fit(
-        estimator, problem, entrant.options, address, watch=watch, sentinel=bench.sentinel
-    )
+        estimator, problem, entrant.options, address, watch=watch, sentinel=bench.sentinel,
+        around=_around(block),
+    )  # fmt: skip
     if entrant.questions != entrant.targets:
         pairs = zip(fitted.answers, entrant.targets, strict=True)
         fitted = replace(fitted, answers=[replace(a, target=t) for a, t in pairs])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -60,19 +61,21 @@ class Fitted:
 def fit(
     estimator: Estimator, problem: Problem, options: Mapping[str, Any], address: tuple[Part, ...],
     *, watch: bool = False, sentinel: Sentinel | None = None,
+    around: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Fitted:  # fmt: skip
     """Run one fit from its address; whatever it raises or returns becomes answers.
 
     The fit gets its own stream, global random states seeded from the address, numpy's error state
     at its default and no terminal. With `watch` it is noted whether it drew random numbers. What it
-    changes of the process is put back, by the sentinel of several fits or one of its own.
+    changes of the process is put back, by the sentinel of several fits or one of its own. What
+    `around` returns is entered while it runs.
     """
     targets: tuple[Target | None, ...] = problem.targets or (None,)
     rng = stream(*address)
     seed_global_state(address)
     with contained(sentinel) as notes:
         started = perf_counter()
-        returned = _returned(estimator, problem, rng, options)
+        returned = _returned(estimator, problem, rng, options, around)
         seconds = perf_counter() - started
         answers = [answer_of(estimator, returned, target, targets) for target in targets]
     drew = watch and not untouched(rng, address)
@@ -80,10 +83,12 @@ def fit(
 
 
 def _returned(
-    estimator: Estimator, problem: Problem, rng: np.random.Generator, options: Mapping[str, Any]
-) -> object:
+    estimator: Estimator, problem: Problem, rng: np.random.Generator, options: Mapping[str, Any],
+    around: Callable[[], AbstractContextManager[None]],
+) -> object:  # fmt: skip
     try:
-        return estimator.fit(problem, rng, **options)
+        with around():
+            return estimator.fit(problem, rng, **options)
     except Declined as why:
         return Unusable("declined", words(why)[:REASON_LENGTH] or "declined without a reason")
     except Reported as why:

@@ -26,6 +26,7 @@ from cibench.utils.errors import BadInput
 from cibench.utils.files import size
 from cibench.workers.block import Block, FitOutcome, Result
 from cibench.workers.child import READY, Broken, Note, Place, serve
+from cibench.workers.effects import NOTHING_OBSERVED, Observed
 from cibench.workers.processes import Memory, cause, context, end, from_outside, spawn
 from cibench.workers.workplace import Workplace
 
@@ -127,7 +128,7 @@ class Child:
         import pyarrow as pa
 
         waiting, deaths, started = [block], Counter[object](), time.perf_counter()
-        done: list[Result] = []
+        done, seen = list[Result](), NOTHING_OBSERVED
         while waiting:
             part = waiting.pop()
             outcome = self._attempt(part)
@@ -136,10 +137,13 @@ class Child:
                 waiting += self._replaced(outcome)
             else:
                 waiting += remainder(part, outcome, deaths)
+                seen = seen.joined(Observed(effects=("ends its process",)))
         undrawn = tuple(fault for result in done for fault in result.undrawn)
         table = pa.concat_tables([result.table for result in done])
         imported = reduce(joined, (result.imported for result in done))
-        return Result(table, time.perf_counter() - started, undrawn, imported=imported)
+        seen = reduce(Observed.joined, (result.observed for result in done), seen)
+        seconds = time.perf_counter() - started
+        return Result(table, seconds, undrawn, imported=imported, observed=seen)
 
     def _replaced(self, outcome: Result) -> tuple[Block, ...]:
         """Return what a child left to another, since a fit has changed it; then it is ended."""
