@@ -366,3 +366,12 @@ def test_a_copy_of_a_run_takes_the_data_sets_that_lie_beside_its_suite(sims, tmp
     done = python("-m", "cibench", "run", "run", "--out", "again", folder=copy.parent)
     assert done.returncode == 0, done.stderr
     assert_same_rows(cibench.load(copy.parent / "again").replicates, run.replicates)
+
+
+def test_what_is_true_or_false_is_selected_as_toml_has_it(sims, tmp_path):
+    pooled = SUITE.replace('dials = "grid"', "parameters = { pooled = [false, true] }")
+    (sims / "suite.toml").write_text(pooled, encoding="utf-8")
+    run = cibench.run(sims / "suite.toml", tmp_path / "run")
+    for word, own in (("false", "False"), ("true", "True")):
+        chosen, same = (run.table("method", where={"pooled": w}) for w in (word, own))
+        assert len(chosen) == 2 and chosen.equals(same)

@@ -217,7 +217,25 @@ UNSOUND = {
     "no such files": (
         swapped("*.csv", "*.dat"), "collection.files: no file in",
     ),
-    "no such folder": (swapped('folder = "few"', 'folder = "fwe"'), "there is no folder"),
+    "no such folder": (
+        swapped('folder = "few"', 'folder = "fwe"'),
+        "fwe; did you mean 'few'?",
+    ),
+    "no such index": (
+        lambda f: (index(f, rows_of()), swapped('"index.txt.csv"', '"index.txt"')(f)),
+        "few.toml: collection.index:",
+    ),
+    "no such table of truths": (
+        lambda f: (
+            (f / "few" / "truths.txt.csv").write_text("file,t\n"),
+            swapped("*.csv", "set_*.csv")(f),
+            swapped('effects = "tau"', 'table = "truth.txt.csv"\nof = { SATE = "t" }')(f),
+        ),
+        "truth.txt.csv: No such file or directory; did you mean 'truths.txt.csv'?",
+    ),
+    "a column in another case": (
+        swapped('outcome = "y"', 'outcome = "Y"'), "no column named 'Y'; did you mean 'y'?",
+    ),
     "no truth at all": (
         swapped('effects = "tau"\n', ""), "truths.targets: nothing says the truth of SATE",
     ),

@@ -53,6 +53,10 @@ UNSOUND = {
     "no column of estimates": (lambda a: a.rename(columns={"estimate": "b"}), "'estimate'"),
     "a limit alone": (lambda a: a.drop(columns="ci_high"), "'ci_low' stands without 'ci_high'"),
     "a text for a number": (changed(std_error=["0.1", "big", "0.1"]), "std_error: 'big' is not"),
+    "not filled in": (
+        changed(estimate=np.nan, std_error=np.nan),
+        "a.csv: no row has an estimate, and none says that its data set was declined",
+    ),
     "no rows": (lambda a: a.head(0), "it holds no answers"),
 }  # fmt: skip
 

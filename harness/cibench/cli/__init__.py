@@ -209,7 +209,8 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if not _is_usage(error):
             raise
-        code = _complain(error.format_message(), BAD_INPUT)  # type: ignore[attr-defined]
+        line = error.format_message()  # type: ignore[attr-defined]
+        code = _complain(line.replace(": Value error, ", ": "), BAD_INPUT)  # of recent versions
     sys.exit(code if isinstance(code, int) else 0)
 
 

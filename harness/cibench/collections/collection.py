@@ -21,6 +21,7 @@ from cibench.collections.data_files import (
     last_places,
     require_equal_lengths,
     stack_of,
+    state_of,
 )
 from cibench.collections.declaration import FILE, UNITS, Declaration, Setting
 from cibench.model.types import Array, Draw, Estimand, Roles, Target
@@ -96,7 +97,8 @@ class Collection:
     def _paths(self) -> list[Path]:
         declared, folder = self.declaration, self.declaration.folder
         if not folder.is_dir():
-            raise BadInput(f"{declared.path}: collection.folder: there is no folder {folder}")
+            near = near_miss(folder.name, [p.name for p in folder.parent.glob("*/")])
+            raise BadInput(f"{declared.path}: collection.folder: there is no folder {folder}{near}")
         if not declared.files:
             assert self._index is not None
             if FILE not in self._index:
@@ -132,7 +134,16 @@ class Collection:
     @cached_property
     def _index(self) -> pd.DataFrame | None:
         name = self.declaration.index
-        return read_table(self.declaration.folder / name, exact=True) if name else None
+        return self._table(name, "collection.index") if name else None
+
+    def _table(self, name: str, what: str) -> pd.DataFrame:
+        """Return a table of the folder; raises BadInput with the near miss where there is none."""
+        path = self.declaration.folder / name
+        try:
+            state_of(path)
+        except BadInput as error:
+            raise BadInput(f"{self._source}: {what}: {error}") from error
+        return read_table(path, exact=True)
 
     @cached_property
     def _truths(self) -> pd.DataFrame | None:
@@ -140,7 +151,7 @@ class Collection:
         name = self.declaration.truth_table
         if not name:
             return self._index
-        table = read_table(self.declaration.folder / name, exact=True)
+        table = self._table(name, "truths.table")
         plain = [replace(member, row=-1) for member in self.members]
         rows = [m.row for m in _numbered(plain, table, replace(self.declaration, index=name))]
         return table.iloc[rows]  # under the numbers that its rows have in the file

@@ -75,6 +75,11 @@ def read_answers(path: Path, questions: Mapping[str, Question], run: str) -> Ans
     refuse(faults)
     if not by_question:
         raise BadInput(f"{path}: it holds no answers")
+    if not any(a.declined or a.numbers.get("estimate") is not None for a in by_question.values()):
+        raise BadInput(
+            f"{path}: no row has an estimate, and none says that its data set was declined; fill "
+            "it in first: answers that are stored are not replaced"
+        )
     gives = ["value", *(["se"] if "std_error" in parts else [])]
     if {"ci_low", "ci_high"} <= parts or "std_error" in parts:
         gives.append("limits")

@@ -238,6 +238,8 @@ def _matcher(fields: Fields, name: str, wanted: Any) -> Match:
     def match(value: Any) -> bool:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return number is not None and float(value) == number
+        if isinstance(value, bool) and str(wanted).lower() == str(value).lower():
+            return True  # as TOML has it, too
         texts = (str(value), fields.text(name, value), *fields.other_names(name).get(value, ()))
         return str(wanted) in texts or any(fnmatchcase(text, str(wanted)) for text in texts)
 

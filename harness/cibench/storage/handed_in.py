@@ -54,7 +54,10 @@ def register(name: str, entry: Mapping[str, Any]) -> Estimator:
             "estimator", name, method, __name__, f"{KEY}[{name}]", digest=lambda: digest
         )
     except ValueError as error:
-        raise BadInput(f"answers cannot be imported under that name: {error}") from error
+        raise BadInput(
+            f"--estimator: '{name}' is taken by an estimator that cibench or a plug-in has; import "
+            "the answers under another name"
+        ) from error
     return method
 
 

@@ -107,6 +107,9 @@ def closest(name: str, known: Iterable[str]) -> str:
     if len(name) > LONGEST_NAME:
         return ""
     known = list(known)
+    alike = [k for k in known if k.casefold().strip() == name.casefold().strip()]
+    if alike and name not in alike:
+        return alike[0]
     close = get_close_matches(name, known, n=1, cutoff=0.6)
     if not close:
         tails = {k.rsplit("/", 1)[-1]: k for k in known}
