@@ -7,6 +7,7 @@ from commands import python
 
 import cibench
 from cibench.model import neighbours, registry
+from cibench.storage import source_digests
 from cibench.utils.errors import BadInput
 
 PLUGIN = """
@@ -113,6 +114,23 @@ def test_what_is_installed_goes_before_and_what_is_not_named_is_not_found(projec
     with pytest.raises(ModuleNotFoundError):
         __import__("near_unnamed")
     assert sys.modules["near_helper"].__file__ == str(project / "code" / "near_helper.py")
+
+
+def test_what_an_import_finds_is_in_the_digest_and_in_the_run_folder(project):
+    """One walk over imports: what is found for a plug-in is what its copies and digests take."""
+    path = project / "code" / "mine.py"
+    (project / "code" / "near_dotted.py").write_text("import near_deeper.part\n")
+    path.write_text(
+        f"{PLUGIN}\nimport near_dotted as d, near_absent\nfrom . import near_relative\n"
+    )
+    (project / "code" / "near_relative.py").write_text("")
+    near = neighbours.neighbours(path)
+    assert set(near) == {*NAMES, "near_dotted"}  # a script has no package
+    assert set(near.values()) < set(source_digests.files_with(path).values())
+    before = source_digests.definition_digest(path, "mean"), neighbours.digest(path)
+    (project / "code" / "near_deeper.py").write_text("BY = 5.0\n")
+    after = source_digests.definition_digest(path, "mean"), neighbours.digest(path)
+    assert before[0] != after[0] and before[1] != after[1]
 
 
 def test_a_cycle_ends_and_a_broken_one_is_a_line(project):

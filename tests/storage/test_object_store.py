@@ -18,6 +18,7 @@ import cibench
 from cibench.execution import RunSettings, Tuning
 from cibench.results.run_folder import Run
 from cibench.storage import manifest, object_store, shards
+from cibench.storage.lock import LOCK
 from cibench.storage.object_store import Mirror, fetched
 from cibench.storage.schema import ADDRESS
 from cibench.suite.parse import parse_suite
@@ -406,3 +407,21 @@ def test_a_link_in_a_folder_by_its_url_is_neither_read_nor_written_through(tmp_p
     with nothing_changes(outside):
         (line,) = refusal(everything)
     assert f"{name} is a link, which is not followed" in line
+
+
+def test_a_hold_that_is_renewed_while_shards_take_their_places_is_whole(tmp_path, monkeypatch):
+    """One thread renews it at any moment, another one clears what lies beside the run."""
+    (tmp_path / "copy").mkdir()
+    mirror = Mirror(f"file://{tmp_path}/far", tmp_path / "copy")
+    mirror.lock(60)
+    pipe_file = mirror._fs.pipe_file
+
+    def pipe(target: str, content: bytes) -> None:
+        pipe_file(target, content)
+        mirror.recover()
+
+    monkeypatch.setattr(mirror._fs, "pipe_file", pipe)
+    mirror.lock(60)
+    held = json.loads((tmp_path / "far" / LOCK).read_text())
+    assert held["process"] == os.getpid()
+    assert [path.name for path in (tmp_path / "far").iterdir()] == [LOCK]

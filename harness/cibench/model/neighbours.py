@@ -11,10 +11,11 @@ import hashlib
 import importlib.machinery
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 from cibench.utils.errors import BadInput
 from cibench.utils.foreign import read_bytes
@@ -39,34 +40,61 @@ class _Finder:
 
 def neighbours(plugin: Path) -> dict[str, Path]:
     """Return the modules beside a file that it imports, however deep, by name."""
-    known: dict[str, Path] = {}
-    open_ends = [plugin]
+    return {path.stem: path for path in reached(plugin, _beside) if path != plugin}
+
+
+class Import(NamedTuple):
+    """Say what code imports: a module, what of it, and how many folders up it is looked for."""
+
+    module: str
+    name: str = ""
+    level: int = 0
+
+
+def imports(node: ast.AST) -> Iterator[Import]:
+    """Yield what code imports, within functions too."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.Import):
+            yield from (Import(alias.name) for alias in part.names)
+        elif isinstance(part, ast.ImportFrom):
+            module = part.module or ""
+            yield from (Import(module, alias.name, part.level) for alias in part.names)
+
+
+def reached(start: Path, beside: Callable[[Path], Iterable[Path]]) -> list[Path]:
+    """Return a file and those that it reaches, however deep, by way of what `beside` says of one.
+
+    >>> from pathlib import Path
+    >>> from cibench.model.neighbours import reached
+    >>> after = {"a": "b", "b": "a"}
+    >>> [path.name for path in reached(Path("a"), lambda path: [Path(after[path.name])])]
+    ['a', 'b']
+    """
+    known: dict[Path, None] = {}
+    open_ends = [start]
     while open_ends:
         path = open_ends.pop()
-        for name in _imported(read_bytes(path)):
-            beside = path.with_name(f"{name}.py")
-            if name not in known and beside != plugin and beside.is_file():
-                known[name] = beside
-                open_ends.append(beside)
-    return known
+        if path not in known:
+            known[path] = None
+            open_ends += beside(path)
+    return list(known)
+
+
+def _beside(path: Path) -> list[Path]:
+    """Return the files beside one that it imports by their bare names."""
+    files = (path.with_name(f"{name}.py") for name in sorted(_top_level(read_bytes(path))))
+    return [file for file in files if file.is_file()]
 
 
 @lru_cache(maxsize=64)  # asked before every block of fits
-def _imported(source: bytes) -> frozenset[str]:
-    return frozenset(_top_level(source))
-
-
-def _top_level(source: bytes) -> Iterator[str]:
-    """Yield what a file imports of the top level, within functions too."""
+def _top_level(source: bytes) -> frozenset[str]:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
-        return  # whoever imports it says why
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.partition(".")[0]
+        return frozenset()  # whoever imports it says why
+    return frozenset(
+        each.module.partition(".")[0] for each in imports(tree) if each.module and not each.level
+    )
 
 
 def digest(plugin: Path) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from cibench.render.shell import command, place
 from cibench.results.tables import BY_NAME, RunTables
-from cibench.storage.manifest import PUBLISHED, read_catalogue, read_manifest, read_suite
+from cibench.storage.manifest import PUBLISHED, order_of, read_catalogue, read_manifest, read_suite
 from cibench.storage.reader import read_rows
 from cibench.suite.rows_elsewhere import MADE_ELSEWHERE
 from cibench.utils.errors import BadInput, Unfinished, Unwritable, unknown
@@ -149,7 +149,7 @@ class Run:
     @cached_property
     def replicates(self) -> pd.DataFrame:
         """Return one row per replicate, estimator and estimand, failures included."""
-        return read_rows(self.folder)
+        return read_rows(self.folder, order_of(self.manifest))
 
     def write_scores(self) -> Path:
         """Write the tables into the folder and return the path of `scores.csv`.

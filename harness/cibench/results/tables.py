@@ -19,6 +19,7 @@ from cibench.metrics import METRICS
 from cibench.metrics.registry import NORMAL
 from cibench.render.labels import LABELS, unknown_labels, with_labels
 from cibench.storage import cells, cells_of
+from cibench.storage.manifest import order_of
 from cibench.storage.stops import with_stops
 from cibench.utils.errors import BadInput
 from cibench.utils.files import write_csv
@@ -102,7 +103,8 @@ class RunTables(Mapping[str, "pd.DataFrame"]):
     @classmethod
     def of_folder(cls, folder: Path, catalogue: Mapping[str, Any], **about: Any) -> RunTables:
         """Return the tables of the shards in a run folder, which are read cell by cell."""
-        return cls(partial(cells, folder), catalogue, **about)
+        order = order_of(about.get("manifest") or {})
+        return cls(partial(cells, folder, entrants=order), catalogue, **about)
 
     @classmethod
     def of_rows(cls, rows: pd.DataFrame, catalogue: Mapping[str, Any], **about: Any) -> RunTables:

@@ -235,19 +235,9 @@ class Located(NamedTuple):
 
     def in_order(self, replicate: Array) -> Array | None:
         """Return an order by cell, replicate and entrant; None where rows have it already."""
-        if _ascend(self.cell, replicate, self.entrant):
+        if shards.ascend(self.cell, replicate, self.entrant):
             return None
         return np.lexsort((self.entrant, replicate, self.cell))
-
-
-def _ascend(*columns: Array) -> bool:
-    """Say whether rows ascend by the first column, where it is equal by the second, and so on."""
-    equal, fine = np.ones(max(columns[0].size - 1, 0), bool), True
-    for column in columns:
-        steps = np.diff(column)
-        fine &= not (equal & (steps < 0)).any()
-        equal &= steps == 0
-    return bool(fine)
 
 
 def locate(suite: Suite, table: pa.Table) -> Located:
@@ -321,7 +311,7 @@ def _enter(
     leaves[live[again]] = True
     cells = place.cell[live]
     span = Span(int(cells.min()), int(cells.max())) if live.size else None
-    order = None if _ascend(cells) else np.argsort(place.cell, kind="stable").astype(np.int32)
+    order = None if shards.ascend(cells) else np.argsort(place.cell, kind="stable").astype(np.int32)
     inventory.shards.append(Shard(path, span, table.num_rows, stale, leaves, order))
 
 

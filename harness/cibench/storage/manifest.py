@@ -8,6 +8,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -91,12 +92,33 @@ def write_notes(
         "machines": [*machines, *([] if machine in machines else [machine])],
         "hosts": sorted({*(before or {}).get("hosts", ()), provenance.host()}),
         "sources": provenance.sources(suite),
+        "entrants": entrants(suite),
         "declined": [refusal._asdict() for refusal in suite.refusals],
         **({"precision": suite.precision.spec, "cells": cells(suite)} if suite.precision else {}),
     }
     write_suite(folder, suite)
     write_json(folder / CATALOGUE, describe(suite.scenarios, suite.estimators))
     write_json(folder / MANIFEST, manifest)
+
+
+def entrants(suite: Suite) -> list[list[str]]:
+    """Return estimators, each with its options, in the order that they have in every cell.
+
+    So tables have them in the suite's order, whichever came first into the folder. Where cells
+    contradict each other there is none, and each cell has its own.
+    """
+    from cibench.storage.reader import merged
+
+    kinds = dict.fromkeys(cell.entrants for cell in suite.cells)
+    order = merged(kinds)
+    places = {entrant: place for place, entrant in enumerate(order)}
+    agree = all(places[a] < places[b] for kind in kinds for a, b in pairwise(kind))
+    return [list(entrant) for entrant in order] if agree else []
+
+
+def order_of(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the order of the entrants that a manifest says, if any."""
+    return [(estimator, options) for estimator, options in manifest.get("entrants", ())]
 
 
 def check_storable(suite: Suite) -> None:

@@ -54,6 +54,11 @@ REFITS = Rule(
     lambda v: isinstance(v, list) and len(v) == 2 and all(map(is_count, v)), "two whole numbers"
 )
 
+ENTRANT = Rule(
+    lambda v: isinstance(v, list) and len(v) == 2 and all(map(TEXT.valid, v))
+    and ADDRESS.valid(v[1]),
+    "an estimator and a JSON text of its options",
+)  # fmt: skip
 
 IDENTITY = Rule(
     lambda v: isinstance(v, list) and len(v) == 4 and is_count(v[2])
@@ -82,7 +87,7 @@ MANIFEST = {
     "undrawn?": [
         {**CELL, "status": TEXT, "reason": TEXT, "replicates": COUNT, "first": COUNT}
     ],
-    "declined?": [{"scenario": TEXT, "estimator": TEXT, "reason": TEXT}],
+    "entrants?": [ENTRANT], "declined?": [{"scenario": TEXT, "estimator": TEXT, "reason": TEXT}],
     "precision?": {"targets": {str: float}, "pilot?": (None, COUNT)},
     "cells?": [{**CELL, "replicates": COUNT, "stopped": TEXT}],
     "checks?": {"plugins?": {str: {"unchecked": TEXT, "warning": TEXT}}, "skipped?": bool},

@@ -45,6 +45,8 @@ Mark = tuple[int, int, int]
 
 STAGED = ".staged"
 JOURNAL = f"{STAGED}/journal.json"
+RENEWED = f".{LOCK}{ENDING}"
+"""The lock on its way to its place, which another thread renews at any moment."""
 
 
 class Mirror:
@@ -160,7 +162,7 @@ class Mirror:
                     self._remove(name)
                 self._remove(JOURNAL)
             for name in every:
-                if _is_beside(name) and name != JOURNAL:
+                if _is_beside(name) and name not in (JOURNAL, RENEWED):
                     self._remove(name)
             if self._is_folder:  # which it leaves behind where object stores have none
                 shutil.rmtree(self._at(STAGED), ignore_errors=True)

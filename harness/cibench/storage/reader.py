@@ -16,7 +16,7 @@ from functools import cached_property
 from heapq import heappop, heappush
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 
 Key = tuple[Any, ...]
 """The values of the columns that name a cell."""
+
+Entrants = Sequence[tuple[str, str]]
+"""Estimators, each with its options, in an order."""
+
+T = TypeVar("T")
 
 AHEAD = 2
 """Shards that are read while the caller works on the last."""
@@ -89,15 +94,17 @@ class CellRows:
 
 
 def cells(
-    folder: Path, also: Collection[str] = (), only: Collection[int] | None = None
-) -> Iterator[CellRows]:
+    folder: Path, also: Collection[str] = (), only: Collection[int] | None = None,
+    entrants: Entrants = (),
+) -> Iterator[CellRows]:  # fmt: skip
     """Yield the cells of a run folder in order, each shard read once and let go soon.
 
     Rows have the columns that scoring needs, and `also` those named. Shards are left out that have
     nothing of `only` the cells with those places in the suite, where some are given; what shares a
     shard with these is read too. The next shards are read while the caller works on the last.
     Cells come in the suite's order; new ones between others that have no new rows come after or
-    before these. Raises BadInput where a shard is not readable or lacks columns.
+    before these. A cell's rows come by replicate and in the order of the `entrants`, if that is
+    said, else as they were stored. Raises BadInput where a shard is not readable or lacks columns.
     """
     paths = shards.paths(folder) if only is None else _with_some(shards.paths(folder), only)
     columns, spool = tuple(dict.fromkeys((*NEEDED, *also))), Spool()
@@ -106,7 +113,7 @@ def cells(
         if key in seen:
             raise BadInput(f"{first}: not readable: {seen[key].name} holds rows of its cell")
         seen[key] = first
-        yield CellRows(rows, spool, str(first))
+        yield CellRows(_in_order(rows, entrants) if entrants else rows, spool, str(first))
 
 
 def _with_some(paths: Sequence[Path], only: Collection[int]) -> list[Path]:
@@ -140,26 +147,30 @@ def read_table(where: Path, columns: Sequence[str] | None = tuple(TYPES)) -> pa.
     return pa.concat_tables([_rows(path, columns) for path in paths] or [empty])
 
 
-def read_rows(folder: Path) -> pd.DataFrame:
+def read_rows(folder: Path, entrants: Entrants = ()) -> pd.DataFrame:
     """Return all replicate rows as a DataFrame, cell by cell in replicate order.
 
-    After an extension or a repair a cell may have rows in several shards, in any order.
+    After an extension or a repair a cell may have rows in several shards, in any order. Those of a
+    replicate come in the order of the `entrants`, if that is said.
     """
     import pyarrow as pa
 
     columns = tuple(TYPES)
-    tables = [_in_order(rows) for _, _, rows in _whole_cells(shards.paths(folder), columns)]
+    tables = [
+        _in_order(rows, entrants) for _, _, rows in _whole_cells(shards.paths(folder), columns)
+    ]
     return as_frame(pa.concat_tables(tables) if tables else read_table(folder))
 
 
-def _in_order(table: pa.Table) -> pa.Table:
-    """Return a cell's rows by replicate, those of one as they come."""
+def _in_order(table: pa.Table, entrants: Entrants) -> pa.Table:
+    """Return a cell's rows by replicate, those of one by entrant, else as they come."""
     import pyarrow as pa
 
     replicate = table["replicate"].to_numpy()
-    if (np.diff(replicate) >= 0).all():
+    place = shards.places(table, entrants) if len(entrants) > 1 else np.zeros_like(replicate)
+    if shards.ascend(replicate, place):
         return table
-    return table.take(pa.array(np.argsort(replicate, kind="stable")))
+    return table.take(pa.array(np.lexsort((place, replicate))))
 
 
 def as_frame(table: pa.Table) -> pd.DataFrame:
@@ -225,17 +236,17 @@ def _plan(group: Sequence[Path]) -> list[tuple[Key, int]]:
         return []
     own = [_keys_of(shards.read(path, CELL, _texts(CELL))) for path in group]
     last = {key: place for place, keys in enumerate(own) for key in keys}
-    return [(key, last[key]) for key in _merged(own)]
+    return [(key, last[key]) for key in merged(own)]
 
 
-def _merged(lists: Sequence[Sequence[Key]]) -> list[Key]:
+def merged(lists: Iterable[Sequence[T]]) -> list[T]:
     """Return what is in some lists in an order that all of them have, or else as it appears.
 
     So it is where they leave the order open, too.
     """
-    ranks: dict[Key, int] = {}
-    after: dict[Key, list[Key]] = {}
-    waits: Counter[Key] = Counter()
+    ranks: dict[T, int] = {}
+    after: dict[T, list[T]] = {}
+    waits: Counter[T] = Counter()
     for keys in lists:
         for key in keys:
             ranks.setdefault(key, len(ranks))
@@ -243,7 +254,7 @@ def _merged(lists: Sequence[Sequence[Key]]) -> list[Key]:
             after.setdefault(before, []).append(later)
             waits[later] += 1
     ready = [(rank, key) for key, rank in ranks.items() if not waits[key]]
-    order: list[Key] = []
+    order: list[T] = []
     while ready:
         _, key = heappop(ready)
         order.append(key)

@@ -89,6 +89,9 @@ class Session:
         clear_leftovers(self.run)
         if manifest.states_otherwise(self.run, self.suite):
             manifest.write_suite(self.run, self.suite)
+        order = manifest.entrants(self.suite)
+        if (self.before or {}).get("entrants") != order:
+            manifest.note(self.run, {"entrants": order})
 
     def lengthen(self, lengths: Sequence[int], stopped: Mapping[int, str]) -> None:
         """Let cells have that many replicates, none fewer than until now."""

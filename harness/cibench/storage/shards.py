@@ -149,6 +149,16 @@ def places(table: pa.Table, entrants: Sequence[tuple[str, str]]) -> Array:
     return np.array(grid, dtype=np.int64).reshape(len(names), len(options))[name, option]
 
 
+def ascend(*columns: Array) -> bool:
+    """Say whether rows ascend by the first column, where it is equal by the second, and so on."""
+    equal, fine = np.ones(max(columns[0].size - 1, 0), bool), True
+    for column in columns:
+        steps = np.diff(column)
+        fine &= not (equal & (steps < 0)).any()
+        equal &= steps == 0
+    return bool(fine)
+
+
 def coded(table: pa.Table, name: str) -> tuple[list[Any], Array]:
     """Return the distinct values of a column and the place of each row's, -1 for null."""
     encoded = table[name].combine_chunks().dictionary_encode()

@@ -19,6 +19,7 @@ from functools import lru_cache
 from hashlib import blake2b, file_digest
 from pathlib import Path
 
+from cibench.model import neighbours
 from cibench.model.registry import Entry, Kind, entries
 from cibench.utils.files import canonical
 from cibench.utils.toml import read_toml
@@ -196,15 +197,14 @@ def _used(defining: Path, wanted: Wanted) -> Mapping[Path, Wanted]:
 
 def _imported(defining: Path) -> Mapping[Path, Wanted]:
     """Return a module and all beside it that it takes to import it, used or not."""
-    used: dict[Path, Wanted] = {}
-    open_ends = [defining] if defining.suffix != DECLARATIONS else []
-    while open_ends:
-        path = open_ends.pop()
-        if path not in used:
-            used[path] = WHOLE
-            for name, part in _module(path.read_bytes()).imports(WHOLE):
-                open_ends += [neighbour for neighbour, _ in _neighbours(path, name, part)]
-    return used
+    if defining.suffix == DECLARATIONS:
+        return {}
+    return dict.fromkeys(neighbours.reached(defining, _files_imported), WHOLE)
+
+
+def _files_imported(path: Path) -> Iterator[Path]:
+    for name, part in _module(path.read_bytes()).imports(WHOLE):
+        yield from (neighbour for neighbour, _ in _neighbours(path, name, part))
 
 
 def _neighbours(path: Path, module: str, name: str) -> Iterator[tuple[Path, Wanted]]:
@@ -258,8 +258,9 @@ def _statement(node: ast.stmt, lines: list[bytes], users: Mapping[str, int]) -> 
     first = min(each.lineno for each in (node, *getattr(node, "decorator_list", ())))
     text = b"\n".join(lines[first - 1 : node.end_lineno])
     binds = frozenset(_binds(node))
+    imports = tuple((each.module, each.name) for each in neighbours.imports(node))
     return _Statement(
-        text, binds, _mentions(node), tuple(_imports(node)), tuple(_file_names(node)),
+        text, binds, _mentions(node), imports, tuple(_file_names(node)),
         _is_optional(node, binds, users),
     )  # fmt: skip
 
@@ -334,11 +335,3 @@ def _file_names(node: ast.stmt) -> Iterator[str]:
             case ast.Constant(value=str(text)) if FILE_NAME.fullmatch(text):
                 if not {"..", "."} & set(text.split("/")) and not text.endswith(".py"):
                     yield text
-
-
-def _imports(node: ast.stmt) -> Iterator[tuple[str, str]]:
-    for part in ast.walk(node):
-        if isinstance(part, ast.Import):
-            yield from ((alias.name, "") for alias in part.names)
-        elif isinstance(part, ast.ImportFrom):
-            yield from ((part.module or "", alias.name) for alias in part.names)
