@@ -34,3 +34,34 @@ def test_three_pairs_or_more_are_identical_with_every_estimator():
         assert row["command"].startswith("cibench regress ")
         package = row["after"].rpartition("-")[0]
         assert row["differs"].startswith(package) and ";" not in row["differs"]
+
+
+GATE = FOLDER.parent / "gate"
+SUBTLE = {
+    "n / (n - k) forgotten", "normal for Student's t, 117 df", "bandwidth to the next unit",
+    "the seed fixed inside",
+}  # fmt: skip
+"""What the gate once passed without a word: it passes still, and is told with its size."""
+
+
+def test_each_planted_fault_has_the_promised_verdict_in_95_of_100_checks():
+    with (GATE / "faults.csv").open(encoding="utf-8", newline="") as file:
+        faults = {row["fault"]: row for row in csv.DictReader(file)}
+    assert len(faults) >= 20
+    for row in faults.values():
+        counts = dict(part.rsplit(" ", 1) for part in row["verdicts"].split("; "))
+        right = sum(int(counts.get(v, 0)) for v in row["promised"].split(" or "))
+        assert right == int(row["found"]) >= 0.95 * int(row["checks"]) >= 95
+        assert sum(map(int, counts.values())) == int(row["checks"])
+    for name in SUBTLE:
+        assert faults[name]["promised"] == "numerically changed"
+        assert " fits" in faults[name]["words"]
+    assert "2 % of the fits" in faults["one in fifty falls back to 0 (1)"]["words"]
+
+
+def test_thirty_random_methods_raise_no_alarm_by_their_seeds_nor_by_other_data():
+    with (GATE / "quiet.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2
+    for row in rows:
+        assert int(row["methods"]) >= 30 and int(row["checks"]) >= 100 and row["failed"] == "0"
