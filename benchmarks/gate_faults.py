@@ -76,8 +76,9 @@ FAULTS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """What is planted where, and the verdicts of which one is promised.
 
-What is less than every margin in these designs passes, and is told with its size in standard errors:
-errors taken for homoskedastic where they nearly are, a constant forgotten where means are nearly 0.
+What is less than every margin in these designs passes, and is told with its size in standard
+errors: errors taken for homoskedastic where they nearly are, a constant forgotten where means are
+nearly 0.
 Faults of a few fits are `moved` or `worse` as facts, or show in averages as well."""
 
 RANDOM = [
