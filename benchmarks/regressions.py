@@ -35,12 +35,6 @@ PLANNED: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
         ("statsmodels==0.13.5", "statsmodels==0.14.0"), "3.9",
         ("numpy<1.24", "scipy<1.11", "pandas<2"),
     ),
-    "elastic-net": (
-        ("statsmodels==0.11.1", "statsmodels==0.12.0"), "3.8",
-        ("numpy<1.20", "scipy<1.6", "pandas<1.2"),
-    ),
-    "fixest-errors": (("pyfixest==0.40.1", "pyfixest==0.50.1"), "", ("scipy<1.16",)),
-    "fixest-clustered": (("pyfixest==0.40.1", "pyfixest==0.50.1"), "", ("scipy<1.16",)),
 }  # fmt: skip
 """Which versions are run with which suite of the folder, by which Python and beside what.
 

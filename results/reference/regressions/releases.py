@@ -48,18 +48,6 @@ def two_stages_parzen(problem: Problem, rng: np.random.Generator) -> Estimate:
     return _two_stages(problem, cov_type="kernel", kernel="parzen", bandwidth=5)
 
 
-@estimator("releases/2sls-parzen-automatic", **IV)
-def two_stages_automatic(problem: Problem, rng: np.random.Generator) -> Estimate:
-    """Fit two-stage least squares, errors with Parzen's kernel, the bandwidth the library's."""
-    return _two_stages(problem, cov_type="kernel", kernel="parzen")
-
-
-@estimator("releases/2sls-bartlett-automatic", **IV)
-def two_stages_bartlett(problem: Problem, rng: np.random.Generator) -> Estimate:
-    """Fit two-stage least squares, errors with Bartlett's kernel, the bandwidth the library's."""
-    return _two_stages(problem, cov_type="kernel", kernel="bartlett")
-
-
 def _panel(problem: Problem, **options: Any) -> Estimate:
     """Fit two-way fixed effects with linearmodels."""
     from linearmodels.panel import PanelOLS
@@ -128,17 +116,6 @@ def rlm_hampel(problem: Problem, rng: np.random.Generator) -> Estimate:
     return _second(sm.RLM(problem.outcome, _design(problem), M=norm).fit(), problem.level)
 
 
-@estimator("releases/elastic-net", targets=COEFFICIENT, needs=("treatment",), gives=("value",),
-           uses=("statsmodels",))  # fmt: skip
-def elastic_net(problem: Problem, rng: np.random.Generator) -> Estimate:
-    """Fit a ridge regression as statsmodels' elastic net without an absolute part."""
-    import statsmodels.api as sm
-
-    model = sm.OLS(problem.outcome, _design(problem))
-    fit = model.fit_regularized(method="elastic_net", alpha=0.1, L1_wt=0.0)
-    return Estimate(float(np.asarray(fit.params)[1]))
-
-
 def _weighted(problem: Problem, model: Any) -> Estimate:
     """Return the contrast of means weighted by the inverse of a fitted propensity."""
     d, y, x = problem.treatment, problem.outcome, problem.covariates
@@ -176,37 +153,3 @@ def ipw_forest(problem: Problem, rng: np.random.Generator) -> Estimate:
     from sklearn.ensemble import RandomForestClassifier
 
     return _weighted(problem, RandomForestClassifier(min_samples_leaf=20, random_state=1))
-
-
-def _fixest(problem: Problem, vcov: Any, **options: Any) -> Estimate:
-    import pyfixest
-
-    roles = problem.roles
-    formula = f"{roles.outcome} ~ {roles.treatment} | {roles.unit} + {roles.time}"
-    fit = pyfixest.feols(formula, problem.frame, vcov=vcov, **options)
-    table = fit.tidy(alpha=1 - problem.level).iloc[0]
-    low, high = (float(table[name]) for name in table.index if name.endswith("%"))
-    return Estimate(float(table["Estimate"]), float(table["Std. Error"]), low=low, high=high)
-
-
-FIXEST = {"targets": ATT, "needs": ("unit", "time"), "uses": ("pyfixest",)}
-
-
-@estimator("releases/fixest-clustered", **FIXEST)
-def fixest_clustered(problem: Problem, rng: np.random.Generator) -> Estimate:
-    """Fit two-way fixed effects with pyfixest, clustered by unit."""
-    return _fixest(problem, {"CRV1": problem.roles.unit})
-
-
-@estimator("releases/fixest-newey-west", **FIXEST)
-def fixest_newey_west(problem: Problem, rng: np.random.Generator) -> Estimate:
-    """Fit two-way fixed effects with pyfixest, Newey and West's errors over two lags."""
-    roles = problem.roles
-    options = {"time_id": roles.time, "panel_id": roles.unit, "lag": 2}
-    return _fixest(problem, "NW", vcov_kwargs=options)
-
-
-@estimator("releases/fixest-heteroskedastic", **FIXEST)
-def fixest_heteroskedastic(problem: Problem, rng: np.random.Generator) -> Estimate:
-    """Fit two-way fixed effects with pyfixest, robust errors."""
-    return _fixest(problem, "hetero")
