@@ -1,33 +1,53 @@
 """What releases changed: run pairs of versions and write results/reference/regressions.
 
-`python benchmarks/regressions.py` runs everything (a quarter of an hour on two idle cores, and the
-package index), `python benchmarks/regressions.py collect [FOLDER]` only writes the tables from what
-has been run.
+`python benchmarks/regressions.py` runs everything (half an hour on two idle cores, the package
+index, and Pythons 3.7 to 3.9 on the path), `python benchmarks/regressions.py collect [FOLDER]` only
+writes the tables from what has been run.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 OUT, RUNS = Path("results/reference/regressions"), Path("results/regressions")
-PLANNED = {
-    "options": ("linearmodels==7.0", "linearmodels==7.1"),
-    "rd-options": ("rdrobust==1.3.0", "rdrobust==2.0.0", "rdrobust==2.1.0"),
-    "default": ("linearmodels==6.1", "linearmodels==7.0", "linearmodels==7.1"),
-    "staggered": ("pyfixest==0.40.1", "pyfixest==0.50.1", "pyfixest==0.60.0"),
-}
-"""Which versions are run with which suite of the folder."""
+OLD = ("numpy<1.20", "scipy<1.5", "pandas<0.25", "statsmodels<0.12")
+PLANNED: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
+    "options": (("linearmodels==7.0", "linearmodels==7.1"), "", ()),
+    "rd-options": (("rdrobust==1.3.0", "rdrobust==2.0.0", "rdrobust==2.1.0"), "", ()),
+    "default": (("linearmodels==6.1", "linearmodels==7.0", "linearmodels==7.1"), "", ()),
+    "staggered": (("pyfixest==0.40.1", "pyfixest==0.50.1", "pyfixest==0.60.0"), "", ()),
+    "iv-kernel": (("linearmodels==4.9", "linearmodels==4.10"), "3.7", OLD),
+    "panel-errors": (("linearmodels==4.24", "linearmodels==4.25"), "3.8", ("pandas<2",)),
+    "iv-robust": (("linearmodels==4.24", "linearmodels==4.25"), "3.8", ("pandas<2",)),
+    "propensity": (("scikit-learn==0.21.3", "scikit-learn==0.22.2"), "3.7", ()),
+    "propensity-given": (("scikit-learn==0.21.3", "scikit-learn==0.22.2"), "3.7", ()),
+    "robust-regression": (
+        ("statsmodels==0.13.5", "statsmodels==0.14.0"), "3.9",
+        ("numpy<1.24", "scipy<1.11", "pandas<2"),
+    ),
+    "least-squares": (
+        ("statsmodels==0.13.5", "statsmodels==0.14.0"), "3.9",
+        ("numpy<1.24", "scipy<1.11", "pandas<2"),
+    ),
+}  # fmt: skip
+"""Which versions are run with which suite of the folder, by which Python and beside what.
+
+Without a Python and anything beside them they are those of this environment."""
 
 
 def command(name: str, out: Path) -> list[str]:
     """Return the command that runs a suite with its versions."""
     suite = OUT / f"{name}.toml"
-    return ["cibench", "regress", *PLANNED[name], "--suite", str(suite), "--out", str(out)]
+    versions, python, beside = PLANNED[name]
+    more = ["--python", python] if python else []
+    more += [word for requirement in beside for word in ("--with", requirement)]
+    return ["cibench", "regress", *versions, *more, "--suite", str(suite), "--out", str(out)]
 
 
 def run() -> None:
@@ -39,12 +59,16 @@ def run() -> None:
 
 
 def collect(root: Path) -> None:
-    """Write one line for each cell of each pair that has been run, and a line for each pair."""
-    cells, pairs = [], []
+    """Write one line for each cell of each pair that has been run, and a line for each pair.
+
+    Of suites that have not been run here the lines stay that are there.
+    """
+    missing = {name for name in PLANNED if not list((root / name).glob("*--*"))}
+    cells, pairs = (_stored(table, missing) for table in ("cells", "pairs"))
     for name in PLANNED:
         for folder in sorted((root / name).glob("*--*")):
             found = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
-            said = " ".join(command(name, RUNS / name))
+            said = shlex.join(command(name, RUNS / name))
             before, after = folder.name.split("--")
             pair = {"suite": name, "before": before, "after": after}
             differs = found["provenance"]["versions"]
@@ -56,6 +80,11 @@ def collect(root: Path) -> None:
             writer = csv.DictWriter(stream, list(lines[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(lines)
+
+
+def _stored(table: str, suites: set[str]) -> list[dict[str, Any]]:
+    with (OUT / f"{table}.csv").open(newline="", encoding="utf-8") as stream:
+        return [line for line in csv.DictReader(stream) if line["suite"] in suites]
 
 
 def _told(cell: dict[str, Any]) -> dict[str, Any]:

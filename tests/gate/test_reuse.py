@@ -162,10 +162,12 @@ def test_answers_are_used_again_until_something_changes(folder, workers):
     check()  # which makes a baseline, and has imported more when it begins than the next ones
     assert check() == FITTED
     assert check() == REUSED
+    rewritten("late.py", "True", "bool(1)")
+    assert check() == FITTED, "what a worker imports late"
     rewritten("own.py", "FACTOR = 1.0", "FACTOR = 1.00000001")
     changes = {
         "a helper": lambda: rewritten("helper.py", "return se", "return 1 * se"),
-        "what is imported late": lambda: rewritten("late.py", "True", "bool(1)"),
+        "what is imported late": lambda: rewritten("late.py", "bool(1)", "True"),
         "a module that is new": lambda: (folder / "zz.py").write_text(""),
         "rows": damage,
         "the run itself": lambda: rewritten("checks/plain/run/suite.toml", "name", "name "),
@@ -174,11 +176,12 @@ def test_answers_are_used_again_until_something_changes(folder, workers):
         "what is no record": lambda: record({"files": 1}),
     }
     assert check() == FITTED, "a constant"
-    for what, change in changes.items():
+    for what, change in changes.items() if workers == 1 else ():
         change()
         assert check() == FITTED, what
-    assert check(CIBENCH_OF_NO_MEANING="1") == FITTED, "an environment variable"
-    assert check() == FITTED, "which is gone"
+    if workers == 1:
+        assert check(CIBENCH_OF_NO_MEANING="1") == FITTED, "an environment variable"
+        assert check() == FITTED, "which is gone"
     assert check("anew") == FITTED, "who wants no reuse"
     assert check() == FITTED, "a check that noted nothing"
     assert check() == REUSED
