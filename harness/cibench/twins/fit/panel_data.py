@@ -11,12 +11,12 @@ from cibench.model.types import Array
 from cibench.twins.columns import Columns
 from cibench.twins.fit.assignment import logistic
 from cibench.twins.fit.features import Features
+from cibench.twins.fit.panel_rows import LEAST_UNITS
 from cibench.twins.fit.seed_data import Seed
 from cibench.twins.fit.structure import FOLDS
 from cibench.twins.twin import Panel
 from cibench.utils.errors import BadInput
 
-LEAST_UNITS = 20
 MOST_PERIODS = 30
 
 
@@ -46,16 +46,13 @@ def grid_of(seed: Seed) -> Grid:
     shape = len(units[0]), len(times[0])
     _check_shape(seed, shape)
     flat = units[1] * shape[1] + times[1]
-    if len(np.unique(flat)) < len(flat) or len(flat) < shape[0] * shape[1]:
-        twice, lost = len(flat) - len(np.unique(flat)), shape[0] * shape[1] - len(np.unique(flat))
-        raise BadInput(
-            f"{seed.where}: the panel is not balanced: {lost} of {shape[0]} x {shape[1]} cells are "
-            f"missing, {twice} come twice"
-        )
     order = np.argsort(flat)
     tables = {n: c[order].reshape(shape) for n, c in columns.items()}
     cohort = _cohorts(seed, tables, times[0])
-    d = (cohort[:, None] > 0) & (times[0] >= cohort[:, None])
+    if design.cohort:
+        d = (cohort[:, None] > 0) & (times[0] >= cohort[:, None])
+    else:  # who is treated in a first period of 0 has that for a cohort, as others have for never
+        d = tables[design.treatment] == 1
     _check_constant(seed, tables)
     covariates = {n: c[:, 0] for n, c in tables.items() if n not in design.design_columns}
     whole = Grid(tables[design.outcome], d.astype(float), times[0], cohort, covariates, ())
@@ -68,8 +65,6 @@ def _check_shape(seed: Seed, shape: tuple[int, int]) -> None:
             f"{seed.where}: {shape[0]} units over {shape[1]} periods; a twin of a panel needs "
             f"{LEAST_UNITS} units and from 2 to {MOST_PERIODS} periods"
         )
-    if np.any(seed.columns[seed.design.time] <= 0):
-        raise BadInput(f"{seed.where}: column '{seed.design.time}': periods are numbers above 0")
 
 
 def _cohorts(seed: Seed, tables: Columns, times: Array) -> Array:
