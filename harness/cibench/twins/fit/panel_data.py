@@ -18,6 +18,11 @@ from cibench.twins.twin import Panel
 from cibench.utils.errors import BadInput
 
 MOST_PERIODS = 30
+FEW_TREATED = 10
+"""With fewer treated units errors clustered by unit are too small: of one, by a factor of six."""
+
+PLACEBOS = 200
+LEAST_DONORS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +137,10 @@ def residualise(grid: Grid, features: Features, rng: np.random.Generator) -> Res
     cohorts, place = np.unique(grid.cohort, return_inverse=True)
     coefficients = logistic(features.matrix(grid.covariates, units), place)
     panel = Panel(grid.times, cohorts, level, gap, _classes(coefficients), effects)
-    return Residualised(panel, residuals, *att(grid))
+    effect, se = att(grid)
+    if 0 < np.sum(grid.cohort > 0) < FEW_TREATED:
+        se = placebo_error(grid, rng)
+    return Residualised(panel, residuals, effect, se)
 
 
 def _classes(coefficients: Array) -> Array:
@@ -214,3 +222,40 @@ def att(grid: Grid) -> tuple[float, float]:
     own = (beyond - value * grid.d - count * mean * grid.d / np.maximum(count, 1)) / treated
     score = own.sum(axis=1) + (weight * seen * (left - mean)).sum(axis=1)
     return value, float(np.sqrt(np.sum(score**2)))
+
+
+def few_treated(ever: Array, se: float) -> str:
+    """Say which error is to be had where few units are treated, "" where they are enough."""
+    count, donors = int(np.sum(ever)), int(np.sum(np.asarray(ever) == 0))
+    if count >= FEW_TREATED:
+        return ""
+    if se == 0:
+        return (
+            f"{count} units ever adopt, fewer than {FEW_TREATED}, and {donors} never do: no "
+            "standard error of the effect can be had"
+        )
+    return (
+        f"{count} units ever adopt, fewer than {FEW_TREATED}: the standard error is that of "
+        f"placebo effects among the {donors} that never do"
+    )
+
+
+def placebo_error(grid: Grid, rng: np.random.Generator) -> float:
+    """Return the root mean square of placebo effects, 0 where there are too few donors for any.
+
+    Units that never adopt get the adopters' periods of adoption, at random, and are put beside all
+    other donors (Conley and Taber 2011; MacKinnon and Webb 2020): what an effect of nothing comes
+    to with so few treated, if adopters vary as donors do.
+    """
+    adopted, never = grid.cohort[grid.cohort > 0], np.flatnonzero(grid.cohort == 0)
+    if len(never) < max(LEAST_DONORS, 2 * len(adopted)):
+        return 0.0
+    y, placebos = grid.y[never], np.empty(PLACEBOS)
+    for number in range(PLACEBOS):
+        cohort = np.zeros(len(never))
+        chosen = rng.choice(len(never), len(adopted), replace=False)
+        cohort[chosen] = rng.permutation(adopted)
+        d = ((cohort[:, None] > 0) & (grid.times >= cohort[:, None])).astype(float)
+        level, unit = _levels(Grid(y, d, grid.times, cohort, {}, ()))
+        placebos[number] = np.sum((y - level - unit[:, None]) * d) / d.sum()
+    return float(np.sqrt(np.mean(placebos**2)))
