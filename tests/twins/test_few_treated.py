@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cibench.twins.audit.interval_worth import worth
+from cibench.twins.audit.interval_worth import NO_INTERVAL, worth
 from cibench.twins.design import Design
 from cibench.twins.fit.fitting import fit_twin
 from cibench.twins.fit.panel_data import Grid, att, few_treated, placebo_error
@@ -68,7 +68,7 @@ def test_without_donors_there_is_no_error():
     twin = fit_twin(seed_of(table, DESIGN), "gaussian")
     assert twin.seed["se"] == 0
     lines = worth(twin, replicates=10).lines
-    assert "what the seed itself supports: no interval" in lines
+    assert NO_INTERVAL in lines
     assert (
         "9 units ever adopt, fewer than 10, and 15 never do: no standard error of the effect can "
         "be had" in lines

@@ -27,8 +27,20 @@ Z = 1.959964
 LEVEL, DOUBT = 0.95, 0.001
 
 
+SUPPORTED = "did", "iv"
+"""Designs whose fit has an interval that holds for the seed's population.
+
+That of a regression chosen by cross-validation knows nothing of the choice, of smoothing at a
+cutoff, nor of effects that vary: over 100 seeds of 500 rows it covered in 75 to 86 % of them at a
+cutoff, in 49 % with treatment by observables.
+"""
+
+
 class Worth(NamedTuple):
-    """Hold shares of intervals that cover, and the interval that the seed supports."""
+    """Hold shares of intervals that cover, and the interval that the seed supports.
+
+    Its ends are the same where there is none; `few` says why few treated units have which error.
+    """
 
     planted: float
     population: float
@@ -58,11 +70,15 @@ class Worth(NamedTuple):
             f"population in {100 * self.population:.0f} %",
             f"what the seed itself supports: {self.low:.6g} to {self.high:.6g}"
             if self.low < self.high
-            else "what the seed itself supports: no interval",
+            else NO_INTERVAL,
             *filter(None, [self.few]),
         ] + ([] if self.sound else [UNSOUND])
 
 
+NO_INTERVAL = (
+    "what the seed itself supports: no interval is printed, for none that the fit has is known to "
+    "hold; estimate it from the seed by a method made for that"
+)
 UNSOUND = (
     "off      naive intervals cover the planted effect in fewer than 95 % of trials, beyond doubt: "
     "too few are treated, or a covariate tells who is; fit the twin without it"
@@ -90,7 +106,7 @@ def worth(twin: Twin, replicates: int = REPLICATES, rows: int = ROWS) -> Worth |
         population.append(covers(value - Z * se, value + Z * se, true))
     if not planted:
         return None
-    se = float(twin.seed["se"])
+    se = float(twin.seed["se"]) if twin.design.kind in SUPPORTED else 0.0
     few = few_treated(twin.seed["ever"], se) if twin.panel is not None else ""
     return Worth(
         float(np.mean(planted)), float(np.mean(population)), len(planted), rows, true - Z * se,
