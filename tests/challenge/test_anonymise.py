@@ -11,7 +11,13 @@ import pytest
 
 from cibench.challenge.anonymise import released, smoothed
 from cibench.challenge.bundle import Wish, make_bundle
-from cibench.challenge.disclosure import Limits, leaks, merged_levels, merged_values
+from cibench.challenge.disclosure import (
+    Limits,
+    leaks,
+    merged_levels,
+    merged_values,
+    without_dominant,
+)
 from cibench.twins.audit.structure_checks import design_checks
 from cibench.twins.columns import MISSING
 from cibench.twins.design import Design
@@ -241,3 +247,77 @@ def test_a_few_missing_values_are_not_told(seeds):
     assert not any(c["missing"] for c in json.loads(bundle.files["schema.json"])["columns"])
     assert not pd.concat(tables(bundle)).isna().any().any()
     assert len(tables(bundle)[0]) == 600 and "may be missing" not in bundle.files["README.md"]
+
+
+# ---- dominance -------------------------------------------------------------------------------
+
+
+LARGE = 99_999.99
+
+
+def recovered(ends, cell=10):
+    """Return what an outsider makes of the outermost mean: nine rows are as their neighbours."""
+    return cell * ends[-1] - (cell - 1) * ends[-2]
+
+
+@pytest.mark.parametrize("rows", [600, 5_000])  # one quantile a row, and fewer of them than rows
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_dominant_row_sets_no_end(rows, sign):
+    """By hand: ten rows, nine near 100, tell their mean times ten less nine times 100."""
+    rest = np.random.default_rng(1).gamma(9, 11, rows - 1)
+    margins = [
+        smoothed(Margin.of(np.sort(sign * np.r_[rest, top]), discrete=False), rows, 10)
+        for top in (LARGE, 0.5 * LARGE, 7 * LARGE)
+    ]
+    for margin in margins:  # whatever it is, the same leaves
+        assert np.allclose(margin.values, margins[0].values, rtol=1e-9, atol=0)  # but for rounding
+    ends = np.sort(sign * np.quantile(sign * margins[0].values, [0.99, 1.0]))
+    assert abs(recovered(np.abs(ends))) < 0.02 * LARGE
+    assert np.abs(margins[0].values).max() < 1.5 * rest.max()
+
+
+@pytest.mark.parametrize("step", [1.0, 0.01])  # whole numbers are groups of rows, others quantiles
+def test_a_real_maximum_cannot_be_computed_from_what_leaves(step):
+    """Nine rows near 100 and one of 99,999.99 (T.7): from their mean it was known to 2 %."""
+    frame = patients()
+    rng = np.random.default_rng(4)
+    values = np.unique(np.round(rng.gamma(9, 1100 if step == 1 else 11, 3000) / step) * step)
+    frame["revenue"] = rng.permutation(rng.choice(values, 600, replace=False))
+    tops = []
+    for top in (LARGE, 0.6 * LARGE):
+        frame.loc[17, "revenue"] = np.round(10 * top if step == 1 else top, 0 if step == 1 else 2)
+        twin = fit_twin(seed_of(frame, DESIGN), "gaussian")
+        out = released(twin, Limits(), np.random.default_rng(1))
+        margins = out.twin.generator.margins
+        tops.append(margins.margins[margins.names.index("revenue")].values)
+        assert tops[-1].max() < 1.5 * frame["revenue"].nlargest(2).iloc[1]
+        if step < 1:
+            assert any(note.startswith("revenue: in 1 means one row") for note in out.notes)
+    assert np.allclose(np.unique(tops[0]), np.unique(tops[1]), rtol=1e-9, atol=0)
+
+
+def test_the_second_of_two_large_rows_is_no_more_told_than_the_first():
+    rng = np.random.default_rng(2)
+    rest = rng.normal(100, 5, (3, 8))
+    large = np.array([[LARGE, LARGE + 1], [5000, LARGE], [101, LARGE]])
+    blocks = np.sort(np.hstack([rest, large]), axis=1)
+    for block in blocks:
+        capped = without_dominant(block[None, :])[0]
+        above = capped - capped[0]
+        assert above[-1] <= above[:-1].sum() * (1 + 1e-12)
+        assert above[-2] <= above[:-2].sum() * (1 + 1e-12)
+        assert np.all(np.diff(capped) >= 0) and np.allclose(capped[:8], block[:8], rtol=1e-12)
+
+
+@pytest.mark.parametrize("law", ["normal", "exponential", "uniform"])
+def test_what_no_row_dominates_stays_as_it_is(law):
+    x = np.sort(getattr(np.random.default_rng(3), law)(size=(400)))
+    blocks = x.reshape(40, 10)
+    assert np.allclose(without_dominant(blocks), blocks, atol=1e-12)
+
+
+def test_groups_of_rare_values_have_no_dominant_row():
+    values = np.array([1.0, 2, 3, 4, 5, 6, 7, 8, 9, 1000])
+    found = [merged_values(np.r_[values[:-1], top], np.ones(10), 10)[0] for top in (1000, 5e6)]
+    # measured from 1 the others come to 36 together, so the largest counts as 37
+    assert found == [np.rint((1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 + 37) / 10)] * 2

@@ -24,6 +24,8 @@ from cibench.challenge.scoring import (
 )
 from cibench.challenge.sealed_truths import Owner, verify, write_reveal
 from cibench.twins.file import save_twin
+from cibench.twins.fit.fitting import fit_twin
+from cibench.twins.fit.seed_data import seed_of
 from cibench.utils.errors import BadInput
 
 EFFECTS = (0.0, 5.0, -4.0)
@@ -376,3 +378,51 @@ def test_a_place_that_is_taken_stays_as_it_is(call, given, twin, tmp_path):
     assert code == 2 and "another bundle's truths" in err
     assert (tmp_path / "out.owner.json").read_text() == kept
     assert not (tmp_path / "other").exists()
+
+
+# ---- a twin whose audit fails ----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def heaped(seeds):
+    """Fit a twin of a seed a fifth of whose outcomes are at a ceiling, which the twin loses."""
+    make, design = seeds["observables"]
+    frame = make()
+    frame["y"] = np.minimum(frame["y"], frame["y"].quantile(0.8))
+    return fit_twin(seed_of(frame, design), "gaussian")
+
+
+def test_a_twin_whose_audit_fails_is_not_bundled_as_fit(call, heaped, tmp_path):
+    save_twin(heaped, tmp_path / "h.twin")
+    code, out, _ = call("audit", "h.twin")
+    failed = [line for line in out.splitlines() if line.startswith("off")]
+    assert code == 1 and failed
+    before = sorted(tmp_path.rglob("*"))
+    code, out, err = call("bundle", "h.twin", "--rows", 100, "--out", "out")
+    assert code == 2 and sorted(tmp_path.rglob("*")) == before and out == ""
+    assert "its audit fails" in err and "--although-failed" in err
+    for line in failed:
+        assert line.split(maxsplit=1)[1] in err
+
+
+def test_a_failed_twin_is_bundled_by_a_switch_and_marked_everywhere(call, heaped, tmp_path):
+    save_twin(heaped, tmp_path / "h.twin")
+    call("audit", "h.twin")
+    code, out, _ = call(
+        "bundle", "h.twin", "--rows", 100, "--datasets", 4, "--out", "out", "--although-failed"
+    )
+    assert code == 1 and "NOT fit, the twin's audit fails: margin, y" in out
+    readme = (tmp_path / "out/README.md").read_text()
+    assert readme.index("**Failed.**") < readme.index("`data/` holds") and "margin" not in readme
+    page = (tmp_path / "out.owner.html").read_text()
+    assert "A vendor bundle: failed its audit" in page and "margin, y: share below" in page
+    owner = Owner.read(tmp_path / "out.owner.json")
+    assert owner.provenance["audit"][0].startswith("margin, y: share below")
+    submitted(tmp_path / "v.csv", [[owner.datasets[0].name, 1, 0, 2, ""]])
+    code, out, _ = call("score", "v.csv", "--owner", "out.owner.json", "--out", "s.html")
+    assert "failed its audit" in out and "failed its audit" in (tmp_path / "s.html").read_text()
+
+
+def test_a_sound_twin_is_not_marked(given):
+    out, _, owner = given
+    assert owner.provenance["audit"] in ((), []) and "Failed" not in (out / "README.md").read_text()

@@ -164,10 +164,11 @@ def panel():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda t: t.iloc[:-3], "not balanced: 3 of 30 x 4 cells are missing"),
+        (lambda t: pd.concat([t, t.iloc[[5]]]), "unit '1' has 2 rows in period 2; a panel has one"),
+        (lambda t: t.assign(unit=np.arange(120)), "these are repeated cross-sections; take means"),
+        (lambda t: t[(t["time"] < 4) | (t["unit"] < 9)], "9 of 30 units are seen in all 4 periods"),
         (lambda t: t[t["unit"] < 16], "16 units over 4 periods"),
         (lambda t: t.assign(d=(t["time"] == 3) * (t["unit"] < 12) * 1), "12 units leave treatment"),
-        (lambda t: t.assign(time=t["time"] - 1), "periods are numbers above 0"),
         (lambda t: t.assign(d=(t["time"] >= 3) * 1), "nobody to compare with"),
     ],
 )

@@ -1,9 +1,9 @@
 """A twin whose rows may leave: margins smoothed and clipped, rare values merged, labels neutral.
 
 Every knot of a continuous margin is the mean of at least `cell` seed rows, the outermost ones
-included: no row's own value, minimum or maximum is kept. Values of discrete columns that fewer rows
-share are merged with others before the treatment and the outcome are drawn, so that what analysts
-see is all that those depend on.
+included, and none of these dominates it: no row's own value, minimum or maximum is kept. Values
+of discrete columns that fewer rows share are merged with others before the treatment and the
+outcome are drawn, so that what analysts see is all that those depend on.
 """
 
 from __future__ import annotations
@@ -14,7 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from cibench.challenge.disclosure import Limits, merged_levels, merged_values, units_of
+from cibench.challenge.disclosure import (
+    Limits,
+    merged_levels,
+    merged_values,
+    units_of,
+    without_dominant,
+)
 from cibench.model.types import Array
 from cibench.twins.columns import Column
 from cibench.twins.fit.assignment import Mechanism
@@ -70,6 +76,11 @@ def _margins(
         free, cell = name in limits.allowed, cells.get(name, limits.cell)
         if not margin.discrete:
             margins.append(smoothed(margin, units, cell, keep_ends=free))
+            if not free and name in cells and (moved := _dominated(margin, units, cell)):
+                notes.append(
+                    f"{name}: in {moved} means one row made up more than half of what sets it "
+                    "apart; such rows count for as much as their neighbours"
+                )
             continue
         counts = np.diff(np.r_[0.0, margin.shares]) * units
         rare = int(np.sum(counts < cell - 0.5))
@@ -108,19 +119,39 @@ def _cell(margins: Margins, column: Column, cell: int) -> int:
 def smoothed(margin: Margin, rows: int, cell: int, *, keep_ends: bool = False) -> Margin:
     """Return a continuous margin through means of at least `cell` rows each, lines between them.
 
-    The means are those of the quantile function over equal shares; the two outermost are the ends.
+    The means are those of the quantile function over equal shares, in which no row dominates; the
+    two outermost are the ends.
     """
-    blocks = max(2, rows // cell)
+    means = without_dominant(_blocks(margin, rows, cell)).mean(axis=1)
+    blocks = len(means)
     edges = np.linspace(0, 1, blocks + 1)
-    shares = np.union1d(margin.shares, edges)
-    values = np.interp(shares, margin.shares, margin.values)
-    area = np.r_[0.0, np.cumsum(np.diff(shares) * (values[1:] + values[:-1]) / 2)]
-    means = np.diff(np.interp(edges, shares, area)) * blocks
     if keep_ends:
         means[0], means[-1] = margin.values[0], margin.values[-1]
     places = np.r_[0.0, (edges[1:-2] + edges[2:-1]) / 2, 1.0]
     grid = np.linspace(0, 1, KNOTS)
     return Margin(np.interp(grid, places, means), grid, discrete=False)
+
+
+def _blocks(margin: Margin, rows: int, cell: int) -> Array:
+    """Return means of the quantile function over equal shares, a line for each block of `cell`.
+
+    Where a margin has fewer quantiles than there are rows, each stands for one contributor: between
+    the last two of them lies a line that the maximum alone decides on.
+    """
+    blocks = max(2, min(rows, len(margin.values) - 1) // cell)
+    edges = np.linspace(0, 1, blocks * cell + 1)
+    shares = np.union1d(margin.shares, edges)
+    values = np.interp(shares, margin.shares, margin.values)
+    area = np.r_[0.0, np.cumsum(np.diff(shares) * (values[1:] + values[:-1]) / 2)]
+    means = np.diff(np.interp(edges, shares, area)) * (blocks * cell)
+    return np.asarray(np.maximum.accumulate(means).reshape(blocks, cell))
+
+
+def _dominated(margin: Margin, rows: int, cell: int) -> int:
+    """Return of how many blocks one row made up the mean."""
+    before = _blocks(margin, rows, cell)
+    moved = np.abs(without_dominant(before) - before).max(axis=1)
+    return int(np.sum(moved > 1e-9 * np.abs(before).max()))
 
 
 def _ranged(
@@ -135,7 +166,7 @@ def _ranged(
         values = margins.margins[margins.names.index(column.name)].values
         low, high = float(values.min()), float(values.max())
     elif column.name in (twin.treatment, twin.design.instrument) and column.distinct > 2:
-        low, high = _inner(pilot[column.name], column, limits.cell / units)
+        low, high = _inner(pilot[column.name], column, limits.cell, units)
     else:
         return column
     if column.kind == "integer":
@@ -143,11 +174,12 @@ def _ranged(
     return replace(column, low=float(low), high=float(high))
 
 
-def _inner(drawn: Array, column: Column, share: float) -> tuple[float, float]:
-    """Return means of the outermost share of what lies inside the seed's own range."""
+def _inner(drawn: Array, column: Column, cell: int, units: int) -> tuple[float, float]:
+    """Return means of the outermost cells of what lies inside the seed's own range."""
     inside = np.sort(drawn[(drawn > column.low) & (drawn < column.high)])
-    count = max(1, round(share * len(inside)))
-    return float(inside[:count].mean()), float(inside[-count:].mean())
+    margin = Margin.of(inside, discrete=False)
+    means = without_dominant(_blocks(margin, units, cell)).mean(axis=1)
+    return float(means[0]), float(means[-1])
 
 
 def _bounded(twin: Twin) -> Twin:

@@ -21,6 +21,7 @@ from cibench.challenge.documents import (
 )
 from cibench.challenge.effects import assign_effects, choose_effects
 from cibench.challenge.sealed_truths import COMMITMENTS, DATA, Owner, Sealed
+from cibench.challenge.soundness import REASONS, audit_failures
 from cibench.model.streams import stream
 from cibench.twins.file import sealed
 from cibench.twins.sample import drawn_from
@@ -44,7 +45,10 @@ Say = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Wish:
-    """Hold what an owner asks of a bundle; None stands for the default."""
+    """Hold what an owner asks of a bundle; None stands for the default.
+
+    A twin whose audit fails is bundled `although_failed` alone, and marked as such.
+    """
 
     effects: tuple[float, ...] | None = None
     datasets: int | None = None
@@ -52,6 +56,7 @@ class Wish:
     limits: Limits = field(default_factory=Limits)
     cost: float = 0.0
     better: str = "higher"
+    although_failed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,17 +90,20 @@ def check_places(out: Path, owner: Path, page: Path | None = None) -> None:
 def make_bundle(twin: Twin, wish: Wish, name: str, say: Say = lambda _: None) -> Bundle:
     """Draw all data sets and seal their truths; raises BadInput for wishes that will not do.
 
+    And for a twin whose audit fails, with the reasons, unless the wish says that it may.
+
     See `write_bundle` for the whole way.
     """
     wish.limits.check(twin)
     secret = nonce()
     effects = choose_effects(twin, wish.effects, stream("bundle-effects", secret))
     planted = assign_effects(effects, wish.datasets, stream("bundle-order", secret))
+    rows = wish.rows or int(float(f"{twin.seed['rows']:.1e}"))  # as the seed, but not to the row
+    failures = _failures(twin, rows, wish, say)
     release = released(twin, wish.limits, stream("bundle-release", secret))
     sealed_twin = sealed(release.twin)
     pilot = drawn_from(sealed_twin, PILOT, 0.0, stream("bundle-pilot", secret))
     decimals = decimals_of(sealed_twin, pilot)
-    rows = wish.rows or int(float(f"{twin.seed['rows']:.1e}"))  # as the seed, but not to the row
     datasets, files = list[Sealed](), dict[str, str]()
     for number, effect in enumerate(planted, 1):
         label, address = f"dataset-{number:02d}", ("bundle", secret, str(number))
@@ -112,10 +120,26 @@ def make_bundle(twin: Twin, wish: Wish, name: str, say: Say = lambda _: None) ->
         "twin": twin.digest, "family": twin.family, "rows": rows, "secret": secret,
         "estimate": float(twin.seed["effect"]), "cell": wish.limits.cell,
         "allowed": sorted(wish.limits.allowed), "labels": release.labels, "notes": release.notes,
+        "audit": failures,
     }  # fmt: skip
     owner = Owner(name, tuple(datasets), wish.cost, wish.better, provenance)
-    files |= _papers(question, datasets, rows, wish)
+    files |= _papers(question, datasets, rows, wish, failed=bool(failures))
     return Bundle(files, owner, Released(sealed_twin, release.notes, release.labels), question)
+
+
+def _failures(twin: Twin, rows: int, wish: Wish, say: Say) -> tuple[str, ...]:
+    """Return why the twin's audit fails; raises BadInput where it does and that was not allowed."""
+    say("the twin's audit")
+    failures = audit_failures(twin, rows)
+    if failures and not wish.although_failed:
+        more = f"and {len(failures) - REASONS} more: cibench twin audit has them all"
+        raise BadInput(
+            f"{twin.name}: its audit fails, so no bundle of it is fit; mend the twin, or "
+            "--although-failed, which marks the bundle as failed",
+            *(f"  {line}" for line in failures[:REASONS]),
+            *([f"  {more}"] if len(failures) > REASONS else []),
+        )
+    return failures
 
 
 def _seal(twin: Twin, label: str, effect: float, text: str, address: tuple[str, ...]) -> Sealed:
@@ -143,7 +167,7 @@ def _heading(files: dict[str, str]) -> dict[str, Any]:
 
 
 def _papers(
-    question: Question, datasets: Sequence[Sealed], rows: int, wish: Wish
+    question: Question, datasets: Sequence[Sealed], rows: int, wish: Wish, *, failed: bool
 ) -> dict[str, str]:
     schema = {
         "estimand": question.estimand, "question": question.words, "design": question.design,
@@ -152,7 +176,7 @@ def _papers(
     seals = [[d.name, d.commitment, d.data_sha256] for d in datasets]
     blank = [[d.name, "", "", "", ""] for d in datasets]
     return {
-        "README.md": readme(question, len(datasets), rows, wish.cost, wish.better),
+        "README.md": readme(question, len(datasets), rows, wish.cost, wish.better, failed=failed),
         "schema.json": json_text(schema),
         COMMITMENTS: csv_text([["dataset", "sha256", "data_sha256"], *seals]),
         "submission.csv": csv_text([["dataset", "estimate", "low", "high", "decision"], *blank]),

@@ -25,6 +25,9 @@ CELL = 10
 
 LEAST_CELL = 3
 
+DOMINANT = 0.5
+"""No row makes up more than this share of what sets a mean that leaves apart from its neighbour."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -112,11 +115,33 @@ def _column(drawn: pd.Series, seen: pd.Series, column: Column, limits: Limits) -
             yield f"{column.name}: its real {word} {own:g} stands in the data"
 
 
+def without_dominant(blocks: Array) -> Array:
+    """Return blocks of ascending values, a line each, none of which dominates its block.
+
+    The mean of ten rows of which nine are near 100 and one is 99,999.99 is that row's value,
+    divided by ten. So the largest counts, from the value below the block, for no more than all
+    others together (DOMINANT), and so does the second without it: who knows one of both learns
+    nothing of the other. The same downwards. What exceeds that is moved to it, so that what leaves
+    is the same whatever the dominant value is.
+    """
+    return -_topped(-_topped(blocks)[::-1, ::-1])[::-1, ::-1]
+
+
+def _topped(blocks: Array) -> Array:
+    """Return blocks in ascending order whose largest values dominate none."""
+    below = np.r_[blocks[0, 0], blocks[:-1, -1]]
+    above, factor = blocks - below[:, None], DOMINANT / (1 - DOMINANT)
+    if blocks.shape[1] > LEAST_CELL:
+        above[:, -2] = np.minimum(above[:, -2], factor * above[:, :-2].sum(axis=1))
+    above[:, -1] = np.minimum(above[:, -1], factor * above[:, :-1].sum(axis=1))
+    return np.asarray(below[:, None] + above)
+
+
 def merged_values(values: Array, counts: Array, cell: int) -> Array:
     """Return for each value, ascending, the one that stands for it.
 
     That is the nearest value which `cell` rows share; where there is none, the means of groups of
-    so many rows, rounded where all values are whole.
+    so many rows, in which no row dominates, rounded where all values are whole.
     """
     values = np.asarray(values, dtype=float)
     common = counts >= cell - 0.5
@@ -125,8 +150,16 @@ def merged_values(values: Array, counts: Array, cell: int) -> Array:
         return np.asarray(kept[np.argmin(np.abs(values[:, None] - kept), axis=1)])
     group = np.minimum((np.cumsum(counts) - counts) // cell, max(counts.sum() // cell - 1, 0))
     weight = np.maximum(counts, 1e-9)
-    means = [np.average(values[group == g], weights=weight[group == g]) for g in group]
-    return np.rint(means) if np.all(values == np.rint(values)) else np.array(means)
+    means = np.array([_group_mean(values[group == g], weight[group == g], cell) for g in group])
+    return np.rint(means) if np.all(values == np.rint(values)) else means
+
+
+def _group_mean(values: Array, weight: Array, cell: int) -> float:
+    """Return the mean of a group of values that so many rows have, without a dominant row."""
+    rows = np.repeat(values, np.maximum(np.rint(weight).astype(int), 1))
+    if len(rows) < cell:  # less than a cell together: there is no more to be had
+        return float(np.average(values, weights=weight))
+    return float(without_dominant(rows[None, :]).mean())
 
 
 def merged_levels(codes: Array, counts: Array, cell: int, levels: int) -> Array:

@@ -133,7 +133,13 @@ compare with `commitments.csv` in its order, and `sha256sum data/*.csv` with `da
 """
 
 
-def readme(question: Question, count: int, rows: int, cost: float, better: str) -> str:
+FAILED = """**Failed.** The model that these data sets are drawn from failed its own audit: they are
+no fit test of a method, and scores on them say nothing."""
+
+
+def readme(
+    question: Question, count: int, rows: int, cost: float, better: str, *, failed: bool = False
+) -> str:
     """Return the page that goes with the data sets."""
     sign = "rises" if better == "higher" else "falls"
     loss = (
@@ -146,6 +152,8 @@ def readme(question: Question, count: int, rows: int, cost: float, better: str) 
         decisions=" or ".join(f"`{d}`" for d in DECISIONS), disclosure=DISCLOSURE,
     )  # fmt: skip
     parts = text.rstrip("\n").split("\n\n")
+    if failed:
+        parts.insert(1, FAILED)
     return "\n\n".join(map(_wrapped, parts)) + "\n"
 
 

@@ -87,6 +87,10 @@ SCORES = """{count} data sets with sealed truths; every seal holds. Errors stand
 shares the 95 % Wilson limits. A wrong sign is an estimate that points away from an effect that is
 there. Rolling out costs {cost:g} a unit, and {better} of the outcome is better; regret is what the
 best decision would have brought beyond the vendor's, a unit."""
+FAILED_AUDIT = """The twin failed its audit: no bundle of it is a fit test of a method. It was
+written because that was asked for, and its README says so."""
+FAILED_SCORES = """The twin behind these data sets failed its audit: the scores say nothing of a
+method."""
 LINE = (
     "vendor", "data set", "truth", "estimate", "interval", "error", "decision", "regret",
 )  # fmt: skip
@@ -100,6 +104,8 @@ def owner_page(bundle: Bundle, privacy: Privacy | None) -> Html:
     """Return the owner's page: what leaves, what was done to it, and whether it is fit for that."""
     provenance, owner = bundle.owner.provenance, bundle.owner
     verdict = HEADINGS[privacy.verdict] if privacy else "not examined"
+    failures = provenance.get("audit", ())
+    verdict = f"failed its audit; as to privacy, {verdict}" if failures else verdict
     about = (
         f"For its owner alone. {len(owner.datasets)} data sets of {provenance['rows']} rows, "
         f"generator {provenance['family']}. Asked for is {bundle.question.words}."
@@ -107,11 +113,19 @@ def owner_page(bundle: Bundle, privacy: Privacy | None) -> Html:
     words = WHAT.format(disclosure=DISCLOSURE.capitalize())
     body = h(
         "main", h("h1", f"A vendor bundle: {verdict}"), prose(about), h("p", words),
-        h("h2", "What was done to what leaves"),
+        _audit(failures), h("h2", "What was done to what leaves"),
         h("ul", [h("li", f"{line}.") for line in _done(bundle, examined=privacy is not None)]),
         h("h2", "Privacy"), _privacy(privacy) if privacy else h("p", MISSING),
     )  # fmt: skip
     return document("A vendor bundle, for its owner", body, style=PLAIN, scripts=())
+
+
+def _audit(failures: Sequence[str]) -> Child:
+    """Return why the twin's audit fails, nothing where it passes."""
+    if not failures:
+        return None
+    reasons = [h("li", f"{line}.") for line in failures]
+    return join([h("h2", "The audit"), h("p", FAILED_AUDIT), h("ul", reasons)])
 
 
 def _done(bundle: Bundle, *, examined: bool) -> Iterator[str]:
@@ -168,7 +182,9 @@ def score_page(owner: Owner, marks: dict[str, Marks], lines: Sequence[Line]) -> 
         h("tr", h("td", v), [h("td", c, cls="n") for c in s.values()]) for v, s in texts.items()
     ]
     body = h(
-        "main", h("h1", "Scores of vendors"), h("p", about), h("table", _head(heading), rows),
+        "main", h("h1", "Scores of vendors"), h("p", about),
+        h("p", h("strong", FAILED_SCORES)) if owner.provenance.get("audit") else None,
+        h("table", _head(heading), rows),
         intervals(lines), h("h2", "Data set by data set"),
         h("table", _head(LINE), [_line(line) for line in lines]),
     )  # fmt: skip

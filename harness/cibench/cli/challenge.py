@@ -57,10 +57,14 @@ def bundle(  # noqa: PLR0913, PLR0917 - an owner has that many wishes
         Path | None,
         typer.Option(metavar="FILE", help="The owner's page; beside the file if omitted."),
     ] = None,
+    although_failed: Annotated[
+        bool, typer.Option("--although-failed", help="Bundle a twin whose audit fails, marked so.")
+    ] = False,
 ) -> None:
     """Write data sets for a vendor, their truths sealed; what must not leave stays with you.
 
-    The exit code is 1 where the seed data say that the bundle is not fit to give away.
+    The exit code is 1 where the seed data say that the bundle is not fit to give away, or where the
+    twin's audit fails and it was bundled although it does.
     """
     from cibench.challenge.bundle import Wish, check_places
     from cibench.challenge.disclosure import Limits
@@ -74,7 +78,7 @@ def bundle(  # noqa: PLR0913, PLR0917 - an owner has that many wishes
         raise BadInput(f"--cost: {cost:g} is not a cost")
     limits = Limits(cell, frozenset(allow or ()))
     planted = parse_effects(effects) if effects is not None else None
-    wish = Wish(planted, datasets, rows, limits, cost, better.value)
+    wish = Wish(planted, datasets, rows, limits, cost, better.value, although_failed)
     fit = _bundled(twin, data, wish, (out, owner, page))
     for what, place in (("bundle", out), ("report, yours", page), ("truths, yours", owner)):
         typer.echo(f"{what}: {place.resolve()}")
@@ -99,7 +103,10 @@ def _bundled(twin: Path, data: Path | None, wish: Wish, places: tuple[Path, Path
     write_bundle(new_bundle, out, owner, (page, owner_page(new_bundle, privacy)))
     for line in privacy.lines if privacy else (NOT_EXAMINED.format(words=DISCLOSURE),):
         typer.echo(line)
-    return privacy is None or privacy.verdict != "not fit"
+    failures = new_bundle.owner.provenance["audit"]
+    for line in failures:
+        typer.echo(f"NOT fit, the twin's audit fails: {line}")
+    return not failures and (privacy is None or privacy.verdict != "not fit")
 
 
 NOT_EXAMINED = (
@@ -126,7 +133,7 @@ def score(
     ] = None,
 ) -> None:
     """Score vendors' answers against the sealed truths."""
-    from cibench.challenge.report import score_page
+    from cibench.challenge.report import FAILED_SCORES, score_page
     from cibench.challenge.scoring import (
         check_vendors,
         lines_of,
@@ -148,6 +155,8 @@ def score(
     marks = {a.vendor: marks_of(a, kept) for a in answers}
     lines = [line for a in answers for line in lines_of(a, kept)]
     console().print(table([{"vendor": v, **m.texts} for v, m in marks.items()]))
+    if kept.provenance.get("audit"):
+        typer.echo(FAILED_SCORES.replace("\n", " "))
     typer.echo("In brackets the Monte Carlo error over data sets; of shares the Wilson limits.")
     for submission in answers:
         if submission.missing:

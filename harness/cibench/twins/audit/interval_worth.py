@@ -16,7 +16,7 @@ from cibench.metrics.intervals import covers
 from cibench.model.streams import stream
 from cibench.model.types import Array
 from cibench.twins.cross_section import Rows, reconstruct, rule
-from cibench.twins.fit.panel_data import Grid, att
+from cibench.twins.fit.panel_data import Grid, att, few_treated
 from cibench.twins.fit.structure import slope
 from cibench.twins.panel import rebuild_panel
 from cibench.twins.twin import Twin
@@ -27,8 +27,20 @@ Z = 1.959964
 LEVEL, DOUBT = 0.95, 0.001
 
 
+SUPPORTED = "did", "iv"
+"""Designs whose fit has an interval that holds for the seed's population.
+
+That of a regression chosen by cross-validation knows nothing of the choice, of smoothing at a
+cutoff, nor of effects that vary: over 100 seeds of 500 rows it covered in 75 to 86 % of them at a
+cutoff, in 49 % with treatment by observables.
+"""
+
+
 class Worth(NamedTuple):
-    """Hold shares of intervals that cover, and the interval that the seed supports."""
+    """Hold shares of intervals that cover, and the interval that the seed supports.
+
+    Its ends are the same where there is none; `few` says why few treated units have which error.
+    """
 
     planted: float
     population: float
@@ -36,6 +48,7 @@ class Worth(NamedTuple):
     rows: int
     low: float
     high: float
+    few: str = ""
 
     @property
     def sound(self) -> bool:
@@ -55,10 +68,17 @@ class Worth(NamedTuple):
             f"naive 95 % intervals from {self.rows:,} rows cover the planted effect in "
             f"{100 * self.planted:.0f} % of {self.replicates} trials, the effect in the seed's "
             f"population in {100 * self.population:.0f} %",
-            f"what the seed itself supports: {self.low:.6g} to {self.high:.6g}",
+            f"what the seed itself supports: {self.low:.6g} to {self.high:.6g}"
+            if self.low < self.high
+            else NO_INTERVAL,
+            *filter(None, [self.few]),
         ] + ([] if self.sound else [UNSOUND])
 
 
+NO_INTERVAL = (
+    "what the seed itself supports: no interval is printed, for none that the fit has is known to "
+    "hold; estimate it from the seed by a method made for that"
+)
 UNSOUND = (
     "off      naive intervals cover the planted effect in fewer than 95 % of trials, beyond doubt: "
     "too few are treated, or a covariate tells who is; fit the twin without it"
@@ -69,6 +89,7 @@ def worth(twin: Twin, replicates: int = REPLICATES, rows: int = ROWS) -> Worth |
     """Return what intervals from so many rows cover, by simulation from the twin itself.
 
     None where the outcome function was given: then the enlarged data do not rest on an estimate.
+    A trial whose seed has no treated unit has no estimate, and is none.
     """
     if twin.structure.known:
         return None
@@ -76,14 +97,20 @@ def worth(twin: Twin, replicates: int = REPLICATES, rows: int = ROWS) -> Worth |
     true, size = float(twin.seed["effect"]), _units(twin, int(twin.seed["rows"]))
     planted, population = [], []
     for _ in range(replicates):
-        estimate, _ = estimated(twin, _draw(twin, size, true, rng))
+        trial = _draw(twin, size, true, rng)
+        if twin.panel is not None and not trial.columns[twin.treatment].any():
+            continue
+        estimate, _ = estimated(twin, trial)
         value, se = estimated(twin, _draw(twin, _units(twin, rows), estimate, rng))
         planted.append(covers(value - Z * se, value + Z * se, estimate))
         population.append(covers(value - Z * se, value + Z * se, true))
-    reach = Z * float(twin.seed["se"])
+    if not planted:
+        return None
+    se = float(twin.seed["se"]) if twin.design.kind in SUPPORTED else 0.0
+    few = few_treated(twin.seed["ever"], se) if twin.panel is not None else ""
     return Worth(
-        float(np.mean(planted)), float(np.mean(population)), replicates, rows, true - reach,
-        true + reach,
+        float(np.mean(planted)), float(np.mean(population)), len(planted), rows, true - Z * se,
+        true + Z * se, few,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from cibench.model.types import Array
 from cibench.twins.fit.assignment import Mechanism
-from cibench.twins.fit.panel_data import Grid, Residualised, grid_of, residualise
+from cibench.twins.fit.panel_data import Grid, Residualised, few_treated, grid_of, residualise
 from cibench.twins.fit.residualise import features, outcome_of, training_of, twin_parts, without
 from cibench.twins.fit.seed_data import Seed
 from cibench.twins.fit.structure import Fitted, Structure
@@ -42,7 +42,8 @@ def fit_parts(
         seed, structure, {"cohort": cohort}, outcome_of(seed, user), residualised.panel
     )
     parts["seed"]["ever"] = (grid.cohort > 0).astype(float)
-    parts["seed"]["notes"] = [*parts["seed"]["notes"], *grid.notes]
+    few = few_treated(grid.cohort > 0, residualised.se)
+    parts["seed"]["notes"] = [*parts["seed"]["notes"], *grid.notes, *filter(None, [few])]
     return parts, training_of(seed, columns, names)
 
 

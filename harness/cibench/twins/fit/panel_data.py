@@ -11,13 +11,18 @@ from cibench.model.types import Array
 from cibench.twins.columns import Columns
 from cibench.twins.fit.assignment import logistic
 from cibench.twins.fit.features import Features
+from cibench.twins.fit.panel_rows import LEAST_UNITS
 from cibench.twins.fit.seed_data import Seed
 from cibench.twins.fit.structure import FOLDS
 from cibench.twins.twin import Panel
 from cibench.utils.errors import BadInput
 
-LEAST_UNITS = 20
 MOST_PERIODS = 30
+FEW_TREATED = 10
+"""With fewer treated units errors clustered by unit are too small: of one, by a factor of six."""
+
+PLACEBOS = 200
+LEAST_DONORS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,16 +51,13 @@ def grid_of(seed: Seed) -> Grid:
     shape = len(units[0]), len(times[0])
     _check_shape(seed, shape)
     flat = units[1] * shape[1] + times[1]
-    if len(np.unique(flat)) < len(flat) or len(flat) < shape[0] * shape[1]:
-        twice, lost = len(flat) - len(np.unique(flat)), shape[0] * shape[1] - len(np.unique(flat))
-        raise BadInput(
-            f"{seed.where}: the panel is not balanced: {lost} of {shape[0]} x {shape[1]} cells are "
-            f"missing, {twice} come twice"
-        )
     order = np.argsort(flat)
     tables = {n: c[order].reshape(shape) for n, c in columns.items()}
     cohort = _cohorts(seed, tables, times[0])
-    d = (cohort[:, None] > 0) & (times[0] >= cohort[:, None])
+    if design.cohort:
+        d = (cohort[:, None] > 0) & (times[0] >= cohort[:, None])
+    else:  # who is treated in a first period of 0 has that for a cohort, as others have for never
+        d = tables[design.treatment] == 1
     _check_constant(seed, tables)
     covariates = {n: c[:, 0] for n, c in tables.items() if n not in design.design_columns}
     whole = Grid(tables[design.outcome], d.astype(float), times[0], cohort, covariates, ())
@@ -68,8 +70,6 @@ def _check_shape(seed: Seed, shape: tuple[int, int]) -> None:
             f"{seed.where}: {shape[0]} units over {shape[1]} periods; a twin of a panel needs "
             f"{LEAST_UNITS} units and from 2 to {MOST_PERIODS} periods"
         )
-    if np.any(seed.columns[seed.design.time] <= 0):
-        raise BadInput(f"{seed.where}: column '{seed.design.time}': periods are numbers above 0")
 
 
 def _cohorts(seed: Seed, tables: Columns, times: Array) -> Array:
@@ -137,7 +137,10 @@ def residualise(grid: Grid, features: Features, rng: np.random.Generator) -> Res
     cohorts, place = np.unique(grid.cohort, return_inverse=True)
     coefficients = logistic(features.matrix(grid.covariates, units), place)
     panel = Panel(grid.times, cohorts, level, gap, _classes(coefficients), effects)
-    return Residualised(panel, residuals, *att(grid))
+    effect, se = att(grid)
+    if 0 < np.sum(grid.cohort > 0) < FEW_TREATED:
+        se = placebo_error(grid, rng)
+    return Residualised(panel, residuals, effect, se)
 
 
 def _classes(coefficients: Array) -> Array:
@@ -219,3 +222,40 @@ def att(grid: Grid) -> tuple[float, float]:
     own = (beyond - value * grid.d - count * mean * grid.d / np.maximum(count, 1)) / treated
     score = own.sum(axis=1) + (weight * seen * (left - mean)).sum(axis=1)
     return value, float(np.sqrt(np.sum(score**2)))
+
+
+def few_treated(ever: Array, se: float) -> str:
+    """Say which error is to be had where few units are treated, "" where they are enough."""
+    count, donors = int(np.sum(ever)), int(np.sum(np.asarray(ever) == 0))
+    if count >= FEW_TREATED:
+        return ""
+    if se == 0:
+        return (
+            f"{count} units ever adopt, fewer than {FEW_TREATED}, and {donors} never do: no "
+            "standard error of the effect can be had"
+        )
+    return (
+        f"{count} units ever adopt, fewer than {FEW_TREATED}: the standard error is that of "
+        f"placebo effects among the {donors} that never do"
+    )
+
+
+def placebo_error(grid: Grid, rng: np.random.Generator) -> float:
+    """Return the root mean square of placebo effects, 0 where there are too few donors for any.
+
+    Units that never adopt get the adopters' periods of adoption, at random, and are put beside all
+    other donors (Conley and Taber 2011; MacKinnon and Webb 2020): what an effect of nothing comes
+    to with so few treated, if adopters vary as donors do.
+    """
+    adopted, never = grid.cohort[grid.cohort > 0], np.flatnonzero(grid.cohort == 0)
+    if len(never) < max(LEAST_DONORS, 2 * len(adopted)):
+        return 0.0
+    y, placebos = grid.y[never], np.empty(PLACEBOS)
+    for number in range(PLACEBOS):
+        cohort = np.zeros(len(never))
+        chosen = rng.choice(len(never), len(adopted), replace=False)
+        cohort[chosen] = rng.permutation(adopted)
+        d = ((cohort[:, None] > 0) & (grid.times >= cohort[:, None])).astype(float)
+        level, unit = _levels(Grid(y, d, grid.times, cohort, {}, ()))
+        placebos[number] = np.sum((y - level - unit[:, None]) * d) / d.sum()
+    return float(np.sqrt(np.mean(placebos**2)))

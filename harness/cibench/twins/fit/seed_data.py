@@ -21,6 +21,7 @@ from cibench.twins.design import Design
 from cibench.twins.fit.column_kinds import ColumnReading, read_column
 from cibench.twins.fit.guards import undoing
 from cibench.twins.fit.identities import ENOUGH_ROWS, find_identities
+from cibench.twins.fit.panel_rows import balanced_rows, periods_from_one
 from cibench.twins.fit.user_columns import CATEGORY, DATE, IDENTIFIER, TEXT, UserColumns
 from cibench.utils.errors import BadInput, unknown
 from cibench.utils.foreign import read_table
@@ -83,8 +84,11 @@ def seed_of(
             raise BadInput(f"{where}: {unknown('column', name, names)}")
     readings = readings_of(frame, user, where, design.design_columns)
     notes: list[str] = []
+    readings = periods_from_one(readings, design, where, notes)
     readings = _never_adopting(readings, design, notes)
     readings = _complete(readings, design, where, notes)
+    if design.kind == "did":
+        readings = _taken(readings, balanced_rows(readings, design, where, notes))
     if (rows := len(readings[design.outcome].values)) < LEAST_ROWS:
         raise BadInput(f"{where}: {rows} rows are too few: a twin needs {LEAST_ROWS}")
     readings, design = _rule(readings, design, where, notes)
