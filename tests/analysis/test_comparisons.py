@@ -519,7 +519,9 @@ def test_a_folder_is_compared_as_its_rows_are(tmp_path: Path, layout: str) -> No
     tables.write(tmp_path)
     stored = pd.read_parquet(tmp_path / "pairs.parquet")
     assert stored["dial"].isna().all()
-    stored["dial"] = None  # pandas reads an empty column as NaN
+    for name in ("dial", "group", "contrast", "label"):
+        assert stored[name].isna().all()
+        stored[name] = None  # pandas reads an empty column as NaN
     stored = stored.astype({"tie": "boolean"})
     pd.testing.assert_frame_equal(stored, expected, check_dtype=False)
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []

@@ -133,7 +133,8 @@ def test_every_key_column_keeps_rows_apart() -> None:
     for name in SCORED:
         if name == "kind":
             continue
-        other = first.assign(**{name: "other" if TYPES[name] == "string" else 7})
+        text = "log" if name == "scale" else "other"
+        other = first.assign(**{name: text if TYPES[name] == "string" else 7})
         scores = score(pd.concat([first, other, first.assign(replicate=[2, 3])]), EMPTY)
         assert scores["replicates"].tolist() == [4, 2], name
 

@@ -124,7 +124,7 @@ def test_a_fit_is_made_again_bit_for_bit_and_its_script_says_the_same(
     columns = pd.read_csv(folder / "data.csv", float_precision=None)
     assert columns.to_numpy() == pytest.approx(pd.read_parquet(folder / "data.parquet").to_numpy())
     alone = estimator != "odd/oracle"
-    assert (folder / "cibench" / "model.py").exists() == alone
+    assert (folder / "cibench" / "model" / "types.py").exists() == alone
     assert json.loads((folder / "fit.json").read_text())["differences"] == []
 
 
@@ -134,7 +134,9 @@ def test_a_standalone_script_takes_cibench_from_its_bundle(run, tmp_path):
     said = "print(sorted(m.__file__ for n, m in sys.modules.items() if n[:7] == 'cibench'))"
     path.write_text(f"{path.read_text()}\n{said}\n")
     used = script(path.parent).splitlines()[-1]
-    assert used == str([str(path.with_name("cibench") / n) for n in ("__init__.py", "model.py")])
+    files = ("__init__", "model/__init__", "model/estimands", "model/types", "utils/__init__")
+    names = [*files, "utils/errors"]
+    assert used == str([str(path.with_name("cibench") / f"{name}.py") for name in names])
 
 
 def test_what_failed_fails_again_with_its_traceback_in_the_bundle(run, tmp_path):

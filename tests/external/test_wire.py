@@ -24,7 +24,8 @@ from cibench.external.wire import (
     message_of,
     question,
 )
-from cibench.model.types import Declined, Diagnosis, Estimand, Estimate, Problem, Roles, Target
+from cibench.model.estimands import Estimand
+from cibench.model.types import Declined, Diagnosis, Estimate, Problem, Roles, Target
 from cibench.utils.errors import BadInput
 
 ATT, ATE = Target(Estimand.ATT), Target(Estimand.ATE)
@@ -215,7 +216,11 @@ def test_normal_quantiles_of_old_pythons_are_todays(helper, share):
 
 
 def test_the_helper_has_the_names_and_values_of_the_package(helper):
-    assert {e.name: e.value for e in helper.Estimand} == {e.name: e.value for e in Estimand}
+    assert set(helper.Estimand.NAMES) == set(Estimand.known())
+    assert all(getattr(helper.Estimand, name) == name for name in Estimand.known())
+    assert str(helper.Estimand.QTE(0.9)) == str(Estimand.QTE(0.9))
+    arms = helper.Target(helper.Estimand.ATE, None, "young", (2, 0), "z")
+    assert str(arms) == str(Target(Estimand.ATE, None, "young", (2, 0), "z"))
     assert str(helper.Target(helper.Estimand.ATT, 3)) == str(Target(Estimand.ATT, 3))
     mine, theirs = Estimate.wald(1.0, 0.5, 0.9, 7), helper.Estimate.wald(1.0, 0.5, 0.9, 7)
     assert [getattr(theirs, part) for part in helper.Estimate.PARTS] == [

@@ -323,7 +323,7 @@ def test_each_dial_is_a_column_of_numbers_at_its_default_too(run: cibench.Run, t
 
 
 def test_what_a_command_does_not_know_is_told_with_all_names(call: Any, run: cibench.Run) -> None:  # noqa: F811
-    fields = "method, scenario, setting, estimand, n, horizon, level"
+    fields = "method, scenario, setting, estimand, n, horizon, group, contrast, label, level"
     for words, line in {
         ("--measures", "bais"): "no measure named 'bais'; did you mean 'bias'? There are: bias, ",
         ("--measures", "xyzzy"): "no measure named 'xyzzy'; there are: bias, ",

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from cibench.model import registry
+from cibench.model.estimands import Estimand
 from cibench.model.method import Estimator
-from cibench.model.types import Estimand, Estimate
+from cibench.model.types import Estimate
 from cibench.storage import imported, installed
 from cibench.utils.names import canonical_name
 

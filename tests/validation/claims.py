@@ -118,8 +118,8 @@ def bites(claim: Claim) -> dict[str, Any]:
     At the dial's largest setting the method's absolute bias grows by half its empirical SE, or its
     coverage falls by ten points, by at least two paired errors more; the control's bias moves by
     less than a tenth of its empirical SE and its coverage by less than two points, both with two
-    errors added. A control that gives sets and no estimates has no bias to move. Both settings
-    share their noise, so errors are those of paired differences.
+    errors added. Of several targets the first speaks. A control that gives sets and no estimates
+    has no bias to move. Both settings share their noise, so errors are those of paired differences.
     """
     spec = cibench.find_scenario(claim["scenario"]).specs[claim["dial"]]
     setting = claim.get("setting", max(spec.grid, key=lambda s: abs(s - spec.default)))
@@ -143,7 +143,10 @@ def bites(claim: Claim) -> dict[str, Any]:
 
 def _moves(rows: Any, name: str, absolute: bool) -> tuple[float, float, float, float]:
     """Return growth of the bias in empirical SEs and fall of coverage, each with its error."""
-    mine = rows[rows["estimator"] == name].assign(
+    mine = rows[rows["estimator"] == name]
+    parts = ["estimand", "group", "contrast", "label"]
+    first = mine[parts].drop_duplicates().iloc[:1]  # of several targets the first
+    mine = mine.merge(first, on=parts).assign(
         error=lambda r: r["estimate"] - r["truth"],
         covers=lambda r: covers(r["ci_low"], r["ci_high"], r["truth"], r["outside"].astype(bool)),
     )

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from cibench.analysis.paired_differences import Compared, Family, compare, gather
-from cibench.analysis.scores import TARGET
+from cibench.analysis.scores import QUESTION, TARGET
 from cibench.metrics.intervals import covers
 from cibench.metrics.registry import listed
 from cibench.model.catalogue import at_default, dials_of
@@ -27,6 +27,7 @@ from cibench.model.streams import stream
 from cibench.model.types import Array
 from cibench.storage import CellRows, cells_of
 from cibench.storage.reader import as_frame
+from cibench.storage.schema import LATER, PARTS
 from cibench.storage.spool import IN_MEMORY
 from cibench.suite.ranking import ALL
 from cibench.utils.errors import BadInput, unknown
@@ -41,7 +42,7 @@ __all__ = ["ALL", "COLUMNS", "Comparisons", "PairCollector", "pairs"]
 
 NUMBERS = ("value", "other_value", "difference", "mcse", "low", "high")
 COLUMNS = (
-    *TARGET[:-1], "horizon", "level", "estimator", "options", "other", "other_options", "measure",
+    *TARGET[:-1], *PARTS, "level", "estimator", "options", "other", "other_options", "measure",
     "replicates", *NUMBERS, "tie", "moments", "note",
 )  # fmt: skip
 
@@ -210,7 +211,8 @@ def _table(
 ) -> pd.DataFrame | None:
     import pandas as pd
 
-    address = [_part(family.key[name]) for name in (*TARGET, "horizon")]
+    address = [_part(family.key[name]) for name in QUESTION if name not in LATER]
+    address += [f"{n}={family.key[n]}" for n in LATER if not missing(family.key.get(n))]
     comparisons = [
         (measure, done) for measure in measures
         if (done := compare(family, measure, first, second, stream("pairs", *address)))
@@ -222,7 +224,7 @@ def _table(
     places = np.concatenate([done.pairs for _, done in comparisons])
     left, right = first[places], second[places]
     columns: dict[str, Any] = {name: family.key[name] for name in TARGET[:-1]}
-    columns |= {"horizon": family.key["horizon"], "level": family.level}
+    columns |= {name: family.key[name] for name in PARTS} | {"level": family.level}
     columns |= {"estimator": names[left, 0], "options": names[left, 1]}
     columns |= {"other": names[right, 0], "other_options": names[right, 1]}
     columns |= {name: np.concatenate([line[name] for line in lines]) for name in lines[0]}

@@ -31,7 +31,7 @@ from cibench.metrics.registry import Kind
 from cibench.model.types import Array
 from cibench.storage import CellRows
 from cibench.storage.groups import Part
-from cibench.storage.schema import CELL
+from cibench.storage.schema import CELL, TARGET
 from cibench.suite.expectations import broken_assumptions, off_default, parsed
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ MEASURES = {
 """The measures in the order of the table."""
 
 _OF_DIAGNOSTIC = ("diagnostic", "diagnostic_options", "tests", "breaks", "alarm", "judged")
-_OF_ESTIMATOR = ("estimator", "options", "estimand", "horizon", "level")
+_OF_ESTIMATOR = ("estimator", "options", *TARGET, "level")
 DIAGNOSTICS = (
     *CELL, *_OF_DIAGNOSTIC, *_OF_ESTIMATOR, "moments", "answered", "passed",
     *(f"{name}{end}" for name, kind in MEASURES.items() for end in kind.endings),

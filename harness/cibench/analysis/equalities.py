@@ -31,15 +31,15 @@ from cibench.metrics.groups import Group
 from cibench.model.types import Array
 from cibench.storage import CellRows
 from cibench.storage.groups import NUMBERS, cut
-from cibench.storage.schema import CELL
+from cibench.storage.schema import CELL, TARGET
 from cibench.suite.equalities import INSIDE, OF_DIAGNOSTICS, Equality, equalities
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TARGET = ("kind", *CELL, "estimand", "horizon", "level")
+QUESTION = ("kind", *CELL, *TARGET, "level")
 COLUMNS = (
-    *TARGET, "estimator", "options", "other", "other_options", "quantity", "within", "why",
+    *QUESTION, "estimator", "options", "other", "other_options", "quantity", "within", "why",
     "replicates", "compared", "differing", "answered_by_one", "answered_by_none", "declined",
     "greatest", "difference", "first", "verdict",
 )  # fmt: skip
@@ -126,7 +126,7 @@ class EqualityCollector:
         part = cut(cell.table, columns) if self.reads else cell.part
         families: dict[tuple[Any, ...], list[int]] = {}
         for place, names in enumerate(part.names):
-            families.setdefault(tuple(names[name] for name in TARGET), []).append(place)
+            families.setdefault(tuple(names[name] for name in QUESTION), []).append(place)
         for members in families.values():
             rows = [part.names[place] for place in members]
             for first, second, equality, of in self._pairs(rows):
@@ -173,7 +173,7 @@ def _line(
 ) -> dict[str, Any]:  # fmt: skip
     """Return the line of two methods in one cell."""
     beside = {"other": second["estimator"], "other_options": second["options"]}
-    names = {name: first[name] for name in (*TARGET, "estimator", "options")} | beside
+    names = {name: first[name] for name in (*QUESTION, "estimator", "options")} | beside
     distance = compare(*_on_common(*groups), of, level=float(first["level"] or nan))
     return {
         **names, "quantity": of, "within": equality.within, "why": equality.why,

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from cibench.analysis.one_pass import from_rows
-from cibench.model.types import Target
 from cibench.storage import CellRows
 from cibench.storage.groups import Part
 from cibench.storage.reader import as_frame
-from cibench.storage.schema import CELL, FINE
+from cibench.storage.schema import CELL, FINE, TARGET
+from cibench.storage.targets import target_of
 from cibench.utils.files import canonical
 from cibench.utils.missing import missing
 
@@ -60,16 +60,13 @@ def commonest_reasons(scores: pd.DataFrame, failures: pd.DataFrame) -> list[str]
         for target, fits in json.loads(line["targets"]).items():
             key = (*(line[name] for name in keys), target)
             most[key] = max(most.get(key, (0, "")), (fits, line["reason"]), key=lambda x: x[0])
-    lines = scores[[*keys, "estimand", "horizon"]].to_dict("records")
+    lines = scores[[*keys, *(name for name in TARGET if name in scores)]].to_dict("records")
     return [most.get((*(line[name] for name in keys), _target(line)), (0, ""))[1] for line in lines]
 
 
 def _target(names: Mapping[Any, Any]) -> str:
     """Return what a target is called, "" of a diagnostic."""
-    if missing(names["estimand"]):
-        return ""
-    horizon = names["horizon"]
-    return str(Target(names["estimand"], None if missing(horizon) else int(horizon)))
+    return "" if missing(names["estimand"]) else str(target_of(names))
 
 
 @dataclass(eq=False)
@@ -121,10 +118,10 @@ def _runs(part: Part) -> dict[tuple[Any, ...], int]:
 
 def _lost(unanswered: pa.Table) -> pd.DataFrame:
     """Return a row for each target that a fit left without an answer, with the reason."""
-    columns = [*FIT, "estimand", "horizon", "replicate", "status", "reason"]
+    columns = [*FIT, *TARGET, "replicate", "status", "reason"]
     rows = as_frame(unanswered.select(columns))
     rows = rows.astype(dict.fromkeys([*FIT, "status", "reason"], object)).astype({"setting": float})
-    targets = [_target(line) for line in rows[["estimand", "horizon"]].to_dict("records")]
+    targets = [_target(line) for line in rows[list(TARGET)].to_dict("records")]
     return rows.assign(reason=rows["reason"].fillna("no reason given"), target=targets)
 
 

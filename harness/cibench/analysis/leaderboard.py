@@ -44,6 +44,7 @@ from cibench.model.streams import stream
 from cibench.model.types import Array
 from cibench.render.numbers import count, percent
 from cibench.storage import CellRows
+from cibench.storage.schema import TARGET
 from cibench.suite.ranking import BROKEN, VALID, Entrant, Ranking
 from cibench.utils.errors import BadInput
 
@@ -63,7 +64,7 @@ COLUMNS = (
 NEEDED = ("kind", "scenario", "dials", "n", "parameters", "estimand", "horizon", "level",
           "estimator", "options", "answered")  # fmt: skip
 
-ORDER = ("scenario", "n", "dials", "parameters", "estimand", "horizon", "level")
+ORDER = ("scenario", "n", "dials", "parameters", *TARGET, "level")
 
 
 def ranks(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cibench.analysis.scores import TARGET, families, in_order, without_moments
+from cibench.analysis.scores import QUESTION, TARGET, families, in_order, without_moments
 from cibench.metrics import METRICS, Metric
 from cibench.metrics.core import mean
 from cibench.metrics.families import aligned, bands
@@ -55,7 +55,7 @@ class Family:
 def gather(part: Part, catalogue: Mapping[str, Any]) -> Iterator[Family]:
     """Yield the families of a part that have two members or more."""
     banded = _with_bands(part)
-    for members in families(part, (*TARGET, "horizon")):
+    for members in families(part, QUESTION):
         if len(members) < 2:
             continue
         ordered = in_order(members, part, catalogue)
@@ -65,7 +65,7 @@ def gather(part: Part, catalogue: Mapping[str, Any]) -> Iterator[Family]:
         level = names[0]["level"]
         moments = [not without_moments(part.names[i], part.groups[i], catalogue) for i in ordered]
         yield Family(
-            {name: names[0][name] for name in (*TARGET, "horizon")},
+            {name: names[0][name] for name in QUESTION},
             [(str(n["estimator"]), str(n["options"])) for n in names], groups,
             np.nan if level is None else float(level), float(np.nan_to_num(shared)),
             np.array(moments),

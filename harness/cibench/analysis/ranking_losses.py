@@ -35,7 +35,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cibench.analysis.scores import TARGET, families
+from cibench.analysis.scores import QUESTION, families
 from cibench.metrics import METRICS
 from cibench.metrics.core import mean
 from cibench.metrics.families import aligned
@@ -44,8 +44,8 @@ from cibench.metrics.simultaneous import critical, differences, reach
 from cibench.model.types import Array
 from cibench.storage import CellRows
 from cibench.storage.spool import SpooledGroup
+from cibench.storage.targets import subdivided
 from cibench.suite.ranking import Entrant, Ranking
-from cibench.utils.missing import missing
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +130,7 @@ def log_ratio(loss: Array, m: float, moves: Array, spec: Ranking) -> LogRatio | 
 
 
 Key = tuple[str, str, bool, float]
-"""A scenario's share of a board: scenario, estimand, whether per horizon, level."""
+"""A scenario's share of a board: scenario, estimand, whether of several targets, level."""
 
 
 @dataclass(eq=False)
@@ -179,10 +179,9 @@ class ScenarioShare:
 
 def key_of(names: Mapping[str, Any]) -> Key:
     """Return the share of a board that a row of the score table belongs to."""
-    horizon, level = names["horizon"], names["level"]
-    per_horizon = not missing(horizon)
+    level = names["level"]
     level = float("nan") if level is None else float(level)
-    return str(names["scenario"]), str(names["estimand"]), per_horizon, level
+    return str(names["scenario"]), str(names["estimand"]), subdivided(names), level
 
 
 LOSS = (
@@ -219,7 +218,7 @@ def entrant_of(names: Mapping[str, Any]) -> Entrant:
 def entered(cell: CellRows, spec: Ranking, counted: Any) -> Iterator[Entered]:
     """Put aside what a leaderboard takes of a cell, target by target, where it counts."""
     part, columns = cell.part, tuple(dict.fromkeys((*LOSS, *METRICS[spec.measure].needs)))
-    for members in families(part, (*TARGET, "horizon")):
+    for members in families(part, QUESTION):
         names = part.names[members[0]]
         if counted(names):
             ordered = sorted(members, key=lambda i: entrant_of(part.names[i]))

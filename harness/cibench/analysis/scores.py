@@ -27,9 +27,9 @@ from cibench.metrics.moments import heavy, largest_share, noiseless, on_target
 from cibench.metrics.registry import NORMAL, POINTS, Scope, listed
 from cibench.storage import CellRows
 from cibench.storage.groups import FAILURES, Part
-from cibench.storage.schema import CELL, SCORED, schema
+from cibench.storage.schema import CELL, PARTS, SCORED, schema
 from cibench.storage.spool import SpooledGroup
-from cibench.utils.missing import missing
+from cibench.storage.targets import subdivided
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +39,10 @@ COUNTS = ("replicates", "answered", "failures", "declined")
 DIAGNOSTIC = "a diagnostic has alarms and failures only"
 FEW = "too few replicates for a Monte Carlo error"
 TARGET = (*CELL, "estimand", "level")
+"""What an estimand's targets share: its horizons, groups, contrasts are scored together."""
+
+QUESTION = (*TARGET, *PARTS)
+"""What all estimators of a cell are asked alike."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def lines(part: Part, catalogue: Mapping[str, Any]) -> list[Line]:
     """Measure every group of a part, alone and beside the others of its cell."""
     measured = [_line(*pair, catalogue) for pair in zip(part.names, part.groups, strict=True)]
     normal = catalogue.get("errors") == NORMAL
-    for members in families(part, (*TARGET, "horizon")):
+    for members in families(part, QUESTION):
         ordered = in_order(members, part, catalogue)
         first = reference(_compare("cell", ordered, part, measured, normal=normal))
         if first is not None:
@@ -66,9 +70,9 @@ def lines(part: Part, catalogue: Mapping[str, Any]) -> list[Line]:
             for i in ordered:
                 measured[i] = replace(measured[i], reference=name)
     for members in families(part, (*TARGET, "estimator", "options")):
-        horizons = [i for i in members if not missing(part.names[i]["horizon"])]
-        if horizons:
-            _compare("horizons", horizons, part, measured)
+        several = [i for i in members if subdivided(part.names[i])]
+        if several:
+            _compare("targets", several, part, measured)
     for line in measured:
         if _is_exact(line):
             line.scores.update((name, blank(EXACT)) for name in SAYS_NOTHING if name in line.scores)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from cibench.model.types import Array, Estimand
+from cibench.model.estimands import Estimand
+from cibench.model.types import Array
 from cibench.twins.columns import derive
 from cibench.twins.cross_section import Rows, rule
 from cibench.twins.panel import COHORT

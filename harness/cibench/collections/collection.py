@@ -24,7 +24,8 @@ from cibench.collections.data_files import (
     state_of,
 )
 from cibench.collections.declaration import FILE, UNITS, Declaration, Setting
-from cibench.model.types import Array, Draw, Estimand, Roles, Target
+from cibench.model.estimands import Estimand
+from cibench.model.types import Array, Draw, Roles, Target
 from cibench.utils.errors import BadInput, near_miss, unknown
 from cibench.utils.foreign import read_table
 from cibench.utils.missing import missing

@@ -32,7 +32,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cibench.model.types import ROLE_NAMES, Estimand, Roles
+from cibench.model.estimands import Estimand, is_estimand
+from cibench.model.types import ROLE_NAMES, Roles
 from cibench.utils.errors import unknown
 from cibench.utils.files import canonical
 from cibench.utils.toml import Table, open_table, refuse
@@ -119,7 +120,7 @@ def read_declaration(path: str | Path) -> Declaration:
     >>> from cibench.collections import read_declaration
     >>> text = "[collection]\nname = 'mine'\nfiles = '*.csv'\n[roles]\noutcome = 'y'\n"
     >>> _ = Path("mine.toml").write_text(text + "[truths]\ntargets = 'SATE'\neffects = 'tau'\n")
-    >>> read_declaration("mine.toml").targets[0].value
+    >>> str(read_declaration("mine.toml").targets[0])
     'SATE'
     """
     path = Path(path)
@@ -216,8 +217,8 @@ def _stated(truths: Table) -> dict[Estimand, str | float]:
     stated: dict[Estimand, str | float] = {}
     of = truths.table("of")
     for key, value in of.content.items():
-        if key not in [*map(str, Estimand)]:
-            of.fault(key, unknown("estimand", key, [*map(str, Estimand)]))
+        if not is_estimand(key):
+            of.fault(key, unknown("estimand", key, Estimand.known()))
         elif isinstance(value, bool) or not isinstance(value, str | int | float):
             of.fault(key, f"{value!r} is neither the name of a column nor a number")
         elif not isinstance(value, str) and not math.isfinite(value):
@@ -229,13 +230,12 @@ def _stated(truths: Table) -> dict[Estimand, str | float]:
 
 def _targets(truths: Table, stated: Mapping[Estimand, object]) -> tuple[Estimand, ...]:
     names = truths.strings("targets", [*map(str, stated)])
-    known = [*map(str, Estimand)]
     for number, name in enumerate(names):
-        if name not in known:
-            truths.fault("targets", unknown("estimand", name, known), number)
+        if not is_estimand(name):
+            truths.fault("targets", unknown("estimand", name, Estimand.known()), number)
     if not names:
         truths.fault("targets", "is missing; it names what is true of the data sets: SATE, SATT")
-    return tuple(dict.fromkeys(Estimand(name) for name in names if name in known))
+    return tuple(dict.fromkeys(Estimand(name) for name in names if is_estimand(name)))
 
 
 def _check_sources(

@@ -21,7 +21,8 @@ from cibench.collections.data_files import (
     stack_of,
 )
 from cibench.collections.declaration import FILE, UNITS
-from cibench.model.types import Array, Estimand
+from cibench.model.estimands import Estimand
+from cibench.model.types import Array
 from cibench.utils.errors import BadInput
 from cibench.utils.files import write_text
 from cibench.utils.toml import to_toml
@@ -252,7 +253,7 @@ def _of_index(index: Path | None) -> tuple[dict[str, str], list[str]]:
     """Return which columns of an index are truths, and which are settings."""
     if index is None:
         return {}, []
-    estimands = {str(estimand).lower(): str(estimand) for estimand in Estimand}
+    estimands = {name.lower(): str(name) for name in Estimand.known()}
     stated, settings = {}, []
     for name, column in columns_of(index).items():
         if name.lower() in estimands:

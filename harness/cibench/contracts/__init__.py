@@ -18,8 +18,10 @@ from collections.abc import Callable
 from cibench.contracts import (
     estimator_declarations,
     estimator_fits,
+    scenario_arms,
     scenario_declarations,
     scenario_draws,
+    scenario_functionals,
     scenario_sizes,
     scenario_truth,
 )
@@ -56,6 +58,10 @@ SCENARIO_CHECKS: tuple[Callable[[Scenario], None], ...] = (
     check_outcome,
     check_exposure,
     check_targets,
+    scenario_arms.check_arms,
+    scenario_arms.check_groups,
+    scenario_arms.check_censoring,
+    scenario_functionals.check_null,
     check_dials_alive,
     check_dials_paired,
     scenario_truth.check_truth_keys,

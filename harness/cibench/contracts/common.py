@@ -122,6 +122,7 @@ def arrays(draw: Draw) -> dict[str, Array]:
         **{f"latent '{name}'": array for name, array in draw.latent.items()},
         **{part: getattr(draw, part) for part in ("baseline", "effects", "felt", "exposed")},
         **{f"target {key}".strip(): mask for key, mask in targets.items()},
+        **{f"arm {arm}": outcomes for arm, outcomes in draw.arms.items()},
     }
     return {name: array for name, array in named.items() if array is not None}
 

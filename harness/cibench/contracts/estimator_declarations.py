@@ -15,8 +15,9 @@ from cibench.contracts.common import (
 )
 from cibench.contracts.trial_fits import accepted
 from cibench.model import registry
+from cibench.model.estimands import Estimand
 from cibench.model.method import GIVES, Estimator, stream_parameter
-from cibench.model.types import ROLE_NAMES, Estimand
+from cibench.model.types import ROLE_NAMES
 from cibench.utils.errors import near_miss
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from math import inf, isfinite, isnan, sqrt
+from typing import Any
 
 import numpy as np
 
 from cibench.contracts.common import THOUSAND, label, outcome_times, require
 from cibench.contracts.trial_fits import Fit, data, first_answered, fit, refit, trials
 from cibench.metrics.intervals import contradicts_p_value
+from cibench.metrics.scales import onto
 from cibench.model.method import Estimator
 from cibench.model.types import Declined, Diagnosis, Estimate, Target
 
@@ -143,7 +145,8 @@ def check_coherence(estimator: Estimator) -> None:
     for trial in trials(estimator):
         problem, _ = data(estimator, trial.scenario)
         for target, estimate in _estimates(trial, estimator.targets_of(trial.scenario)).items():
-            require_coherence(estimate, problem.level, f"{_where(estimator, trial)}, {target}")
+            where = f"{_where(estimator, trial)}, {target}"
+            require_coherence(on_scale_of(target, estimate), problem.level, where)
 
 
 def require_coherence(estimate: Estimate, level: float, where: str) -> None:
@@ -153,6 +156,20 @@ def require_coherence(estimate: Estimate, level: float, where: str) -> None:
     _check_df(estimate, level, where)
     _check_p_value(estimate, level, where)
     _check_band(estimate, where)
+
+
+def on_scale_of(target: Target, estimate: Estimate) -> Estimate:
+    """Return an answer on the scale of its estimand's errors, where its standard error is."""
+    scale = target.estimand.scoring
+    if scale is None:
+        return estimate
+    put = onto(scale)
+    numbers: dict[str, Any] = {
+        name: float(put(np.array(number)))
+        for name in ("value", "low", "high", "band_low", "band_high")
+        if (number := getattr(estimate, name)) is not None
+    }
+    return replace(estimate, **numbers)
 
 
 ROUNDING = 1e-6

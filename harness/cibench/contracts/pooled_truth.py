@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,13 +42,15 @@ class Reading(NamedTuple):
 class Question(NamedTuple):
     """Hold what is asked of the draws: the gauge, how to read it, the truth and how far it varies.
 
-    `spread` is the standard deviation of the effects.
+    `spread` is the standard deviation of the effects. `read` takes the draws' statistics in one
+    array where they are `pooled`, else as a list.
     """
 
     gauge: Callable[[Draw], Array]
-    read: Callable[[Array], list[Reading]]
+    read: Callable[[Any], list[Reading]]
     truth: Truth
     spread: float
+    pooled: bool = True
 
     @property
     def goal(self) -> float:
@@ -78,7 +80,9 @@ def averaging(target: Target, truth: Truth, spread: float) -> Question:
     """Ask for the average effect of the rows that the target marks."""
 
     def gauge(draw: Draw) -> Array:
-        effects = draw.averaged(target)
+        effects, (_, weights) = draw.averaged(target), draw.rows_of(target)
+        if weights is not None:
+            return np.array([[weights @ effects, weights.sum()]])
         return np.array([[effects.sum(), effects.size]])
 
     def read(statistics: Array) -> list[Reading]:
@@ -106,7 +110,10 @@ def ask(
             for target, question in questions.items():
                 statistics[target].append(question.gauge(draw))
         done = wanted
-        readings = {t: q.read(np.stack(statistics[t])) for t, q in questions.items()}
+        readings = {
+            t: q.read(np.stack(statistics[t]) if q.pooled else statistics[t])
+            for t, q in questions.items()
+        }
         if rows >= ROWS or all(_settled(q, readings[t], done) for t, q in questions.items()):
             return readings
 

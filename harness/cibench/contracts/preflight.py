@@ -20,14 +20,15 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from cibench.contracts.common import ContractError, label, named_assumptions, require, slips
-from cibench.contracts.estimator_fits import require_coherence, undeclared
+from cibench.contracts.estimator_fits import on_scale_of, require_coherence, undeclared
 from cibench.contracts.pooled_truth import SIGMAS, pool
 from cibench.contracts.scenario_draws import require_outcome, require_shapes, require_units
 from cibench.model import registry
 from cibench.model.design import Scenario, configure, dials, find_scenario, truths
+from cibench.model.estimands import Estimand
 from cibench.model.method import GIVES, Estimator, find_estimator
 from cibench.model.streams import stream, unchanged_random_states
-from cibench.model.types import Array, Draw, Estimand, Estimate, Problem, Target, Truth
+from cibench.model.types import Array, Draw, Estimate, Problem, Target, Truth
 from cibench.storage import provenance
 from cibench.storage.source_digests import source_digest
 from cibench.suite.suite import Suite
@@ -203,9 +204,11 @@ def _require_truth(scenario: Scenario, n: int, target: Target, truth: Truth, end
 
     Effects that are all alike must be the truth. Of others, a mean that lies suspiciously far away
     has to lie 4.5 errors away in 96 draws of their own; a limit at a cutoff is left to the
-    contracts proper.
+    contracts proper, and so is what is no plain mean of effects.
     """
     pilots = [draw for draw, _ in zip(_draws(scenario, n, 0), range(3), strict=False)]
+    if not target.estimand.averages or any(d.rows_of(target)[1] is not None for d in pilots):
+        return
     effects = np.concatenate([draw.averaged(target) for draw in pilots])
     if not effects.size or not np.isfinite(effects).all():
         return
@@ -336,7 +339,10 @@ def _breach(trial: Fitted, level: float, where: str) -> str:
         if answer.status == "ok":
             parts: Mapping[str, Any] = {part: answer.numbers[c] for part, c in NAMES.items()}
             try:
-                require_coherence(Estimate(**parts), level, f"{where}, {answer.target}")
+                estimate = Estimate(**parts)
+                if answer.target is not None:
+                    estimate = on_scale_of(answer.target, estimate)
+                require_coherence(estimate, level, f"{where}, {answer.target}")
             except ContractError as breach:
                 return str(breach)
     return ""

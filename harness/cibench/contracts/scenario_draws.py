@@ -22,8 +22,9 @@ from cibench.contracts.common import (
     small_draw,
 )
 from cibench.model.design import Scenario, dials
+from cibench.model.estimands import Estimand
 from cibench.model.streams import seed_global_state, stream, unchanged_random_states
-from cibench.model.types import Array, Draw, Estimand, Roles, Target
+from cibench.model.types import Array, Draw, Roles, Target
 
 COPY = 1 - 1e-9
 """From which correlation on a column counts as a copy of a latent array."""
@@ -52,9 +53,11 @@ def check_arrays(scenario: Scenario) -> None:
         draw = small_draw(at)
         require_shapes(at, draw)
         for name, array in arrays(draw).items():
-            mask = name == "exposed" or name.startswith("target")
+            weights = name.startswith("target") and array.dtype.kind == "f"
+            mask = name == "exposed" or (name.startswith("target") and not weights)
             kinds = "b" if mask else "fiu" if name.startswith("column") else "fiub"
             wanted = "boolean" if mask else "numeric"
+            require(not weights or (array >= 0).all(), label(at), f"{name} has negative weights")
             require(array.dtype.kind in kinds, label(at), f"{name} is {array.dtype}, not {wanted}")
             if array.dtype.kind == "f":
                 require(np.isfinite(array).all(), label(at), f"{name} is not finite everywhere")
@@ -82,6 +85,7 @@ def check_no_leak(scenario: Scenario) -> None:
     hidden = {
         "the outcome without treatment": draw.baseline,
         "the outcome with treatment": draw.baseline + draw.effects,
+        **{f"the outcome in arm {arm}": outcomes for arm, outcomes in draw.arms.items()},
         **{f"latent '{name}'": array for name, array in draw.latent.items()},
     }
     for column in (*roles.covariates, *roles.instruments, *filter(None, (roles.running,))):
@@ -181,7 +185,8 @@ def check_latent_at_default(scenario: Scenario) -> None:
     """Demand that outcome and treatment are seen without error while every dial is at rest."""
     at = at_defaults(scenario)
     roles, draw = at.assigned_roles(), small_draw(at)
-    for column in filter(None, (roles.outcome, roles.treatment)):
+    outcome = "" if roles.event else roles.outcome  # of which some rows are censored
+    for column in filter(None, (outcome, roles.treatment)):
         gap = _apart(draw.columns[column], behind(draw, column))
         require(gap is None, label(at), f"'{column}' is not what lies behind it in {gap}")
 
@@ -208,7 +213,7 @@ def _check_felt(scenario: Scenario, *, may_expose: bool) -> bool:
     exposes = _exposes(draw)
     require(may_expose or not exposes, where, "rows are exposed while every dial is at rest")
     require(draw.felt is not None or not exposes, where, "rows are exposed but `felt` is not given")
-    if draw.felt is not None:
+    if draw.felt is not None and not draw.arms:
         own = _own_effect(draw, scenario.assigned_roles())
         rest = np.ones(own.size, dtype=bool) if draw.exposed is None else ~draw.exposed
         gap = _apart(draw.felt[rest], own[rest])
@@ -250,12 +255,15 @@ def check_targets(scenario: Scenario) -> None:
 
 
 def _check_treated(target: Target, draw: Draw, treatment: str, where: str) -> None:
-    if target.estimand not in (Estimand.ATT, Estimand.SATT) or target.horizon is not None:
+    on_treated = (Estimand.ATT, Estimand.SATT, Estimand.LIFT)
+    if target.estimand not in (*on_treated, Estimand.ATU) or target.horizon is not None:
         return
-    mask = draw.target.get(target) if isinstance(draw.target, Mapping) else draw.target
+    mask, _ = draw.rows_of(target)
     treated = behind(draw, treatment) != 0
-    stray = int(np.sum(~treated if mask is None else mask & ~treated))
-    require(not stray, where, f"the {target.estimand} averages over {stray} untreated rows")
+    right = treated if target.estimand in on_treated else ~treated
+    stray = int(np.sum(~right if mask is None else mask & ~right))
+    kind = "untreated" if target.estimand in on_treated else "treated"
+    require(not stray, where, f"the {target.estimand} averages over {stray} {kind} rows")
 
 
 def check_dials_alive(scenario: Scenario) -> None:

@@ -77,8 +77,8 @@ def _corners(scenario: Scenario) -> Iterator[Scenario]:
 
 
 def _averages(declared: Mapping[Target, Truth]) -> dict[Target, Truth]:
-    """Leave out what no average tells: limits at a cutoff."""
-    return {t: v for t, v in declared.items() if not t.estimand.at_cutoff}
+    """Leave out what no average tells: limits at a cutoff, and what is no mean of effects."""
+    return {t: v for t, v in declared.items() if t.estimand.averages and not t.estimand.at_cutoff}
 
 
 def _check_size(at: Scenario, n: int, pilots: list[Draw], declared: Mapping[Target, Truth]) -> None:
@@ -189,9 +189,11 @@ CLUSTERS = 10
 
 def _mean_of(draw: Draw, target: Target, groups: Array) -> tuple[float, float]:
     """Return the mean effect and its variance by the sampling of groups; NaN where too few."""
-    marks = draw.target.get(target) if isinstance(draw.target, Mapping) else draw.target
+    marks, weights = draw.rows_of(target)
     mine = groups if marks is None else groups[marks]
     effects = draw.averaged(target)
+    if weights is not None:
+        effects = effects * weights / weights.mean()
     count = np.unique(mine).size
     if count < CLUSTERS:
         return 0.0, np.nan

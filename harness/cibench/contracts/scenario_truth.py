@@ -25,8 +25,10 @@ from cibench.contracts.common import (
     small_draw,
 )
 from cibench.contracts.pooled_truth import CLOSE, SIGMAS, ask, averaging, limiting
+from cibench.contracts.scenario_functionals import has_functional, recomputing
 from cibench.model.design import Scenario, depends_on_size, dials, truths
-from cibench.model.types import Draw, Estimand, Target, Truth
+from cibench.model.estimands import Estimand
+from cibench.model.types import Array, Draw, Target, Truth
 from cibench.utils.errors import BadInput
 
 PILOTS = 3
@@ -98,10 +100,23 @@ def _pilots(scenario: Scenario) -> list[Draw]:
 def _same_effects(target: Target, draws: list[Draw], others: list[Draw], running: str) -> bool:
     located = target.estimand.at_cutoff
     return all(
-        same_bits(first.averaged(target), other.averaged(target))
+        _same_outcomes(first, other, target)
         and (not located or same_bits(behind(first, running), behind(other, running)))
         for first, other in zip(draws, others, strict=True)
     )
+
+
+def _same_outcomes(first: Draw, other: Draw, target: Target) -> bool:
+    """Say whether two draws give a target the same truth: the same effects, weights, outcomes."""
+    pairs = [(first.averaged(target), other.averaged(target))]
+    pairs += zip(*(_weights(draw, target) for draw in (first, other)), strict=False)
+    if not target.estimand.averages:
+        pairs += zip(first.outcomes(target), other.outcomes(target), strict=True)
+    return all(same_bits(one, two) for one, two in pairs)
+
+
+def _weights(draw: Draw, target: Target) -> list[Array]:
+    return [part for part in draw.rows_of(target) if part is not None]
 
 
 def _check_truths(scenario: Scenario, draws: list[Draw], declared: Mapping[Target, Truth]) -> None:
@@ -126,6 +141,10 @@ def _is_constant(draws: list[Draw], target: Target, truth: Truth, scenario: Scen
 
     The limit of a LATE at a cutoff can only be checked where the draw marks the compliers.
     """
+    if not has_functional(target):
+        return True  # a parameter of the model that draws, which no outcomes tell
+    if not target.estimand.averages:
+        return False
     effects = np.concatenate([draw.averaged(target) for draw in draws])
     unmarked = all(draw.target is None for draw in draws)
     if np.ptp(effects) <= CLOSE * np.abs(effects).max(initial=0):
@@ -156,6 +175,9 @@ def _check_by_simulation(
     first = small_draw(scenario, n) if located else pilot
     questions = {}
     for target, truth in declared.items():
+        if not target.estimand.averages:
+            questions[target] = recomputing(target, truth, pilots)
+            continue
         spread = float(np.std(np.concatenate([draw.averaged(target) for draw in pilots])))
         if target in located:
             roles = scenario.assigned_roles()
@@ -164,5 +186,8 @@ def _check_by_simulation(
             questions[target] = averaging(target, truth, spread)
     for target, readings in ask(scenario, n, questions).items():
         for what, value, reach in filter(questions[target].wrong, readings):
-            complaint = _complaint(target, declared[target], what, value, reach)
+            own = questions[target].truth if not target.estimand.averages else declared[target]
+            complaint = _complaint(target, own, what, value, reach)
+            if scale := target.estimand.scale:
+                complaint += f" ({scale} scale)"
             require(False, label(scenario), complaint)

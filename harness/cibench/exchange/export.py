@@ -17,6 +17,7 @@ from cibench.exchange.data_formats import FORMATS, encoded
 from cibench.exchange.questions import DataSet, drawn, questions_of, write_sealed, written_hash
 from cibench.storage.manifest import holds_run
 from cibench.storage.session import opened
+from cibench.storage.targets import row_of
 from cibench.suite.suite import Suite
 from cibench.utils.errors import BadInput, unknown
 from cibench.utils.files import (
@@ -162,8 +163,7 @@ class _Writer:
             row = {
                 "question": question.name, "file": name, "data_hash": written_hash(data.hash),
                 "rows": len(next(iter(columns.values()))), "design": design,
-                "estimand": str(question.target.estimand), "horizon": question.target.horizon,
-                "level": self._suite.level,
+                **row_of(question.target), "level": self._suite.level,
             }  # fmt: skip
             if not self._secret:
                 key = cell.key

@@ -17,12 +17,14 @@ from cibench.exchange.answers import Answered, Answers, check_hash, read_answers
 from cibench.exchange.questions import DataSet, Question, drawn, questions_of, read_sealed
 from cibench.execution.settings import TUNING
 from cibench.model import registry
-from cibench.model.method import Estimator
+from cibench.model.method import SUBDIVISIONS, Estimator
 from cibench.model.types import Estimate, Target
 from cibench.storage import handed_in, manifest, provenance
 from cibench.storage.made_elsewhere import refuse as refuse_elsewhere
 from cibench.storage.reader import cells
+from cibench.storage.schema import TARGET
 from cibench.storage.session import Session, opened
+from cibench.storage.targets import target_of
 from cibench.storage.writer import Writer
 from cibench.suite.parse import find_suite
 from cibench.suite.suite import Suite
@@ -150,8 +152,10 @@ def _entry(read: Answers, before: Mapping[str, Any] | None, name: str) -> dict[s
     targets = {answer.question.target for answer in read.by_question.values()}
     plain = sorted({str(t.estimand) for t in targets if t.horizon is None})
     horizons = sorted({str(t.estimand) for t in targets if t.horizon is not None})
+    by = [part for part in SUBDIVISIONS if any(getattr(t, part) is not None for t in targets)]
     entry = {
         "source": read.source, "targets": plain, "horizons": horizons, "gives": list(read.gives),
+        **({"by": by} if by else {}),
     }  # fmt: skip
     if before is not None:
         for key in ("targets", "horizons", "gives"):
@@ -239,13 +243,12 @@ def _stored(folder: Path, name: str) -> dict[Key, float | None]:
     """Return the stored estimates of a method, by address."""
     if not manifest.holds_run(folder):
         return {}
-    wanted = ("replicate", "estimator", "estimand", "horizon", "estimate")
+    wanted = ("replicate", "estimator", *TARGET, "estimate")
     stored: dict[Key, float | None] = {}
     for cell in cells(folder, also=wanted):
         for row in cell.table.select(list(wanted)).to_pylist():
             if row["estimator"] == name:
-                target = row["estimand"], row["horizon"]
-                stored[*cell.identity, row["replicate"], target] = row["estimate"]
+                stored[*cell.identity, row["replicate"], target_of(row)] = row["estimate"]
     return stored
 
 
@@ -259,14 +262,14 @@ def _new_rows(
     for fit, _, lines in rows:
         place, replicate = fit.questions[0].cell, fit.questions[0].replicate
         identity = suite.cells[place].identity
-        there = [(*identity, replicate, (row["estimand"], row["horizon"])) for row in lines]
+        there = [(*identity, replicate, target_of(row)) for row in lines]
         if not any(key in stored for key in there):
             new.setdefault(place, {})[replicate] = lines
             continue
         for key, row in zip(there, lines, strict=True):
             before, now = stored.get(key), row.get("estimate")
             if before != now and not (missing(before) and missing(now)):
-                question = next(q for q in fit.questions if q.target == Target(*key[-1]))
+                question = next(q for q in fit.questions if q.target == key[-1])
                 answer = read.by_question.get(question.name)
                 where = answer.where if answer else read.source
                 faults.append(

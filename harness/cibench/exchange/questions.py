@@ -100,7 +100,7 @@ def _of_draw(draw: Draw, target: Target) -> dict[Target, Truth]:
     if target in draw.truths:
         return {target: Truth(float(draw.truths[target]))}
     if target.estimand.of_sample:
-        return {target: Truth(float(draw.averaged(target).mean()))}
+        return {target: Truth(draw.value(target))}
     return {}
 
 

@@ -15,7 +15,7 @@ from cibench.execution.settings import TUNING, Tuning
 from cibench.external.methods import seed_of
 from cibench.external.process import HELPERS
 from cibench.external.wire import PYTHON, generators, question
-from cibench.model import registry, types
+from cibench.model import estimands, registry, types
 from cibench.model.method import find_estimator
 from cibench.model.streams import (
     digest,
@@ -27,6 +27,7 @@ from cibench.model.streams import (
 )
 from cibench.model.types import Array, Draw, Problem
 from cibench.storage import provenance, source_digests
+from cibench.utils import errors
 from cibench.utils.errors import BadInput, file_of, one_line_at
 from cibench.utils.files import asset, make_folder, size, write_csv, write_json, write_text
 from cibench.utils.leftovers import clear
@@ -62,7 +63,7 @@ def write_bundle(replayed: Replayed, out: Path | None = None, tuning: Tuning = T
     cannot be written.
     """
     folder = out or Path(_name(replayed))
-    for part in ("", "adapter", "cibench", "data", "helpers"):
+    for part in ("", "adapter", "cibench", "cibench/model", "cibench/utils", "data", "helpers"):
         clear(folder / part)
     if folder.exists() and not (folder / MARK).exists() and any(folder.iterdir()):
         raise BadInput(f"{folder} is not empty; name another folder with --out")
@@ -117,7 +118,7 @@ def _script(folder: Path, replayed: Replayed, data: Draw, patience: float | None
         "VERSIONS": ", ".join(f"{package} {version}" for package, version in versions.items()),
         "NEEDS": "these and the files beside it" if adapter else "cibench",
         "ROLES": repr(scenario.assigned_roles()), "LEVEL": repr(block.level),
-        "TARGETS": repr([(str(t.estimand), t.horizon) for t in estimator.questions(scenario)]),
+        "TARGETS": repr([(str(t.estimand), *t[1:]) for t in estimator.questions(scenario)]),
         "OPTIONS": repr(json.loads(options)), "TIMEOUT": repr(patience or 0.0),
         "STREAM": str(int.from_bytes(digest(*address), "little")),
         "GLOBAL": str(global_seed(address)),
@@ -194,16 +195,20 @@ def _write_adapter(folder: Path, entry: registry.Entry) -> str:
     if entry.value.oracle or not sources or not all(map(_stands_alone, sources)):
         return ""
     package, nouns = folder / "adapter", folder / "cibench"
-    for part in (package, nouns):
+    for part in (package, nouns, nouns / "model", nouns / "utils"):
         part.mkdir(exist_ok=True)
     for source in sources:
         shutil.copyfile(source, package / source.name)
     assert entry.path is not None  # it has sources
-    for name in source_digests.files_beside(entry):
-        make_folder((package / name).parent)
-        shutil.copyfile(entry.path.parent / name, package / name)
+    for file in source_digests.files_beside(entry):
+        make_folder((package / file).parent)
+        shutil.copyfile(entry.path.parent / file, package / file)
     write_text(package / "__init__.py", "")
-    shutil.copyfile(str(types.__file__), nouns / "model.py")
+    for module in (types, estimands, errors):
+        *_, home, stem = module.__name__.split(".")
+        shutil.copyfile(str(module.__file__), nouns / home / f"{stem}.py")
+    write_text(nouns / "model" / "__init__.py", "from cibench.model.types import *\n")
+    write_text(nouns / "utils" / "__init__.py", "")
     write_text(nouns / "__init__.py", asset("cibench", "templates/nouns.py.txt"))
     return (
         f"import adapter.{entry.path.stem}\nfrom cibench import METHODS\n\n"

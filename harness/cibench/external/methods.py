@@ -16,13 +16,14 @@ import numpy as np
 from cibench.external.process import Command, Process, process_of
 from cibench.external.wire import PYTHON, Nonsense, Reported, answer_of, generators, question
 from cibench.model import registry
-from cibench.model.method import GIVES, Estimator
-from cibench.model.types import ROLE_NAMES, Estimand, Problem
+from cibench.model.estimands import Estimand, is_estimand
+from cibench.model.method import GIVES, SUBDIVISIONS, Estimator
+from cibench.model.types import ROLE_NAMES, Problem
 from cibench.utils.errors import BadInput, unknown
 from cibench.utils.toml import Table, open_table, refuse
 
 KEYS = (
-    "command", "about", "targets", "horizons", "needs", "assumes", "tests", "uses", "gives",
+    "command", "about", "targets", "horizons", "by", "needs", "assumes", "tests", "uses", "gives",
     "moments", "options", "files",
 )  # fmt: skip
 SEEDS = 2**31 - 1
@@ -154,6 +155,7 @@ def _method(name: str, part: Table, folder: Path) -> tuple[Estimator, tuple[str,
         gives=_among(part, "gives", GIVES, "part of an answer", () if tests else GIVES),
         moments=part.take("moments", bool, True, lambda _: True, "true or false"),
         kind="diagnostic" if tests else "estimate", options=options, elsewhere=environment,
+        by=_among(part, "by", SUBDIVISIONS, "part of a target", ()),
     )  # fmt: skip
     return method, tuple(dict.fromkeys([*_beside(part, words, folder), *part.strings("files", [])]))
 
@@ -186,7 +188,11 @@ def _is_plain(value: object) -> bool:
 
 
 def _estimands(part: Table, key: str) -> tuple[Estimand, ...]:
-    return tuple(map(Estimand, _among(part, key, tuple(map(str, Estimand)), "estimand", ())))
+    names = part.strings(key, [])
+    for number, name in enumerate(names):
+        if not is_estimand(name):
+            part.fault(key, unknown("estimand", name, Estimand.known()), number)
+    return tuple(Estimand(name) for name in names if is_estimand(name))
 
 
 def _among(

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cibench.model.types import Array, Declined, Diagnosis, Estimand, Estimate, Problem, Target
+from cibench.model.estimands import Estimand, is_estimand
+from cibench.model.types import Array, Declined, Diagnosis, Estimate, Problem, Target
 from cibench.utils.errors import READ_LENGTH, BadInput
 from cibench.utils.shapes import is_plain
 
@@ -105,13 +106,19 @@ def question(
     """Return the request to fit a problem, and write its data into the folder that it names."""
     columns = write_data(problem, folder)
     first = next(iter(problem.columns.values()), np.empty(0))
-    roles = {key: value for key, value in asdict(problem.roles).items() if value not in ("", ())}
+    roles = {k: v for k, v in asdict(problem.roles).items() if v not in ("", (), {})}
     return {
         "request": "fit", "estimator": name, "folder": str(folder),
         "rows": len(first), "columns": columns, "roles": roles,
-        "targets": [{"estimand": str(t.estimand), "horizon": t.horizon} for t in problem.targets],
+        "targets": [_words(target) for target in problem.targets],
         "level": problem.level, "seed": seed, "options": dict(options),
     }  # fmt: skip
+
+
+def _words(target: Target) -> dict[str, Any]:
+    """Write a target; what only some questions have is left out where this has none."""
+    rest = {name: value for name, value in target._asdict().items() if value is not None}
+    return {"estimand": str(target.estimand), "horizon": target.horizon} | rest
 
 
 def generators(rng: np.random.Generator, folder: Path) -> dict[str, str]:
@@ -189,7 +196,7 @@ def answer_of(message: Mapping[str, Any], targets: Sequence[Target]) -> Any:
 def _estimate(content: object, targets: Sequence[Target]) -> tuple[Target, Estimate]:
     if not isinstance(content, dict):
         raise Nonsense(f"gave an estimate that is no JSON object: {content!r:.80}")
-    known = {*NUMERIC, "estimand", "horizon", "outside", "draws"}
+    known = {*NUMERIC, *Target._fields, "outside", "draws"}
     if strange := sorted(set(content) - known):
         raise Nonsense(f"gave an estimate with '{strange[0]}', which is no part of one")
     numbers = {name: _number(name, content.get(name)) for name in NUMERIC}
@@ -205,15 +212,25 @@ def _estimate(content: object, targets: Sequence[Target]) -> tuple[Target, Estim
 def _target(content: Mapping[str, Any], targets: Sequence[Target]) -> Target:
     """Return which target an estimate is for: the only one where it does not say."""
     estimand, horizon = content.get("estimand"), content.get("horizon")
-    if estimand is None and horizon is None and len(targets) == 1:
+    if len(targets) == 1 and not any(content.get(name) is not None for name in Target._fields):
         return targets[0]
     if estimand is None and horizon is not None and len({t.estimand for t in targets}) == 1:
         estimand = str(targets[0].estimand)
-    if not isinstance(estimand, str) or estimand not in set(map(str, Estimand)):
+    if not isinstance(estimand, str) or not is_estimand(estimand):
         raise Nonsense(f"gave an answer for {estimand!r:.40}, which is no estimand")
     if not (horizon is None or (isinstance(horizon, int) and not isinstance(horizon, bool))):
         raise Nonsense(f"gave an answer for {estimand} at horizon {horizon!r:.40}")
-    return Target(Estimand(estimand), horizon)
+    contrast = content.get("contrast")
+    if contrast is not None and not (
+        isinstance(contrast, list) and len(contrast) == 2
+        and all(isinstance(arm, int | float | str) for arm in contrast)
+    ):  # fmt: skip
+        raise Nonsense(f"gave an answer for {estimand} with the contrast {contrast!r:.40}")
+    for name in ("group", "label"):
+        if not isinstance(content.get(name), str | None):
+            raise Nonsense(f"gave an answer for {estimand} with the {name} {content[name]!r:.40}")
+    arms = (contrast[0], contrast[1]) if contrast else None
+    return Target(Estimand(estimand), horizon, content.get("group"), arms, content.get("label"))
 
 
 def _number(name: str, value: object) -> float | None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cibench.gate.pairing import COLUMNS, NUMBERS, conforming, schema, typical_seconds
-from cibench.storage.schema import SCORED, STATUSES
+from cibench.storage.schema import LATER, SCORED, STATUSES
 from cibench.storage.shard_checks import checked, without_huge
 from cibench.utils.errors import BadInput
 from cibench.utils.files import canonical
@@ -84,7 +84,7 @@ def _contents(rows: pa.Table) -> Iterator[dict[str, Any]]:
         part = rows.take(at)
         spent = typical_seconds(part["seconds"].to_numpy(zero_copy_only=False).astype(float))
         yield {
-            **keys[at[0]],
+            **{n: v for n, v in keys[at[0]].items() if v is not None or n not in LATER},
             "replicate": _replicates(part["replicate"].to_pylist()),
             "data": base64.b64encode(
                 part["data_hash"].to_numpy(zero_copy_only=False).astype("<i8").tobytes()
@@ -170,7 +170,7 @@ def _table(content: Mapping[str, Any]) -> pa.Table:
             raise ValueError(f"status: {name}")
         status.update((replicate, name) for replicate in silent if replicate in status)
     columns: dict[str, Any] = {
-        **{name: [content[name]] * hashes.size for name in SCORED},
+        **{n: [content.get(n) if n in LATER else content[n]] * hashes.size for n in SCORED},
         "replicate": replicates, "refit": [0] * hashes.size, "data_hash": hashes,
         "status": [status[replicate] for replicate in replicates],
         "seconds": [content.get("seconds")] * hashes.size,

@@ -153,6 +153,7 @@ def expected(suite: Suite) -> Iterator[tuple[Expected, Bounds]]:
     """Yield what is expected of every estimator in every cell, and the bounds it is held to."""
     from cibench.analysis.expectations import bounds_of
     from cibench.model.descriptions import describe
+    from cibench.storage.targets import row_of
     from cibench.suite.expectations import entries, expectation, stated
 
     catalogue = describe(suite.scenarios, suite.estimators)
@@ -165,8 +166,7 @@ def expected(suite: Suite) -> Iterator[tuple[Expected, Bounds]]:
                 names = {
                     **cell.key, "estimator": entrant.estimator, "level": suite.level,
                     "options": entrant.options, "kind": "estimate",
-                    "estimand": str(target.estimand) if target else None,
-                    "horizon": target.horizon if target else None,
+                    **(row_of(target) if target else {"estimand": None, "horizon": None}),
                 }  # fmt: skip
                 words = stated(tables, names, catalogue["scenarios"][cell.scenario.name])
                 yield expectation(names, catalogue, words).expected, bounds_of(words, suite.level)

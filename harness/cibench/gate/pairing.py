@@ -13,7 +13,7 @@ from cibench.metrics.groups import Group
 from cibench.model.types import Array
 from cibench.storage.groups import NEEDED, NUMBERS, cut
 from cibench.storage.reader import read_table
-from cibench.storage.schema import SCORED
+from cibench.storage.schema import LATER, SCORED
 from cibench.utils.errors import BadInput
 
 if TYPE_CHECKING:
@@ -67,6 +67,9 @@ def conforming(table: pa.Table, where: str) -> pa.Table:
     """Return the columns that a comparison needs, as declared; raises BadInput as `read_rows`."""
     import pyarrow as pa
 
+    for name in LATER:
+        if name not in table.column_names:
+            table = table.append_column(name, pa.nulls(table.num_rows, pa.string()))
     if missing := [name for name in COLUMNS if name not in table.column_names]:
         raise BadInput(f"{where}: another schema: it lacks {', '.join(missing)}")
     try:

@@ -1,7 +1,7 @@
-"""The metrics that look at several groups: the estimators of a cell, horizons, a null cell.
+"""Metrics of several groups: the estimators of a cell, the targets of an estimand, a null cell.
 
 A family is a list of groups, each with its columns in replicate order. Metrics of the scopes `cell`
-and `horizons` take an aligned family and the truths' own errors, and return a score for each group;
+and `targets` take an aligned family and the truths' own errors, and return a score for each group;
 one of the scope `null cell` takes a group, that of the null cell, and the level.
 """
 
@@ -81,7 +81,7 @@ def reference(family: Sequence[Group]) -> int | None:
 
 
 @metric(
-    BANDS, Kind.SHARE, scope="horizons", place=240, label="coverage of all horizons",
+    BANDS, Kind.SHARE, scope="targets", place=240, label="coverage of all horizons",
     meaning="share of replicates whose bands hold the truths of all horizons at once",
     loss=Loss.SHORTFALL, tables=("scores", "pairs"), terms="bands_held",
 )  # fmt: skip
@@ -101,7 +101,7 @@ def simultaneous_coverage(family: Sequence[Group], truth_mcse: Sequence[float]) 
 
 
 @metric(
-    BANDS, Kind.SHARE, scope="horizons", place=242, loss=Loss.SHORTFALL, tables=("scores",),
+    BANDS, Kind.SHARE, scope="targets", place=242, loss=Loss.SHORTFALL, tables=("scores",),
     label="coverage of all horizons, failures as misses",
     meaning="share of tries whose bands hold the truths of all horizons at once",
 )  # fmt: skip
@@ -127,7 +127,7 @@ def simultaneous_coverage_with_failures(
 
 
 @metric(
-    SETS, Kind.SHARE, scope="horizons", place=244, tables=("scores",),
+    SETS, Kind.SHARE, scope="targets", place=244, tables=("scores",),
     label="coverage of all horizons by pointwise limits",
     meaning="share of replicates whose pointwise limits hold the truths of all horizons at once",
 )  # fmt: skip

@@ -83,9 +83,9 @@ ERRORS = ("jackknife", NORMAL := "normal")
 """How the errors of an empirical SE, of precision gained and of an SE ratio are computed: by the
 centred jackknife, which holds for any estimates, or by the formulas for normal ones."""
 
-Scope = Literal["estimator", "cell", "horizons", "null cell"]
-"""What a metric looks at: one estimator's answers, those of all in its cell, all of its horizons,
-or also its answers where the truth is zero."""
+Scope = Literal["estimator", "cell", "targets", "null cell"]
+"""What a metric looks at: one estimator's answers, those of all in its cell, all of its targets of
+one estimand (horizons, groups, contrasts), or also its answers where the truth is zero."""
 
 Table = Literal["scores", "pairs", "plan", "report", "differences", "paper", "summary"]
 """Where a metric stands: in scores.csv, pairs.parquet, among the targets of a plan; in the report's

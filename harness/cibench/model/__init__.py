@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         parameters,
         scenario,
     )
+    from cibench.model.estimands import Estimand
     from cibench.model.method import Estimator, diagnostic, estimator, find_estimator
     from cibench.model.streams import stream
     from cibench.model.types import (
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
         Declined,
         Diagnosis,
         Draw,
-        Estimand,
         Estimate,
         Problem,
         Roles,
@@ -46,11 +46,12 @@ _HOMES = {
         "Dial", "Parameter", "Scenario", "configure", "dial", "dials", "find_scenario",
         "parameter", "parameters", "scenario",
     ),
+    "cibench.model.estimands": ("Estimand",),
     "cibench.model.method": ("Estimator", "diagnostic", "estimator", "find_estimator"),
     "cibench.model.streams": ("stream",),
     "cibench.model.types": (
-        "Array", "Declined", "Diagnosis", "Draw", "Estimand", "Estimate", "Problem",
-        "Roles", "Target", "Truth",
+        "Array", "Declined", "Diagnosis", "Draw", "Estimate", "Problem", "Roles", "Target",
+        "Truth",
     ),
 }  # fmt: skip
 

@@ -17,7 +17,7 @@ def describe_scenario(cls: type[Scenario]) -> dict[str, Any]:
         "doc": inspect.getdoc(cls) or "",
         "equations": _module_doc(cls.__module__),
         "estimands": [str(e) for e in estimands(cls)],
-        "roles": {k: v for k, v in asdict(cls.roles).items() if v not in (None, "", ())},
+        "roles": {k: v for k, v in asdict(cls.roles).items() if v not in (None, "", (), {})},
         "reference": cls.reference,
         "moments": cls.moments,
         "violates": list(cls.violates),
@@ -53,6 +53,7 @@ def describe_estimator(estimator: Estimator) -> dict[str, Any]:
         "oracle": estimator.oracle,
         "moments": estimator.moments,
         "options": dict(estimator.options),
+        **({"by": list(estimator.by)} if estimator.by else {}),
         **({"imported": estimator.imported, "declared": False} if estimator.imported else {}),
     }
 

@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Literal, TypeVar, dataclass_transform
 import numpy as np
 
 from cibench.model import registry
-from cibench.model.types import Draw, Estimand, Roles, Target, Truth
+from cibench.model.estimands import Estimand
+from cibench.model.types import Draw, Roles, Target, Truth
 from cibench.utils.errors import BadInput, unknown
 
 TruthLike = Truth | float | Mapping[Target, Truth | float]

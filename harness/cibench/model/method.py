@@ -13,7 +13,8 @@ from typing import Any, Literal, Protocol
 
 from cibench.model import registry
 from cibench.model.design import Scenario
-from cibench.model.types import ROLE_NAMES, Diagnosis, Estimand, Estimate, Target
+from cibench.model.estimands import Estimand
+from cibench.model.types import ROLE_NAMES, Diagnosis, Estimate, Target
 from cibench.utils.errors import unknown
 
 Fit = Callable[..., Estimate | Mapping[Target, Estimate] | Diagnosis]
@@ -22,6 +23,9 @@ PIP_NAMES = {"sklearn": "scikit-learn", "diff_diff": "diff-diff"}
 """What to install for an import name, where the two differ."""
 
 GIVES = ("value", "se", "limits")
+
+SUBDIVISIONS = ("group", "contrast", "label")
+"""What of a target only an estimator answers that says so."""
 
 
 class Elsewhere(Protocol):
@@ -42,8 +46,9 @@ class Estimator:
     """Describe a method: the function, what it targets, needs, assumes and uses.
 
     An assumption may have alternatives, "outcome model correct or propensity model correct": it
-    fails where all of them are broken. `targets` are the estimands it answers, `horizons` those
-    that it answers per horizon. `needs` are names of roles, `uses` import names of libraries,
+    fails where all of them are broken. `targets` are the estimands it answers, a family where it
+    answers all members, `horizons` those that it answers per horizon; `by` says whether it answers
+    by "group", "contrast" or "label" too. `needs` are names of roles, `uses` names of libraries,
     `options` the defaults of what `fit` takes by keyword. `gives` says which of value, se and
     limits its answers hold; `moments=False` that its estimates have no finite variance,
     `oracle=True` that it sees the whole draw. A diagnostic answers with a `Diagnosis` and `tests`
@@ -71,6 +76,7 @@ class Estimator:
     options: Mapping[str, Any] = field(default_factory=dict)
     elsewhere: Elsewhere | None = None
     imported: str = ""
+    by: tuple[str, ...] = ()
 
     def targets_of(self, scenario: Scenario) -> tuple[Target, ...]:
         """Return the scenario's targets that this estimator is asked for, none of a diagnostic."""
@@ -88,13 +94,23 @@ class Estimator:
         wanted = scenario.targets()
         words = {}
         for target in wanted:
-            own = self.targets if target.horizon is None else self.horizons
             population = scenario.answered_by.get(target.estimand)
-            if target.estimand in own:
+            if self._answers(target):
                 words[target] = target
-            elif population in own and Target(population, target.horizon) not in wanted:
-                words[target] = Target(population, target.horizon)
+            elif population is not None:
+                question = target._replace(estimand=population)
+                if question not in wanted and self._answers(question):
+                    words[target] = question
         return words
+
+    def _answers(self, target: Target) -> bool:
+        """Say whether it declares to answer a question in these words."""
+        own = self.targets if target.horizon is None else self.horizons
+        if Estimand.ANY in own:
+            return True
+        return (target.estimand in own or target.estimand.family in own) and all(
+            getattr(target, part) is None or part in self.by for part in SUBDIVISIONS
+        )
 
     def declines(self, scenario: Scenario) -> str | None:
         """Return why this estimator is not for the scenario, None where it is.
@@ -103,7 +119,8 @@ class Estimator:
         """
         if self.kind == "estimate" and not self.targets_of(scenario):
             own = ", ".join((*self.targets, *(f"{h} per horizon" for h in self.horizons)))
-            wanted = ", ".join(dict.fromkeys(t.estimand for t in scenario.targets()))
+            own += "".join(f", by {part}" for part in self.by)
+            wanted = ", ".join(dict.fromkeys(_question(t) for t in scenario.targets()))
             return f"answers {own}, not {wanted}"
         roles = scenario.assigned_roles()
         if lacking := [role for role in self.needs if role not in roles.filled]:
@@ -115,6 +132,12 @@ class Estimator:
         if missing := [PIP_NAMES.get(u, u) for u in needed if not installed(u)]:
             return f"is not installed: pip install {' '.join(missing)}"
         return None
+
+
+def _question(target: Target) -> str:
+    """Write what is asked, without the values of groups, arms and labels."""
+    parts = [f" by {part}" for part in SUBDIVISIONS if getattr(target, part) is not None]
+    return f"{target.estimand}{''.join(parts)}"
 
 
 _installed_elsewhere: ContextVar[bool] = ContextVar("installed_elsewhere", default=False)
@@ -138,7 +161,7 @@ def installed(module: str) -> bool:
         return False
 
 
-def estimator(
+def estimator(  # noqa: PLR0913 - all by keyword, each with a default
     name: str,
     *,
     targets: tuple[Estimand, ...] = (),
@@ -149,6 +172,7 @@ def estimator(
     gives: tuple[str, ...] = GIVES,
     oracle: bool = False,
     moments: bool = True,
+    by: tuple[str, ...] = (),
     files: tuple[str, ...] = (),
 ) -> Callable[[Fit], Estimator]:
     """Register `fit(problem, rng, *, option=default)` as the estimator "family/name".
@@ -176,9 +200,12 @@ def estimator(
             raise ValueError(f"estimator '{name}' targets no estimand")
         if "se" not in gives and "limits" not in gives and "value" not in gives:
             raise ValueError(f"estimator '{name}' gives neither value, se nor limits")
+        for part in by:
+            if part not in SUBDIVISIONS:
+                raise ValueError(f"estimator '{name}': {unknown('part', part, SUBDIVISIONS)}")
         method = Estimator(
             name, fit, targets, horizons, needs, assumes, uses, gives,
-            oracle=oracle, moments=moments, options=_options(name, fit),
+            oracle=oracle, moments=moments, options=_options(name, fit), by=by,
         )  # fmt: skip
         return _register(method, files)
 
@@ -219,7 +246,7 @@ def diagnostic(
 
 def _register(method: Estimator, files: tuple[str, ...]) -> Estimator:
     for role in method.needs:
-        if role not in ROLE_NAMES:
+        if role not in ROLE_NAMES and not role.startswith("extra:"):
             raise ValueError(f"estimator '{method.name}': {unknown('role', role, ROLE_NAMES)}")
     fit: Any = unwrapped(method.fit)
     registry.register("estimator", method.name, method, fit.__module__, fit.__qualname__, files)

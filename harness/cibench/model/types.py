@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from enum import StrEnum
 from functools import cached_property, lru_cache
 from statistics import NormalDist
 from types import MappingProxyType
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cibench.model.estimands import Estimand, mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,48 +33,43 @@ class Declined(Exception):  # noqa: N818 - an answer ("this data is not for me")
     """
 
 
-class Estimand(StrEnum):
-    """Name the quantity a scenario has a truth for and an estimator aims at.
-
-    >>> from cibench import Estimand
-    >>> Estimand.SATE.of_sample, Estimand("ATT") is Estimand.ATT
-    (True, True)
-    """
-
-    ATE = "ATE"
-    ATT = "ATT"
-    LATE = "LATE"
-    ATE_AT_CUTOFF = "ATE_AT_CUTOFF"
-    LATE_AT_CUTOFF = "LATE_AT_CUTOFF"
-    COEFFICIENT = "COEFFICIENT"
-    MEAN = "MEAN"
-    SATE = "SATE"
-    SATT = "SATT"
-
-    @property
-    def of_sample(self) -> bool:
-        """Say whether the truth is an average over the drawn units, new in each replicate."""
-        return self in (Estimand.SATE, Estimand.SATT)
-
-    @property
-    def at_cutoff(self) -> bool:
-        """Say whether the truth is a limit at the cutoff and not an average over units."""
-        return self in (Estimand.ATE_AT_CUTOFF, Estimand.LATE_AT_CUTOFF)
+Arm = int | float | str
+"""What an arm of a trial, or a point of a dose, is called."""
 
 
 class Target(NamedTuple):
-    """Key one answer: an estimand and, in event studies, the horizon it is for.
+    """Key one answer: an estimand, and of whom, when and between what it is asked.
+
+    `horizon` is the time since treatment in event studies, `group` the subgroup whose units are
+    averaged over, `contrast` the arm that is compared and the arm that it is compared with, `label`
+    whatever else tells two questions of one estimand apart.
 
     >>> from cibench import Estimand, Target
-    >>> str(Target(Estimand.ATT, 3))
-    'ATT[3]'
+    >>> str(Target(Estimand.ATT, 3)), str(Target(Estimand.ATE, group="young", contrast=(2, 0)))
+    ('ATT[3]', 'ATE[young, 2 vs 0]')
     """
 
     estimand: Estimand
     horizon: int | None = None
+    group: str | None = None
+    contrast: tuple[Arm, Arm] | None = None
+    label: str | None = None
 
     def __str__(self) -> str:
-        return self.estimand if self.horizon is None else f"{self.estimand}[{self.horizon}]"
+        parts = [str(p) for p in (self.horizon, self.group) if p is not None]
+        parts += [contrast_text(self.contrast)] if self.contrast else []
+        parts += [self.label] if self.label is not None else []
+        return f"{self.estimand}[{', '.join(parts)}]" if parts else str(self.estimand)
+
+    @property
+    def plain(self) -> bool:
+        """Say whether it is the estimand itself, of no horizon, group, contrast or label."""
+        return self[1:] == (None, None, None, None)
+
+
+def contrast_text(contrast: tuple[Arm, Arm]) -> str:
+    """Write a contrast as rows have it: "2 vs 0"."""
+    return " vs ".join(arm if isinstance(arm, str) else f"{arm:.15g}" for arm in contrast)
 
 
 @dataclass(frozen=True)
@@ -84,6 +81,10 @@ class Roles:
     `weights` are inverse chances of being sampled, known up to a factor;
     `frequency` says how many units of equal values a row stands for, which may be none. A method
     that knows nothing of them is shown them all the same and answers as if they were not there.
+    `event` is 1 where the outcome is the time of an event and 0 where a row is censored then;
+    `group` names subgroups by numbers; `mediator` lies on the way from treatment to outcome,
+    `exposure` is how much of others' treatment reaches a row, `period` when a row was measured
+    where that is no panel's time. `extra` holds columns of any other role by the role's name.
 
     >>> from cibench import Roles
     >>> roles = Roles(covariates=("age", "income"), running="score", cutoff=0.5)
@@ -103,18 +104,25 @@ class Roles:
     cluster: str = ""
     weights: str = ""
     frequency: str = ""
+    event: str = ""
+    group: str = ""
+    mediator: str = ""
+    exposure: str = ""
+    period: str = ""
+    extra: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @cached_property
     def filled(self) -> frozenset[str]:
         """Return the names of the roles that are filled."""
         return frozenset(
-            f.name for f in fields(self) if getattr(self, f.name) not in (None, "", ())
-        )
+            f.name for f in fields(self) if getattr(self, f.name) not in (None, "", (), {})
+        ) | {f"extra:{role}" for role in self.extra}
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Return the columns that play a part, each once, in the order of the roles."""
-        values = (getattr(self, f.name) for f in fields(self) if f.name != "cutoff")
+        parts = [getattr(self, f.name) for f in fields(self) if f.name not in ("cutoff", "extra")]
+        values = (*parts, tuple(self.extra.values()))
         names = (n for v in values for n in (v if isinstance(v, tuple) else (v,)) if n)
         return tuple(dict.fromkeys(names))
 
@@ -142,10 +150,12 @@ class Draw:
     treatment adds to that row, so that `y = baseline + effects * treatment`. Under interference or
     anticipation rows feel something else: then `felt` is what each row felt, `y = baseline + felt`,
     and `exposed` marks the rows for which that may differ from `effects * treatment`. `target`
-    marks the rows whose effects the estimand averages (None: all of them; a mapping where there
-    are several targets). `latent` holds what nobody observes, under the name of the column it
-    lies behind: the unmanipulated running variable, say. `truths` are those that a data set states
-    of its own, for targets that no average of `effects` tells.
+    marks the rows whose effects the estimand averages, or holds weights that they are averaged with
+    (None: all of them; a mapping where there are several targets). `latent` holds what nobody
+    observes, under the name of the column it lies behind: the unmanipulated running variable, say.
+    `truths` are those that a data set states of its own, for targets that no average of `effects`
+    tells. With several arms, `arms` holds what each row's outcome would be in each, or at points of
+    a dose, by what the treatment column calls them (see `Draw.of_arms`).
 
     `columns`, `baseline`, `effects`, `felt` and `exposed` have one value a row, in the outcome's
     unit (`exposed` and masks are boolean).
@@ -166,11 +176,74 @@ class Draw:
     exposed: Array | None = None
     latent: Mapping[str, Array] = field(default_factory=dict)
     truths: Mapping[Target, float] = field(default_factory=dict)
+    arms: Mapping[Arm, Array] = field(default_factory=dict)
+
+    @classmethod
+    def of_arms(
+        cls, columns: Mapping[str, Array], arms: Mapping[Arm, Array], *, treatment: str = "d",
+        target: Array | Mapping[Target, Array] | None = None,
+        latent: Mapping[str, Array] = MappingProxyType({}),
+    ) -> Draw:  # fmt: skip
+        """Return a draw of several arms; the first of them is the world where nobody is treated.
+
+        Each row feels the arm that the column `treatment` says. Raises ValueError where that names
+        an arm without outcomes.
+
+        >>> import numpy as np
+        >>> from cibench import Draw, Estimand, Target
+        >>> arms = {0: np.zeros(3), 1: np.ones(3), 2: np.array([1.0, 2.0, 6.0])}
+        >>> draw = Draw.of_arms({"y": np.array([0.0, 1, 6]), "d": np.array([0, 1, 2])}, arms)
+        >>> draw.value(Target(Estimand.ATE, contrast=(2, 0)))
+        3.0
+        """
+        assigned = columns[treatment]
+        baseline, *others = arms.values()
+        outcome = np.full(len(baseline), np.nan)
+        for arm, outcomes in arms.items():
+            outcome = np.where(assigned == arm, outcomes, outcome)
+        if stray := {float(a) for a in assigned[np.isnan(outcome)]}:
+            raise ValueError(f"column '{treatment}' names an arm without outcomes: {min(stray):g}")
+        effects = others[0] - baseline if others else np.zeros(len(baseline))
+        felt = outcome - baseline
+        return cls(columns, baseline, effects, target, felt, None, latent, {}, arms)
 
     def averaged(self, target: Target) -> Array:
         """Return the effects of the rows that `target` averages over."""
-        mask = self.target[target] if isinstance(self.target, Mapping) else self.target
-        return self.effects if mask is None else self.effects[mask]
+        rows, _ = self.rows_of(target)
+        effects = self.effects
+        if target.contrast:
+            treated, untreated = self.outcomes(target)
+            effects = treated - untreated
+        return effects if rows is None else effects[rows]
+
+    def rows_of(self, target: Target) -> tuple[Array | None, Array | None]:
+        """Return which rows `target` averages over, and their weights; None for all, and equal."""
+        marks = self.target[target] if isinstance(self.target, Mapping) else self.target
+        if marks is None or marks.dtype.kind == "b":
+            return marks, None
+        rows = marks > 0
+        return rows, marks[rows]
+
+    def outcomes(self, target: Target) -> tuple[Array, Array]:
+        """Return every row's outcome with the treatment that `target` asks of, and without."""
+        arms = self.arms or {0: self.baseline, 1: self.baseline + self.effects}
+        if target.contrast:
+            treated, untreated = target.contrast
+            return arms[treated], arms[untreated]
+        if "dose" in target.estimand.definition.parameters:
+            return arms[target.estimand.arguments[0]], self.baseline
+        return self.baseline + self.effects, self.baseline
+
+    def value(self, target: Target) -> float:
+        """Return the estimand's value among the drawn rows.
+
+        Raises ValueError where the estimand is no functional of potential outcomes.
+        """
+        rows, weights = self.rows_of(target)
+        if target.estimand.averages:
+            return mean(self.averaged(target), weights)
+        treated, untreated = (v if rows is None else v[rows] for v in self.outcomes(target))
+        return target.estimand.value_of(treated, untreated, weights)
 
     def copy(self) -> Draw:
         """Return the same draw with arrays of its own."""
@@ -247,6 +320,11 @@ class Problem:
         """Return the covariates as a matrix of rows by covariates, with no constant."""
         return self._matrix(self.roles.covariates)
 
+    def members(self, group: str) -> Array:
+        """Return which rows are of a group, by what the column of the role `group` says."""
+        column: Array = self.columns[self.roles.group] == float(group)
+        return column
+
     @property
     def instruments(self) -> Array:
         """Return the instruments as a matrix of rows by instruments."""
@@ -308,6 +386,24 @@ class Estimate:
         """
         reach = _quantile(level, df) * se
         return cls(value, se, value - reach, value + reach, df=df)
+
+    @classmethod
+    def on_scale(
+        cls, value: float, se: float, level: float, estimand: Estimand, df: float | None = None
+    ) -> Estimate:
+        """Put limits around `value` that are symmetric on the scale of the estimand's errors.
+
+        `se` is the standard error on that scale: of the logarithm for a ratio that is scored there.
+
+        >>> from cibench import Estimand, Estimate
+        >>> answer = Estimate.on_scale(2.0, 0.1, 0.95, Estimand.RISK_RATIO)
+        >>> round(answer.low, 2), round(answer.high, 2)
+        (1.64, 2.43)
+        """
+        if estimand.scale != "log":
+            return cls.wald(value, se, level, df)
+        reach = math.exp(_quantile(level, df) * se)
+        return cls(value, se, value / reach, value * reach, df=df)
 
 
 @dataclass(frozen=True)

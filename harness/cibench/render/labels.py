@@ -35,10 +35,15 @@ class Setting:
     value: float | None = None
 
 
+SUBDIVISIONS = {"group": "group {}", "contrast": "{}", "label": "{}"}
+"""Columns that tell targets of one estimand apart, and how people read their values."""
+
+
 def label(frame: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFrame:
     """Return the rows or scores with `at` (the setting's label) and `method` beside them.
 
-    A missing horizon becomes minus infinity and a missing estimand "", so that both can be keys.
+    A missing horizon becomes minus infinity, and a missing estimand, group, contrast or label "",
+    so that they can be keys.
     `scenario_label` is the scenario's label, or its name. Labels are those of `with_labels`.
     """
     import pandas as pd
@@ -60,6 +65,10 @@ def label(frame: pd.DataFrame, catalogue: Mapping[str, Any]) -> pd.DataFrame:
     return frame.assign(
         horizon=pd.to_numeric(frame["horizon"]).astype(float).fillna(float("-inf")),
         estimand=frame["estimand"].astype(object).fillna(""),
+        **{
+            name: frame[name].astype(object).fillna("") if name in frame else ""
+            for name in SUBDIVISIONS
+        },
         at=by_combination(frame, ["scenario", "dial", "setting", "dials"], at),
         method=by_combination(frame, ["estimator", "options"], method),
         scenario_label=[scenario_label(name, known.get(name) or {}) for name in frame["scenario"]],
@@ -228,6 +237,7 @@ def _title(key: Mapping[str, Any], telling: _Telling) -> str:
         parts.append(key["estimand"])
     if key["horizon"] > float("-inf"):
         parts.append(f"horizon {plain(int(key['horizon']))}")
+    parts += [words.format(key[name]) for name, words in SUBDIVISIONS.items() if key.get(name)]
     if telling.level:
         parts.append(f"level {plain(key['level'])}")
     return ", ".join(part for part in parts if part) or WHOLE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from cibench.report.plots.dose_response import curve
 from cibench.report.plots.forest import forest
 from cibench.report.plots.zip_plot import zip_plot
 from cibench.report.selection import selected
-from cibench.report.views import View
+from cibench.report.views import KEYS, Score, View
 from cibench.utils.errors import BadInput, unknown
 
 if TYPE_CHECKING:
@@ -64,15 +64,13 @@ def _views(contents: Contents, where: Mapping[str, Any]) -> Iterator[View]:
     catalogue = contents.run.catalogue
     chosen = selected(estimates, catalogue, where)
     kept = {
-        (row["scenario"], int(row["n"]), row["estimand"], row["parameters"], row["horizon"],
-         row["level"], row["method"], row["at"])
+        (*_place(row), row["method"], row["at"])
         for row in chosen.to_dict("records")
     }  # fmt: skip
     for view in contents.views:
         scored = {
             key: s for key, s in view.scores.items()
-            if (s["scenario"], int(s["n"]), s["estimand"], s["parameters"], s["horizon"],
-                s["level"], *key) in kept
+            if (*_place(s), *key) in kept
         }  # fmt: skip
         methods = tuple(m for m in view.methods if any(m == method for method, _ in scored))
         settings = tuple(s for s in view.settings if any(s.label == at for _, at in scored))
@@ -82,6 +80,11 @@ def _views(contents: Contents, where: Mapping[str, Any]) -> Iterator[View]:
                 view, scores=scored, methods=methods, settings=settings,
                 doses=replace(view.doses, broken=broken),
             )  # fmt: skip
+
+
+def _place(score: Score) -> tuple[Hashable, ...]:
+    """Return what names the view that a score stands in."""
+    return tuple(score[name] for name in KEYS)
 
 
 def _plots(view: View, kind: str, dial: str | None) -> Iterator[Plot]:

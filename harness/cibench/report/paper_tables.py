@@ -70,10 +70,10 @@ class LabelledScores:
 class Shape:
     """Say what a table holds: fields down and across, measures, and which part of the run.
 
-    Fields are `method`, `scenario`, `setting`, `n`, `estimand`, `horizon`, `level`, and every dial
-    and parameter by its name. What is in neither rows nor columns and differs makes tables of its
-    own. Without measures there are those of the report's tables. `where` selects by field: a value,
-    a glob, or several of them.
+    Fields are `method`, `scenario`, `setting`, `n`, `estimand`, `horizon`, `group`, `contrast`,
+    `label`, `level`, and every dial and parameter by its name. What is in neither rows nor columns
+    and differs makes tables of its own. Without measures there are those of the report's tables.
+    `where` selects by field: a value, a glob, or several of them.
     """
 
     rows: tuple[str, ...] = ("method", "setting")
@@ -262,7 +262,7 @@ class PaperTable:
         parts = []
         if "scenario" not in named:
             parts.append(fields.text("scenario", fields.value("scenario", places[0])))
-        for name in ("n", *fields.parameters, "horizon"):
+        for name in ("n", *fields.parameters, "horizon", "group", "contrast", "label"):
             if name not in named and (name == "n" or name in self._panels):
                 value = fields.value(name, places[0])
                 parts += (

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 TEXTS = {"method": "method", "scenario": "scenario", "setting": "at", "estimand": "estimand"}
 """Fields that are texts, and the columns of labelled scores that hold them."""
 
-OVERALL = ("estimand", "horizon", "level")
-FIXED = (*TEXTS, "n", "horizon", "level")
+OVERALL = ("estimand", "horizon", "group", "contrast", "label", "level")
+FIXED = (*TEXTS, "n", "horizon", "group", "contrast", "label", "level")
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from cibench.render.labels import label, view_titles
 from cibench.render.numbers import BLANK, count
 from cibench.report.score_readings import limits_notes, verdict_of
 from cibench.report.sections import expectations as surprises
-from cibench.report.views import KEYS, Score, median_notes, written
+from cibench.report.views import KEYS, Score, median_notes, scale_notes, written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ def summary(
 def summary_notes(scores: pd.DataFrame, catalogue: Mapping[str, Any]) -> list[str]:
     """Return the footnotes of the table: whose averages are medians, or shown all the same."""
     lines = label(scores, catalogue).to_dict("records")
-    return [*median_notes(lines, listed("summary")), *limits_notes(lines)]
+    return [*median_notes(lines, listed("summary")), *limits_notes(lines), *scale_notes(lines)]
 
 
 def surprise_lines(expectations: pd.DataFrame, catalogue: Mapping[str, Any]) -> list[str]:

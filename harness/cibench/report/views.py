@@ -76,7 +76,9 @@ def _plain(name: str, value: Any) -> Any:
 Score = Mapping[Hashable, Any]
 """One row of the score table, by column, with `method` and `at` beside them."""
 
-KEYS = ["scenario", "n", "parameters", "estimand", "horizon", "level"]
+KEYS = [
+    "scenario", "n", "parameters", "estimand", "horizon", "group", "contrast", "label", "level",
+]  # fmt: skip
 
 
 def written(score: Score, metric: Metric) -> str:
@@ -149,6 +151,23 @@ def median_notes(scores: Iterable[Score], metrics: Iterable[Metric]) -> list[str
             f"No average, and no SE ratio, of standard errors that none stands for: {who}."
         )
     return notes
+
+
+def scale_notes(scores: Iterable[Score]) -> list[str]:
+    """Say which estimands are scored on another scale than that of their unit."""
+    scales: dict[str, list[str]] = {}
+    for score in scores:
+        if not missing(score.get("scale")):
+            names = scales.setdefault(str(score["scale"]), [])
+            names += [] if score["estimand"] in names else [str(score["estimand"])]
+    return [
+        f"numbers of {', '.join(names)} are {WORDS_OF_SCALES.get(scale, f'those {scale}')}, of "
+        "which 0 is no effect"
+        for scale, names in scales.items()
+    ]
+
+
+WORDS_OF_SCALES = {"log": "those of logarithms"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,7 +267,9 @@ def cut(
     known = catalogue.get("scenarios") or {}
     lone = Counter(key[0] for key in parts)
     views = []
-    for (key, part), title in zip(parts.items(), titles, strict=True):
+    for (key, part), plain_title in zip(parts.items(), titles, strict=True):
+        scale = part[0].get("scale")
+        title = plain_title if missing(scale) else f"{plain_title} ({scale} scale)"
         lines = {(s["method"], s["at"]): s for s in part}
         drawn = {m: a for (m, at), s in lines.items() if at == DEFAULT and (a := answers.of(s))}
         views.append(View(
@@ -261,7 +282,7 @@ def cut(
 
 def _named(key: tuple[Any, ...], part: Sequence[Score], about: Mapping[str, Any]) -> dict[str, Any]:
     """Return what names a view, its settings and its methods."""
-    scenario, n, parameters, estimand, horizon, level = key
+    scenario, n, parameters, estimand, horizon, *_, level = key
     places = {
         score["at"]: labels.setting(score["dial"], score["setting"], score["dials"], about)
         for score in part
@@ -294,7 +315,8 @@ def lines_of(
     for row in pairs.to_dict("records"):
         line = {str(name): value for name, value in row.items()}
         horizon = float("-inf") if missing(line["horizon"]) else float(line["horizon"])
-        place = {**line, "horizon": horizon, "estimand": line["estimand"] or ""}
+        blanks = {n: "" for n in ("group", "contrast", "label") if missing(line.get(n))}
+        place = {**line, **blanks, "horizon": horizon, "estimand": line["estimand"] or ""}
         own = methods[line["estimator"], line["options"]]
         other = methods[line["other"], line["other_options"]]
         view = views.setdefault(tuple(place[key] for key in keys), {})

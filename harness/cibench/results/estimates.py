@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 LARGEST = 2**53
 """Whole numbers from here on are not all numbers of their own to a computer's arithmetic."""
 
-RESERVED = {"method", "scenario", "setting", "estimand", "n", "horizon", "level"}
+RESERVED = {
+    "method", "scenario", "setting", "estimand", "n", "horizon", "group", "contrast", "label",
+    "level",
+}  # fmt: skip
 """Fields that tables of any run have, so that no column that sets cells apart can be called so."""
 
 MOST_SHOWN = 4

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cibench.metrics.groups import Group
+from cibench.metrics.scales import is_scale, on_scale
 from cibench.model.types import Array
-from cibench.storage.schema import FINE, SCORED, STATUSES
+from cibench.storage.schema import FINE, LATER, SCORED, STATUSES
 from cibench.storage.shards import coded, combinations
 from cibench.utils.errors import BadInput
 
@@ -52,7 +53,7 @@ class Part:
 
 def check(names: Collection[str], also: Collection[str] = ()) -> None:
     """Raise BadInput unless all columns that scoring needs, and `also` those, are there."""
-    missing = [name for name in (*NEEDED, *also) if name not in names]
+    missing = [n for n in (*NEEDED, *also) if n not in names and n not in LATER]
     if missing:
         raise BadInput(
             f"the replicate table lacks columns: {', '.join(missing)}; "
@@ -67,7 +68,11 @@ def as_table(rows: pd.DataFrame, also: Collection[str] = ()) -> pa.Table:
     columns = {}
     for name in (*NEEDED, *also):
         try:
-            columns[name] = pa.Array.from_pandas(rows[name])
+            columns[name] = (
+                pa.Array.from_pandas(rows[name])
+                if name in rows or name not in LATER
+                else pa.nulls(len(rows), pa.string())
+            )
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise BadInput(f"the replicate table's column {name} is mixed: {error}") from error
     return pa.table(columns)
@@ -76,7 +81,8 @@ def as_table(rows: pd.DataFrame, also: Collection[str] = ()) -> pa.Table:
 def cut(table: pa.Table, numbers: Collection[str] = NUMBERS) -> Part:
     """Cut a table into groups of equal `SCORED` keys, in order of first appearance.
 
-    Groups have `numbers` for columns, the replicate and what the status says.
+    Groups have `numbers` for columns, the replicate and what the status says; numbers are on the
+    scale that the rows name.
     Repeated fits of a data set (`refit` above zero) are left out. Raises BadInput where a
     replicate is there twice, a status is unknown or a column does not hold numbers.
     """
@@ -96,8 +102,13 @@ def cut(table: pa.Table, numbers: Collection[str] = NUMBERS) -> Part:
         columns["outside"] = (columns["outside"] == 1).astype(float)
     cuts = np.cumsum(np.bincount(codes, minlength=firsts.size))[:-1]
     pieces = {name: np.split(column, cuts) for name, column in columns.items()}
-    groups = [{n: piece[i] for n, piece in pieces.items()} for i in range(firsts.size)]
+    groups: list[Group] = [{n: piece[i] for n, piece in pieces.items()} for i in range(firsts.size)]
     keys = table.select(list(SCORED)).take(pa.array(firsts, pa.int64()))
+    scales = keys["scale"].to_pylist() if keys["scale"].null_count < len(groups) else ()
+    for place, scale in enumerate(scales):
+        if scale is not None and not is_scale(scale):
+            raise BadInput(f"the replicate table names an unknown scale: {scale!r}")
+        groups[place] = on_scale(groups[place], scale)
     return Part(keys, groups)
 
 

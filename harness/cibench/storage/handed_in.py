@@ -14,8 +14,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from cibench.model import registry
+from cibench.model.estimands import named
 from cibench.model.method import GIVES, Estimator
-from cibench.model.types import Estimand, Problem
+from cibench.model.types import Problem
 from cibench.suite.suite import Entrant, Suite
 from cibench.utils.errors import BadInput
 
@@ -45,8 +46,9 @@ def register(name: str, entry: Mapping[str, Any]) -> Estimator:
 
     fit.__doc__ = f"Its answers were imported from {source}: cibench did not run it."
     method = Estimator(
-        name, fit, tuple(map(Estimand, entry["targets"])), tuple(map(Estimand, entry["horizons"])),
+        name, fit, tuple(map(named, entry["targets"])), tuple(map(named, entry["horizons"])),
         gives=tuple(part for part in GIVES if part in entry["gives"]), imported=source,
+        by=tuple(entry.get("by", ())),
     )  # fmt: skip
     digest = blake2b(f"imported {name}".encode(), digest_size=16).hexdigest()
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from cibench.model.types import Estimand
+from cibench.model.estimands import is_name
 from cibench.utils.errors import BadInput
 from cibench.utils.foreign import as_json
 from cibench.utils.shapes import COUNT, SHARE, TEXT, Rule, is_count, whole_number
@@ -66,7 +66,7 @@ IDENTITY = Rule(
     "scenario, dials, units and parameters",
 )  # fmt: skip
 TEXTS = [TEXT]
-ESTIMAND = Rule(lambda v: isinstance(v, str) and v in [*map(str, Estimand)], "an estimand")
+ESTIMAND = Rule(lambda v: isinstance(v, str) and is_name(v), "an estimand")
 CELL = {"scenario": TEXT, "dials": DIALS, "n": COUNT, "parameters": ADDRESS}
 MACHINE = {"platform": TEXT, "python": TEXT, "cpu_features": [TEXT]}
 
@@ -93,8 +93,8 @@ MANIFEST = {
     "checks?": {"plugins?": {str: {"unchecked": TEXT, "warning": TEXT}}, "skipped?": bool},
     "superseded?": [TEXT], "made_elsewhere?": {"source": TEXT},
     "handed_in?": {str: {
-        "source": TEXT, "targets": [ESTIMAND], "horizons": [ESTIMAND], "gives": TEXTS,
-        "answered": COUNT, "data_sets": COUNT, "limits?": TEXT,
+        "source": TEXT, "targets": [ESTIMAND], "horizons": [ESTIMAND], "by?": TEXTS,
+        "gives": TEXTS, "answered": COUNT, "data_sets": COUNT, "limits?": TEXT,
     }},
 }  # fmt: skip
 """What `manifest.json` holds."""
@@ -112,7 +112,8 @@ CATALOGUE = {
     }},
     "estimators?": {str: {
         "doc?": TEXT, "module?": TEXT, "kind?": TEXT, "targets?": TEXTS, "horizons?": TEXTS,
-        "needs?": TEXTS, "assumes?": TEXTS, "tests?": TEXTS, "uses?": TEXTS, "gives?": TEXTS,
+        "by?": TEXTS, "needs?": TEXTS, "assumes?": TEXTS, "tests?": TEXTS, "uses?": TEXTS,
+        "gives?": TEXTS,
         "oracle?": bool, "moments?": bool, "declared?": bool, "options?": {str: object},
         "imported?": TEXT,
     }},

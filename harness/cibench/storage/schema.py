@@ -17,7 +17,13 @@ CELL = ("scenario", "dial", "setting", "dials", "n", "parameters")
 IDENTITY = ("scenario", "dials", "n", "parameters")
 """What of that no two cells share."""
 
-SCORED = ("kind", *CELL, "options", "estimator", "estimand", "horizon", "level")
+PARTS = ("horizon", "group", "contrast", "label")
+"""What of a target stands beside its estimand: when, of whom, between what it is asked."""
+
+TARGET = ("estimand", *PARTS)
+"""What names a target."""
+
+SCORED = ("kind", *CELL, "options", "estimator", *TARGET, "scale", "level")
 """What one row of the score table stands for."""
 
 ADDRESS = (*SCORED, "replicate", "refit")
@@ -38,13 +44,18 @@ TYPES = {
     "kind": "string", "scenario": "string", "dial": "string", "setting": "float64",
     "dials": "string", "n": "int64", "parameters": "string", "options": "string",
     "replicate": "int64", "refit": "int32", "estimator": "string", "estimand": "string",
-    "horizon": "int32", "level": "float64", "truth": "float64", "truth_mcse": "float64",
+    "horizon": "int32", "group": "string", "contrast": "string", "label": "string",
+    "scale": "string", "level": "float64", "truth": "float64", "truth_mcse": "float64",
     "estimate": "float64", "std_error": "float64", "df": "float64", "ci_low": "float64",
     "ci_high": "float64", "outside": "bool_", "band_low": "float64", "band_high": "float64",
     "p_value": "float64", "statistic": "float64", "passed": "bool_", "pit": "float64",
     "crps": "float64", "status": "string", "reason": "string", "warnings": "string",
     "seconds": "float64", "data_hash": "int64",
 }  # fmt: skip
+
+
+LATER = ("group", "contrast", "label", "scale")
+"""Columns that rows of older runs lack; they are blank there."""
 
 
 def schema() -> pa.Schema:

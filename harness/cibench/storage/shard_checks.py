@@ -34,7 +34,7 @@ WHOLE = ("scenario", "dials", "n", "parameters", "options", "estimator", "replic
 """The columns that have a value in every row."""
 
 SETTINGS = ("dials", "parameters", "options")
-NAMES = ("scenario", "estimator", "estimand", "dial")
+NAMES = ("scenario", "estimator", "estimand", "dial", "group", "label")
 """Names that commands repeat, where one that begins with a hyphen would be an option."""
 
 COUNTS = ("n", "replicate", "refit")

@@ -18,7 +18,7 @@ import numpy as np
 
 from cibench.model.types import Array
 from cibench.storage import shard_checks
-from cibench.storage.schema import IDENTITY, TYPES
+from cibench.storage.schema import IDENTITY, LATER, TYPES, schema
 from cibench.utils.errors import BadInput
 from cibench.utils.files import write_atomically
 from cibench.utils.foreign import own_file, require_file
@@ -96,19 +96,38 @@ def read(
     try:
         with _opened(path) as shard:
             shard_checks.check_file(shard)
-            lacking = [name for name in columns or () if name not in shard.schema_arrow.names]
-            if lacking:
+            absent = [name for name in columns or () if name not in shard.schema_arrow.names]
+            if lacking := [name for name in absent if name not in LATER]:
                 raise BadInput(
                     f"{path}: the replicate table lacks columns: {', '.join(lacking)}; "
                     "was it written by another version of cibench?"
                 )
-            table = shard.read(
-                columns=None if columns is None else list(columns), use_threads=False
-            )
+            stored = None if columns is None else [name for name in columns if name not in absent]
+            table = _with_blanks(shard.read(columns=stored, use_threads=False), columns)
         return shard_checks.decoded(shard_checks.checked(table), dictionaries)
     except (OSError, ValueError, pa.ArrowException) as error:
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadInput(f"{path}: not readable: {detail}") from error
+
+
+def _with_blanks(table: pa.Table, columns: Sequence[str] | None) -> pa.Table:
+    """Return the columns in order, those blank that rows of older runs lack."""
+    import pyarrow as pa
+
+    wanted = list(columns or table.column_names)
+    if columns is None and "estimand" in wanted:
+        place = wanted.index("horizon") + 1 if "horizon" in wanted else len(wanted)
+        wanted[place:place] = [name for name in LATER if name not in wanted]
+    if wanted == table.column_names:
+        return table
+    declared = schema()
+    arrays = [
+        table[name]
+        if name in table.column_names
+        else pa.nulls(table.num_rows, declared.field(name).type)
+        for name in wanted
+    ]
+    return pa.table(dict(zip(wanted, arrays, strict=True)))
 
 
 @contextmanager

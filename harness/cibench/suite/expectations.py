@@ -274,10 +274,14 @@ def _other_question(names: Names, method: Mapping[str, Any], scenario: Mapping[s
     horizon = names.get("horizon")
     overall = missing(horizon)
     own = list(method.get("targets" if overall else "horizons") or ())
-    asked_for = {names.get("estimand"), (scenario.get("answered_by") or {}).get(names["estimand"])}
-    if asked_for & {*own}:
+    population = (scenario.get("answered_by") or {}).get(names["estimand"])
+    asked_for = {str(each) for each in (names.get("estimand"), population) if not missing(each)}
+    asked_for |= {each.partition("(")[0] for each in asked_for}
+    by = [n for n in ("group", "contrast", "label") if not missing(names.get(n))]
+    if "ANY" in own or (asked_for & {*own} and {*by} <= {*(method.get("by") or ())}):
         return ""
     question = f"{names.get('estimand')}{'' if overall else ' per horizon'}"
+    question += "".join(f" by {part}" for part in by)
     return f"it answers {', '.join(own) or 'no such thing'}, not {question}"
 
 

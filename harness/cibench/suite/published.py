@@ -18,7 +18,8 @@ from cibench.utils.errors import BadInput, unknown
 from cibench.utils.foreign import COPIED, Row, as_json, read_csv
 
 NEEDED = ("measure", "value", "source")
-PLAIN = ("scenario", "n", "dial", "setting", "estimator", "estimand", "horizon")
+PLAIN = ("scenario", "n", "dial", "setting", "estimator", "estimand", "horizon",
+         "group", "contrast", "label")  # fmt: skip
 MAPS = ("options", "parameters")
 KNOWN = (*NEEDED, *PLAIN, *MAPS, "replicates", "error", "note")
 

@@ -77,7 +77,7 @@ class Ranking:
         return "baseline" if named else ""
 
 
-CELL_KEYS = ("scenario", "dials", "n", "parameters", "horizon")
+CELL_KEYS = ("scenario", "dials", "n", "parameters", "horizon", "group", "contrast", "label")
 """What tells the cells of a board apart."""
 
 

@@ -25,9 +25,10 @@ from cibench.gate.output.files import PAGE, write_files
 from cibench.gate.rules import MEASURES, Rules
 from cibench.model import registry
 from cibench.model.design import find_scenario
+from cibench.model.estimands import Estimand, is_estimand
 from cibench.model.method import Estimator, find_estimator
 from cibench.model.streams import fit_address, seed_global_state, stream
-from cibench.model.types import Estimand, Problem
+from cibench.model.types import Problem
 from cibench.render.labels import slug
 from cibench.results.api import run
 from cibench.suite.parse import parse_suite
@@ -116,9 +117,10 @@ def entered(
     if isinstance(subject, str | Estimator):
         yield subject if isinstance(subject, str) else subject.name
         return
-    if estimand is not None and estimand not in list(Estimand):
-        raise BadInput(unknown("estimand", estimand, Estimand))
-    fit, targets = adapted(subject, data, gives), [Estimand(estimand)] if estimand else Estimand
+    if estimand is not None and not is_estimand(estimand):
+        raise BadInput(unknown("estimand", estimand, Estimand.known()))
+    fit = adapted(subject, data, gives)
+    targets = [Estimand(name) for name in ([estimand] if estimand else Estimand.known())]
     estimator = Estimator(
         name or name_of(subject), fit, targets=tuple(targets), assumes=tuple(assumes),
         uses=tuple(uses),

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cibench.model.types import Array, Draw, Estimand, Roles, Target
+from cibench.model.estimands import Estimand
+from cibench.model.types import Array, Draw, Roles, Target
 from cibench.twins.columns import Column, Columns
 from cibench.twins.cross_section import Rows
 from cibench.twins.panel import COHORT, SINCE

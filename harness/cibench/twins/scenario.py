@@ -25,8 +25,9 @@ import numpy as np
 
 from cibench.model import registry
 from cibench.model.design import Dial, Scenario, dial, parameter, scenario
+from cibench.model.estimands import Estimand
 from cibench.model.streams import stream
-from cibench.model.types import Array, Draw, Estimand, Target, Truth
+from cibench.model.types import Array, Draw, Target, Truth
 from cibench.twins.columns import levels_of
 from cibench.twins.cross_section import (
     UNITS,

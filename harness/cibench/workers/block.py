@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from cibench.metrics.scales import onto
 from cibench.model import registry
 from cibench.model.design import Scenario, configure, depends_on_size, find_scenario, truths
 from cibench.model.method import Estimator, find_estimator
@@ -27,6 +28,7 @@ from cibench.model.streams import data_address, fit_address, stream, unchanged_r
 from cibench.model.types import Draw, Problem, Roles, Target, Truth
 from cibench.storage.imported import NOTHING, Imported, imported_by, note_loaded
 from cibench.storage.schema import schema
+from cibench.storage.targets import row_of
 from cibench.storage.undrawn import Undrawn
 from cibench.suite.suite import NO_REFITS, Refits
 from cibench.utils.errors import READ_LENGTH, BadInput, one_line_of
@@ -57,7 +59,7 @@ def sample_truths(draw: Draw, entrants: list[Entrant]) -> dict[Target, Truth]:
     targets = {t for e in entrants for t in e.targets}
     stated = {t: Truth(float(draw.truths[t])) for t in targets if t in draw.truths}
     averages = {t for t in targets if t.estimand.of_sample} - stated.keys()
-    return stated | {t: Truth(float(np.mean(draw.averaged(t)))) for t in averages}
+    return stated | {t: Truth(draw.value(t)) for t in averages}
 
 
 def rows_of(
@@ -80,11 +82,13 @@ def rows_of(
 
 
 def _of_target(target: Target, truth: Truth | None, draws: Any) -> dict[str, Any]:
-    columns: dict[str, Any] = {"estimand": str(target.estimand), "horizon": target.horizon}
+    columns = row_of(target)
     if truth is not None:
         columns |= {"truth": truth.value, "truth_mcse": truth.mcse}
         if draws is not None:
-            columns["pit"], columns["crps"] = fit.reduce_posterior(draws, truth.value)
+            put = onto(columns["scale"])
+            pair = put(draws), float(put(np.array(truth.value)))
+            columns["pit"], columns["crps"] = fit.reduce_posterior(*pair)
     return columns
 
 

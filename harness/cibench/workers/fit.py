@@ -118,6 +118,7 @@ def answer_of(
         if target is None:
             return Answer(None, "ok", None, _diagnosis(returned))
         estimate = _pick(returned, target, targets)
+        _check_ratio(target, estimate)
         return Answer(target, "ok", None, _numbers(estimator, estimate))
     except Unusable as why:
         return Answer(target, why.status, str(why)[:LONGEST_REASON], {})
@@ -176,6 +177,13 @@ def _numbers(estimator: Estimator, estimate: Estimate) -> dict[str, Any]:
         "p_value": number["p_value"], "statistic": number["statistic"],
         "draws": _posterior(estimate.draws),
     }  # fmt: skip
+
+
+def _check_ratio(target: Target, estimate: Estimate) -> None:
+    """Refuse an estimate that has no logarithm where errors are those of logarithms."""
+    value = _number("value", estimate.value)
+    if value is not None and value <= 0 and (target.estimand.scoring or "").startswith("log"):
+        raise Unusable("nonfinite", f"value is {value:g}, where a ratio is above zero")
 
 
 def _posterior(draws: object) -> Array | None:

@@ -16,6 +16,7 @@ from cibench.analysis.sensitivity.resampling import resample
 from cibench.analysis.sensitivity.tables import LINE, line, lines
 from cibench.model.streams import stream
 from cibench.storage import CellRows
+from cibench.storage.schema import LATER
 from cibench.storage.spool import SpooledGroup
 from cibench.suite.expectations import SHORTFALL
 from cibench.utils.missing import missing
@@ -33,10 +34,12 @@ _NAMES = (
     "scenario", "dial", "assumption", "parameters", "options", "estimator", "estimand", "horizon",
     "n",
 )  # fmt: skip
-SENSITIVITY = (*_NAMES, *LINE)
+_REST = ("group", "contrast", "label")
+"""The rest of the target, behind the columns that files had before there was one."""
+SENSITIVITY = (*_NAMES, *LINE, *_REST)
 CURVES = (
     *_NAMES, "level", "setting", "measure", "value", "mcse", "low", "high", "band_low",
-    "band_high", "replicates", "moments",
+    "band_high", "replicates", "moments", *_REST,
 )  # fmt: skip
 
 
@@ -151,8 +154,9 @@ def curves(
 
 def _stream(curve: Curve) -> np.random.Generator:
     """Return the stream of a curve's resampling: all methods', so that equals have equal limits."""
-    names = (name for name in KEYS if name not in ("estimator", "options"))
-    return stream("sensitivity", *(_part(curve.key[name]) for name in names))
+    names = [n for n in KEYS if n not in ("estimator", "options", *LATER)]
+    later = [f"{n}={curve.key[n]}" for n in LATER if not missing(curve.key.get(n))]
+    return stream("sensitivity", *(_part(curve.key[name]) for name in names), *later)
 
 
 def _part(value: Any) -> str:

@@ -14,7 +14,7 @@ from cibench.metrics.intervals import covers
 from cibench.model.catalogue import at_default, dials_of
 from cibench.model.types import Array
 from cibench.storage import CellRows
-from cibench.storage.schema import SCORED
+from cibench.storage.schema import SCORED, TARGET
 from cibench.storage.spool import SpooledGroup
 from cibench.utils.errors import BadInput
 from cibench.utils.missing import missing
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KEYS = (
-    "scenario", "dial", "parameters", "options", "estimator", "estimand", "horizon", "n", "level",
+    "scenario", "dial", "parameters", "options", "estimator", *TARGET, "n", "level",
 )  # fmt: skip
 """What names a curve."""
 

@@ -15,13 +15,16 @@ local({
   PROTOCOL <- 1L
   MARK <- Sys.getenv("CIBENCH_MARK", "cibench: ") # one of this process alone: prints are no answers
 
-  # One answer. With several targets return a list of them, each with its estimand (and horizon).
+  # One answer. With several targets return a list of them, each with its estimand (and horizon,
+  # group, contrast or label, as the target has them).
   estimate <- function(value = NULL, se = NULL, low = NULL, high = NULL, df = NULL, p_value = NULL,
                        statistic = NULL, outside = NULL, band_low = NULL, band_high = NULL,
-                       draws = NULL, estimand = NULL, horizon = NULL) {
+                       draws = NULL, estimand = NULL, horizon = NULL, group = NULL,
+                       contrast = NULL, label = NULL) {
     parts <- list(value = value, se = se, low = low, high = high, df = df, p_value = p_value,
                   statistic = statistic, outside = outside, band_low = band_low,
-                  band_high = band_high, draws = draws, estimand = estimand, horizon = horizon)
+                  band_high = band_high, draws = draws, estimand = estimand, horizon = horizon,
+                  group = group, contrast = contrast, label = label)
     structure(parts[!vapply(parts, is.null, TRUE)], class = "cibench_estimate")
   }
 

@@ -18,7 +18,6 @@ of these files, of which none needs a `serve()`; FILE may be `package=FOLDER/mod
 
 import array
 import collections
-import enum
 import importlib
 import importlib.util
 import json
@@ -42,46 +41,75 @@ class Declined(Exception):
     """Raise to say that a data set is not for the method: it has not tried."""
 
 
-class Estimand(str, enum.Enum):
-    """Name what is estimated."""
+class Estimand(str):
+    """Name what is estimated: ATE, or a member of a family such as QTE(0.9)."""
 
-    ATE = "ATE"
-    ATT = "ATT"
-    LATE = "LATE"
-    ATE_AT_CUTOFF = "ATE_AT_CUTOFF"
-    LATE_AT_CUTOFF = "LATE_AT_CUTOFF"
-    COEFFICIENT = "COEFFICIENT"
-    MEAN = "MEAN"
-    SATE = "SATE"
-    SATT = "SATT"
+    __slots__ = ()
+
+    NAMES = (
+        "ATE", "ATT", "LATE", "ATE_AT_CUTOFF", "LATE_AT_CUTOFF", "COEFFICIENT", "MEAN", "SATE",
+        "SATT", "ATU", "ATO", "RISK_DIFFERENCE", "RISK_RATIO", "ODDS_RATIO",
+        "CONDITIONAL_ODDS_RATIO", "LIFT", "QTE", "RMST_DIFFERENCE", "RMST_RATIO",
+        "LOG_HAZARD_RATIO", "DOSE_RESPONSE", "SLOPE",
+    )
+    _objects = {}
+
+    def __new__(cls, name):
+        """Return the one object of a name, so that names can be compared by `is`."""
+        return cls._objects.setdefault(str(name), str.__new__(cls, name))
+
+    @property
+    def family(self):
+        """Return the family that it is a member of, itself where it is of none."""
+        return Estimand(self.partition("(")[0])
+
+    @property
+    def arguments(self):
+        """Return the values of a member's parameters."""
+        inside = self.partition("(")[2].rstrip(")")
+        return tuple(float(part) for part in inside.split(",")) if inside else ()
 
     @property
     def of_sample(self):
         """Say whether the truth is an average over the drawn units."""
-        return self in (Estimand.SATE, Estimand.SATT)
+        return self in ("SATE", "SATT")
 
     @property
     def at_cutoff(self):
         """Say whether the truth is a limit at the cutoff."""
-        return self in (Estimand.ATE_AT_CUTOFF, Estimand.LATE_AT_CUTOFF)
+        return self in ("ATE_AT_CUTOFF", "LATE_AT_CUTOFF")
 
-    def __str__(self):
-        return self.value
+    def __call__(self, *parameters):
+        """Return the member of a family with these parameters."""
+        return Estimand("{}({})".format(self, ",".join("{:.15g}".format(p) for p in parameters)))
 
-    __format__ = str.__format__
+    def __reduce__(self):
+        return Estimand, (str.__str__(self),)
 
 
-class Target(collections.namedtuple("Target", ["estimand", "horizon"])):
-    """Key one answer: an estimand and, in event studies, the horizon."""
+for _name in Estimand.NAMES:
+    setattr(Estimand, _name, Estimand(_name))
+
+
+PARTS_OF_TARGETS = ("estimand", "horizon", "group", "contrast", "label")
+
+
+class Target(collections.namedtuple("Target", PARTS_OF_TARGETS)):
+    """Key one answer: an estimand, and of whom, when and between what it is asked."""
 
     __slots__ = ()
 
-    def __new__(cls, estimand, horizon=None):
-        return super().__new__(cls, estimand, horizon)
+    def __new__(cls, estimand, horizon=None, group=None, contrast=None, label=None):
+        arms = None if contrast is None else tuple(contrast)
+        return super().__new__(cls, estimand, horizon, group, arms, label)
 
     def __str__(self):
-        name = str(self.estimand)
-        return name if self.horizon is None else "{}[{}]".format(name, self.horizon)
+        parts = [str(p) for p in (self.horizon, self.group) if p is not None]
+        if self.contrast is not None:
+            arms = (a if isinstance(a, str) else "{:.15g}".format(a) for a in self.contrast)
+            parts.append(" vs ".join(arms))
+        parts += [self.label] if self.label is not None else []
+        return "{}[{}]".format(self.estimand, ", ".join(parts)) if parts else str(self.estimand)
 
 
 def _replaceable(cls):
@@ -109,11 +137,21 @@ class Roles:
     cluster: str
     weights: str
     frequency: str
+    event: str
+    group: str
+    mediator: str
+    exposure: str
+    period: str
+    extra: dict
 
     def __init__(self, **parts):
-        names = "outcome treatment running unit time cohort cluster weights frequency"
+        names = (
+            "outcome treatment running unit time cohort cluster weights frequency event group "
+            "mediator exposure period"
+        )
         for name in names.split():
             setattr(self, name, parts.pop(name, ""))
+        self.extra = dict(parts.pop("extra", {}))
         for name in ("covariates", "instruments"):
             setattr(self, name, tuple(parts.pop(name, ())))
         self.cutoff = parts.pop("cutoff", None)
@@ -121,7 +159,8 @@ class Roles:
     @property
     def filled(self):
         """Return the names of the roles that are filled."""
-        return frozenset(k for k, v in vars(self).items() if v not in (None, "", ()))
+        filled = [k for k, v in vars(self).items() if v not in (None, "", (), {})]
+        return frozenset(filled + ["extra:" + role for role in self.extra])
 
 
 @_replaceable
@@ -565,10 +604,14 @@ def _written(returned):
         for target, answer in returned.items():
             if not isinstance(answer, Estimate):
                 raise TypeError("returned {}, not an Estimate".format(type(answer).__name__))
-            key = target if isinstance(target, tuple) else (target, None)
+            key = Target(*target) if isinstance(target, tuple) else Target(target)
             parts = _parts(answer)
             parts["estimand"] = str(getattr(key[0], "value", key[0]))
-            parts["horizon"] = None if key[1] is None else int(key[1])
+            parts["horizon"] = None if key.horizon is None else int(key.horizon)
+            for name in ("group", "contrast", "label"):
+                if getattr(key, name) is not None:
+                    value = getattr(key, name)
+                    parts[name] = list(value) if name == "contrast" else value
             estimates.append(parts)
         return {"estimates": estimates}
     raise TypeError("returned {}, not an Estimate".format(type(returned).__name__))
@@ -613,7 +656,10 @@ def _problem(request):
         places[source] += 1
         values = (texts if kind == "text" else numbers)[first:first + rows]
         columns[column["name"]] = _typed(values, kind)
-    targets = tuple(Target(Estimand(t["estimand"]), t["horizon"]) for t in request["targets"])
+    targets = tuple(
+        Target(Estimand(t["estimand"]), *(t.get(name) for name in PARTS_OF_TARGETS[1:]))
+        for t in request["targets"]
+    )
     return Problem(columns, Roles(**request["roles"]), targets, request["level"])
 
 

@@ -1,0 +1,122 @@
+"""Planted faults of the new nouns: each is caught by the check that is meant for it, and no other.
+
+A fault is a change of one draw, truth or declaration of a scenario that keeps to its contract.
+"""
+
+import numpy as np
+import pytest
+
+from cibench import Draw, Estimand, Scenario, Target, find_scenario
+from cibench.contracts import SCENARIO_CHECKS
+from cibench.contracts.common import ContractError
+
+CHECKS = {check.__name__: check for check in SCENARIO_CHECKS}
+
+
+def changed(name, truth=None, draw=None, targets=None):
+    """Return an instance of a scenario with some of its parts changed."""
+    base = find_scenario(name)
+
+    class Faulty(base):
+        def truth(self):
+            known = dict(super().truth())
+            return {t: (truth or (lambda _, v: v))(t, v) for t, v in known.items()}
+
+        def draw(self, n, rng):
+            drawn = super().draw(n, rng)
+            return draw(drawn) if draw else drawn
+
+        def targets(self):
+            return targets(super().targets()) if targets else super().targets()
+
+    return Faulty()
+
+
+def with_columns(drawn: Draw, **columns) -> Draw:
+    from dataclasses import replace
+
+    return replace(drawn, columns={**drawn.columns, **columns})
+
+
+def off(factor, only=None):
+    return lambda t, v: v * factor if only in (None, str(t.estimand)) else v
+
+
+def permuted(drawn):
+    d = drawn.columns["d"]
+    return with_columns(drawn, d=np.where(d == 1, 2, np.where(d == 2, 1, d)))
+
+
+def censored_as_events(drawn):
+    return with_columns(drawn, event=np.ones_like(drawn.columns["event"]))
+
+
+def groups_swapped(drawn):
+    return with_columns(drawn, g=1 - drawn.columns["g"])
+
+
+def seen_late(drawn):
+    y, event = drawn.columns["y"], drawn.columns["event"]
+    return with_columns(drawn, y=np.where(event == 0, drawn.latent["y"] * 1.1, y))
+
+
+def leaked(drawn):
+    return with_columns(drawn, x=drawn.arms[3] * 2 + 1)
+
+
+FAULTS = {
+    "a risk ratio off by 2 %": (
+        "binary/logistic", {"truth": off(1.02, "RISK_RATIO")}, "check_truth_value",
+    ),
+    "an odds ratio off by 2 %": (
+        "binary/logistic", {"truth": off(0.98, "ODDS_RATIO")}, "check_truth_value",
+    ),
+    "a restricted mean off by 2 %": (
+        "survival/weibull", {"truth": off(1.02, "RMST_DIFFERENCE(1)")}, "check_truth_value",
+    ),
+    "a hazard ratio off by 2 %": (
+        "survival/weibull", {"truth": off(1.02, "LOG_HAZARD_RATIO")}, "check_truth_value",
+    ),
+    "an arm's effect off by 2 %": ("arms/trial", {"truth": off(1.02)}, "check_truth_value"),
+    "arm labels permuted": ("arms/trial", {"draw": permuted}, "check_arms"),
+    "groups swapped": ("arms/trial", {"draw": groups_swapped}, "check_groups"),
+    "an arm in a covariate": ("arms/trial", {"draw": leaked}, "check_no_leak"),
+    "an arm that nobody drew": (
+        "arms/trial",
+        {"targets": lambda ts: (*ts[:-1], Target(Estimand.ATE, contrast=(7, 0)))},
+        "check_arms",
+    ),
+    "censored rows counted as events": (
+        "survival/weibull", {"draw": censored_as_events}, "check_censoring",
+    ),
+    "rows censored after their event": ("survival/weibull", {"draw": seen_late}, "check_censoring"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_caught_by_the_check_meant_for_it(fault):
+    name, parts, check = FAULTS[fault]
+    with pytest.raises((ContractError, KeyError)) as caught:
+        CHECKS[check](changed(name, **parts))
+    assert isinstance(caught.value, ContractError), caught.value
+
+
+@pytest.mark.parametrize("name", ["binary/logistic", "survival/weibull", "arms/trial"])
+def test_without_a_fault_the_checks_are_silent(name):
+    for check in ("check_arms", "check_groups", "check_censoring", "check_null", "check_no_leak"):
+        CHECKS[check](changed(name))
+
+
+def test_a_wrong_value_of_no_effect_is_caught():
+    wrong = Estimand.define(
+        "TEST_WRONG_NULL", "a ratio of means whose no effect is said to be zero", unit="ratio",
+        functional=Estimand.RISK_RATIO.definition.functional,
+    )  # fmt: skip
+    base = find_scenario("binary/logistic")
+    ours = changed(
+        "binary/logistic", truth=lambda t, v: v,
+        targets=lambda ts: tuple(t._replace(estimand=wrong) for t in ts[1:2]),
+    )  # fmt: skip
+    assert isinstance(ours, Scenario) and base is not type(ours)
+    with pytest.raises(ContractError, match="no effect is said to be 0, but its functional"):
+        CHECKS["check_null"](ours)

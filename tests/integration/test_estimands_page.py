@@ -1,0 +1,48 @@
+"""The page on estimands: its blocks run, and its numbers are what it says."""
+
+import re
+
+import pytest
+from commands import Ended, python
+from pages import DOCS, run_page
+
+import cibench
+from cibench import Estimand
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    here = tmp_path_factory.mktemp("estimands")
+
+    def command(*words):
+        done = python(*([] if words[0] == "-m" else ["-m", "cibench"]), *words, folder=here)
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    run_page("estimands.md", here, command)
+    return here
+
+
+def test_a_ratio_by_group_is_scored_on_its_scale(folder):
+    scores = cibench.load(folder / "run").scores
+    mine = scores[scores["estimator"] == "asked/medians"]
+    assert len(mine) == 3 and mine["scale"].eq("log").all()
+    assert mine["group"].isna().sum() == 1
+    for _, row in mine.iterrows():
+        assert abs(row["bias"]) < 4 * row["bias_mcse"]
+        assert row["coverage"] > 0.85
+    zero = scores[scores["estimator"] == "baseline/zero"]
+    assert zero["bias"].round(6).eq(zero["truth"].mul(-1).round(6)).all()  # it says: no effect
+
+
+def test_the_table_of_estimands_is_whole():
+    page = (DOCS / "estimands.md").read_text(encoding="utf-8")
+    listed = re.findall(r"`([A-Z_]+)(?:\([a-z]+\))?`", page.split("## Ratios")[0])
+    known = {str(e) for e in Estimand.known() if not e.startswith(("TEST_", "RATIO_OF"))}
+    assert known <= set(listed)
+    for line in re.findall(r"^\| (`.*?) \|.*\| ([-0-9, ]*) \|$", page, re.M):
+        names = re.findall(r"`([A-Z_]+)", line[0])
+        nulls = [float(x) for x in line[1].split(",") if x.strip()]
+        for place, name in enumerate(names):
+            stated = nulls[place] if len(nulls) == len(names) else nulls[0] if nulls else None
+            if stated is not None:
+                assert Estimand(name).null == stated, name
