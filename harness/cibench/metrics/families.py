@@ -81,15 +81,15 @@ def reference(family: Sequence[Group]) -> int | None:
 
 
 @metric(
-    BANDS, Kind.SHARE, scope="targets", place=240, label="coverage of all horizons",
-    meaning="share of replicates whose bands hold the truths of all horizons at once",
+    BANDS, Kind.SHARE, scope="targets", place=240, label="joint coverage of bands",
+    meaning="share of replicates whose bands hold the truths of all targets at once",
     loss=Loss.SHORTFALL, tables=("scores", "pairs"), terms="bands_held",
 )  # fmt: skip
 def simultaneous_coverage(family: Sequence[Group], truth_mcse: Sequence[float]) -> list[Score]:
-    """Return how often the bands hold the truths of all horizons, where all have them.
+    """Return how often the bands hold the truths of all targets, where all have them.
 
     The family is aligned. Horizons without any band are left out. The truths' own errors move all
-    horizons one way at once, which is the worst they can do.
+    targets one way at once, which is the worst they can do.
     """
     family_bands = bands(family)
     if isinstance(family_bands, str):
@@ -97,20 +97,20 @@ def simultaneous_coverage(family: Sequence[Group], truth_mcse: Sequence[float]) 
     banded, common = family_bands
     columns = {name: np.array([family[i][name][common] for i in banded]) for name in BANDS}
     covered = partial(intervals.simultaneous_coverage, columns["band_low"], columns["band_high"])
-    return _at_all_horizons(covered, columns["truth"], [truth_mcse[i] for i in banded], len(family))
+    return _at_all_targets(covered, columns["truth"], [truth_mcse[i] for i in banded], len(family))
 
 
 @metric(
     BANDS, Kind.SHARE, scope="targets", place=242, loss=Loss.SHORTFALL, tables=("scores",),
-    label="coverage of all horizons, failures as misses",
-    meaning="share of tries whose bands hold the truths of all horizons at once",
+    label="joint coverage of bands, failures as misses",
+    meaning="share of tries whose bands hold the truths of all targets at once",
 )  # fmt: skip
 def simultaneous_coverage_with_failures(
     family: Sequence[Group], truth_mcse: Sequence[float]
 ) -> list[Score]:
-    """Return how often bands held the truths of all horizons, of all data sets that were tried.
+    """Return how often bands held the truths of all targets, of all data sets that were tried.
 
-    A data set without an answer, or without a band at a horizon that has bands elsewhere, is a try
+    A data set without an answer, or without a band for a target that has bands elsewhere, is a try
     that missed; who declines has not tried. The family is aligned.
     """
     banded = _with_bands(family)
@@ -123,52 +123,52 @@ def simultaneous_coverage_with_failures(
     high = np.where(there, columns["band_high"], -np.inf)
     covered = partial(intervals.simultaneous_coverage, low, high)
     theta = np.where(there, columns["truth"], 0.0)
-    return _at_all_horizons(covered, theta, [truth_mcse[i] for i in banded], len(family))
+    return _at_all_targets(covered, theta, [truth_mcse[i] for i in banded], len(family))
 
 
 @metric(
     SETS, Kind.SHARE, scope="targets", place=244, tables=("scores",),
-    label="coverage of all horizons by pointwise limits",
-    meaning="share of replicates whose pointwise limits hold the truths of all horizons at once",
+    label="joint coverage of pointwise limits",
+    meaning="share of replicates whose pointwise limits hold the truths of all targets at once",
 )  # fmt: skip
 def joint_coverage(family: Sequence[Group], truth_mcse: Sequence[float]) -> list[Score]:
-    """Return how often pointwise limits hold the truths of all horizons at once.
+    """Return how often pointwise limits hold the truths of all targets at once.
 
     Pointwise limits do not promise that; simultaneous bands do. Horizons without limits are left
-    out, and so are replicates that lack those of another horizon. The family is aligned.
+    out, and so are replicates that lack those of another target. The family is aligned.
     """
     there = [group["ok"] & _present(group, *SETS) for group in family]
     limited = [i for i, answered in enumerate(there) if answered.any()]
     if len(limited) < 2:
-        return [blank("fewer than two horizons have limits") for _ in family]
+        return [blank("fewer than two targets have limits") for _ in family]
     common = np.logical_and.reduce([there[i] for i in limited])
     if not common.any():
-        return [blank("no replicate has the limits of all horizons") for _ in family]
+        return [blank("no replicate has the limits of all targets") for _ in family]
     low, high, theta, outside = (
         np.array([family[i][name][common] for i in limited]) for name in SETS
     )
     covered = partial(intervals.simultaneous_coverage, low, high, outside=outside)
-    return _at_all_horizons(covered, theta, [truth_mcse[i] for i in limited], len(family))
+    return _at_all_targets(covered, theta, [truth_mcse[i] for i in limited], len(family))
 
 
 def bands(family: Sequence[Group]) -> tuple[list[int], Array] | str:
-    """Return the horizons that have bands and mark the replicates that have all of them."""
+    """Return the targets that have bands and mark the replicates that have all of them."""
     banded = _with_bands(family)
     if not banded:
         return ""
     common = np.logical_and.reduce([family[i]["ok"] & _present(family[i], *BANDS) for i in banded])
-    return (banded, common) if common.any() else "no replicate has the bands of all horizons"
+    return (banded, common) if common.any() else "no replicate has the bands of all targets"
 
 
 def _with_bands(family: Sequence[Group]) -> list[int]:
-    """Return the horizons that have a band in some replicate."""
+    """Return the targets that have a band in some replicate."""
     return [i for i, group in enumerate(family) if (group["ok"] & _present(group, *BANDS)).any()]
 
 
-def _at_all_horizons(
+def _at_all_targets(
     covered: Callable[[Array], Score], theta: Array, errors: Sequence[float], size: int
 ) -> list[Score]:
-    """Score what all horizons have in common; their truths' errors move all of them one way."""
+    """Score what all targets have in common; their truths' errors move all of them one way."""
     shift = np.array(errors)[:, None]
 
     def coverage(by: Array) -> Score:

@@ -69,10 +69,16 @@ def plain(value: Any) -> str:
 
 
 def exact(value: Any, error: Any = None) -> str:
-    """Write a truth: as it was typed, or to two digits of its error where it was simulated."""
+    """Write a truth: as it was typed, or to two digits of its error where it was simulated.
+
+    What no person has typed, a computed number of many digits, is written with five.
+    """
     if missing(value):
         return BLANK
-    return plain(float(value)) if missing(error) or error == 0 else number(value, error)
+    if not (missing(error) or error == 0):
+        return number(value, error)
+    typed = float(f"{value:.6g}") == float(f"{value:.12g}")
+    return plain(float(value) if typed else float(f"{value:.5g}"))
 
 
 def count(number_of: int, noun: str, plural: str = "") -> str:

@@ -23,7 +23,7 @@ from cibench.report.score_readings import (
     shortfall,
     verdict_of,
 )
-from cibench.report.views import Score, View
+from cibench.report.views import Score, View, unit_of
 from cibench.suite.expectations import Expected
 from cibench.utils.missing import missing
 
@@ -119,7 +119,7 @@ def off(score: Score) -> Html | None:
     bias = in_se(score)
     if bias is None:
         return None
-    exact = f"bias {signed(score['bias'], score['bias_mcse'])} in units of the outcome"
+    exact = f"bias {signed(score['bias'], score['bias_mcse'])} in {unit_of(score)}"
     return join(", ", h("span", "bias ", bias, " SE", title=exact))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from cibench.analysis.error_verdicts import ErrorVerdict
 from cibench.analysis.judged_scores import Judged
 from cibench.render.numbers import digits, limits, number, percent, plain, signed
+from cibench.utils.missing import missing
 
 Line = Mapping[str, Any]
 """One row of the expectations, by column; in the report with `method`, `at` and `title`."""
@@ -28,8 +29,16 @@ def fact(row: Line, name: Judged) -> str:
         room = room and row["se_ratio_verdict"] == ErrorVerdict.UNCLEAR
         return f"SE ratio {ratio(row)}, {_side_of_ratio(row)}{_room(row, 'se_ratio', room)}"
     if name is Judged.BANDS:
-        return f"bands of all horizons cover {bands(row)}, {_side_of_floor(row, 'bands_')}"
+        beside = _side_of_floor(row, "bands_")
+        return f"bands of all {family_word([row])} cover {bands(row)}, {beside}"
     return f"coverage {coverage(row)}, {_side_of_floor(row, '')}{_of_failures(row)}"
+
+
+def family_word(rows: Iterable[Mapping[Any, Any]]) -> str:
+    """Return what several targets of an estimand are called: horizons, or targets of any kind."""
+    others = ("group", "contrast", "label")
+    several = any(row.get(n) for row in rows for n in others if not missing(row.get(n)))
+    return "targets" if several else "horizons"
 
 
 def _of_failures(row: Line) -> str:

@@ -114,7 +114,7 @@ OF_SCENARIO = ("scores", "curves", "pairs")
 """The tables that are told scenario by scenario, with plots."""
 
 CLOSING = (
-    Section("All horizons", "bands", ("expectations", "scores"),
+    Section("Joint coverage", "bands", ("expectations", "scores"),
             lambda c: bands_section(c.run["scores"], c.run["expectations"], c.run.catalogue)),
     Section("Diagnostics", "diagnostics", ("diagnostics",),
             lambda c: diagnostic_section(c.diagnostics, list(map(c.figure, c.diagnostic_plots)))),

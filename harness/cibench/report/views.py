@@ -14,6 +14,7 @@ from cibench.analysis.scores import SHOW_MOMENTS
 from cibench.metrics import METRICS, Metric
 from cibench.metrics.groups import Group
 from cibench.metrics.moments import SQUARES
+from cibench.model.estimands import Estimand, is_estimand
 from cibench.model.types import Array
 from cibench.render import labels
 from cibench.render.labels import DEFAULT, Setting
@@ -153,6 +154,16 @@ def median_notes(scores: Iterable[Score], metrics: Iterable[Metric]) -> list[str
     return notes
 
 
+def unit_of(score: Score) -> str:
+    """Return in what the errors of a score are; of an estimand that nobody knows the outcome's."""
+    name = str(score["estimand"])
+    own = Estimand(name).unit if is_estimand(name) else "units of the outcome"
+    scale = score.get("scale")
+    if missing(scale):
+        return own
+    return f"{scale} of the {own}"
+
+
 def scale_notes(scores: Iterable[Score]) -> list[str]:
     """Say which estimands are scored on another scale than that of their unit."""
     scales: dict[str, list[str]] = {}
@@ -220,6 +231,11 @@ class View:
     def at_default(self, method: str) -> Score | None:
         """Return the method's score in the default cell, None where it was not run there."""
         return self.scores.get((method, DEFAULT))
+
+    @cached_property
+    def unit(self) -> str:
+        """Return in what errors are: the estimand's unit, or the logarithm of it."""
+        return unit_of(next(iter(self.scores.values())))
 
     @property
     def name(self) -> str:

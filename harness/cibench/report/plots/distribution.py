@@ -17,7 +17,7 @@ from cibench.render.figures import (
     method_axis,
     pitch,
 )
-from cibench.render.numbers import count, number, plain
+from cibench.render.numbers import count, exact, number
 from cibench.report.views import View
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _paint(
     for i, method in enumerate(methods):
         _method(axes, i, values[method], look[method])
         _outside(axes, i, values[method])
-    axes.set_xlabel(f"estimate (truth {plain(truth)})" if fixed else "estimate − truth")
+    axes.set_xlabel(f"estimate (truth {exact(truth)})" if fixed else "estimate − truth")
     return figure
 
 
@@ -143,4 +143,4 @@ def _alt(view: View, values: Mapping[str, Array], truth: float) -> str:
         f"{method}: {count(part.size, 'estimate')}, median {number(float(np.median(part)))}"
         for method, part in values.items()
     ]
-    return f"{view.name}, {view.title}, truth {plain(truth)}. " + "; ".join(medians)
+    return f"{view.name}, {view.title}, truth {exact(truth)}. " + "; ".join(medians)

@@ -86,7 +86,7 @@ def _paint(view: View, dial: str, points: Points, look: Mapping[str, Look]) -> F
         _line(bias, _bias(view, method, points), look[method], aside)
         coverage.plot([], [], color=look[method].colour, marker=look[method].marker,
                       ls=look[method].dashes, label=names[i])  # fmt: skip
-    biased = "Bias, units of the outcome" if width() > ROOMY else "Bias"
+    biased = f"Bias, {view.unit}" if width() > ROOMY else "Bias"
     for axes, title in ((coverage, "Coverage, %"), (bias, biased)):
         axes.set_title(title, pad=6 + 72 * lanes * (axes is coverage))
         if len(values) <= 6:

@@ -64,7 +64,7 @@ def _paint(view: View, methods: list[str], look: Mapping[str, Look]) -> Figure:
         _coverage(coverage, i, view, method, look[method])
     bias.set_title("Bias")
     roomy = width() > ROOMY
-    bias.set_xlabel("units of the outcome" if roomy else "outcome units")
+    bias.set_xlabel(view.unit if roomy else view.unit.replace("units of the outcome", "units"))
     bias.locator_params(axis="x", nbins=5)
     coverage.set_title("Coverage")
     coverage.set_xlabel("% of intervals that hold the truth" if roomy else "%")

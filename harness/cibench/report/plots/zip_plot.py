@@ -97,7 +97,7 @@ def _paint(view: View, zips: Mapping[str, Zip]) -> Figure:
         axes.tick_params(labelbottom=True)
     for row in grid:
         row[0].set_ylabel("centile of |z|", labelpad=2)
-    figure.text(0.5, 0.1 / figure.get_figheight(), "interval − truth, units of the outcome",
+    figure.text(0.5, 0.1 / figure.get_figheight(), f"interval − truth, {view.unit}",
                 ha="center", va="bottom")  # fmt: skip
     return figure
 

@@ -1,4 +1,4 @@
-"""Whether bands, and pointwise limits, hold the effects of all horizons at once."""
+"""Whether bands, and pointwise limits, hold the effects of all targets of an estimand at once."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from cibench.analysis.coverage_verdicts import CoverageVerdict
 from cibench.analysis.judged_scores import FAMILY
 from cibench.render.html import Html, breakable, h, place, raw, sortable
 from cibench.render.numbers import BLANK, digits, limits, percent
-from cibench.report.judged_words import Line
+from cibench.report.judged_words import Line, family_word
 from cibench.report.score_readings import MARKS
 from cibench.report.sections.expectations import lines
+from cibench.storage.schema import PARTS
 from cibench.utils.missing import missing
 
 if TYPE_CHECKING:
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 
 HEAD = (
     ("method", ""), ("scenario", ""), ("setting", ""),
-    ("bands", "share of tries whose simultaneous bands hold the truths of all horizons, failures "
+    ("bands", "share of tries whose simultaneous bands hold the truths of all targets, failures "
      "as misses, with exact limits adjusted for all verdicts"),
     ("floor %", "the coverage that valid bands exceed"),
-    ("pointwise limits", "share of answers whose pointwise limits hold the truths of all horizons "
+    ("pointwise limits", "share of answers whose pointwise limits hold the truths of all targets "
      "at once, which they do not promise, with 95 % limits (Wilson)"),
 )  # fmt: skip
 
@@ -30,19 +31,24 @@ HEAD = (
 def bands_section(
     scores: pd.DataFrame, expectations: pd.DataFrame, catalogue: Mapping[str, Any]
 ) -> Html | None:
-    """Write the section; none where nobody answers at several horizons."""
+    """Write the section; none where nobody answers for several targets of an estimand."""
     joint = [f"joint_coverage{end}" for end in ("", "_low", "_high")]
     beside = {name: scores[name].to_numpy() for name in joint}
-    families = list(_families(lines(expectations.assign(**beside, horizon=None), catalogue)))
+    families = list(
+        _families(lines(expectations.assign(**beside, **dict.fromkeys(PARTS)), catalogue))
+    )
     if not families:
         return None
     broken = {str(row["method"]) for row in families if _verdict(row) is CoverageVerdict.BROKEN}
     names = ", ".join(sorted(broken))
-    heading = f"Bands that do not hold all horizons: {names}" if broken else "All horizons at once"
+    several = family_word(scores.to_dict("records"))
+    heading = (
+        f"Bands that do not hold all {several}: {names}" if broken else f"All {several} at once"
+    )
     return h(
         "section", h("h2", heading),
-        h("p", "Simultaneous bands promise to hold the effects of all horizons at once as often as "
-          "the level says. Pointwise limits promise that of each horizon alone; how often they "
+        h("p", f"Simultaneous bands promise to hold the effects of all {several} at once as "
+          "often as the level says. Pointwise limits promise that of each alone; how often they "
           "hold all of them stands beside. ▼: below the floor, beyond Monte Carlo doubt; ?: too "
           "few replicates to tell.", cls="note"),
         sortable(HEAD, [_row(row) for row in families]), id="bands",
@@ -50,7 +56,7 @@ def bands_section(
 
 
 def _families(rows: Sequence[Line]) -> Iterator[Line]:
-    """Yield a row for each family of horizons: the one with bands, else the first with limits."""
+    """Yield a row for each family of targets: the one with bands, else the first with limits."""
     families: dict[tuple[str, ...], Line] = {}
     for row in rows:
         if missing(row["bands"]) and missing(row["joint_coverage"]):

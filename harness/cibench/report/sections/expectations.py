@@ -332,7 +332,7 @@ def _rule() -> Html:
         h("p", "A method is expected to be valid where nothing that it assumes is broken, neither "
           "by the design nor by a dial, and to fail from the setting on that the suite states; in "
           "between no verdict is given. Valid is: coverage above the floor, failures counted as "
-          "misses; that of simultaneous bands, of all horizons at once, likewise; a bias of at "
+          "misses; that of simultaneous bands, of all targets at once, likewise; a bias of at "
           f"most {BIAS:g} empirical SE; an SE ratio between {SE_RATIO[0]:g} and {SE_RATIO[1]:g}, "
           "where the suite states no other bounds. Which of these decided, and what could not be "
           "judged and why, is in expectations.csv.", cls="note"),

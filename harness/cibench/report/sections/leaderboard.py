@@ -117,7 +117,7 @@ def _leaderboard(board: Sequence[Mapping[Any, Any]]) -> Html:
 
 
 def _title(line: Line) -> Html:
-    horizon = ", every horizon" if line["horizon"] == "each" else ""
+    horizon = ", all its targets" if line["horizon"] == "each" else ""
     over = f"{count(int(line['cells']), 'cell')} of {count(int(line['scenarios']), 'scenario')}"
     by = METRICS[str(line["measure"])].label
     small = f" {line['estimand']}{horizon}; by {by}; {over}; reference {line['reference']}"
