@@ -50,6 +50,10 @@ EVERYWHERE = [
           why="the same moments; the library's are solved by an optimiser"),
     equal("ipw/normalised", "statsmodels/ipw", of=BOTH, within=SOLVER,
           why="the same moments; the library's are solved by an optimiser"),
+    equal("arms/difference-in-means", "naive/difference-in-means", of=BOTH,
+          why="dummies of two arms are one treatment; both have HC2 errors"),
+    equal("arms/adjusted", "regression/by-arm",
+          why="least squares in each arm, at the mean of all covariates"),
     equal("sc/did", "did/collapsed", why="all donors count alike, all periods before count alike"),
 ]  # fmt: skip
 
@@ -167,6 +171,10 @@ CELLS = [
 
 ALONE = {
     "baseline/zero": "looks at no data",
+    "binary/standardised": "nobody else averages a logit's risks",
+    "binary/table": "nobody else looks at two shares alone",
+    "lifelines/cox": "nobody else has hazards",
+    "lifelines/rmst": "nobody else has survival curves",
     "bayes/experiment": "a prior that says something, and 30 units",
     "did/collapsed-detrended": "nobody else extrapolates lines",
     "did/honest-*": "limits for trends that stray, of which nobody else has any",
@@ -182,7 +190,6 @@ ALONE = {
     "linearmodels/sargan": "weights for equal variances",
     "lasso/double-selection": "which covariates it picks depends on the noise",
     "naive/complete-cases": "nobody else leaves covariates out of a mean",
-    "naive/difference-in-means": "least squares without covariates answers other estimands",
     "observables/*": "no other test has its statistic",
     "oracle/*": "random halves from the method's own seed",
     "pooling/*": "three weights of the same units, different on purpose",

@@ -27,15 +27,20 @@ PLACES = {
         Place("quirks/donors", 50, quirks_forms.GAPS),
         Place("quirks/stores", 8, quirks_forms.CHOICES),
         Place("quirks/experiment", 30, quirks_forms.CHOICES),
+        Place("binary/logistic", 200, {"level": (-1.0, 0.0), "effect": (0.5, -0.5)}),
+        Place("survival/weibull", 120, {"shape": (1.2, 0.8), "effect": (-0.5, 0.5)}),
     )
 }
 """The first that does not decline an estimator by declaration is its place, unless it is below."""
 
 ELSEWHERE = {
+    "arms/*": "arms",  # of treated and untreated
     "bayes/experiment": "experiment",  # its own prior
+    "binary/*": "logistic",  # outcomes of zeros and ones
     "did/collapsed*": "donors",  # one date of adoption, late
     "did/pre-slopes": "donors",  # likewise
     "iv/plausibly-exogenous": "late",  # one instrument
+    "lifelines/*": "weibull",  # censored times
     "naive/difference-in-means": "arms",  # of treated and untreated
     "observables/*": "arms",  # their propensity needs a treatment of zeros and ones
     "oracle/experiment": "arms",  # likewise

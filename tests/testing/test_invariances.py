@@ -36,6 +36,8 @@ THEORY = {
     ("bayes/experiment", "unit of the outcome"): "the prior of its effect has one",
     ("iv/plausibly-exogenous", "unit of the outcome"): "the direct effect it allows has one",
     ("pysyncon/robust", "unit of the outcome"): "its ridge penalty has one",
+    ("binary/*", "unit of the outcome"): "an event has none",
+    ("lifelines/*", "unit of the outcome"): "tau has one, and a ratio of hazards none",
 }
 """Where theory does not say that it holds: estimator, equivalence, why."""
 
