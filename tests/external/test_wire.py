@@ -77,7 +77,7 @@ def test_columns_arrive_bit_for_bit(kind, data, helper, tmp_path_factory):
             assert list(theirs) == list(mine)
         else:
             assert np.asarray(mine, "f8").tobytes() == np.asarray(theirs, "f8").tobytes()
-    assert other.targets == (("ATE", None), ("ATT", -2))
+    assert other.targets == (helper.Target("ATE"), helper.Target("ATT", -2))
     assert (other.level, other.roles.covariates, other.roles.filled) == (
         0.9, ("x", "z"), problem.roles.filled,
     )  # fmt: skip
@@ -219,6 +219,10 @@ def test_the_helper_has_the_names_and_values_of_the_package(helper):
     assert set(helper.Estimand.NAMES) == set(Estimand.known())
     assert all(getattr(helper.Estimand, name) == name for name in Estimand.known())
     assert str(helper.Estimand.QTE(0.9)) == str(Estimand.QTE(0.9))
+    for estimand in Estimand.known():
+        name = str(estimand)
+        theirs = helper.Estimand(name)
+        assert (theirs.null, theirs.scale) == (estimand.null, estimand.scale), name
     arms = helper.Target(helper.Estimand.ATE, None, "young", (2, 0), "z")
     assert str(arms) == str(Target(Estimand.ATE, None, "young", (2, 0), "z"))
     assert str(helper.Target(helper.Estimand.ATT, 3)) == str(Target(Estimand.ATT, 3))

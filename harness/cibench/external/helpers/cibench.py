@@ -52,6 +52,7 @@ class Estimand(str):
         "CONDITIONAL_ODDS_RATIO", "LIFT", "QTE", "RMST_DIFFERENCE", "RMST_RATIO",
         "LOG_HAZARD_RATIO", "DOSE_RESPONSE", "SLOPE",
     )
+    RATIOS = ("RISK_RATIO", "ODDS_RATIO", "CONDITIONAL_ODDS_RATIO", "RMST_RATIO")
     _objects = {}
 
     def __new__(cls, name):
@@ -68,6 +69,18 @@ class Estimand(str):
         """Return the values of a member's parameters."""
         inside = self.partition("(")[2].rstrip(")")
         return tuple(float(part) for part in inside.split(",")) if inside else ()
+
+    @property
+    def null(self):
+        """Return the value that means "no effect", None where none does."""
+        if self.family == "DOSE_RESPONSE":
+            return None
+        return 1.0 if self.family in self.RATIOS else 0.0
+
+    @property
+    def scale(self):
+        """Return the scale of its errors: "log" of a ratio, "" of what is in its own unit."""
+        return "log" if self.family in self.RATIOS else ""
 
     @property
     def of_sample(self):
@@ -87,7 +100,7 @@ class Estimand(str):
         return Estimand, (str.__str__(self),)
 
 
-for _name in Estimand.NAMES:
+for _name in Estimand.NAMES + ("ANY",):
     setattr(Estimand, _name, Estimand(_name))
 
 
@@ -192,6 +205,10 @@ class Problem:
         """Return the running variable."""
         return self.columns[self.roles.running]
 
+    def members(self, group):
+        """Return which rows are of a group, by the column of the role `group`."""
+        return self.columns[self.roles.group] == float(group)
+
     @property
     def covariates(self):
         """Return the covariates as a matrix of rows by covariates."""
@@ -246,6 +263,14 @@ class Estimate:
         """Put symmetric limits around a value, normal ones or Student's with `df`."""
         reach = _quantile((1 + level) / 2, df) * se
         return cls(value, se, value - reach, value + reach, df=df)
+
+    @classmethod
+    def on_scale(cls, value, se, level, estimand, df=None):
+        """Put limits around a value that are symmetric on the scale of its errors."""
+        if Estimand(estimand).scale != "log":
+            return cls.wald(value, se, level, df)
+        reach = math.exp(_quantile((1 + level) / 2, df) * se)
+        return cls(value, se, value / reach, value * reach, df=df)
 
 
 class Diagnosis:
