@@ -198,7 +198,8 @@ def test_semicolons_and_decimal_commas_are_read(given, tmp_path):
 
 
 def test_every_estimand_is_asked_for_in_words():
-    assert set(MEANT) == {str(estimand) for estimand in cibench.Estimand}
+    known = {str(estimand) for estimand in cibench.Estimand.known()}
+    assert set(MEANT) <= known and all(cibench.Estimand(name).words for name in known)
 
 
 # ---- the command line ------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from cibench.gate.pairing import read_rows
 from cibench.storage.made_elsewhere import refuse
 from cibench.storage.manifest import read_suite, refuse_newer
 from cibench.storage.note_shapes import IMPORTED, MANIFEST
-from cibench.storage.schema import IDENTITY
+from cibench.storage.schema import IDENTITY, LATER
 from cibench.utils.errors import BadInput, unknown
 from cibench.utils.files import (
     NEXT,
@@ -256,6 +256,7 @@ def _write(
     """Write a baseline's files into a folder: those `before`, where nothing of them changed."""
     write_text(folder / SUITE, portable_suite(run))
     own = [name for name in run.scores.columns if name not in OF_OTHERS]
+    own = [n for n in own if not (_of_some(n) and run.scores[n].isna().all())]
     scores = csv_text(run.scores[own])
     write_text(folder / SCORES, scores)
     known = before.get(ROWS, b"").decode(errors="replace").splitlines()
@@ -303,6 +304,11 @@ def _as_table(content: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return table if isinstance(table, dict) else {}
+
+
+def _of_some(name: str) -> bool:
+    """Say whether a column is blank but for several targets of an estimand, or ratios."""
+    return name in LATER or name.startswith(("simultaneous_", "joint_"))
 
 
 def _below_heading(scores: str) -> list[str]:

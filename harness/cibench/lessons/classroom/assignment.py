@@ -15,6 +15,7 @@ import numpy as np
 from cibench.lessons.lesson import Lesson
 from cibench.lessons.pictures import draw
 from cibench.model.design import Scenario, configure, parameters, truths
+from cibench.model.estimands import Estimand
 from cibench.model.streams import digest, stream
 from cibench.model.types import Draw, Target
 from cibench.render.labels import slug
@@ -206,6 +207,7 @@ def _task(lesson: Lesson, student: str, entry: Mapping[str, Any]) -> str:
     rows = entry["n"] if not roles.time else f"{entry['n']} units by period as"
     return TASK.format(
         title=lesson.words["en"].title, student=student, rows=rows, roles=listed,
-        estimand=lesson.estimand, meant=MEANT[lesson.estimand], cutoff=cutoff, decisions=decisions,
+        estimand=lesson.estimand, cutoff=cutoff, decisions=decisions,
+        meant=MEANT.get(lesson.estimand) or Estimand(lesson.estimand).words,
         commitment=entry["commitment"],
     )  # fmt: skip
