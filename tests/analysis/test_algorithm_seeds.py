@@ -216,6 +216,17 @@ def test_by_hand():
     assert found["limits_instability"] == 0 and found["flagged"]
 
 
+def test_of_ratios_the_seeds_move_the_logarithm():
+    """Its standard error is that of the logarithm; the spread of the ratios themselves is not."""
+    plain = rows()
+    ratios = plain.assign(
+        **{n: np.exp(plain[n]) for n in ("estimate", "truth", "ci_low", "ci_high")}, scale="log"
+    )
+    found, expected = (measure_instability(r).iloc[0] for r in (ratios, plain))
+    for name in ("instability", "limits_instability", "rmse_mean"):
+        assert found[name] == pytest.approx(expected[name]), name
+
+
 def test_seeds_that_gave_no_answer_are_lost_whatever_became_of_them():
     fits = {"replicate": np.repeat([0, 1], 4), "refit": [0, 1, 2, 3] * 2, "estimate": 1.0}
     status = ["ok", "ok", "failed", "declined", "ok", "ok", "timeout", "ok"]

@@ -3,12 +3,15 @@
 A fault is a change of one draw, truth or declaration of a scenario that keeps to its contract.
 """
 
+from functools import partial
+
 import numpy as np
 import pytest
 
-from cibench import Draw, Estimand, Scenario, Target, find_scenario
-from cibench.contracts import SCENARIO_CHECKS
+from cibench import Draw, Estimand, Scenario, Target, Truth, find_scenario
+from cibench.contracts import SCENARIO_CHECKS, preflight
 from cibench.contracts.common import ContractError
+from cibench.model.design import truths
 
 CHECKS = {check.__name__: check for check in SCENARIO_CHECKS}
 
@@ -71,6 +74,7 @@ FAULTS = {
     "an odds ratio off by 2 %": (
         "binary/logistic", {"truth": off(0.98, "ODDS_RATIO")}, "check_truth_value",
     ),
+    "a ratio of zero": ("binary/logistic", {"truth": off(0.0, "RISK_RATIO")}, "check_truth_keys"),
     "a restricted mean off by 2 %": (
         "survival/weibull", {"truth": off(1.02, "RMST_DIFFERENCE(1)")}, "check_truth_value",
     ),
@@ -120,3 +124,23 @@ def test_a_wrong_value_of_no_effect_is_caught():
     assert isinstance(ours, Scenario) and base is not type(ours)
     with pytest.raises(ContractError, match="no effect is said to be 0, but its functional"):
         CHECKS["check_null"](ours)
+
+
+GROSSLY = {
+    "ratio": ("binary/logistic", off(1.2, "RISK_RATIO")),
+    "restricted mean": ("survival/weibull", off(1.5, "RMST_DIFFERENCE(1)")),
+}
+
+
+@pytest.mark.parametrize("what", [*GROSSLY, "right"])
+def test_a_run_looks_at_functionals_before_it_begins(what):
+    name, truth = GROSSLY.get(what, ("binary/logistic", None))
+    instance = changed(name, truth=truth)
+    for target, value in instance.truth().items():
+        gross = truth is not None and value != truths(find_scenario(name)())[target].value
+        check = partial(preflight._require_truth, instance, 400, target, Truth(value), np.inf)
+        if gross:
+            with pytest.raises(ContractError, match="the estimand of the outcomes drawn"):
+                check()
+        else:
+            check()

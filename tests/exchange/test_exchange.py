@@ -311,3 +311,24 @@ def test_two_sealed_exports_of_a_suite_have_no_name_in_common(sealable, tmp_path
     assert not set(first["question"]) & set(second["question"])
     assert first["data_hash"].tolist() != second["data_hash"].tolist()  # in another order
     assert set(first["data_hash"]) == set(second["data_hash"])
+
+
+def test_limits_of_a_ratio_are_made_where_its_error_is(tmp_path):
+    """An answer of estimate and standard error alone: the error is that of the logarithm."""
+    cell = {"scenario": "binary/logistic", "n": 200, "estimators": ["binary/table"]}
+    spec = {"name": "ratios", "seed": 2, "replicates": 4, "cells": [cell]}
+    suite = parse_suite(spec)
+    run = cibench.run(spec, tmp_path / "run")
+    export_suite(suite, tmp_path / "out")
+    answers = pd.read_csv(tmp_path / "out" / "answers.csv")
+    questions = pd.read_csv(tmp_path / "out" / "questions.csv")
+    own = run.replicates.set_index(["estimand", "replicate"])
+    for i, question in questions.iterrows():
+        row = own.loc[(question["estimand"], question["replicate"])]
+        answers.loc[i, ["estimate", "std_error"]] = row["estimate"], row["std_error"]
+    answers.to_csv(tmp_path / "a.csv", index=False)
+    import_answers(tmp_path / "run", tmp_path / "a.csv", "mine")
+    rows = cibench.load(tmp_path / "run").replicates.set_index(["estimand", "replicate"])
+    mine, theirs = (rows[rows["estimator"] == n] for n in ("imported/mine", "binary/table"))
+    for name in ("ci_low", "ci_high"):
+        assert mine[name].to_numpy() == pytest.approx(theirs.loc[mine.index, name].to_numpy())

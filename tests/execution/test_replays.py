@@ -134,8 +134,8 @@ def test_a_standalone_script_takes_cibench_from_its_bundle(run, tmp_path):
     said = "print(sorted(m.__file__ for n, m in sys.modules.items() if n[:7] == 'cibench'))"
     path.write_text(f"{path.read_text()}\n{said}\n")
     used = script(path.parent).splitlines()[-1]
-    files = ("__init__", "model/__init__", "model/estimands", "model/types", "utils/__init__")
-    names = [*files, "utils/errors"]
+    model = [f"model/{name}" for name in ("__init__", "estimands", "functionals", "types")]
+    names = ["__init__", *model, "utils/__init__", "utils/errors"]
     assert used == str([str(path.with_name("cibench") / f"{name}.py") for name in names])
 
 

@@ -24,7 +24,7 @@ from cibench.external.wire import (
     message_of,
     question,
 )
-from cibench.model.estimands import Estimand
+from cibench.model.estimands import BUILT_IN, Estimand
 from cibench.model.types import Declined, Diagnosis, Estimate, Problem, Roles, Target
 from cibench.utils.errors import BadInput
 
@@ -216,12 +216,11 @@ def test_normal_quantiles_of_old_pythons_are_todays(helper, share):
 
 
 def test_the_helper_has_the_names_and_values_of_the_package(helper):
-    assert set(helper.Estimand.NAMES) == set(Estimand.known())
-    assert all(getattr(helper.Estimand, name) == name for name in Estimand.known())
+    assert set(helper.Estimand.NAMES) == set(BUILT_IN)
+    assert all(getattr(helper.Estimand, name) == name for name in BUILT_IN)
     assert str(helper.Estimand.QTE(0.9)) == str(Estimand.QTE(0.9))
-    for estimand in Estimand.known():
-        name = str(estimand)
-        theirs = helper.Estimand(name)
+    for name in BUILT_IN:
+        estimand, theirs = Estimand(name), helper.Estimand(name)
         assert (theirs.null, theirs.scale) == (estimand.null, estimand.scale), name
     arms = helper.Target(helper.Estimand.ATE, None, "young", (2, 0), "z")
     assert str(arms) == str(Target(Estimand.ATE, None, "young", (2, 0), "z"))

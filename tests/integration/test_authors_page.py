@@ -3,8 +3,7 @@
 import math
 
 import pytest
-from commands import Ended, python
-from pages import run_page
+from pages import own_processes, run_page
 
 import cibench
 
@@ -13,12 +12,7 @@ import cibench
 def folder(tmp_path_factory):
     """Write each file of the page and give each command, in the page's order."""
     here = tmp_path_factory.mktemp("author")
-
-    def command(*words):
-        done = python(*([] if words[0] == "-m" else ["-m", "cibench"]), *words, folder=here)
-        return Ended(done.returncode, done.stdout, done.stderr)
-
-    ended = run_page("authors.md", here, command)
+    ended = run_page("authors.md", here, own_processes(here))
     return here, {line: each.out for line, each in ended.items()}
 
 

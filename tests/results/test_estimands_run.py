@@ -91,11 +91,11 @@ def test_a_folder_of_older_rows_is_read_scored_and_gone_on_with(binary, tmp_path
 
 def test_the_report_says_in_what_errors_are(binary):
     page = binary.write_report().read_text(encoding="utf-8")
-    assert "RISK_RATIO (log scale)" in page
+    assert "RISK_RATIO (logarithms)" in page
     assert unit_of({"estimand": "RISK_RATIO", "scale": "log"}) == "log of the ratio"
     assert unit_of({"estimand": "RISK_DIFFERENCE", "scale": None}) == "share"
     assert unit_of({"estimand": "ATT", "scale": None}) == "units of the outcome"
-    assert "1.3123 (0.27178 on the log scale)" in page
+    assert "1.3123 (0.27178 in logarithms)" in page
     run = cibench.run(ARMS)
     words = run.write_report().read_text(encoding="utf-8")
     assert "All targets at once" in words and "group 1, 4 vs 0" in words

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
-from commands import Ended
+from commands import Ended, python
 
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"```(python|toml|r|sh)\n(.*?)```", re.S)
@@ -47,6 +47,16 @@ def run_page(
             assert kind == "python", f"{page}: a block of {kind} names no file: {text[:60]}"
             exec(compile(text, page, "exec"), {})
     return ended
+
+
+def own_processes(folder: Path) -> Callable[..., Ended]:
+    """Return the `command` of a page whose lines are given in a folder, each in its own process."""
+
+    def command(*words: str) -> Ended:
+        done = python(*([] if words[0] == "-m" else ["-m", "cibench"]), *words, folder=folder)
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    return command
 
 
 def _words(line: str) -> list[str]:

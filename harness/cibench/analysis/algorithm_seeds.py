@@ -17,10 +17,12 @@ from cibench.analysis.one_pass import from_rows
 from cibench.metrics.core import Score, blank, mean_score, proportion, root
 from cibench.metrics.intervals import covers
 from cibench.metrics.registry import Kind
+from cibench.metrics.scales import on_scale
 from cibench.model.types import Array
 from cibench.storage import CellRows
 from cibench.storage.reader import as_frame
 from cibench.storage.schema import SCORED
+from cibench.utils.missing import missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,13 +135,15 @@ def _line(part: pd.DataFrame) -> dict[str, Any]:
 
 
 def _data_sets(part: pd.DataFrame) -> Iterator[Mapping[str, Array]]:
-    """Yield the answered fits of each data set that has two or more, as columns."""
+    """Yield the answered fits of each data set that has two or more, as columns on their scale."""
+    named = part["scale"].iloc[0]
+    scale = None if missing(named) else str(named)
     answered = part[(part["status"] == "ok") & part["estimate"].notna() & part["truth"].notna()]
     for _, fits in answered.sort_values(["replicate", "refit"]).groupby("replicate"):
         if len(fits) > 1:
             columns = {name: fits[name].to_numpy(dtype=float) for name in _NUMBERS}
             outside = fits["outside"].fillna(False).to_numpy(dtype=bool)
-            yield columns | {"outside": outside}
+            yield on_scale(columns | {"outside": outside}, scale)
 
 
 def measure(fits: list[Mapping[str, Array]]) -> dict[str, Score]:

@@ -24,10 +24,10 @@ from cibench.metrics.intervals import covers
 from cibench.metrics.registry import listed
 from cibench.model.catalogue import at_default, dials_of
 from cibench.model.streams import stream
-from cibench.model.types import Array
+from cibench.model.types import PARTS, Array
 from cibench.storage import CellRows, cells_of
 from cibench.storage.reader import as_frame
-from cibench.storage.schema import LATER, PARTS
+from cibench.storage.schema import LATER
 from cibench.storage.spool import IN_MEMORY
 from cibench.suite.ranking import ALL
 from cibench.utils.errors import BadInput, unknown

@@ -28,10 +28,10 @@ from cibench.metrics.families import aligned
 from cibench.metrics.groups import Group, answers, present
 from cibench.metrics.intervals import covers
 from cibench.metrics.registry import Kind
-from cibench.model.types import Array
+from cibench.model.types import TARGET, Array
 from cibench.storage import CellRows
 from cibench.storage.groups import Part
-from cibench.storage.schema import CELL, TARGET
+from cibench.storage.schema import CELL
 from cibench.suite.expectations import broken_assumptions, off_default, parsed
 
 if TYPE_CHECKING:

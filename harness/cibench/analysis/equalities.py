@@ -28,10 +28,10 @@ import numpy as np
 
 from cibench.analysis.one_pass import from_rows
 from cibench.metrics.groups import Group
-from cibench.model.types import Array
+from cibench.model.types import TARGET, Array
 from cibench.storage import CellRows
 from cibench.storage.groups import NUMBERS, cut
-from cibench.storage.schema import CELL, TARGET
+from cibench.storage.schema import CELL
 from cibench.suite.equalities import INSIDE, OF_DIAGNOSTICS, Equality, equalities
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from cibench.analysis.one_pass import from_rows
+from cibench.model.types import TARGET
 from cibench.storage import CellRows
 from cibench.storage.groups import Part
 from cibench.storage.reader import as_frame
-from cibench.storage.schema import CELL, FINE, TARGET
+from cibench.storage.schema import CELL, FINE
 from cibench.storage.targets import target_of
 from cibench.utils.files import canonical
 from cibench.utils.missing import missing

@@ -33,7 +33,8 @@ from cibench.analysis.error_verdicts import (
     unjudged_bias,
     unjudged_se_ratio,
 )
-from cibench.storage.schema import PARTS, SCORED
+from cibench.model.types import PARTS
+from cibench.storage.schema import SCORED
 from cibench.utils.missing import missing
 
 FAMILY = [name for name in SCORED if name not in PARTS]

@@ -41,10 +41,9 @@ from cibench.analysis.ranking_losses import (
     run,
 )
 from cibench.model.streams import stream
-from cibench.model.types import Array
+from cibench.model.types import TARGET, Array
 from cibench.render.numbers import count, percent
 from cibench.storage import CellRows
-from cibench.storage.schema import TARGET
 from cibench.suite.ranking import BROKEN, VALID, Entrant, Ranking
 from cibench.utils.errors import BadInput
 

@@ -25,9 +25,10 @@ from cibench.metrics.groups import (
 )
 from cibench.metrics.moments import heavy, largest_share, noiseless, on_target
 from cibench.metrics.registry import NORMAL, POINTS, Scope, listed
+from cibench.model.types import PARTS
 from cibench.storage import CellRows
 from cibench.storage.groups import FAILURES, Part
-from cibench.storage.schema import CELL, PARTS, SCORED, schema
+from cibench.storage.schema import CELL, SCORED, schema
 from cibench.storage.spool import SpooledGroup
 from cibench.storage.targets import subdivided
 

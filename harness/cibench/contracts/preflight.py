@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
-from math import isfinite
 from platform import python_version
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -21,8 +20,9 @@ from threadpoolctl import threadpool_limits
 
 from cibench.contracts.common import ContractError, label, named_assumptions, require, slips
 from cibench.contracts.estimator_fits import on_scale_of, require_coherence, undeclared
-from cibench.contracts.pooled_truth import SIGMAS, pool
+from cibench.contracts.pooled_truth import SIGMAS, Question, pool
 from cibench.contracts.scenario_draws import require_outcome, require_shapes, require_units
+from cibench.contracts.scenario_functionals import logarithms, recomputing, require_possible
 from cibench.model import registry
 from cibench.model.design import Scenario, configure, dials, find_scenario, truths
 from cibench.model.estimands import Estimand
@@ -193,9 +193,8 @@ def _declared(scenario: Scenario) -> dict[Target, Truth]:
             require(
                 target in declared, where, f"no truth is given for {target}, one of its targets"
             )
-    for target, (value, mcse) in declared.items():
-        sound = isfinite(value) and isfinite(mcse) and mcse >= 0
-        require(sound, where, f"the truth of {target} is {value} with mcse {mcse}")
+    for target, truth in declared.items():
+        require_possible(target, truth, where)
     return {target: truth for target, truth in declared.items() if target in scenario.targets()}
 
 
@@ -204,10 +203,11 @@ def _require_truth(scenario: Scenario, n: int, target: Target, truth: Truth, end
 
     Effects that are all alike must be the truth. Of others, a mean that lies suspiciously far away
     has to lie 4.5 errors away in 96 draws of their own; a limit at a cutoff is left to the
-    contracts proper, and so is what is no plain mean of effects.
+    contracts proper. What is no plain mean of effects is recomputed by its functional.
     """
     pilots = [draw for draw, _ in zip(_draws(scenario, n, 0), range(3), strict=False)]
     if not target.estimand.averages or any(d.rows_of(target)[1] is not None for d in pilots):
+        _require_functional(scenario, n, target, recomputing(target, truth, pilots), end)
         return
     effects = np.concatenate([draw.averaged(target) for draw in pilots])
     if not effects.size or not np.isfinite(effects).all():
@@ -240,6 +240,26 @@ def _require_mean(
             return
     complaint = f"truth() says {truth.value:.6g} for {target}, but the average effect drawn is "
     require(False, label(scenario), f"{complaint}{value:.6g} +- {se:.2g} (standard error)")
+
+
+def _require_functional(
+    scenario: Scenario, n: int, target: Target, question: Question, end: float
+) -> None:
+    slack = GROSS * max(abs(question.truth.value), question.spread)
+    for first, wanted in ((0, DRAWS), (DRAWS, MORE)):
+        draws = zip(_draws(scenario, n, first, end), range(wanted), strict=False)
+        parts = [question.gauge(draw) for draw, _ in draws]
+        if len(parts) < wanted:
+            return  # time is over: nothing is beyond doubt
+        [reading] = question.read(parts)
+        away = abs(reading.value - question.truth.value)
+        if not (question.wrong(reading) and away > slack):
+            return
+    complaint = (
+        f"truth() says {question.truth.value:.6g} for {target}, but {reading.what} is "
+        f"{reading.value:.6g} +- {reading.reach:.2g}"
+    )
+    require(False, label(scenario), complaint + logarithms(target))
 
 
 def _sameness(scenario: Scenario, draw: Draw, other: Draw) -> str:

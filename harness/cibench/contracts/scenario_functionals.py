@@ -7,7 +7,7 @@ rows at once; its error is that of a jackknife that leaves out a group of whole 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
+from math import isfinite, sqrt
 
 import numpy as np
 
@@ -26,6 +26,20 @@ def has_functional(target: Target) -> bool:
     return target.estimand.definition.functional is not None
 
 
+def logarithms(target: Target) -> str:
+    """Say behind numbers whose logarithms they are, "" where they are none."""
+    return " (logarithms)" if target.estimand.logarithmic else ""
+
+
+def require_possible(target: Target, truth: Truth, where: str) -> None:
+    """Demand a finite truth with an error, above zero where it is scored by its logarithm."""
+    value, mcse = truth
+    sound = isfinite(value) and isfinite(mcse) and mcse >= 0
+    require(sound, where, f"the truth of {target} is {value} with mcse {mcse}")
+    complaint = f"the truth of {target} is {value:g}, which has no logarithm"
+    require(value > 0 or not target.estimand.logarithmic, where, complaint)
+
+
 def recomputing(target: Target, truth: Truth, pilots: Sequence[Draw]) -> Question:
     """Ask for the functional of all rows that the target averages over.
 
@@ -37,22 +51,27 @@ def recomputing(target: Target, truth: Truth, pilots: Sequence[Draw]) -> Questio
         return _rows(draw, target)
 
     def read(statistics: Array | list[Array]) -> list[Reading]:
-        parts = list(statistics)
-        value = _value(parts, target)
-        groups = [parts[i::GROUPS] for i in range(min(GROUPS, len(parts)))]
-        left = [
-            _value([p for j, g in enumerate(groups) if j != i for p in g], target)
-            for i in range(len(groups))
-        ]
-        count = len(left)
-        se = sqrt((count - 1) / count * float(np.sum((np.array(left) - np.mean(left)) ** 2)))
+        value, se = _jackknifed(list(statistics), target)
         return [Reading("the estimand of the outcomes drawn", value, max(SIGMAS * se, CLOSE))]
 
-    outcomes = np.concatenate([_rows(draw, target)[:, :2].ravel() for draw in pilots])
-    spread = 1.0 if target.estimand.scale == "log" else float(np.std(outcomes))
+    spread = 1.0  # of logarithms, where 2 % off is 0.02 whatever the ratio
+    if target.estimand.scale != "log":  # as far as one row moves it, which is so of means, too
+        rows = np.concatenate([_rows(draw, target) for draw in pilots])
+        spread = _jackknifed(np.array_split(rows, GROUPS), target)[1] * sqrt(len(rows))
     value = float(put(np.array(truth.value)))
     error = truth.mcse / truth.value if target.estimand.scale == "log" else truth.mcse
     return Question(gauge, read, Truth(value, abs(error)), spread, pooled=False)
+
+
+def _jackknifed(parts: Sequence[Array], target: Target) -> tuple[float, float]:
+    """Return the value of all rows and its error, by leaving out a group of parts at a time."""
+    groups = [parts[i::GROUPS] for i in range(min(GROUPS, len(parts)))]
+    left = np.array([
+        _value([p for j, g in enumerate(groups) if j != i for p in g], target)
+        for i in range(len(groups))
+    ])  # fmt: skip
+    squares = float(np.sum((left - left.mean()) ** 2))
+    return _value(parts, target), sqrt((left.size - 1) / left.size * squares)
 
 
 def _rows(draw: Draw, target: Target) -> Array:
@@ -71,15 +90,12 @@ def _value(parts: Sequence[Array], target: Target) -> float:
 
 
 def check_null(scenario: Scenario) -> None:
-    """Demand of every estimand that it has its value of no effect where treatment does nothing.
-
-    Demand a truth above zero, too, where errors are those of logarithms.
-    """
+    """Demand of every estimand that it has its value of no effect where treatment does nothing."""
     at = at_defaults(scenario)
     draw = small_draw(at)
     for target in at.targets():
         estimand = target.estimand
-        if estimand.null is None or not has_functional(target) or estimand == "MEAN":
+        if estimand.null is None or not has_functional(target):
             continue
         _, untreated = draw.outcomes(target)
         rows, weights = draw.rows_of(target)

@@ -8,7 +8,7 @@ within a draw may share shocks), or at a cutoff with the limits in `cibench.cont
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import hypot, isfinite
+from math import hypot
 
 import numpy as np
 
@@ -25,7 +25,12 @@ from cibench.contracts.common import (
     small_draw,
 )
 from cibench.contracts.pooled_truth import CLOSE, SIGMAS, ask, averaging, limiting
-from cibench.contracts.scenario_functionals import has_functional, recomputing
+from cibench.contracts.scenario_functionals import (
+    has_functional,
+    logarithms,
+    recomputing,
+    require_possible,
+)
 from cibench.model.design import Scenario, depends_on_size, dials, truths
 from cibench.model.estimands import Estimand
 from cibench.model.types import Array, Draw, Target, Truth
@@ -47,9 +52,8 @@ def check_truth_keys(scenario: Scenario) -> None:
             if target in declared:
                 complaint = f"a truth is given for {target!s}, which is no population target"
             require(False, label(at), complaint)
-        for target, (value, mcse) in declared.items():
-            sound = isfinite(value) and isfinite(mcse) and mcse >= 0
-            require(sound, label(at), f"the truth of {target} is {value} with mcse {mcse}")
+        for target, truth in declared.items():
+            require_possible(target, truth, label(at))
 
 
 def check_dial_truth(scenario: Scenario) -> None:
@@ -188,6 +192,4 @@ def _check_by_simulation(
         for what, value, reach in filter(questions[target].wrong, readings):
             own = questions[target].truth if not target.estimand.averages else declared[target]
             complaint = _complaint(target, own, what, value, reach)
-            if scale := target.estimand.scale:
-                complaint += f" ({scale} scale)"
-            require(False, label(scenario), complaint)
+            require(False, label(scenario), complaint + logarithms(target))

@@ -17,12 +17,11 @@ from cibench.exchange.answers import Answered, Answers, check_hash, read_answers
 from cibench.exchange.questions import DataSet, Question, drawn, questions_of, read_sealed
 from cibench.execution.settings import TUNING
 from cibench.model import registry
-from cibench.model.method import SUBDIVISIONS, Estimator
-from cibench.model.types import Estimate, Target
+from cibench.model.method import Estimator
+from cibench.model.types import SUBDIVISIONS, TARGET, Estimate, Target
 from cibench.storage import handed_in, manifest, provenance
 from cibench.storage.made_elsewhere import refuse as refuse_elsewhere
 from cibench.storage.reader import cells
-from cibench.storage.schema import TARGET
 from cibench.storage.session import Session, opened
 from cibench.storage.targets import target_of
 from cibench.storage.writer import Writer
@@ -207,7 +206,7 @@ def _rows(
         targets = tuple(q.target for q in fit.questions)
         entrant = Entrant(method, {}, handed_in.NO_OPTIONS, targets, targets)
         level = suite.level
-        returned = {t: _returned(fit.answers.get(t), level, method.gives) for t in targets}
+        returned = {t: _returned(fit.answers.get(t), t, level, method.gives) for t in targets}
         answers = [answer_of(method, _picked(returned[t], t), t, targets) for t in targets]
         fitted = Fitted(answers, None, math.nan)
         lines = rows_of(fit.questions[0].replicate, entrant, fitted, data.truths, data.hash)
@@ -220,7 +219,9 @@ def _picked(returned: object, target: Target) -> object:
     return {target: returned} if isinstance(returned, Estimate) else returned
 
 
-def _returned(answer: Answered | None, level: float, gives: tuple[str, ...]) -> object:
+def _returned(
+    answer: Answered | None, target: Target, level: float, gives: tuple[str, ...]
+) -> object:
     """Return an answer as a fit would have returned it."""
     if answer is None:
         return Unusable("failed", "no answer was handed in")
@@ -234,7 +235,7 @@ def _returned(answer: Answered | None, level: float, gives: tuple[str, ...]) -> 
         return Unusable("failed", f"degrees of freedom are {df:g}")
     low, high = number.get("ci_low"), number.get("ci_high")
     if low is None and high is None and "limits" in gives and se is not None and se >= 0:
-        symmetric = Estimate.wald(value, se, level, df)
+        symmetric = Estimate.on_scale(value, se, level, target.estimand, df)
         low, high = symmetric.low, symmetric.high
     return Estimate(value, se, low, high, df=df, p_value=number.get("p_value"))
 

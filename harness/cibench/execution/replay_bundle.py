@@ -15,7 +15,7 @@ from cibench.execution.settings import TUNING, Tuning
 from cibench.external.methods import seed_of
 from cibench.external.process import HELPERS
 from cibench.external.wire import PYTHON, generators, question
-from cibench.model import estimands, registry, types
+from cibench.model import estimands, functionals, registry, types
 from cibench.model.method import find_estimator
 from cibench.model.streams import (
     digest,
@@ -204,7 +204,7 @@ def _write_adapter(folder: Path, entry: registry.Entry) -> str:
         make_folder((package / file).parent)
         shutil.copyfile(entry.path.parent / file, package / file)
     write_text(package / "__init__.py", "")
-    for module in (types, estimands, errors):
+    for module in (types, estimands, functionals, errors):
         *_, home, stem = module.__name__.split(".")
         shutil.copyfile(str(module.__file__), nouns / home / f"{stem}.py")
     write_text(nouns / "model" / "__init__.py", "from cibench.model.types import *\n")

@@ -17,8 +17,8 @@ from cibench.external.process import Command, Process, process_of
 from cibench.external.wire import PYTHON, Nonsense, Reported, answer_of, generators, question
 from cibench.model import registry
 from cibench.model.estimands import Estimand, is_estimand
-from cibench.model.method import GIVES, SUBDIVISIONS, Estimator
-from cibench.model.types import ROLE_NAMES, Problem
+from cibench.model.method import GIVES, Estimator
+from cibench.model.types import ROLE_NAMES, SUBDIVISIONS, Problem
 from cibench.utils.errors import BadInput, unknown
 from cibench.utils.toml import Table, open_table, refuse
 

@@ -23,6 +23,7 @@ from cibench.metrics.intervals import covers
 from cibench.model import registry
 from cibench.model.types import Array
 from cibench.storage.manifest import skipped_checks
+from cibench.storage.targets import undivided
 from cibench.utils.errors import BadInput
 from cibench.utils.files import canonical, write_text
 from cibench.utils.foreign import read_json
@@ -119,7 +120,7 @@ def rows_of(lesson: Lesson, run: Run) -> pd.DataFrame:
     """Return the rows of the lesson's estimand, and those of its diagnostic."""
     rows = run.replicates
     meant = rows["estimand"].fillna(lesson.estimand) == lesson.estimand
-    answers: pd.DataFrame = rows[rows["horizon"].isna() & meant]
+    answers: pd.DataFrame = rows[undivided(rows) & meant]
     return answers
 
 

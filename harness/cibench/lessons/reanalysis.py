@@ -15,6 +15,7 @@ from cibench.analysis.scores import score
 from cibench.model.design import Scenario, configure, find_scenario
 from cibench.model.streams import stream
 from cibench.model.types import Truth
+from cibench.storage.targets import undivided
 from cibench.utils.errors import BadInput, unknown
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ CELL = ["scenario", "dials", "parameters", "n", "replicate"]
 def passed(run: Run, diagnostic: str) -> pd.DataFrame:
     """Score the estimates of those data sets alone in which a diagnostic raised no alarm.
 
-    Estimates per horizon are left out. Raises BadInput where the run has no such diagnostic.
+    Estimates per horizon, group or contrast are left out. Raises BadInput where the run has no
+    such diagnostic.
 
     >>> import cibench
     >>> from cibench.lessons import passed
@@ -106,7 +108,7 @@ def only_passed(rows: pd.DataFrame, diagnostic: str) -> pd.DataFrame:
     if tests.empty:
         raise BadInput(f"the run has no diagnostic '{diagnostic}'")
     fine = tests.loc[tests["passed"].fillna(False).astype(bool), CELL]
-    estimates = rows[(rows["kind"] == "estimate") & rows["horizon"].isna()]
+    estimates = rows[(rows["kind"] == "estimate") & undivided(rows)]
     kept: pd.DataFrame = estimates.merge(fine, on=CELL)[list(rows.columns)]
     return kept
 
@@ -117,7 +119,7 @@ def picked(rows: pd.DataFrame, k: int) -> pd.DataFrame:
     `replicate` keeps the number of the data set that was picked. A method without p-values is
     picked by its estimate over its standard error; replicates that do not fill a turn are left out.
     """
-    estimates = rows[(rows["kind"] == "estimate") & rows["horizon"].isna()]
+    estimates = rows[(rows["kind"] == "estimate") & undivided(rows)]
     keys = [*CELL[:4], "estimator", "options", "estimand"]
     ordered = estimates.sort_values("replicate", kind="stable")
     ordered = ordered.assign(_p=_p_values(ordered), _turn=ordered["replicate"] // k)

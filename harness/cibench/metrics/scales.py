@@ -48,6 +48,19 @@ def back(scale: str | None) -> Callable[[float], float]:
     return lambda value: value + null
 
 
+def words(scale: str) -> str:
+    """Return what numbers on a scale are, in words.
+
+    >>> from cibench.metrics.scales import words
+    >>> words("log"), words("from 1")
+    ('logarithms', 'distances from 1')
+    """
+    logarithmic, null = _read(scale)
+    if not logarithmic:
+        return f"distances from {null:.15g}"
+    return "logarithms" if null == 1 else f"logarithms of multiples of {null:.15g}"
+
+
 def on_scale(group: Group, scale: str | None) -> Group:
     """Return a group with its numbers on its scale, itself where that is the unit it has."""
     if not scale:

@@ -9,12 +9,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cibench.model.functionals import (
+    lift,
+    log_hazard_ratio,
+    mean_difference,
+    mean_ratio,
+    mean_under_treatment,
+    odds_ratio,
+    quantile_difference,
+    restricted_mean_difference,
+    restricted_mean_ratio,
+)
 from cibench.utils.errors import unknown
 
 Array = NDArray[Any]
@@ -52,6 +64,14 @@ class Definition:
             raise ValueError(f"the scale of errors is '' or 'log', not {self.scale!r}")
         if self.scale == "log" and self.null is not None and not self.null > 0:
             raise ValueError(f"{self.null:g} has no logarithm, so it is no value of no effect")
+
+    @cached_property
+    def scoring(self) -> str | None:
+        """Return the name of the scale that rows have, on which no effect is zero."""
+        logarithmic = self.scale == "log"
+        usual = self.null in (None, 1.0 if logarithmic else 0.0)
+        beginning = "" if usual else f"from {self.null:.15g}"
+        return " ".join(filter(None, [self.scale, beginning])) or None
 
 
 _DEFINITIONS: dict[str, Definition] = {}
@@ -223,13 +243,15 @@ class Estimand(str):
     def scoring(self) -> str | None:
         """Return the name of the scale that rows have: "log", "from 1", None for the unit itself.
 
-        On it no effect is zero.
+        None, too, of what nobody has defined in this process.
         """
-        if self.partition("(")[0] not in _DEFINITIONS:
-            return None
-        null, log = self.null or 0.0, self.scale == "log"
-        usual = null == (1.0 if log else 0.0) or self.null is None
-        return " ".join(filter(None, [self.scale, "" if usual else f"from {null:.15g}"])) or None
+        known = _DEFINITIONS.get(self.partition("(")[0])
+        return None if known is None else known.scoring
+
+    @property
+    def logarithmic(self) -> bool:
+        """Say whether its errors are those of logarithms."""
+        return (self.scoring or "").startswith("log")
 
     @property
     def of_sample(self) -> bool:
@@ -310,169 +332,88 @@ def _alike(first: Definition, other: Definition) -> bool:
 
 
 def _plain(definition: Definition) -> tuple[object, ...]:
-    return tuple(value for name, value in vars(definition).items() if name != "functional")
+    names = (f.name for f in fields(definition) if f.name != "functional")
+    return tuple(getattr(definition, name) for name in names)
 
 
 def _home(functional: Functional | None) -> tuple[str, str]:
     return getattr(functional, "__module__", ""), getattr(functional, "__qualname__", "")
 
 
-def mean(values: Array, weights: Array | None = None) -> float:
-    """Return the mean of values, weighted where there are weights."""
-    return float(np.mean(values) if weights is None else np.average(values, weights=weights))
-
-
-def mean_difference(treated: Array, untreated: Array, weights: Array | None = None) -> float:
-    """Return the mean of the single effects."""
-    return mean(treated - untreated, weights)
-
-
-def mean_ratio(treated: Array, untreated: Array, weights: Array | None = None) -> float:
-    """Return the mean with treatment over that without."""
-    return mean(treated, weights) / mean(untreated, weights)
-
-
-def lift(treated: Array, untreated: Array, weights: Array | None = None) -> float:
-    """Return by how many per cent the mean with treatment exceeds that without."""
-    return 100 * (mean_ratio(treated, untreated, weights) - 1)
-
-
-def odds_ratio(treated: Array, untreated: Array, weights: Array | None = None) -> float:
-    """Return the odds of the mean risk with treatment over those without."""
-    with_, without = mean(treated, weights), mean(untreated, weights)
-    return with_ / (1 - with_) / (without / (1 - without))
-
-
-def quantile(values: Array, weights: Array | None, q: float) -> float:
-    """Return the smallest value that at least a share q of the weight does not exceed."""
-    order = np.argsort(values, kind="stable")
-    ordered = np.asarray(values)[order]
-    shares = np.arange(1, ordered.size + 1) / ordered.size
-    if weights is not None:
-        cumulated = np.cumsum(np.asarray(weights, dtype=float)[order])
-        shares = cumulated / cumulated[-1]
-    at = int(np.searchsorted(shares, q * (1 - 1e-12)))
-    return float(ordered[min(at, ordered.size - 1)])
-
-
-def quantile_difference(treated: Array, untreated: Array, weights: Array | None, q: float) -> float:
-    """Return the q-quantile with treatment less that without."""
-    return quantile(treated, weights, q) - quantile(untreated, weights, q)
-
-
-def restricted_mean_difference(
-    treated: Array, untreated: Array, weights: Array | None, tau: float
-) -> float:
-    """Return how much longer, up to tau, it takes with treatment until the event, on average."""
-    return mean(np.minimum(treated, tau), weights) - mean(np.minimum(untreated, tau), weights)
-
-
-def restricted_mean_ratio(
-    treated: Array, untreated: Array, weights: Array | None, tau: float
-) -> float:
-    """Return the mean time up to tau with treatment over that without."""
-    return mean(np.minimum(treated, tau), weights) / mean(np.minimum(untreated, tau), weights)
-
-
-def log_hazard_ratio(treated: Array, untreated: Array, weights: Array | None = None) -> float:
-    """Return the coefficient of Cox's partial likelihood when nobody is censored.
-
-    Every row is there twice, with its time with treatment and its time without; ties as Breslow
-    has them. Where hazards are proportional it is the logarithm of their ratio; else it is the
-    average that Cox's model settles on without censoring.
-    """
-    times = np.concatenate([treated, untreated])
-    own = np.ones(times.size) if weights is None else np.tile(np.asarray(weights, dtype=float), 2)
-    order = np.argsort(-times, kind="stable")
-    d = np.repeat([1.0, 0.0], [len(treated), len(untreated)])[order]
-    w, ordered = own[order], times[order]
-    last = np.searchsorted(-ordered, -ordered, side="right") - 1  # of those that tie with it
-    with_, without = np.cumsum(w * d)[last], np.cumsum(w * (1 - d))[last]
-    beta = 0.0
-    for _ in range(100):
-        at_risk = with_ * np.exp(beta)
-        share = at_risk / (at_risk + without)
-        step = np.sum(w * (d - share)) / np.sum(w * share * (1 - share))
-        beta += float(np.clip(step, -2, 2))
-        if abs(step) < 1e-12:
-            break
-    return beta
-
-
-def mean_under_treatment(
-    treated: Array,
-    untreated: Array,  # noqa: ARG001 - what every functional takes
-    weights: Array | None,
-    dose: float,  # noqa: ARG001 - of whose world the outcomes are
-) -> float:
-    """Return the mean outcome in the world where everybody has the dose."""
-    return mean(treated, weights)
-
-
-def _build() -> None:
-    outcome, share = "units of the outcome", "share"
-    averages = {
-        "ATE": "the mean effect on all units",
-        "ATT": "the mean effect on the treated",
-        "LATE": "the mean effect on those whom the instrument moves",
-        "ATE_AT_CUTOFF": "the mean effect on units at the cutoff",
-        "LATE_AT_CUTOFF": "the mean effect on those at the cutoff whom it moves",
-        "COEFFICIENT": "the change of the outcome that one more unit of treatment causes",
-        "MEAN": "the mean outcome, had none been missing",
-        "SATE": "the mean effect on the units at hand",
-        "SATT": "the mean effect on the treated units at hand",
-        "ATU": "the mean effect on the untreated",
-        "ATO": "the mean effect on units weighted by their overlap, e(1 - e)",
-    }
-    for name, words in averages.items():
-        _define(name, Definition(
-            words, outcome, 0.0, "", mean_difference, (), name.startswith("SAT"),
-            name.endswith("AT_CUTOFF"),
-        ))  # fmt: skip
-    _define("RISK_DIFFERENCE", Definition(
-        "the risk with treatment less that without", share, 0.0, "", mean_difference,
-    ))  # fmt: skip
-    _define("RISK_RATIO", Definition(
-        "the risk with treatment over that without", "ratio", 1.0, "log", mean_ratio,
-    ))  # fmt: skip
-    _define("ODDS_RATIO", Definition(
+BUILT_IN = {
+    "ATE": Definition("the mean effect on all units", functional=mean_difference),
+    "ATT": Definition("the mean effect on the treated", functional=mean_difference),
+    "LATE": Definition(
+        "the mean effect on those whom the instrument moves", functional=mean_difference
+    ),
+    "ATE_AT_CUTOFF": Definition(
+        "the mean effect on units at the cutoff", functional=mean_difference, at_cutoff=True
+    ),
+    "LATE_AT_CUTOFF": Definition(
+        "the mean effect on those at the cutoff whom it moves", functional=mean_difference,
+        at_cutoff=True,
+    ),
+    "COEFFICIENT": Definition(
+        "the change of the outcome that one more unit of treatment causes",
+        functional=mean_difference,
+    ),
+    "MEAN": Definition(
+        "the mean outcome, had none been missing", null=None, functional=mean_difference
+    ),
+    "SATE": Definition(
+        "the mean effect on the units at hand", functional=mean_difference, of_sample=True
+    ),
+    "SATT": Definition(
+        "the mean effect on the treated units at hand", functional=mean_difference, of_sample=True
+    ),
+    "ATU": Definition("the mean effect on the untreated", functional=mean_difference),
+    "ATO": Definition(
+        "the mean effect on units weighted by their overlap, e(1 - e)", functional=mean_difference
+    ),
+    "RISK_DIFFERENCE": Definition(
+        "the risk with treatment less that without", "share", functional=mean_difference
+    ),
+    "RISK_RATIO": Definition(
+        "the risk with treatment over that without", "ratio", 1.0, "log", mean_ratio
+    ),
+    "ODDS_RATIO": Definition(
         "the odds of the mean risk with treatment over those without", "ratio", 1.0, "log",
         odds_ratio,
-    ))  # fmt: skip
-    _define("CONDITIONAL_ODDS_RATIO", Definition(
+    ),
+    "CONDITIONAL_ODDS_RATIO": Definition(
         "the odds with treatment over those without among units alike in all covariates", "ratio",
         1.0, "log",
-    ))  # fmt: skip
-    _define("LIFT", Definition(
+    ),
+    "LIFT": Definition(
         "by how much treatment raises the mean outcome, of what it would have been", "per cent",
-        0.0, "", lift,
-    ))  # fmt: skip
-    _define("QTE", Definition(
-        "the {q}-quantile with treatment less that without", outcome, 0.0, "",
-        quantile_difference, ("q",),
-    ))  # fmt: skip
-    _define("RMST_DIFFERENCE", Definition(
-        "the mean time up to {tau} with treatment less that without", "units of time", 0.0, "",
-        restricted_mean_difference, ("tau",),
-    ))  # fmt: skip
-    _define("RMST_RATIO", Definition(
+        functional=lift,
+    ),
+    "QTE": Definition(
+        "the {q}-quantile with treatment less that without", functional=quantile_difference,
+        parameters=("q",),
+    ),
+    "RMST_DIFFERENCE": Definition(
+        "the mean time up to {tau} with treatment less that without", "units of time",
+        functional=restricted_mean_difference, parameters=("tau",),
+    ),
+    "RMST_RATIO": Definition(
         "the mean time up to {tau} with treatment over that without", "ratio", 1.0, "log",
         restricted_mean_ratio, ("tau",),
-    ))  # fmt: skip
-    _define("LOG_HAZARD_RATIO", Definition(
-        "the logarithm of the hazard with treatment over that without", "log of a ratio", 0.0, "",
-        log_hazard_ratio,
-    ))  # fmt: skip
-    _define("DOSE_RESPONSE", Definition(
-        "the mean outcome had everybody the dose {dose}", outcome, None, "",
-        mean_under_treatment, ("dose",),
-    ))  # fmt: skip
-    _define("SLOPE", Definition(
-        "the mean change of the outcome per unit of dose, at each unit's own dose", outcome, 0.0,
-        "", mean_difference,
-    ))  # fmt: skip
-    for name in (*_DEFINITIONS, "ANY"):
-        setattr(Estimand, name, _interned(name))
+    ),
+    "LOG_HAZARD_RATIO": Definition(
+        "the logarithm of the hazard with treatment over that without", "log of a ratio",
+        functional=log_hazard_ratio,
+    ),
+    "DOSE_RESPONSE": Definition(
+        "the mean outcome had everybody the dose {dose}", null=None,
+        functional=mean_under_treatment, parameters=("dose",),
+    ),
+    "SLOPE": Definition(
+        "the mean change of the outcome per unit of dose, at each unit's own dose",
+        functional=mean_difference,
+    ),
+}  # fmt: skip
 
-
-_build()
+for _name, _definition in BUILT_IN.items():
+    setattr(Estimand, _name, _define(_name, _definition))
+Estimand.ANY = _interned("ANY")

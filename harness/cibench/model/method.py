@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 from cibench.model import registry
 from cibench.model.design import Scenario
 from cibench.model.estimands import Estimand
-from cibench.model.types import ROLE_NAMES, Diagnosis, Estimate, Target
+from cibench.model.types import ROLE_NAMES, SUBDIVISIONS, Diagnosis, Estimate, Target
 from cibench.utils.errors import unknown
 
 Fit = Callable[..., Estimate | Mapping[Target, Estimate] | Diagnosis]
@@ -23,9 +23,6 @@ PIP_NAMES = {"sklearn": "scikit-learn", "diff_diff": "diff-diff"}
 """What to install for an import name, where the two differ."""
 
 GIVES = ("value", "se", "limits")
-
-SUBDIVISIONS = ("group", "contrast", "label")
-"""What of a target only an estimator answers that says so."""
 
 
 class Elsewhere(Protocol):

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cibench.model.estimands import Estimand, mean
+from cibench.model.estimands import Estimand
+from cibench.model.functionals import mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +65,17 @@ class Target(NamedTuple):
     @property
     def plain(self) -> bool:
         """Say whether it is the estimand itself, of no horizon, group, contrast or label."""
-        return self[1:] == (None, None, None, None)
+        return not any(part is not None for part in self[1:])
+
+
+TARGET = Target._fields
+"""The columns that name a target in rows and tables."""
+
+PARTS = TARGET[1:]
+"""What of it stands beside the estimand: when, of whom, between what it is asked."""
+
+SUBDIVISIONS = TARGET[2:]
+"""What of that only an estimator answers that says so."""
 
 
 def contrast_text(contrast: tuple[Arm, Arm]) -> str:

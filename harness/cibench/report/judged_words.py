@@ -7,6 +7,7 @@ from typing import Any
 
 from cibench.analysis.error_verdicts import ErrorVerdict
 from cibench.analysis.judged_scores import Judged
+from cibench.model.types import SUBDIVISIONS
 from cibench.render.numbers import digits, limits, number, percent, plain, signed
 from cibench.utils.missing import missing
 
@@ -30,15 +31,17 @@ def fact(row: Line, name: Judged) -> str:
         return f"SE ratio {ratio(row)}, {_side_of_ratio(row)}{_room(row, 'se_ratio', room)}"
     if name is Judged.BANDS:
         beside = _side_of_floor(row, "bands_")
-        return f"bands of all {family_word([row])} cover {bands(row)}, {beside}"
+        several = family_word(row.get(name) for name in SUBDIVISIONS)
+        return f"bands of all {several} cover {bands(row)}, {beside}"
     return f"coverage {coverage(row)}, {_side_of_floor(row, '')}{_of_failures(row)}"
 
 
-def family_word(rows: Iterable[Mapping[Any, Any]]) -> str:
-    """Return what several targets of an estimand are called: horizons, or targets of any kind."""
-    others = ("group", "contrast", "label")
-    several = any(row.get(n) for row in rows for n in others if not missing(row.get(n)))
-    return "targets" if several else "horizons"
+def family_word(values: Iterable[Any]) -> str:
+    """Return what several targets of an estimand are called: horizons, or targets of any kind.
+
+    `values` are those of groups, contrasts and labels, blank where there are none.
+    """
+    return "horizons" if all(value == "" or missing(value) for value in values) else "targets"
 
 
 def _of_failures(row: Line) -> str:

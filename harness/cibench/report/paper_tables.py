@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from cibench.metrics import METRICS
 from cibench.metrics.moments import SQUARES
 from cibench.metrics.registry import Metric, listed
+from cibench.model.types import PARTS
 from cibench.render import grids, labels
 from cibench.render.grids import Grid
 from cibench.render.numbers import BLANK, error_of, number, percent
@@ -262,7 +263,7 @@ class PaperTable:
         parts = []
         if "scenario" not in named:
             parts.append(fields.text("scenario", fields.value("scenario", places[0])))
-        for name in ("n", *fields.parameters, "horizon", "group", "contrast", "label"):
+        for name in ("n", *fields.parameters, *PARTS):
             if name not in named and (name == "n" or name in self._panels):
                 value = fields.value(name, places[0])
                 parts += (

@@ -9,6 +9,7 @@ from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from cibench.model.types import PARTS, TARGET
 from cibench.render import labels
 from cibench.render.labels import parse
 from cibench.render.numbers import percent, plain
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 TEXTS = {"method": "method", "scenario": "scenario", "setting": "at", "estimand": "estimand"}
 """Fields that are texts, and the columns of labelled scores that hold them."""
 
-OVERALL = ("estimand", "horizon", "group", "contrast", "label", "level")
-FIXED = (*TEXTS, "n", "horizon", "group", "contrast", "label", "level")
+OVERALL = (*TARGET, "level")
+FIXED = (*TEXTS, "n", *PARTS, "level")
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,9 @@ from cibench.analysis.scores import SHOW_MOMENTS
 from cibench.metrics import METRICS, Metric
 from cibench.metrics.groups import Group
 from cibench.metrics.moments import SQUARES
+from cibench.metrics.scales import words
 from cibench.model.estimands import Estimand, is_estimand
-from cibench.model.types import Array
+from cibench.model.types import SUBDIVISIONS, TARGET, Array
 from cibench.render import labels
 from cibench.render.labels import DEFAULT, Setting
 from cibench.render.numbers import BLANK, digits, error_of, limits, number, percent
@@ -77,9 +78,7 @@ def _plain(name: str, value: Any) -> Any:
 Score = Mapping[Hashable, Any]
 """One row of the score table, by column, with `method` and `at` beside them."""
 
-KEYS = [
-    "scenario", "n", "parameters", "estimand", "horizon", "group", "contrast", "label", "level",
-]  # fmt: skip
+KEYS = ["scenario", "n", "parameters", *TARGET, "level"]
 
 
 def written(score: Score, metric: Metric) -> str:
@@ -159,9 +158,7 @@ def unit_of(score: Score) -> str:
     name = str(score["estimand"])
     own = Estimand(name).unit if is_estimand(name) else "units of the outcome"
     scale = score.get("scale")
-    if missing(scale):
-        return own
-    return f"{scale} of the {own}"
+    return f"log of the {own}" if str(scale).startswith("log") else own
 
 
 def scale_notes(scores: Iterable[Score]) -> list[str]:
@@ -172,13 +169,9 @@ def scale_notes(scores: Iterable[Score]) -> list[str]:
             names = scales.setdefault(str(score["scale"]), [])
             names += [] if score["estimand"] in names else [str(score["estimand"])]
     return [
-        f"numbers of {', '.join(names)} are {WORDS_OF_SCALES.get(scale, f'those {scale}')}, of "
-        "which 0 is no effect"
+        f"numbers of {', '.join(names)} are those of {words(scale)}, of which 0 is no effect"
         for scale, names in scales.items()
     ]
-
-
-WORDS_OF_SCALES = {"log": "those of logarithms"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -285,7 +278,7 @@ def cut(
     views = []
     for (key, part), plain_title in zip(parts.items(), titles, strict=True):
         scale = part[0].get("scale")
-        title = plain_title if missing(scale) else f"{plain_title} ({scale} scale)"
+        title = plain_title if missing(scale) else f"{plain_title} ({words(str(scale))})"
         lines = {(s["method"], s["at"]): s for s in part}
         drawn = {m: a for (m, at), s in lines.items() if at == DEFAULT and (a := answers.of(s))}
         views.append(View(
@@ -331,7 +324,7 @@ def lines_of(
     for row in pairs.to_dict("records"):
         line = {str(name): value for name, value in row.items()}
         horizon = float("-inf") if missing(line["horizon"]) else float(line["horizon"])
-        blanks = {n: "" for n in ("group", "contrast", "label") if missing(line.get(n))}
+        blanks = {n: "" for n in SUBDIVISIONS if missing(line.get(n))}
         place = {**line, **blanks, "horizon": horizon, "estimand": line["estimand"] or ""}
         own = methods[line["estimator"], line["options"]]
         other = methods[line["other"], line["other_options"]]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cibench.model.types import Array
+from cibench.model.types import TARGET, Array
 from cibench.render.labels import by_combination
 from cibench.results.run_folder import Run
 from cibench.storage.made_elsewhere import Origin, write_run
@@ -34,10 +34,7 @@ if TYPE_CHECKING:
 LARGEST = 2**53
 """Whole numbers from here on are not all numbers of their own to a computer's arithmetic."""
 
-RESERVED = {
-    "method", "scenario", "setting", "estimand", "n", "horizon", "group", "contrast", "label",
-    "level",
-}  # fmt: skip
+RESERVED = {"method", "scenario", "setting", "n", "level", *TARGET}
 """Fields that tables of any run have, so that no column that sets cells apart can be called so."""
 
 MOST_SHOWN = 4

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cibench.model.types import SUBDIVISIONS, TARGET
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -16,12 +18,6 @@ CELL = ("scenario", "dial", "setting", "dials", "n", "parameters")
 
 IDENTITY = ("scenario", "dials", "n", "parameters")
 """What of that no two cells share."""
-
-PARTS = ("horizon", "group", "contrast", "label")
-"""What of a target stands beside its estimand: when, of whom, between what it is asked."""
-
-TARGET = ("estimand", *PARTS)
-"""What names a target."""
 
 SCORED = ("kind", *CELL, "options", "estimator", *TARGET, "scale", "level")
 """What one row of the score table stands for."""
@@ -54,7 +50,7 @@ TYPES = {
 }  # fmt: skip
 
 
-LATER = ("group", "contrast", "label", "scale")
+LATER = (*SUBDIVISIONS, "scale")
 """Columns that rows of older runs lack; they are blank there."""
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cibench.model.estimands import named
-from cibench.model.types import Arm, Target, contrast_text
-from cibench.storage.schema import PARTS
+from cibench.model.types import PARTS, Arm, Target, contrast_text
 from cibench.utils.missing import missing
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BETWEEN = " vs "
 
@@ -35,6 +37,12 @@ def target_of(row: Mapping[str, Any]) -> Target:
 def subdivided(row: Mapping[str, Any]) -> bool:
     """Say whether a row's target is one of several of its estimand: of a horizon, a group, ..."""
     return any(not missing(row.get(name)) for name in PARTS)
+
+
+def undivided(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Mark the rows that answer an estimand itself, of no horizon, group, contrast or label."""
+    plain: pd.Series[bool] = rows[list(PARTS)].isna().all(axis=1)
+    return plain
 
 
 def _arms(text: str) -> tuple[Arm, Arm]:

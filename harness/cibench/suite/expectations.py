@@ -24,6 +24,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from cibench.model.catalogue import alternatives, fails
+from cibench.model.types import SUBDIVISIONS
 from cibench.utils.errors import BadInput
 from cibench.utils.missing import missing
 from cibench.utils.toml import several
@@ -277,7 +278,7 @@ def _other_question(names: Names, method: Mapping[str, Any], scenario: Mapping[s
     population = (scenario.get("answered_by") or {}).get(names["estimand"])
     asked_for = {str(each) for each in (names.get("estimand"), population) if not missing(each)}
     asked_for |= {each.partition("(")[0] for each in asked_for}
-    by = [n for n in ("group", "contrast", "label") if not missing(names.get(n))]
+    by = [n for n in SUBDIVISIONS if not missing(names.get(n))]
     if "ANY" in own or (asked_for & {*own} and {*by} <= {*(method.get("by") or ())}):
         return ""
     question = f"{names.get('estimand')}{'' if overall else ' per horizon'}"

@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cibench.metrics.registry import METRICS, listed
+from cibench.model.types import TARGET
 from cibench.utils.answers_csv import is_number
 from cibench.utils.errors import BadInput, unknown
 from cibench.utils.foreign import COPIED, Row, as_json, read_csv
 
 NEEDED = ("measure", "value", "source")
-PLAIN = ("scenario", "n", "dial", "setting", "estimator", "estimand", "horizon",
-         "group", "contrast", "label")  # fmt: skip
+PLAIN = ("scenario", "n", "dial", "setting", "estimator", *TARGET)
 MAPS = ("options", "parameters")
 KNOWN = (*NEEDED, *PLAIN, *MAPS, "replicates", "error", "note")
 

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from cibench.metrics.registry import ERRORS, METRICS, ranking_measures
+from cibench.model.types import PARTS
 from cibench.utils.errors import unknown
 from cibench.utils.toml import several
 
@@ -77,7 +78,7 @@ class Ranking:
         return "baseline" if named else ""
 
 
-CELL_KEYS = ("scenario", "dials", "n", "parameters", "horizon", "group", "contrast", "label")
+CELL_KEYS = ("scenario", "dials", "n", "parameters", *PARTS)
 """What tells the cells of a board apart."""
 
 

@@ -38,7 +38,7 @@ def adapted(subject: Any, data: Mapping[str, str] | None, gives: Sequence[str]) 
     call = _call(subject, data)
 
     def fit(problem: Problem, rng: np.random.Generator) -> Estimate:
-        return answer(call(problem, rng), gives, problem.level)
+        return answer(call(problem, rng), gives, problem)
 
     fit.__doc__ = inspect.getdoc(subject)
     fit.__module__ = _owner(subject).__module__
@@ -167,8 +167,11 @@ def _value(problem: Problem, role: str, rng: np.random.Generator) -> Any:
     return problem.columns[assigned].copy()
 
 
-def answer(returned: Any, gives: Sequence[str], level: float) -> Estimate:
-    """Turn what came back into an `Estimate`; limits that are not given are the normal ones."""
+def answer(returned: Any, gives: Sequence[str], problem: Problem) -> Estimate:
+    """Turn what came back into an `Estimate`; limits that are not given are the normal ones.
+
+    Of a ratio they are so on the logarithm, whose standard error is asked for.
+    """
     if isinstance(returned, Estimate):
         return returned
     if gives:
@@ -181,4 +184,4 @@ def answer(returned: Any, gives: Sequence[str], level: float) -> Estimate:
     value, se, *limits = (float(np.asarray(x).item()) for x in returned)
     if limits:
         return Estimate(value, se, low=limits[0], high=limits[1])
-    return Estimate.wald(value, se, level)
+    return Estimate.on_scale(value, se, problem.level, problem.targets[0].estimand)

@@ -181,9 +181,11 @@ def _numbers(estimator: Estimator, estimate: Estimate) -> dict[str, Any]:
 
 def _check_ratio(target: Target, estimate: Estimate) -> None:
     """Refuse an estimate that has no logarithm where errors are those of logarithms."""
-    value = _number("value", estimate.value)
-    if value is not None and value <= 0 and (target.estimand.scoring or "").startswith("log"):
+    value, logarithmic = _number("value", estimate.value), target.estimand.logarithmic
+    if value is not None and value <= 0 and logarithmic:
         raise Unusable("nonfinite", f"value is {value:g}, where a ratio is above zero")
+    if estimate.draws is not None and logarithmic and not (np.asarray(estimate.draws) > 0).all():
+        raise Unusable("nonfinite", "posterior draws are not all above zero, where ratios are")
 
 
 def _posterior(draws: object) -> Array | None:

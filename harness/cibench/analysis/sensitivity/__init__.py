@@ -15,6 +15,7 @@ from cibench.analysis.sensitivity.dose_response import KEYS, Curve, Key, gather,
 from cibench.analysis.sensitivity.resampling import resample
 from cibench.analysis.sensitivity.tables import LINE, line, lines
 from cibench.model.streams import stream
+from cibench.model.types import SUBDIVISIONS
 from cibench.storage import CellRows
 from cibench.storage.schema import LATER
 from cibench.storage.spool import SpooledGroup
@@ -34,7 +35,7 @@ _NAMES = (
     "scenario", "dial", "assumption", "parameters", "options", "estimator", "estimand", "horizon",
     "n",
 )  # fmt: skip
-_REST = ("group", "contrast", "label")
+_REST = SUBDIVISIONS
 """The rest of the target, behind the columns that files had before there was one."""
 SENSITIVITY = (*_NAMES, *LINE, *_REST)
 CURVES = (

@@ -12,9 +12,9 @@ import numpy as np
 from cibench.metrics.groups import Group
 from cibench.metrics.intervals import covers
 from cibench.model.catalogue import at_default, dials_of
-from cibench.model.types import Array
+from cibench.model.types import TARGET, Array
 from cibench.storage import CellRows
-from cibench.storage.schema import SCORED, TARGET
+from cibench.storage.schema import SCORED
 from cibench.storage.spool import SpooledGroup
 from cibench.utils.errors import BadInput
 from cibench.utils.missing import missing

@@ -73,7 +73,7 @@ class Estimand(str):
     @property
     def null(self):
         """Return the value that means "no effect", None where none does."""
-        if self.family == "DOSE_RESPONSE":
+        if self.family in ("MEAN", "DOSE_RESPONSE"):
             return None
         return 1.0 if self.family in self.RATIOS else 0.0
 

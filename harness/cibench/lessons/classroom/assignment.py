@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from cibench.lessons.lesson import Lesson
 from cibench.lessons.pictures import draw
 from cibench.model.design import Scenario, configure, parameters, truths
@@ -147,11 +145,11 @@ def _effect_of(scenario: Scenario) -> str:
 
 
 def _truth(scenario: Scenario, lesson: Lesson, n: int, drawn: Draw) -> float:
-    values = {str(t.estimand): v.value for t, v in truths(scenario, n).items() if t.horizon is None}
+    values = {str(t.estimand): v.value for t, v in truths(scenario, n).items() if t.plain}
     if lesson.estimand in values:
         return float(values[lesson.estimand])
     target = next(t for t in scenario.targets() if str(t.estimand) == lesson.estimand)
-    return float(np.mean(drawn.averaged(Target(target.estimand))))
+    return drawn.value(Target(target.estimand))
 
 
 def _data(lesson: Lesson, entry: Mapping[str, Any], drawn: Draw) -> str:

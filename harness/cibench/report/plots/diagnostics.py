@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cibench.model.types import SUBDIVISIONS
 from cibench.render.figures import INK, Look, Plot, canvas, looks
 from cibench.render.labels import DEFAULT, slug
 from cibench.render.numbers import percent
@@ -74,7 +75,7 @@ def _methods(best: Dose, rows: Sequence[Line]) -> Mapping[str, list[Line]]:
 
 
 def _overall(row: Line) -> bool:
-    return bool(row["horizon"] == float("-inf"))
+    return bool(row["horizon"] == float("-inf")) and not any(row[n] for n in SUBDIVISIONS)
 
 
 def _paint(group: Sequence[Dose], best: Dose, methods: Mapping[str, list[Line]]) -> Figure:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from cibench.analysis.coverage_verdicts import CoverageVerdict
 from cibench.analysis.judged_scores import FAMILY
+from cibench.model.types import PARTS, SUBDIVISIONS
 from cibench.render.html import Html, breakable, h, place, raw, sortable
 from cibench.render.numbers import BLANK, digits, limits, percent
 from cibench.report.judged_words import Line, family_word
 from cibench.report.score_readings import MARKS
 from cibench.report.sections.expectations import lines
-from cibench.storage.schema import PARTS
 from cibench.utils.missing import missing
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def bands_section(
         return None
     broken = {str(row["method"]) for row in families if _verdict(row) is CoverageVerdict.BROKEN}
     names = ", ".join(sorted(broken))
-    several = family_word(scores.to_dict("records"))
+    several = family_word(value for name in SUBDIVISIONS for value in scores[name].unique())
     heading = (
         f"Bands that do not hold all {several}: {names}" if broken else f"All {several} at once"
     )

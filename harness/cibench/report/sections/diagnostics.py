@@ -58,7 +58,7 @@ def lines(table: pd.DataFrame, catalogue: Mapping[str, Any]) -> list[Line]:
     named = label(tests, catalogue).rename(columns={"method": "test"})
     both = table["estimator"].notna().to_numpy()
     method = label(table[both], catalogue)["method"] if both.any() else None
-    named = named.assign(method=method, horizon=label(table, catalogue)["horizon"])
+    named = named.assign(method=method)
     rows = [{str(k): v for k, v in row.items()} for row in named.to_dict("records")]
     keys = [{**row, "estimand": "", "horizon": float("-inf"), "level": 0} for row in rows]
     return [row | {"title": t} for row, t in zip(rows, view_titles(keys), strict=True)]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cibench.metrics.registry import listed
-from cibench.metrics.scales import back
+from cibench.metrics.scales import back, words
 from cibench.render.figures import Plot
 from cibench.render.html import Html, facts, folded, h, join, prose
 from cibench.render.labels import DEFAULT, dial_label, dials_of, slug
@@ -282,7 +282,7 @@ def _truth(view: View) -> str:
     scale = ends[0].get("scale")
     if not missing(scale):  # people think of a ratio of 1.3, not of 0.26
         own = dict.fromkeys(exact(back(str(scale))(s["truth"])) for s in ends)
-        text = f"{' to '.join(own)} ({text} on the {scale} scale)"
+        text = f"{' to '.join(own)} ({text} in {words(str(scale))})"
     return f"one for each replicate, {text} on average" if view.truth_varies else text
 
 
