@@ -114,7 +114,7 @@ def test_pointwise_limits_are_held_to_all_horizons_at_once() -> None:
     line = scored(*parts).iloc[0]
     assert abs(line["joint_coverage"] - 0.95**3) < 4 * line["joint_coverage_mcse"]
     alone = scored(parts[0]).iloc[0]
-    assert isnan(alone["joint_coverage"]) and "fewer than two horizons" in alone["note"]
+    assert isnan(alone["joint_coverage"]) and "fewer than two targets" in alone["note"]
 
 
 def test_adjusted_power_finds_the_nearest_cell_with_a_zero_truth() -> None:

@@ -37,7 +37,8 @@ OPTIONS = {
 }
 """Options that reach parts of a library which the defaults leave alone."""
 
-ONE = ("rddensity", "moderndid", "pyfixest", "pysyncon", "diff-diff", "wildboottest")
+ONE = ("rddensity", "moderndid", "pyfixest", "pysyncon", "diff-diff", "wildboottest",
+       "lifelines")  # fmt: skip
 """The oldest stated is the one that all tests run with: nothing older speaks as the adapters do."""
 
 CORE = ("scipy",)

@@ -154,8 +154,10 @@ class Baseline:
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """Return its score table."""
-        return read_frame(own_file(self.folder, SCORES)).copy()  # in one piece: of many columns
+        """Return its score table, blank where a column of single targets was left out."""
+        scores = read_frame(own_file(self.folder, SCORES)).copy()  # in one piece: of many columns
+        absent = [name for name in LATER if name not in scores]
+        return scores.assign(**dict.fromkeys(absent, None))
 
 
 def unanswered(run: Run, *, few: bool = False) -> list[str]:
