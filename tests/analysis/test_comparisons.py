@@ -24,6 +24,7 @@ from cibench.metrics.registry import listed
 from cibench.metrics.simultaneous import critical, differences, reach
 from cibench.results import RunTables
 from cibench.storage import cells_of
+from cibench.storage.schema import OF_UNITS
 from cibench.utils.errors import BadInput
 
 Array = NDArray[Any]
@@ -51,7 +52,8 @@ def two(count: int = N, seed: int = 1, **columns: Any) -> pd.DataFrame:
         parts.append(rows(
             t, s, estimator=f"test/{name}", pit=rng.beta(2, 1, count), crps=np.abs(t - 2) / 2,
             status=np.where(rng.random(count) < 0.05, "failed", "ok"), horizon=0,
-            band_low=t - 2 * s, band_high=t + 2 * s, **columns,
+            band_low=t - 2 * s, band_high=t + 2 * s,
+            **{n: np.abs(t - 2) / (2 + i) for i, n in enumerate((*OF_UNITS, "drift"))}, **columns,
         ))  # fmt: skip
     return pd.concat(parts, ignore_index=True)
 

@@ -649,7 +649,8 @@ def test_a_dial_declared_unpaired_may_change_the_noise():
 
 
 def test_every_scenario_check_has_a_planted_fault():
-    elsewhere = {"check_arms", "check_groups", "check_censoring", "check_null"}  # of estimands
+    of_estimands = {"check_arms", "check_groups", "check_censoring", "check_null"}
+    elsewhere = of_estimands | {"check_unit_effects", "check_points"}
     planted = {check for _, check, _ in PLANTED} | elsewhere
     assert planted >= set(CHECK) - {"check_latent_at_default"}
 

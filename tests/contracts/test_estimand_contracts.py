@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from cibench import Draw, Estimand, Scenario, Target, Truth, find_scenario
+from cibench import Draw, Estimand, Roles, Scenario, Target, Truth, find_scenario
 from cibench.contracts import SCENARIO_CHECKS, preflight
 from cibench.contracts.common import ContractError
 from cibench.model.design import truths
@@ -144,3 +144,67 @@ def test_a_run_looks_at_functionals_before_it_begins(what):
                 check()
         else:
             check()
+
+
+UNITS = "units"
+
+
+def of_units(effects=None, expected=None, propensity=None, points=None):
+    """Return a design whose units' effects are asked, with some of its parts changed."""
+    from dataclasses import replace
+
+    class Units(Scenario):
+        """tau = X, with a coin of each unit's own beside it; D follows a logit of X."""
+
+        name = UNITS
+        estimand = (Estimand.ATE, Estimand.CATE)
+        roles = Roles(covariates=("x",))
+        reference = "here"
+        points = 200
+
+        def truth(self):
+            return {Target(Estimand.ATE): 0.0}
+
+        def draw(self, n, rng):
+            x, e = rng.standard_normal((2, n))
+            if points is not None and n == self.points:
+                x = points
+            coin = 0.5 * (2.0 * rng.integers(0, 2, n) - 1)
+            chance = 1 / (1 + np.exp(-x))
+            d = (rng.random(n) < chance).astype(float)
+            own = Draw({"y": e + (x + coin) * d, "d": d, "x": x}, e, x + coin)
+            own = replace(own, expected=x, propensity=chance)
+            changes = {"effects": effects, "expected": expected, "propensity": propensity}
+            return replace(own, **{k: f(getattr(own, k)) for k, f in changes.items() if f})
+
+    return Units()
+
+
+def test_units_that_are_what_is_said_of_them_pass():
+    for name in ("check_unit_effects", "check_points"):
+        CHECKS[name](of_units())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"expected": lambda v: 1.02 * v},
+        {"expected": lambda v: v + 0.02},
+        {"expected": lambda v: -v},
+        {"propensity": lambda v: 1 - v},
+        {"propensity": lambda v: 0.98 * v},
+    ],
+)
+def test_effects_and_chances_of_units_that_are_off_are_told(change):
+    with pytest.raises(ContractError, match="differ"):
+        CHECKS["check_unit_effects"](of_units(**change))
+
+
+def test_points_that_are_rows_of_the_data_are_told(monkeypatch):
+    from cibench.contracts import scenario_units
+
+    honest = of_units()
+    leaked = scenario_units.small_draw(honest).columns["x"][:200]
+    leaked = np.resize(leaked, 200)
+    with pytest.raises(ContractError, match="points are rows of the data"):
+        CHECKS["check_points"](of_units(points=leaked))

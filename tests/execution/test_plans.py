@@ -21,6 +21,7 @@ from cibench.metrics.core import mean, proportion
 from cibench.metrics.registry import Kind, listed
 from cibench.metrics.sample_size import for_share, for_variance, need
 from cibench.results.api import run
+from cibench.storage.schema import OF_UNITS
 from cibench.suite.parse import parse_suite
 from cibench.suite.suite import Suite
 from cibench.utils.errors import BadInput
@@ -42,6 +43,7 @@ def answered(t: Any, s: Any = 1.0, **columns: Any) -> dict[str, Array]:
     filled = {
         "estimate": t, "std_error": s, "truth": 2.0, "ci_low": t - Z * s, "ci_high": t + Z * s,
         "outside": 0.0, "pit": nan, "crps": nan, "ok": True, "failed": False, "declined": False,
+        **dict.fromkeys((*OF_UNITS, "drift"), nan),
     } | columns  # fmt: skip
     return {name: np.broadcast_to(np.asarray(v), t.shape) for name, v in filled.items()}
 
@@ -114,6 +116,7 @@ def test_failures_raise_the_count_so_that_enough_answers_are_left() -> None:
 MEASURED = [
     m.name for m in listed("plan")
     if not {"failed", "declined", "crps", "pit"} & {*m.flags, *m.needs} and m.name != "type_s"
+    and not m.optional
 ]  # fmt: skip
 
 
@@ -293,6 +296,7 @@ def test_a_plan_keeps_to_the_suites_limits() -> None:
 PLUGIN = '''
 import time
 from cibench import Estimand, Estimate, estimator
+from cibench.storage.schema import OF_UNITS
 
 @estimator("nap/long", targets=(Estimand.ATT,))
 def nap(problem, rng):

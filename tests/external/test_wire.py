@@ -109,6 +109,16 @@ def test_what_cannot_be_sent_is_said(column, tmp_path):
         question("own/x", problem_of(y=column), tmp_path, 1, {})
 
 
+def test_units_beside_the_rows_are_not_left_out_in_silence(tmp_path):
+    x = np.arange(3.0)
+    columns = {"y": x, "d": x, "x": x}
+    asked = (Target(Estimand.CATE),)
+    problem = Problem(columns, Roles(covariates=("x",)), asked, held_out=x[:, None])
+    with pytest.raises(Reported, match="units drawn beside the rows are not sent"):
+        question("made/up", problem, tmp_path, 1, {})
+    assert not list(tmp_path.iterdir())
+
+
 @given(st.floats())
 def test_numbers_of_answers_arrive_bit_for_bit(value):
     spec = importlib.util.spec_from_file_location("helper_of_numbers", HELPERS / "cibench.py")

@@ -29,6 +29,20 @@ def test_a_ratio_by_group_is_scored_on_its_scale(folder):
     assert zero["bias"].round(6).eq(zero["truth"].mul(-1).round(6)).all()  # it says: no effect
 
 
+def test_effects_on_single_units_are_scored(folder):
+    scores = cibench.load(folder / "who").scores
+    units = scores[scores["estimand"] == "CATE"].set_index("estimator")
+    zero, mine = units.loc["baseline/zero"], units.loc["units/interacted"]
+    # of 200 standard normal effects: the root's mean, what treating nobody lacks at a cost of 0.2
+    assert abs(zero["pehe"] - (1 - 1 / 800)) < 4 * zero["pehe_mcse"]
+    lost = 0.3910427 - 0.2 * 0.4207403  # density and tail of a standard normal at 0.2
+    assert abs(zero["regret"] - lost) < 4 * zero["regret_mcse"]
+    assert zero["policy_value"] == 0 and zero["autoc"] == pytest.approx(0, abs=1e-12)
+    assert mine["pehe"] < 0.5 and mine["regret"] < 0.05
+    # of a perfect ranking it is the integral of the squared density over the tail, 0.9032
+    assert 0.80 < mine["autoc"] < 0.9032 + 4 * mine["autoc_mcse"]
+
+
 def test_the_table_of_estimands_is_whole():
     page = (DOCS / "estimands.md").read_text(encoding="utf-8")
     listed = re.findall(r"`([A-Z_]+)(?:\([a-z]+\))?`", page.split("## Ratios")[0])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cibench.storage import cells, shard_checks, shards
-from cibench.storage.schema import MAY_DIFFER, TYPES, schema
+from cibench.storage.schema import MAY_DIFFER, OF_UNITS, TYPES, schema
 from cibench.storage.shards import Span
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ PLAIN = {
 
 ANSWER = (
     "estimate", "std_error", "df", "ci_low", "ci_high", "band_low", "band_high", "p_value",
-    "statistic", "pit", "crps",
+    "statistic", "pit", "crps", *OF_UNITS, "drift",
 )  # fmt: skip
 
 

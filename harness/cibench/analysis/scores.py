@@ -16,6 +16,7 @@ from cibench.metrics import METRICS, Metric, Score
 from cibench.metrics.core import BLANK, blank, mean
 from cibench.metrics.families import aligned, reference
 from cibench.metrics.groups import (
+    UNASKED,
     Group,
     answers,
     explained,
@@ -74,10 +75,19 @@ def lines(part: Part, catalogue: Mapping[str, Any]) -> list[Line]:
         several = [i for i in members if subdivided(part.names[i])]
         if several:
             _compare("targets", several, part, measured)
+        for i in set(members).difference(several):
+            measured[i].scores.update((name, blank(ALONE)) for name in _of_several())
     for line in measured:
         if _is_exact(line):
             line.scores.update((name, blank(EXACT)) for name in SAYS_NOTHING if name in line.scores)
     return measured
+
+
+ALONE = "one target alone"
+
+
+def _of_several() -> list[str]:
+    return [metric.name for metric in METRICS.values() if metric.scope == "targets"]
 
 
 EXACT = "estimates and limits are the truth but for rounding, so that being covered says nothing"
@@ -103,6 +113,9 @@ def note(scores: Mapping[str, Score], measures: Iterable[str]) -> str:
     reasons: dict[str, list[str]] = {}
     for name in measures:
         score = scores.get(name, BLANK)
+        metric = METRICS.get(name)
+        if metric and metric.optional and (name not in scores or score.why == UNASKED):
+            continue
         if isnan(score.value):
             reasons.setdefault(score.why or DIAGNOSTIC, []).append(name)
         elif isnan(score.mcse):

@@ -24,6 +24,7 @@ from cibench.contracts import (
     scenario_functionals,
     scenario_sizes,
     scenario_truth,
+    scenario_units,
 )
 from cibench.contracts.common import ContractError, run_all
 from cibench.contracts.scenario_draws import (
@@ -61,6 +62,8 @@ SCENARIO_CHECKS: tuple[Callable[[Scenario], None], ...] = (
     scenario_arms.check_arms,
     scenario_arms.check_groups,
     scenario_arms.check_censoring,
+    scenario_units.check_unit_effects,
+    scenario_units.check_points,
     scenario_functionals.check_null,
     check_dials_alive,
     check_dials_paired,

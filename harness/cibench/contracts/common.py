@@ -14,7 +14,7 @@ import numpy as np
 
 from cibench.model import registry
 from cibench.model.catalogue import alternatives
-from cibench.model.design import Dial, Scenario, dials, values_of
+from cibench.model.design import Dial, Scenario, dials, values_of, with_points
 from cibench.model.method import Estimator
 from cibench.model.streams import stream
 from cibench.model.types import Array, Draw, Problem
@@ -94,7 +94,8 @@ def settings(scenario: S) -> list[S]:
 
 def small_draw(scenario: Scenario, n: int = UNITS, replicate: int = 0) -> Draw:
     """Draw n units from an address that has no dial in it, as the harness does."""
-    return scenario.draw(n, stream("contract", scenario.name, n, replicate))
+    draw = scenario.draw(n, stream("contract", scenario.name, n, replicate))
+    return with_points(scenario, draw, "contract points", scenario.name, replicate)
 
 
 def recast(problem: Problem, change: Callable[[str, Array], Array]) -> Problem:

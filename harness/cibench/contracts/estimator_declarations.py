@@ -16,7 +16,7 @@ from cibench.contracts.common import (
 from cibench.contracts.trial_fits import accepted
 from cibench.model import registry
 from cibench.model.estimands import Estimand
-from cibench.model.method import GIVES, Estimator, stream_parameter
+from cibench.model.method import GIVES, OF_MANY, Estimator, stream_parameter
 from cibench.model.types import ROLE_NAMES
 from cibench.utils.errors import near_miss
 
@@ -53,8 +53,9 @@ def check_declaration(estimator: Estimator) -> None:
         hint = near_miss(role, ROLE_NAMES)
         require(role in ROLE_NAMES, where, f"needs the role '{role}', which does not exist{hint}")
     for part in estimator.gives:
-        hint = near_miss(part, GIVES)
-        require(part in GIVES, where, f"gives '{part}', which is none of {', '.join(GIVES)}{hint}")
+        known = (*GIVES, *OF_MANY)
+        hint = near_miss(part, known)
+        require(part in known, where, f"gives '{part}', which is none of {', '.join(known)}{hint}")
     for target in (*estimator.targets, *estimator.horizons):
         require(isinstance(target, Estimand), where, f"targets {target!r}, which is no Estimand")
     if estimator.kind == "diagnostic":

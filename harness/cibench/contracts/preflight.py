@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from platform import python_version
 from time import perf_counter
@@ -24,7 +25,14 @@ from cibench.contracts.pooled_truth import SIGMAS, Question, pool
 from cibench.contracts.scenario_draws import require_outcome, require_shapes, require_units
 from cibench.contracts.scenario_functionals import logarithms, recomputing, require_possible
 from cibench.model import registry
-from cibench.model.design import Scenario, configure, dials, find_scenario, truths
+from cibench.model.design import (
+    Scenario,
+    configure,
+    dials,
+    find_scenario,
+    truths,
+    with_points,
+)
 from cibench.model.estimands import Estimand
 from cibench.model.method import GIVES, Estimator, find_estimator
 from cibench.model.streams import stream, unchanged_random_states
@@ -154,7 +162,8 @@ def _draws(scenario: Scenario, n: int, first: int, end: float = np.inf) -> Itera
     """Yield draws from addresses of their own until the time is over."""
     replicate = first
     while perf_counter() < end:
-        yield scenario.draw(n, stream("preflight", scenario.name, n, replicate))
+        draw = scenario.draw(n, stream("preflight", scenario.name, n, replicate))
+        yield with_points(scenario, draw, "preflight points", scenario.name, replicate)
         replicate += 1
 
 
@@ -331,9 +340,9 @@ def _fitted(
 ) -> Fitted:
     draw = next(_draws(scenario, case.n, replicate))
     targets = method.questions(scenario)
-    problem = Problem.of(draw, scenario.assigned_roles(), targets, level)
+    problem = Problem.of(draw, scenario.assigned_roles(), targets, level, scenario.cost)
     if method.oracle:
-        problem = Problem(problem.columns, problem.roles, targets, level, draw.copy())
+        problem = replace(problem, draw=draw.copy())
     address = ("preflight", "fit", scenario.name, case.n, replicate, method.name)
     return fit(method, problem, json.loads(case.options), address)
 

@@ -118,6 +118,7 @@ def _script(folder: Path, replayed: Replayed, data: Draw, patience: float | None
         "VERSIONS": ", ".join(f"{package} {version}" for package, version in versions.items()),
         "NEEDS": "these and the files beside it" if adapter else "cibench",
         "ROLES": repr(scenario.assigned_roles()), "LEVEL": repr(block.level),
+        "POINTS": _write_points(folder, replayed, data), "COST": repr(float(scenario.cost)),
         "TARGETS": repr([(str(t.estimand), *t[1:]) for t in estimator.questions(scenario)]),
         "OPTIONS": repr(json.loads(options)), "TIMEOUT": repr(patience or 0.0),
         "STREAM": str(int.from_bytes(digest(*address), "little")),
@@ -187,6 +188,18 @@ def _write_data(folder: Path, replayed: Replayed, data: Draw) -> dict[str, str]:
         "READ": FROM_CSV if plain else FROM_PARQUET,
         "TYPES": repr({name: column.dtype.str for name, column in columns.items()}),
     }
+
+
+def _write_points(folder: Path, replayed: Replayed, data: Draw) -> str:
+    """Write the covariates of units beside the rows, if there are, and return how they are read."""
+    if data.points is None:
+        return "None"
+    import pandas as pd
+
+    covariates = replayed.suite.cells[0].scenario.assigned_roles().covariates
+    frame = pd.DataFrame({name: data.points.columns[name] for name in covariates}, dtype=float)
+    write_csv(folder / "points.csv", frame, blank="nan")
+    return 'np.loadtxt(HERE / "points.csv", delimiter=",", skiprows=1, ndmin=2)'
 
 
 def _write_adapter(folder: Path, entry: registry.Entry) -> str:

@@ -104,6 +104,8 @@ def question(
     name: str, problem: Problem, folder: Path, seed: int, options: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the request to fit a problem, and write its data into the folder that it names."""
+    if problem.held_out is not None and any(t.estimand.of_units for t in problem.targets):
+        raise Reported("units drawn beside the rows are not sent to another process")
     columns = write_data(problem, folder)
     first = next(iter(problem.columns.values()), np.empty(0))
     roles = {k: v for k, v in asdict(problem.roles).items() if v not in ("", (), {})}
@@ -206,7 +208,8 @@ def _estimate(content: object, targets: Sequence[Target]) -> tuple[Target, Estim
             raise Nonsense("gave posterior draws that are no list of numbers")
         draws = np.array([_number("draws", each) for each in draws], dtype=float)
     outside = content.get("outside")
-    return _target(content, targets), Estimate(**numbers, outside=bool(outside), draws=draws)
+    estimate = Estimate(outside=bool(outside), draws=draws, **numbers)  # type: ignore[arg-type]
+    return _target(content, targets), estimate
 
 
 def _target(content: Mapping[str, Any], targets: Sequence[Target]) -> Target:

@@ -22,6 +22,7 @@ from numpy import logical_and
 
 from cibench.gate.baseline_rows import as_lines, as_table
 from cibench.gate.pairing import read_rows
+from cibench.metrics import METRICS
 from cibench.storage.made_elsewhere import refuse
 from cibench.storage.manifest import read_suite, refuse_newer
 from cibench.storage.note_shapes import IMPORTED, MANIFEST
@@ -310,7 +311,9 @@ def _as_table(content: bytes) -> dict[str, Any]:
 
 def _of_some(name: str) -> bool:
     """Say whether a column is blank but for several targets of an estimand, or ratios."""
-    return name in LATER or name.startswith(("simultaneous_", "joint_"))
+    metric = METRICS.get(name.removesuffix("_mcse"))
+    optional = metric is not None and metric.optional
+    return optional or name in LATER or name.startswith(("simultaneous_", "joint_"))
 
 
 def _below_heading(scores: str) -> list[str]:

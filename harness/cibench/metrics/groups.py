@@ -21,6 +21,7 @@ from cibench.model.types import Array
 Group = Mapping[str, Array]
 
 NO_LEVEL, NO_MOMENTS = "no level between 0 and 1", "averages over replicates cannot be relied on"
+UNASKED = "nobody asked for it"
 APART = "some limits stand without estimate or std_error"
 
 
@@ -46,9 +47,11 @@ def explained(metric: Metric, score: Score, group: Group) -> Score:
     if not isnan(score.value) or score.why:
         return score
     if not group["ok"].any():
-        return blank("no replicate was answered")
+        return blank(UNASKED if metric.optional else "no replicate was answered")
     columns = answers(group, *metric.needs)
     lacking = [n for n in metric.needs if np.isnan(columns[n]).all()]
+    if lacking and metric.optional:
+        return blank(UNASKED)
     if lacking:
         return blank(f"no {' and no '.join(lacking)}")
     together = present(columns, *metric.needs)[0].size

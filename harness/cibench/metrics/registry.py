@@ -118,7 +118,8 @@ class Metric:
     of the verdicts of a diagnostic, 1 where it passed, what the metric is for it. `terms` names the
     column whose share the metric is, where one of several groups is comparable. `part` is its key
     among the results of a function that returns several, which add up to the metric `part_of` and
-    are blank where they rest on fewer rows than that. Tables have their metrics in the order of
+    are blank where they rest on fewer rows than that. An `optional` one is left out without a word
+    where no answer has what it needs. Tables have their metrics in the order of
     `place`.
 
     >>> import numpy as np
@@ -154,6 +155,7 @@ class Metric:
     by_level: bool = False
     by_errors: bool = False
     place: float = inf
+    optional: bool = False
 
     def __call__(self, *columns: Any, **options: Any) -> Score:
         """Return the score of columns, in the order of `needs` and `flags`."""

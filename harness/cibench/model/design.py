@@ -13,6 +13,7 @@ import numpy as np
 
 from cibench.model import registry
 from cibench.model.estimands import Estimand
+from cibench.model.streams import Part, stream
 from cibench.model.types import Draw, Roles, Target, Truth
 from cibench.utils.errors import BadInput, unknown
 
@@ -121,7 +122,9 @@ class Scenario:
     have no finite variance there. `prior_of` names the estimator from whose prior every data set
     draws all its parameters anew, if there is one; `uses` the import names of libraries that
     drawing takes. `answered_by` names for a sample estimand the population estimand whose methods
-    are asked for it too; `declared = False` says that nobody knows what the design breaks.
+    are asked for it too; `declared = False` says that nobody knows what the design breaks. Of
+    estimands of single units `points` says how many are drawn beside the data, none where the
+    effects on the rows themselves are asked; `cost` is what it costs to treat one.
 
     Raises ValueError where a field lies outside its range or is of another type.
 
@@ -144,6 +147,8 @@ class Scenario:
     uses: ClassVar[tuple[str, ...]] = ()
     answered_by: ClassVar[Mapping[Estimand, Estimand]] = {}
     declared: ClassVar[bool] = True
+    points: ClassVar[int] = 0
+    cost: ClassVar[float] = 0.0
     specs: ClassVar[Mapping[str, Dial | Parameter]] = {}
     types: ClassVar[Mapping[str, type]] = {}
 
@@ -187,6 +192,13 @@ class Scenario:
     def sizes(cls) -> tuple[int, ...]:
         """Return the numbers of units that there are data sets of, none where any will do."""
         return ()
+
+
+def with_points(scenario: Scenario, draw: Draw, *address: Part) -> Draw:
+    """Return a draw with the units beside it that unit-level answers are about, if there are."""
+    if not scenario.points or not isinstance(draw, Draw):
+        return draw
+    return dataclasses.replace(draw, points=scenario.draw(scenario.points, stream(*address)))
 
 
 S = TypeVar("S", bound=Scenario)

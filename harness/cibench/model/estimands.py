@@ -58,6 +58,7 @@ class Definition:
     parameters: tuple[str, ...] = ()
     of_sample: bool = False
     at_cutoff: bool = False
+    of_units: bool = False
 
     def __post_init__(self) -> None:
         if self.scale not in ("", "log"):
@@ -99,6 +100,7 @@ class Estimand(str):
     ATT: ClassVar[Estimand]
     ATU: ClassVar[Estimand]
     ATO: ClassVar[Estimand]
+    CATE: ClassVar[Estimand]
     LATE: ClassVar[Estimand]
     ATE_AT_CUTOFF: ClassVar[Estimand]
     LATE_AT_CUTOFF: ClassVar[Estimand]
@@ -159,7 +161,7 @@ class Estimand(str):
     def define(
         cls, name: str, words: str, *, unit: str = "units of the outcome",
         null: float | None = 0.0, scale: Scale = "", functional: Functional | None = None,
-        parameters: tuple[str, ...] = (), of_sample: bool = False,
+        parameters: tuple[str, ...] = (), of_sample: bool = False, of_units: bool = False,
     ) -> Estimand:  # fmt: skip
         """Define an estimand and return it; the same definition twice is one.
 
@@ -167,7 +169,8 @@ class Estimand(str):
         (None where none does). With `scale="log"` it is scored on the logarithm: estimates, truths
         and limits are given as they are, standard errors as those of the logarithm. `functional`
         takes outcomes with treatment, outcomes without, weights (None where all rows count alike)
-        and the values of `parameters`. With `of_sample` each draw has a truth of its own.
+        and the values of `parameters`. With `of_sample` each draw has a truth of its own, with
+        `of_units` each unit, and a row has their mean for a truth.
 
         Raises ValueError where the name is no name or is defined otherwise already.
 
@@ -182,7 +185,10 @@ class Estimand(str):
         >>> ratio.value_of(np.array([2.0, 4, 6]), np.array([1.0, 2, 3]))
         2.0
         """
-        new = Definition(words, unit, null, scale, functional, parameters, of_sample)
+        new = Definition(
+            words, unit, null, scale, functional, parameters, of_sample or of_units,
+            of_units=of_units,
+        )  # fmt: skip
         return _define(name, new)
 
     @classmethod
@@ -257,6 +263,11 @@ class Estimand(str):
     def of_sample(self) -> bool:
         """Say whether the truth is that of the drawn units, new in each replicate."""
         return self.definition.of_sample
+
+    @property
+    def of_units(self) -> bool:
+        """Say whether an answer has an effect for each of several units."""
+        return self.definition.of_units
 
     @property
     def at_cutoff(self) -> bool:
@@ -369,6 +380,10 @@ BUILT_IN = {
     "ATU": Definition("the mean effect on the untreated", functional=mean_difference),
     "ATO": Definition(
         "the mean effect on units weighted by their overlap, e(1 - e)", functional=mean_difference
+    ),
+    "CATE": Definition(
+        "the mean effect on units alike in all covariates, unit by unit",
+        functional=mean_difference, of_sample=True, of_units=True,
     ),
     "RISK_DIFFERENCE": Definition(
         "the risk with treatment less that without", "share", functional=mean_difference

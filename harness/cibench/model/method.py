@@ -23,6 +23,8 @@ PIP_NAMES = {"sklearn": "scikit-learn", "diff_diff": "diff-diff"}
 """What to install for an import name, where the two differ."""
 
 GIVES = ("value", "se", "limits")
+OF_MANY = ("effects", "weights")
+"""Parts of an answer with a number for each unit that is asked about, and for each row."""
 
 
 class Elsewhere(Protocol):
@@ -46,8 +48,9 @@ class Estimator:
     fails where all of them are broken. `targets` are the estimands it answers, a family where it
     answers all members, `horizons` those that it answers per horizon; `by` says whether it answers
     by "group", "contrast" or "label" too. `needs` are names of roles, `uses` names of libraries,
-    `options` the defaults of what `fit` takes by keyword. `gives` says which of value, se and
-    limits its answers hold; `moments=False` that its estimates have no finite variance,
+    `options` the defaults of what `fit` takes by keyword. `gives` says which of value, se, limits,
+    effects (of single units) and weights (of rows that it chose) its answers hold;
+    `moments=False` that its estimates have no finite variance,
     `oracle=True` that it sees the whole draw. A diagnostic answers with a `Diagnosis` and `tests`
     the named assumptions. `elsewhere` is the process of a method that is no Python of this one,
     `imported` the source of answers that somebody handed in, of a method that cannot be asked.
@@ -195,8 +198,8 @@ def estimator(  # noqa: PLR0913 - all by keyword, each with a default
     def declare(fit: Fit) -> Estimator:
         if not (targets or horizons):
             raise ValueError(f"estimator '{name}' targets no estimand")
-        if "se" not in gives and "limits" not in gives and "value" not in gives:
-            raise ValueError(f"estimator '{name}' gives neither value, se nor limits")
+        if not {*GIVES, "effects"} & {*gives}:
+            raise ValueError(f"estimator '{name}' gives neither value, se nor limits, nor effects")
         for part in by:
             if part not in SUBDIVISIONS:
                 raise ValueError(f"estimator '{name}': {unknown('part', part, SUBDIVISIONS)}")

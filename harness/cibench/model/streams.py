@@ -42,6 +42,11 @@ def data_address(seed: int, scenario: str, n: int, replicate: int) -> tuple[Part
     return ("data", seed, scenario, n, replicate)
 
 
+def points_address(seed: int, scenario: str, replicate: int) -> tuple[Part, ...]:
+    """Return the address of the units beside a data set: the same whatever its size."""
+    return ("points", seed, scenario, replicate)
+
+
 def fit_address(
     seed: int, scenario: str, n: int, replicate: int, estimator: str, refit: int = 0
 ) -> tuple[Part, ...]:

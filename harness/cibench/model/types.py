@@ -168,6 +168,11 @@ class Draw:
     tells. With several arms, `arms` holds what each row's outcome would be in each, or at points of
     a dose, by what the treatment column calls them (see `Draw.of_arms`).
 
+    `expected` is the mean effect on units with a row's covariates, where effects have a part that
+    these do not tell, and `propensity` a row's chance of being treated; `points` are units of the
+    same design, drawn beside these, whose effects unit-level answers are about (None: the rows
+    themselves).
+
     `columns`, `baseline`, `effects`, `felt` and `exposed` have one value a row, in the outcome's
     unit (`exposed` and masks are boolean).
 
@@ -188,6 +193,9 @@ class Draw:
     latent: Mapping[str, Array] = field(default_factory=dict)
     truths: Mapping[Target, float] = field(default_factory=dict)
     arms: Mapping[Arm, Array] = field(default_factory=dict)
+    expected: Array | None = None
+    propensity: Array | None = None
+    points: Draw | None = None
 
     @classmethod
     def of_arms(
@@ -256,6 +264,16 @@ class Draw:
         treated, untreated = (v if rows is None else v[rows] for v in self.outcomes(target))
         return target.estimand.value_of(treated, untreated, weights)
 
+    @property
+    def unit_effects(self) -> Array:
+        """Return the mean effect on units with a row's covariates, row by row."""
+        return self.effects if self.expected is None else self.expected
+
+    @property
+    def subjects(self) -> Draw:
+        """Return the draw whose units unit-level answers are about."""
+        return self if self.points is None else self.points
+
     def copy(self) -> Draw:
         """Return the same draw with arrays of its own."""
         return Draw(**{f.name: _copied(getattr(self, f.name)) for f in fields(self)})
@@ -275,7 +293,9 @@ class Problem:
     sees `draw`; for the others it is None.
 
     `columns` are read-only arrays of one value a row; `covariates` and `instruments` matrices of
-    rows by columns; `frame` is a DataFrame of its own for each fit.
+    rows by columns; `frame` is a DataFrame of its own for each fit. `points` are the covariates of
+    the units whose own effects are asked, those of the rows where no others were drawn; `cost` is
+    what treating one of them costs, in the outcome's unit.
 
     >>> import numpy as np
     >>> from cibench import Draw, Problem, Roles
@@ -290,19 +310,27 @@ class Problem:
     targets: tuple[Target, ...]
     level: float = 0.95
     draw: Draw | None = None
+    held_out: Array | None = None
+    cost: float = 0.0
 
     @classmethod
     def of(
-        cls, draw: Draw, roles: Roles, targets: tuple[Target, ...] = (), level: float = 0.95
-    ) -> Problem:
+        cls, draw: Draw, roles: Roles, targets: tuple[Target, ...] = (), level: float = 0.95,
+        cost: float = 0.0,
+    ) -> Problem:  # fmt: skip
         """Show of a draw what an analyst would see: the columns that have a role, read-only.
 
-        They are copies: who makes them writeable again spoils nobody else's data.
+        They are copies: who makes them writeable again spoils nobody else's data. Of the units that
+        were drawn beside the rows it is their covariates alone.
         """
         columns = {name: draw.columns[name].copy() for name in roles.columns}
         for column in columns.values():
             column.flags.writeable = False
-        return cls(MappingProxyType(columns), roles, targets, level)
+        held_out = None
+        if draw.points is not None:
+            held_out = np.column_stack([draw.points.columns[name] for name in roles.covariates])
+            held_out.flags.writeable = False
+        return cls(MappingProxyType(columns), roles, targets, level, None, held_out, cost)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -330,6 +358,11 @@ class Problem:
     def covariates(self) -> Array:
         """Return the covariates as a matrix of rows by covariates, with no constant."""
         return self._matrix(self.roles.covariates)
+
+    @property
+    def points(self) -> Array:
+        """Return the covariates of the units whose effects are asked: points by covariates."""
+        return self.covariates if self.held_out is None else self.held_out
 
     def members(self, group: str) -> Array:
         """Return which rows are of a group, by what the column of the role `group` says."""
@@ -363,6 +396,12 @@ class Estimate:
     `(low, high)`. `band_low` and `band_high` are limits that hold for all horizons at once.
     `draws` are posterior draws of the target; the worker reduces them to two numbers at once.
 
+    To an estimand of single units, `Estimand.CATE` say, `effects` answers for each of
+    `problem.points`, with `effects_low` and `effects_high` where there are limits; `treat` says
+    whom the method would treat (None: all whose effect it puts above `problem.cost`). Without
+    `effects`, `value` is the answer for all. `weights` are those of the rows that the answer is
+    about, where a method chooses them: it is then put beside the truth of these rows.
+
     `value`, `se` and the limits are in the estimand's unit; `df` are the degrees of freedom of
     Student's limits, `p_value` is that of no effect.
 
@@ -382,6 +421,11 @@ class Estimate:
     band_low: float | None = None
     band_high: float | None = None
     draws: Array | None = None
+    effects: Array | None = None
+    effects_low: Array | None = None
+    effects_high: Array | None = None
+    treat: Array | None = None
+    weights: Array | None = None
 
     @classmethod
     def wald(cls, value: float, se: float, level: float, df: float | None = None) -> Estimate:

@@ -16,7 +16,7 @@ import numpy as np
 from cibench.metrics.groups import Group
 from cibench.metrics.scales import is_scale, on_scale
 from cibench.model.types import Array
-from cibench.storage.schema import FINE, LATER, SCORED, STATUSES
+from cibench.storage.schema import FINE, LATER, OF_UNITS, SCORED, STATUSES
 from cibench.storage.shards import coded, combinations
 from cibench.utils.errors import BadInput
 
@@ -29,7 +29,7 @@ FAILURES = tuple(status for status in STATUSES if status not in FINE)
 
 NUMBERS = (
     "truth", "truth_mcse", "estimate", "std_error", "ci_low", "ci_high", "outside", "band_low",
-    "band_high", "p_value", "passed", "pit", "crps", "seconds",
+    "band_high", "p_value", "passed", "pit", "crps", *OF_UNITS, "drift", "seconds",
 )  # fmt: skip
 NEEDED = (*SCORED, "replicate", "refit", "status", *NUMBERS)
 """The columns that scoring needs."""

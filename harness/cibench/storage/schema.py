@@ -45,12 +45,21 @@ TYPES = {
     "estimate": "float64", "std_error": "float64", "df": "float64", "ci_low": "float64",
     "ci_high": "float64", "outside": "bool_", "band_low": "float64", "band_high": "float64",
     "p_value": "float64", "statistic": "float64", "passed": "bool_", "pit": "float64",
-    "crps": "float64", "status": "string", "reason": "string", "warnings": "string",
-    "seconds": "float64", "data_hash": "int64",
+    "crps": "float64", "pehe": "float64", "calibration_intercept": "float64",
+    "calibration_slope": "float64", "unit_coverage": "float64", "unit_length": "float64",
+    "autoc": "float64", "qini": "float64", "policy_value": "float64", "regret": "float64",
+    "drift": "float64", "unit_curves": "string", "status": "string", "reason": "string",
+    "warnings": "string", "seconds": "float64", "data_hash": "int64",
 }  # fmt: skip
 
 
-LATER = (*SUBDIVISIONS, "scale")
+OF_UNITS = (
+    "pehe", "calibration_intercept", "calibration_slope", "unit_coverage", "unit_length", "autoc",
+    "qini", "policy_value", "regret",
+)  # fmt: skip
+"""What a row has of effects on single units."""
+
+LATER = (*SUBDIVISIONS, "scale", *OF_UNITS, "drift", "unit_curves")
 """Columns that rows of older runs lack; they are blank there."""
 
 

@@ -22,10 +22,23 @@ import numpy as np
 
 from cibench.metrics.scales import onto
 from cibench.model import registry
-from cibench.model.design import Scenario, configure, depends_on_size, find_scenario, truths
+from cibench.model.design import (
+    Scenario,
+    configure,
+    depends_on_size,
+    find_scenario,
+    truths,
+    with_points,
+)
 from cibench.model.method import Estimator, find_estimator
-from cibench.model.streams import data_address, fit_address, stream, unchanged_random_states
-from cibench.model.types import Draw, Problem, Roles, Target, Truth
+from cibench.model.streams import (
+    data_address,
+    fit_address,
+    points_address,
+    stream,
+    unchanged_random_states,
+)
+from cibench.model.types import Array, Draw, Problem, Roles, Target, Truth
 from cibench.storage.imported import NOTHING, Imported, imported_by, note_loaded
 from cibench.storage.schema import schema
 from cibench.storage.targets import row_of
@@ -36,6 +49,7 @@ from cibench.workers import fit
 from cibench.workers.effects import NOTHING_OBSERVED, Observed, observed, watched
 from cibench.workers.sentinel import Changes, Sentinel
 from cibench.workers.shared_names import Libraries
+from cibench.workers.unit_answers import Refused, chosen_truth, reduce_units
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,14 +73,25 @@ def sample_truths(draw: Draw, entrants: list[Entrant]) -> dict[Target, Truth]:
     targets = {t for e in entrants for t in e.targets}
     stated = {t: Truth(float(draw.truths[t])) for t in targets if t in draw.truths}
     averages = {t for t in targets if t.estimand.of_sample} - stated.keys()
-    return stated | {t: Truth(draw.value(t)) for t in averages}
+    return stated | {t: Truth(_of_sample(draw, t)) for t in averages}
+
+
+def _of_sample(draw: Draw, target: Target) -> float:
+    """Return the value among the drawn units, of single units the mean of their effects."""
+    if target.estimand.of_units:
+        return float(draw.subjects.unit_effects.mean())
+    return draw.value(target)
 
 
 def rows_of(
     replicate: int, entrant: Entrant, fitted: fit.Fitted,
     truths: Mapping[Target, Truth], data_hash: int | None, refit: int = 0,
+    draw: Draw | None = None, cost: float = 0.0,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Return the rows of one fit, one for each target; a row lacks the columns that are blank."""
+    """Return the rows of one fit, one for each target; a row lacks the columns that are blank.
+
+    Answers about units and rows are put beside the `draw`; `cost` is what treating a unit costs.
+    """
     rows = []
     for answer in fitted.answers:
         row = {
@@ -76,9 +101,23 @@ def rows_of(
             "data_hash": data_hash, **answer.numbers,
         }  # fmt: skip
         if answer.target is not None:
+            units, weights = row.pop("units", None), row.pop("weights", None)
             row |= _of_target(answer.target, truths.get(answer.target), row.pop("draws", None))
+            if weights is not None and draw is not None:
+                row |= _of_chosen(answer.target, weights, draw, truths.get(answer.target))
+            if units is not None and draw is not None:
+                row |= reduce_units(units, draw, cost)
         rows.append(row)
     return rows
+
+
+def _of_chosen(target: Target, weights: Array, draw: Draw, wanted: Truth | None) -> dict[str, Any]:
+    """Return the truth of the rows that a method chose, or why there is none."""
+    try:
+        chosen = chosen_truth(target, weights, draw, wanted)
+    except Refused as why:
+        return {"status": why.status, "reason": str(why)}
+    return {"truth": chosen.truth.value, "truth_mcse": 0.0, "drift": chosen.drift}
 
 
 def _of_target(target: Target, truth: Truth | None, draws: Any) -> dict[str, Any]:
@@ -95,8 +134,11 @@ def _of_target(target: Target, truth: Truth | None, draws: Any) -> dict[str, Any
 def hash_columns(draw: Draw, roles: Roles) -> int:
     """Return 64 bits of what the estimators see: names, types and contents of the columns."""
     digest = blake2b(digest_size=8)
-    for name in sorted(roles.columns):
-        column = np.ascontiguousarray(draw.columns[name])
+    seen = [(name, draw.columns[name]) for name in sorted(roles.columns)]
+    if draw.points is not None:
+        seen += [(f"points:{name}", draw.points.columns[name]) for name in roles.covariates]
+    for name, values in seen:
+        column = np.ascontiguousarray(values)
         digest.update(f"{name}:{column.dtype.str}:{column.shape}".encode())
         digest.update(column.tobytes() if column.dtype.hasobject else column.data)
     return int.from_bytes(digest.digest(), "little", signed=True)
@@ -337,7 +379,10 @@ def _replicate(bench: _Bench, replicate: int, data: _Data, rows: list[dict[str, 
             if drawn:
                 lines = "\n".join(filter(None, [fitted.warnings, drawn]))
                 fitted = replace(fitted, warnings=lines)
-            rows += rows_of(replicate, entrant, fitted, data.truths, data.hash, refit)
+            rows += rows_of(
+                replicate, entrant, fitted, data.truths, data.hash, refit, data.draw,
+                bench.scenario.cost,
+            )  # fmt: skip
             if not (refit or fitted.drew):
                 break  # without randomness of its own every refit would be the same
         if bench.can_be_replaced and bench.sentinel.lasting and unsullied:
@@ -395,13 +440,14 @@ def _traceback(error: BaseException) -> str:
 def draw_replicate(scenario: Scenario, n: int, seed: int, replicate: int) -> Draw:
     """Draw the data set that belongs to an address."""
     rng = stream(*data_address(seed, scenario.name, n, replicate))
-    return scenario.data_set(n, replicate, rng)
+    draw = scenario.data_set(n, replicate, rng)
+    return with_points(scenario, draw, *points_address(seed, scenario.name, replicate))
 
 
 def _fit(bench: _Bench, replicate: int, refit: int, entrant: Entrant, draw: Draw) -> fit.Fitted:
     block, estimator = bench.block, entrant.estimator
     key = block.key["scenario"], block.key["n"], replicate, estimator.name, refit
-    problem = Problem.of(draw, bench.roles, entrant.questions, block.level)
+    problem = Problem.of(draw, bench.roles, entrant.questions, block.level, bench.scenario.cost)
     if estimator.oracle:
         problem = replace(problem, draw=draw.copy())
     watch = refit == 0 and _refits(block, replicate, entrant) > 0

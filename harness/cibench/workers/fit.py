@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from cibench.external.wire import Reported
-from cibench.model.method import Estimator
+from cibench.model.method import OF_MANY, Estimator
 from cibench.model.streams import Part, seed_global_state, stream, untouched
 from cibench.model.types import Array, Declined, Diagnosis, Estimate, Problem, Target
 from cibench.utils.errors import REASON_LENGTH, file_of, one_line, one_line_at, words
 from cibench.utils.shapes import ORDINARY
 from cibench.workers.containment import contained
 from cibench.workers.sentinel import Sentinel
+from cibench.workers.unit_answers import Refused, read_units, read_weights
 
 NUMBER = (int, float, np.integer, np.floating)
 
@@ -77,7 +78,7 @@ def fit(
         started = perf_counter()
         returned = _returned(estimator, problem, rng, options, around)
         seconds = perf_counter() - started
-        answers = [answer_of(estimator, returned, target, targets) for target in targets]
+        answers = [answer_of(estimator, returned, t, targets, problem) for t in targets]
     drew = watch and not untouched(rng, address)
     return Fitted(answers, notes.text, seconds, drew)
 
@@ -110,8 +111,12 @@ def answer_of(
     returned: object,
     target: Target | None,
     targets: tuple[Target | None, ...],
+    problem: Problem | None = None,
 ) -> Answer:
-    """Return what the row of a target says of what a fit returned, or of why there is nothing."""
+    """Return what the row of a target says of what a fit returned, or of why there is nothing.
+
+    Without the `problem` an answer's numbers of single units and rows are left out.
+    """
     try:
         if isinstance(returned, Unusable):
             raise returned
@@ -119,8 +124,13 @@ def answer_of(
             return Answer(None, "ok", None, _diagnosis(returned))
         estimate = _pick(returned, target, targets)
         _check_ratio(target, estimate)
-        return Answer(target, "ok", None, _numbers(estimator, estimate))
-    except Unusable as why:
+        numbers = _numbers(estimator, estimate)
+        if problem is not None:
+            numbers |= _many(estimate, target, problem)
+        if numbers["estimate"] is None and numbers.get("units") is not None:
+            numbers["estimate"] = float(numbers["units"].effects.mean())
+        return Answer(target, "ok", None, numbers)
+    except (Unusable, Refused) as why:
         return Answer(target, why.status, str(why)[:LONGEST_REASON], {})
     except BaseException as error:  # what it returned is the estimator's code, too
         if is_ctrl_c(error):
@@ -157,6 +167,9 @@ def _numbers(estimator: Estimator, estimate: Estimate) -> dict[str, Any]:
     for part, needed in {"value": ("value",), "se": ("se",), "limits": ("low", "high")}.items():
         if part in estimator.gives and all(number[name] is None for name in needed):
             raise Unusable("failed", f"gave no {part}")
+    for part in OF_MANY:
+        if part in estimator.gives and getattr(estimate, part) is None:
+            raise Unusable("failed", f"gave no {part}")
     for name in ("value", "se"):
         if number[name] is not None and not math.isfinite(number[name] or 0.0):
             raise Unusable("nonfinite", f"{name} is {number[name]}")
@@ -177,6 +190,14 @@ def _numbers(estimator: Estimator, estimate: Estimate) -> dict[str, Any]:
         "p_value": number["p_value"], "statistic": number["statistic"],
         "draws": _posterior(estimate.draws),
     }  # fmt: skip
+
+
+def _many(estimate: Estimate, target: Target, problem: Problem) -> dict[str, Any]:
+    """Return what an answer says of units and rows; nothing of nearly all answers."""
+    if estimate.weights is None and estimate.effects is None and not target.estimand.of_units:
+        return {}
+    units, weights = read_units(estimate, target, problem), read_weights(estimate, problem)
+    return {"units": units, "weights": weights}
 
 
 def _check_ratio(target: Target, estimate: Estimate) -> None:
