@@ -1,7 +1,6 @@
 """Panels: structure against other libraries, parallel trends in the twin, staggered truths."""
 
 import warnings
-
 from dataclasses import replace
 
 import numpy as np

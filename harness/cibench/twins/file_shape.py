@@ -131,6 +131,7 @@ TWIN: dict[Any, Any] = {
     }),
     "seed": {
         "rows": COUNT, "effect": float, "se": float, "where?": TEXT, "gaps?": {str: [str]},
+        "interval?": {"low": float, "high": float, "method": TEXT},
     },
     "constants": {str: float},
     "summaries": {str: object},

@@ -73,7 +73,7 @@ def counts_among(
     shares = np.cumsum(counts) * n / counts.sum()  # whole numbers stay whole ones
     ends = np.floor(shares + rng.random())
     ends[-1] = n
-    among = np.diff(ends, prepend=0.0).astype(np.int64)
+    among: Array = np.diff(ends, prepend=0.0).astype(np.int64)
     for part in (~adopting, adopting):
         if n > 1 and counts[part].sum() > 0 and among[part].sum() == 0:
             among[np.argmax(among)] -= 1
