@@ -72,7 +72,7 @@ def test_a_file_that_cannot_be_opened_says_why(twin_of, tmp_path):
         content["0.npy"] = buffer.getvalue()
 
     for change, words in (
-        (newer, "a twin of format 9; this version reads formats 1 and 2"),
+        (newer, "a twin of format 9; this version reads formats 1, 2 and 3"),
         (pickled, "not a twin, or a damaged one"),
         (lambda content: content.pop("1.npy"), "not a twin, or a damaged one"),
         (lambda content: content.update({"twin.json": b'{"format": 1}'}), "a damaged twin"),

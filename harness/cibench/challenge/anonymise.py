@@ -230,7 +230,7 @@ def _panel(
         notes.append(f"periods of adoption: {int(ever.sum())} are merged into {left}")
     if not ever.all() and counts[~ever].sum() < limits.cell - 0.5:
         raise BadInput("--cell: fewer units than the cell never adopt, and none stands for them")
-    return replace(panel, cohorts=cohorts)
+    return replace(panel, cohorts=cohorts, counts=None)  # the seed's own number stays here
 
 
 def _outcome(

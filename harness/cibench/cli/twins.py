@@ -152,6 +152,9 @@ def sample(
     truth: Annotated[
         float | None, typer.Option(help="The average effect wished for, whatever bounds keep back.")
     ] = None,
+    where: Annotated[
+        str, typer.Option(metavar="FORMULA", help="Only rows that satisfy it: region == 'North'.")
+    ] = "",
 ) -> None:
     """Write a CSV file of a twin's rows, with an effect planted."""
     from cibench.twins.file import open_twin
@@ -165,7 +168,7 @@ def sample(
         raise BadInput("--truth and --effect both say what to plant")
     opened = open_twin(twin)
     chosen = _effect(effect) if truth is None else effect_for(opened, truth)
-    for line in write_sample(opened, rows, chosen, seed, out):
+    for line in write_sample(opened, rows, chosen, seed, out, where):
         typer.echo(line)
     typer.echo(HONEST.format(**opened.seed), err=True)
     typer.echo(f"sample: {out.resolve()}")

@@ -39,8 +39,11 @@ from cibench.utils.files import canonical, write_atomically
 from cibench.utils.foreign import as_json, read_bytes
 from cibench.utils.shapes import check
 
-FORMATS = (1, 2)
-"""A file has the oldest format that can say what it says: 2 where it says more of columns."""
+FORMATS = (1, 2, 3)
+"""A file has the oldest format that can say what it says.
+
+2 says more of columns, 3 how many units of a panel adopt.
+"""
 
 TEXT = "twin.json"
 REFERENCE = "array"
@@ -52,8 +55,9 @@ def state_of(twin: Twin) -> dict[str, Any]:
     """Return all that a file keeps of a twin, arrays in place."""
     known, outcome = [c.state() for c in twin.known], twin.outcome.state()
     later = any(name in column for column in known for name in LATER)
+    counted = twin.panel is not None and twin.panel.counts is not None
     return {
-        "format": 2 if later or {"link", "decimals"} & outcome.keys() else 1,
+        "format": 3 if counted else 2 if later or {"link", "decimals"} & outcome.keys() else 1,
         "design": twin.design.state(),
         "known": known,
         "derived": [asdict(d) for d in twin.derived],
@@ -166,7 +170,7 @@ def _opened(content: bytes, where: str) -> Twin:
         raise BadInput(f"{where}: not {DAMAGED}: {one_line(error)}") from error
     state = as_json(text, {"format": int}, where, DAMAGED)
     if state["format"] not in FORMATS:
-        readable = " and ".join(map(str, FORMATS))
+        readable = f"{', '.join(map(str, FORMATS[:-1]))} and {FORMATS[-1]}"
         raise BadInput(
             f"{where}: a twin of format {state['format']}; this version reads formats {readable}"
         )

@@ -127,10 +127,11 @@ TWIN: dict[Any, Any] = {
     },
     "panel": (None, {
         "times": NUMBERS, "cohorts": NUMBERS, "level": NUMBERS, "gap": float,
-        "coefficients": NUMBERS, "effects": NUMBERS,
+        "coefficients": NUMBERS, "effects": NUMBERS, "counts?": NUMBERS,
     }),
     "seed": {
         "rows": COUNT, "effect": float, "se": float, "where?": TEXT, "gaps?": {str: [str]},
+        "interval?": {"low": float, "high": float, "method": TEXT},
     },
     "constants": {str: float},
     "summaries": {str: object},

@@ -6,7 +6,8 @@ The period levels come from untreated cells alone (two-way least squares on them
 estimators), the effects from what the treated cells have beyond that, by time since adoption. A
 unit's residuals, one for each period, are trained together, so that their serial dependence stays.
 The cohort g_i is drawn from its law given covariates and knows nothing of the residuals: trends are
-parallel in the twin, whatever they were in the seed. What dials do to it:
+parallel in the twin, whatever they were in the seed. As many units adopt in each cohort as in the
+seed, in proportion to the size of the data. What dials do to it:
 
     trend          units that ever adopt drift by trend sd a period
     anticipation   they feel that share of their effect in the period before adoption
@@ -47,6 +48,8 @@ def rebuild_panel(
     residual = np.column_stack([units.pop(residual_name(t)) for t in panel.times])
     p = cohort_shares(twin, units, n)
     place = (np.cumsum(p, axis=1)[:, :-1] < u[:, None]).sum(axis=1)
+    if panel.counts is not None:
+        place = with_counts(place, p, counts_among(panel.counts, panel.cohorts > 0, n, rng), rng)
     cohort = panel.cohorts[place]
     return _cells(twin, units, residual, cohort, noise, effect, dials)
 
@@ -58,6 +61,43 @@ def cohort_shares(twin: Twin, units: Columns, n: int) -> Array:
     odds = features.matrix(units, n) @ twin.panel.coefficients.T
     odds = np.exp(odds - odds.max(axis=1, keepdims=True))
     return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+
+
+def counts_among(
+    counts: Array, adopting: Array, n: int, rng: np.random.Generator
+) -> Array:  # fmt: skip
+    """Return how many of n units are in each cohort: the seed's shares, the rest at random.
+
+    One unit adopts at least, and one never does where some in the seed do not.
+    """
+    shares = np.cumsum(counts) * n / counts.sum()  # whole numbers stay whole ones
+    ends = np.floor(shares + rng.random())
+    ends[-1] = n
+    among: Array = np.diff(ends, prepend=0.0).astype(np.int64)
+    for part in (~adopting, adopting):
+        if n > 1 and counts[part].sum() > 0 and among[part].sum() == 0:
+            among[np.argmax(among)] -= 1
+            among[np.argmax(counts * part)] += 1
+    return among
+
+
+def with_counts(place: Array, p: Array, counts: Array, rng: np.random.Generator) -> Array:
+    """Return cohorts of which there are as many as wished, few of them moved.
+
+    Units leave a cohort that has too many for one that has too few, drawn by how much likelier
+    their covariates make the latter, so that what cohorts owe to covariates stays.
+    """
+    place, gumbel = place.copy(), rng.gumbel(size=len(place))
+    odds = np.log(np.maximum(p, 1e-300))
+    for of in range(len(counts)):
+        for to in range(len(counts)):
+            there = np.bincount(place, minlength=len(counts)) - counts
+            moved = min(there[of], -there[to])
+            if moved > 0:
+                units = np.flatnonzero(place == of)
+                order = np.argsort(-(odds[units, to] - odds[units, of] + gumbel[units]))
+                place[units[order[:moved]]] = to
+    return place
 
 
 def _cells(

@@ -36,9 +36,12 @@ def drawn_from(twin: Twin, rows: int, effect: Effect, rng: np.random.Generator) 
 
 
 def write_sample(
-    twin: Twin, rows: int, effect: Effect | None, seed: int, out: Path
+    twin: Twin, rows: int, effect: Effect | None, seed: int, out: Path, where: str = ""
 ) -> Iterator[str]:
     """Write rows as CSV and yield what was planted; raises BadInput for an effect or a place.
+
+    `where` is a condition on covariates that all rows satisfy; what is planted is then the truth
+    among those.
 
     Nothing is written before the first line is asked for. Without an `effect` it is the seed's.
 
@@ -51,10 +54,17 @@ def write_sample(
         check_effect(twin, chosen)
     except ValueError as error:
         raise BadInput(f"--{error}") from error
-    drawn = draw_rows(twin, rows, chosen, seed)
-    frame = pd.DataFrame(observed_columns(twin, drawn))
+    if where:
+        from cibench.twins.subset import draw_subset, subset_truths
+
+        columns = draw_subset(twin, rows, chosen, seed, where)
+        truths = subset_truths(twin, chosen, where)
+    else:
+        columns = draw_rows(twin, rows, chosen, seed).columns
+        truths = truths_of(twin, chosen)
+    frame = pd.DataFrame(_observed(twin, columns))
     write_csv(out, frame)
-    for target, truth in truths_of(twin, chosen).items():
+    for target, truth in truths.items():
         precision = f" (Monte Carlo error {truth.mcse:.2g})" if truth.mcse else ""
         if target.horizon is None:
             yield f"planted {target}: {truth.value:.6g}{precision}"
@@ -62,8 +72,12 @@ def write_sample(
 
 def observed_columns(twin: Twin, drawn: Rows) -> dict[str, Array]:
     """Return rows as the seed's file has them, the design's columns first."""
-    columns = {n: c for n, c in drawn.columns.items() if not n.startswith(MISSING)}
-    table = twin.table(drawn.columns)
+    return _observed(twin, drawn.columns)
+
+
+def _observed(twin: Twin, drawn: Mapping[str, Array]) -> dict[str, Array]:
+    columns = {n: c for n, c in drawn.items() if not n.startswith(MISSING)}
+    table = twin.table(dict(drawn))
     return {n: table[n] for n in _ordered(twin, columns)}
 
 

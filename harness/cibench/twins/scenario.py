@@ -42,7 +42,7 @@ from cibench.twins.file import open_twin
 from cibench.twins.formula import Formula
 from cibench.twins.generators.base import FAMILIES
 from cibench.twins.observed import as_draw, roles_of
-from cibench.twins.panel import SINCE, rebuild_panel
+from cibench.twins.panel import COHORT, SINCE, rebuild_panel
 from cibench.twins.twin import Effect, Panel, Twin
 from cibench.utils.errors import BadInput
 
@@ -179,9 +179,18 @@ def _of_panel(
         mask = rows.target if target.horizon is None else rows.target & (since == target.horizon)
         felt, count = ((v * mask).reshape(n, periods).sum(axis=1) for v in (rows.effects, 1.0))
         value = felt.sum() / count.sum()
-        se = np.sqrt(np.sum((felt - value * count) ** 2)) / count.sum()
+        score, rounding = felt - value * count, 0.0
+        if twin.panel.counts is not None:  # cohorts are strata, of the same size but for one unit
+            mean = _means_by(rows.columns[twin.design.cohort or COHORT][::periods], score)
+            score, rounding = score - mean, float(np.ptp(mean))
+        se = np.sqrt(np.sum(score**2) + rounding**2) / count.sum()
         truths[target] = Truth(float(value), float(se))
     return truths
+
+
+def _means_by(groups: Array, values: Array) -> Array:
+    _, place, count = np.unique(groups, return_inverse=True, return_counts=True)
+    return np.asarray((np.bincount(place, values) / count)[place])
 
 
 REACHING = ("confounding", "policy", "dependence", "direct", "trend", "anticipation")

@@ -115,7 +115,8 @@ class Panel:
 
     `cohorts` are periods of adoption, 0 for never; `level` is what the periods have in common,
     `gap` by how much units that ever adopt stand above the others. `coefficients` are multinomial,
-    a row for each cohort.
+    a row for each cohort. `counts` are the seed's units by cohort: data sets have as many, in
+    proportion to their size; None leaves their number to chance.
     """
 
     times: Array
@@ -124,10 +125,11 @@ class Panel:
     gap: float
     coefficients: Array
     effects: Array
+    counts: Array | None = None
 
     def state(self) -> dict[str, Any]:
         """Return what a file keeps."""
-        return dict(self.__dict__)
+        return {n: v for n, v in self.__dict__.items() if n != "counts" or v is not None}
 
 
 @dataclass(frozen=True, eq=False)

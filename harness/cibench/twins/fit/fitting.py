@@ -10,6 +10,7 @@ from cibench.model.streams import stream
 from cibench.twins.columns import Derived, levels_of
 from cibench.twins.file import sealed
 from cibench.twins.fit.seed_data import Seed
+from cibench.twins.fit.seed_interval import seed_interval
 from cibench.twins.fit.user_structure import UserStructure
 from cibench.twins.formula import Formula
 from cibench.twins.generators.base import Training, maker
@@ -63,6 +64,10 @@ def fit_twin(
     seed = _with_derived(seed, user)
     rng = stream("twin", number, generator)
     twin, training = train_twin(seed, generator, structure, number, rng)
+    if not twin.structure.known:
+        supported = seed_interval(seed, twin.design, stream("twin", number, "interval"))
+        if supported:
+            twin = replace(twin, seed={**twin.seed, "interval": supported.state()})
     return sealed(replace(twin, summaries=summarise(twin, seed, training, rng)))
 
 

@@ -136,7 +136,8 @@ def residualise(grid: Grid, features: Features, rng: np.random.Generator) -> Res
     residuals = residuals - residuals.mean(axis=0)
     cohorts, place = np.unique(grid.cohort, return_inverse=True)
     coefficients = logistic(features.matrix(grid.covariates, units), place)
-    panel = Panel(grid.times, cohorts, level, gap, _classes(coefficients), effects)
+    counts = np.bincount(place, minlength=len(cohorts))
+    panel = Panel(grid.times, cohorts, level, gap, _classes(coefficients), effects, counts)
     effect, se = att(grid)
     if 0 < np.sum(grid.cohort > 0) < FEW_TREATED:
         se = placebo_error(grid, rng)
