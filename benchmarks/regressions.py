@@ -17,12 +17,18 @@ from typing import Any
 
 OUT, RUNS = Path("results/reference/regressions"), Path("results/regressions")
 OLD = ("numpy<1.20", "scipy<1.5", "pandas<0.25", "statsmodels<0.12")
+OLDER = ("numpy<1.16", "scipy<1.3", "pandas<0.24", "statsmodels<0.11")
+YOUNGER = ("numpy<1.20", "scipy<1.6", "pandas<1.2")
 PLANNED: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
     "options": (("linearmodels==7.0", "linearmodels==7.1"), "", ()),
     "rd-options": (("rdrobust==1.3.0", "rdrobust==2.0.0", "rdrobust==2.1.0"), "", ()),
     "default": (("linearmodels==6.1", "linearmodels==7.0", "linearmodels==7.1"), "", ()),
     "staggered": (("pyfixest==0.40.1", "pyfixest==0.50.1", "pyfixest==0.60.0"), "", ()),
     "iv-kernel": (("linearmodels==4.9", "linearmodels==4.10"), "3.7", OLD),
+    "iv-bandwidth": (("linearmodels==4.17", "linearmodels==4.19"), "3.8", YOUNGER),
+    "iv-bartlett": (("linearmodels==4.17", "linearmodels==4.19"), "3.8", YOUNGER),
+    "panel-weighted": (("linearmodels==4.2", "linearmodels==4.5"), "3.7", OLDER),
+    "panel-unweighted": (("linearmodels==4.2", "linearmodels==4.5"), "3.7", OLDER),
     "panel-errors": (("linearmodels==4.24", "linearmodels==4.25"), "3.8", ("pandas<2",)),
     "iv-robust": (("linearmodels==4.24", "linearmodels==4.25"), "3.8", ("pandas<2",)),
     "propensity": (("scikit-learn==0.21.3", "scikit-learn==0.22.2"), "3.7", ()),
@@ -89,7 +95,8 @@ def _stored(table: str, suites: set[str]) -> list[dict[str, Any]]:
 
 def _told(cell: dict[str, Any]) -> dict[str, Any]:
     changed = [
-        f"{m['measure']} {m['before']:.6g} to {m['after']:.6g}" for m in cell["measures"]
+        f"{m['measure']} {_digits(m['before'])} to {_digits(m['after'])}"
+        for m in cell["measures"]
         if m["verdict"] not in ("identical", "numerically changed")
     ]  # fmt: skip
     names = ("scenario", "estimator", "estimand", "horizon", "verdict")
@@ -98,6 +105,11 @@ def _told(cell: dict[str, Any]) -> dict[str, Any]:
         "changed_share": cell["changed_share"], "largest_change_in_se": cell["largest_change"],
         "measures": "; ".join(changed), "why": cell["why"],
     }  # fmt: skip
+
+
+def _digits(number: float | None) -> str:
+    """Write a measure's value; a fact about single fits has none on one side."""
+    return "-" if number is None else f"{number:.6g}"
 
 
 if __name__ == "__main__":

@@ -130,6 +130,8 @@ def test_score_and_report_work_from_the_folder_alone(call, suite, tmp_path):
     [
         (("run", "quikstart"), "no suite named 'quikstart'; did you mean 'quickstart'?"),
         (("run", "none.toml"), "none.toml: No such file or directory"),
+        (("run", "quikstart.toml"), "No such file or directory; did you mean 'quickstart'? It co"),
+        (("plan", "suites/quikstart.toml"), "; did you mean 'quickstart'? It comes with cibench"),
         (("run", "--replicates", "0"), "replicates: 0 is not a whole number above 0, 100,000,000"),
         (("run", "--replicates", "1000000000000000"), "is not a whole number above 0, 100,000,000"),
         (("run", "--workers", "0"), "--workers: 0 is not a number of 1 to 1,000"),
@@ -154,6 +156,34 @@ def test_bad_input_is_one_line_on_stderr_code_2_and_nothing_written(
     assert err.startswith("cibench: ") and err.count("\n") == 1
     assert line in err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("run", "onw.toml"), "own.toml"),
+        (("run", "onw"), "own.toml"),
+        (("run", "own"), "the file 'own.toml'"),
+        (("plan", "runs/frist"), "runs/first"),
+        (("status", "runs/frist"), "runs/first"),
+        (("score", "run/first"), "runs/first"),
+        (("pack", "runs/fist"), "runs/first"),
+        (("lesson", "onw"), "own.toml"),
+        (("export", "onw.toml", "--out", "x"), "own.toml"),
+        (("unpack", "fist.zip"), "first.zip"),
+        (("twin", "show", "sed.csv"), "seed.csv"),
+    ],
+)
+def test_a_path_that_leads_nowhere_is_one_line_with_the_near_miss(call, tmp_path, words, meant):
+    (tmp_path / "runs" / "first").mkdir(parents=True)
+    for name in ("own.toml", "runs/first/suite.toml", "first.zip", "seed.csv"):
+        (tmp_path / name).touch()
+    before = sorted(tmp_path.rglob("*"))
+    code, out, err = call(*words)
+    near = meant if meant.endswith("'") else f"'{meant}'"
+    assert (code, out) == (2, "") and err.count("\n") == 1
+    assert err.endswith(f"; did you mean {near}?\n"), err
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_every_mistake_of_a_suite_is_a_line_on_stderr_with_its_own_line(call, suite, tmp_path):

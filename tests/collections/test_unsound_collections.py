@@ -3,6 +3,7 @@
 import io
 import os
 import zipfile
+from html import unescape
 
 import numpy as np
 import pandas as pd
@@ -298,13 +299,33 @@ def test_a_suite_that_asks_for_what_is_not_there_is_refused(few, call):
             "pooled takes all data sets, whatever their k",
         SUITE.replace("replicates = 9", "precision = { bias = 0.1 }"):
             "precision: collection/few has the data sets that it has; state 'replicates'",
-        SUITE.replace("few.toml", "fwe.toml"): "fwe.toml: No such file or directory",
+        SUITE.replace("few.toml", "fwe.toml"):
+            "fwe.toml: No such file or directory; did you mean",
     }  # fmt: skip
     for text, words in asked.items():
         (few / "suite.toml").write_text(text, encoding="utf-8")
         code, _, err = call("run", "suite.toml", "--out", "run")
         assert code == 2 and words in err and err.count("\n") == 1, err
         assert not (few / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "violated", "slip"),
+    [
+        ("no confoundin", "[]", "no confounding"),
+        ("overlap", '["paralel trends"]', "parallel trends"),
+        ("overlap", "[]", ""),
+        ("overlap", '["a luck of its own"]', ""),  # anybody may name an assumption
+    ],
+)
+def test_an_assumption_that_is_nearly_that_of_a_method_is_told(few, call, setting, violated, slip):
+    index(few, rows_of(k=[0, 1, 2]), DIAL.replace("overlap", setting) + "default = 0\n")
+    swapped(ROLES, f"violates = {violated}\n{ROLES}")(few)
+    code, out, _ = call("run", "suite.toml", "--out", "run")
+    told = f"which no estimator assumes; did you mean '{slip}'?"
+    page = unescape((few / "run" / "report.html").read_text("utf-8"))
+    assert code == 0 and (told in page) == bool(slip)
+    assert (told in " ".join(out.split())) == bool(slip)
 
 
 def test_two_collections_of_one_name_are_told_apart(few, call):

@@ -2,6 +2,7 @@
 
 import json
 from html import unescape
+from pathlib import Path
 
 import pytest
 from toys import plugin
@@ -228,6 +229,18 @@ def test_a_slip_in_a_declaration_is_a_warning_that_page_and_terminal_have(path, 
     run = cibench.run(suite_of(path, ["pre/misspelt"]), tmp_path / "r")
     assert slip in unescape(run.write_report().read_text("utf-8"))
     assert slip in " ".join(call("score", tmp_path / "r").out.split())
+
+
+def test_so_is_what_a_scenario_breaks_that_is_nearly_what_an_estimator_assumes(path):
+    text = Path(path).read_text("utf-8")
+    declared = 'violates = ("a fair coin",)'
+    assert declared in text
+    Path(path).write_text(text.replace(declared, 'violates = ("paralel trends",)'), "utf-8")
+    (scenario, _) = subjects(suite_of(path))
+    assert look_at(scenario, 9.0).warning == (
+        "scenario pre/toy breaks 'paralel trends', which no estimator assumes; "
+        "did you mean 'parallel trends'?"
+    )
 
 
 @pytest.mark.parametrize("law", ["normal", "lognormal"])

@@ -87,6 +87,22 @@ def test_a_run_is_checked_as_a_suite_is(base, call):
     assert not (base / "there" / "run").exists()
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize(
+    ("bias", "words"),
+    [("1e308", "answers lost"), ("-1e308", "answers lost"), ("-1e100", "bias, coverage")],
+)  # fmt: skip
+def test_estimates_at_the_end_of_the_numbers_fail_the_gate_in_words(base, call, bias, words):
+    """One whose square is no number is no answer; any other is compared, without an overflow."""
+    write(base, BIAS=bias)
+    (base / "made.toml").write_text(SUITE.replace("replicates = 150", "replicates = 20"))
+    code, out, complaints = call("check", "made.toml", "--against", "one")
+    assert code == 1 and words in out
+    assert "Traceback" not in complaints and "overflow" not in complaints
+    assert verdict()["verdict"] == "worse"
+    assert all("NaN" not in p.read_text() for p in Path("results/check-one").glob("verdict.json"))
+
+
 def test_inflated_standard_errors_fail_the_gate_in_every_output(base, call):
     write(base, FACTOR="1.1")
     code, out, _ = call("check", "made.toml", "--against", "one")

@@ -9,6 +9,7 @@ from cibench.gate.comparison import NO_ANSWER, compare
 from cibench.gate.output.cell_views import (
     changed_most,
     directions,
+    error,
     headline,
     level_line,
     tell,
@@ -210,3 +211,19 @@ def test_a_chance_of_at_most_is_never_told_smaller_than_it_is(table, normal):
     for alpha, told in chances.items():
         line = level_line(compare(table(t, s), table(t, s), Rules(alpha=alpha)))
         assert f"is at most {told} (" in line and float(told) >= alpha
+
+
+def test_the_paired_error_of_a_change_is_written_in_the_unit_of_the_change(table, normal):
+    """In standard errors, in per cent, in points; recomputed for the mean estimate."""
+    t, s = normal
+    noise = np.random.default_rng(4).normal(size=1500)
+    found = compare(table(t, s), table(t + 0.5 * noise, s * (1 + 0.2 * np.abs(noise))))
+    measures = only(found)[1]
+    units = {"estimate": "SE", "std_error": "%", "coverage": "points"}
+    for name, unit in units.items():
+        number, _, written = error(measures[name]).partition(" ")
+        assert written == unit
+        factor = 1 if unit == "SE" else 100
+        assert float(number) == pytest.approx(factor * measures[name].error, rel=0.06)
+    alone = np.std(0.5 * noise) / np.sqrt(1500) / np.median(s)
+    assert measures["estimate"].error == pytest.approx(alone, rel=0.1)

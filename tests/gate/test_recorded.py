@@ -10,6 +10,7 @@ CHANGED = {
     ("rdrobust-2.0.0", "options/rd-clustered-hc3"): "",
     ("linearmodels-4.10", "releases/2sls-parzen"): "",
     ("linearmodels-4.25", "releases/panel-autocorrelated"): "se_ratio",
+    ("linearmodels-4.5", "releases/fama-macbeth-weighted"): "",
     ("scikit-learn-0.22.2", "releases/ipw-forest"): "bias",
     ("scikit-learn-0.22.2", "releases/ipw-default"): "",
 }
@@ -18,6 +19,8 @@ CHANGED = {
 QUIET = (
     ("linearmodels-7.1", "options/2sls-kernel"), ("linearmodels-4.10", "releases/2sls-robust"),
     ("linearmodels-4.25", "releases/panel-clustered"),
+    ("linearmodels-4.5", "releases/fama-macbeth"), ("linearmodels-4.19", "releases/2sls-robust"),
+    ("linearmodels-4.19", "releases/gmm-bartlett"),
     ("scikit-learn-0.22.2", "releases/ipw-newton"), ("statsmodels-0.14.0", "releases/rlm-huber"),
     ("statsmodels-0.14.0", "releases/hac"),
 )  # fmt: skip
@@ -37,8 +40,17 @@ def test_the_changes_that_changelogs_tell_of_are_detected_and_named():
         assert float(row["changed_share"]) == 1 and measure in row["measures"]
     hampel = cells["statsmodels-0.14.0", "releases/rlm-hampel"]
     assert hampel["verdict"] == "numerically changed" and float(hampel["changed_share"]) > 0
+    parzen = cells["linearmodels-4.19", "releases/gmm-parzen"]
+    assert parzen["verdict"] == "numerically changed" and float(parzen["changed_share"]) > 0.9
     for key in QUIET:
         assert cells[key]["verdict"] == "identical"
+
+
+def test_six_pairs_that_changed_and_four_that_did_not_are_of_releases_apart():
+    """Of those in environments of their own: what changed has a neighbour that did not."""
+    apart = [row for row in read("pairs.csv") if "--python" in row["command"]]
+    quiet = {row["suite"] for row in apart if row["verdict"] == "identical"}
+    assert len(quiet) >= 4 and len(apart) - len(quiet) >= 6
 
 
 def test_three_pairs_or_more_are_identical_with_every_estimator():

@@ -252,6 +252,37 @@ def test_a_port_that_is_no_schedulers_is_refused(suite_of, tmp_path):
             )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, "dask's settings lack distributed.comm.tls.ca-file and distributed.comm.tls.client.c"),
+        ({"ca-file": "a.pem"}, "dask's settings lack distributed.comm.tls.client.cert (docs/scale"),
+        ({"ca-file": "b.pem", "client.cert": "a.pem"}, "distributed.comm.tls.ca-file: no file 'b."),
+        ({"ca-file": "a.pem", "client.cert": "a.pem", "client.key": "a"}, "client.key: no file 'a"),
+        ({"ca-file": "a.pem", "client.cert": "a.pem"}, "distributed.comm.tls.client.cert: no cert"),
+        ({"ca-file": "A\nB", "client.cert": 3.5}, "distributed.comm.tls.client.cert: no file '3.5"),
+    ],
+)  # fmt: skip
+def test_tls_without_certificates_is_one_line_at_once(
+    suite_of, tmp_path, monkeypatch, settings, words
+):
+    """A port that never speaks: without the look before it, a client waits there."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.pem").write_text("no certificate")
+    fields = ("ca-file", "client.cert", "client.key")
+    chosen = {f"distributed.comm.tls.{name}": settings.get(name) for name in fields}
+    with dask.config.set(chosen), socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        executor = f"dask+tls://127.0.0.1:{other.getsockname()[1]}"
+        started = time.monotonic()
+        with pytest.raises(BadInput) as refusal:
+            execute(suite_of(), tmp_path / "r", executor=executor)
+    complaint = str(refusal.value)
+    assert complaint.startswith(f"--executor {executor}: ") and words in complaint
+    assert "\n" not in complaint and time.monotonic() - started < 20
+
+
 def test_addresses():
     assert parse("dask://host:8786") == ("tcp", "host", 8786)
     assert parse("dask+tls://[::1]:1/") == ("tls", "::1", 1)

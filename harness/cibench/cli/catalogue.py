@@ -72,7 +72,7 @@ def _print_listing(shelves: dict[str, Any]) -> None:
     for shelf, entries in shelves.items():
         if entries:
             rows = [{k: cell(v) for k, v in entry.items()} for entry in entries]
-            out.print(table(rows, f"[bold]{shelf}[/bold]"), "")
+            out.print(table(rows, shelf), "")
 
 
 def _lines(shelf: str, entries: list[dict[str, Any]]) -> str:
@@ -89,7 +89,7 @@ def print_page(page: dict[str, Any]) -> None:
 
     out = console()
     if page["title"]:
-        out.print(f"[bold]{page['title']}[/bold]\n")
+        out.print(f"{page['title']}\n", style="bold")
     for line in page["lines"]:
         out.print(line, markup=False)
     for rows in page["tables"]:

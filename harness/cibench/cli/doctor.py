@@ -20,7 +20,7 @@ def doctor() -> None:
     from cibench.utils.version import __version__
 
     out, here = console(), machine()
-    out.print(f"[bold]cibench {__version__}[/bold], Python {here['python']}, {here['platform']}\n")
+    out.print(f"cibench {__version__}, Python {here['python']}, {here['platform']}\n", style="bold")
     states = supported()
     rows = [
         {"package": n, "extra": e, "version": v, "works with": states.get(canonical_name(n), "")}

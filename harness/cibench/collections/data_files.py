@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from cibench.model.types import Array
-from cibench.utils.errors import BadInput, near_miss
+from cibench.utils.errors import BadInput
 from cibench.utils.foreign import read_arrays, read_table
+from cibench.utils.near_paths import near_path
 
 ENDINGS = (".csv", ".parquet", ".npz", ".dta")
 BINARY = (".parquet", ".npz", ".dta")
@@ -38,8 +39,7 @@ def state_of(path: Path) -> State:
     try:
         known = path.stat()
     except OSError as error:
-        near = near_miss(path.name, [p.name for p in path.parent.glob("*")])
-        raise BadInput(f"{path}: {error.strerror or error}{near}") from error
+        raise BadInput(f"{path}: {error.strerror or error}{near_path(path)}") from error
     return str(path), known.st_size, known.st_mtime_ns, known.st_ctime_ns
 
 

@@ -19,7 +19,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from cibench.contracts.common import ContractError, label, named_assumptions, require, slips
+from cibench.contracts.common import (
+    ContractError,
+    assumed_assumptions,
+    label,
+    named_assumptions,
+    require,
+    slips,
+)
 from cibench.contracts.estimator_fits import on_scale_of, require_coherence, undeclared
 from cibench.contracts.pooled_truth import SIGMAS, Question, pool
 from cibench.contracts.scenario_draws import require_outcome, require_shapes, require_units
@@ -94,7 +101,10 @@ class Finding(NamedTuple):
 
 
 def subjects(suite: Suite, kinds: Sequence[registry.Kind] = KINDS) -> list[Subject]:
-    """Return the plug-ins of a suite, of some kinds: what did not come with cibench."""
+    """Return the plug-ins of a suite, of some kinds: what did not come with cibench.
+
+    Of collections, whose data sets are looked at when they are read, those that name assumptions.
+    """
     places: dict[tuple[registry.Kind, str], dict[Case, None]] = {}
     for cell in suite.cells:
         key, name = cell.key, cell.scenario.name
@@ -105,7 +115,8 @@ def subjects(suite: Suite, kinds: Sequence[registry.Kind] = KINDS) -> list[Subje
             places.setdefault(("estimator", estimator), {})[case] = None
     chosen = []
     for (kind, name), cases in places.items():
-        if kind in kinds and not _is_ours(kind, name):
+        names = kind == "scenario" and _is_data(name) and _broken_by(find_scenario(name))
+        if kind in kinds and (names or not _is_ours(kind, name)):
             several = tuple(cases) if kind == "scenario" else _one_a_scenario(cases)
             digest = _digest(kind, name, several, suite.level)
             chosen.append(Subject(kind, name, several, suite.level, digest))
@@ -123,6 +134,12 @@ def _is_ours(kind: registry.Kind, name: str) -> bool:
     """Say whether it came with cibench, or was made by it as a twin is."""
     module: str | None = registry.entry(kind, name).module  # None of code that has no module
     return (module or "").startswith("cibench.")
+
+
+def _is_data(scenario: str) -> bool:
+    """Say whether a scenario is a collection, of which no code draws."""
+    entry = registry.entry("scenario", scenario)
+    return entry.digest is not None and _is_ours("scenario", scenario)
 
 
 def _digest(kind: registry.Kind, name: str, cases: Sequence[Case], level: float) -> str | None:
@@ -169,6 +186,9 @@ def _draws(scenario: Scenario, n: int, first: int, end: float = np.inf) -> Itera
 
 def _scenario(subject: Subject, end: float) -> Finding:
     """Hold a scenario's draws to rows, roles, consistency and truth."""
+    misnamed = _misnamed(find_scenario(subject.name))
+    if _is_data(subject.name):
+        return Finding(warning=misnamed)
     warning = ""
     for case in subject.cases:
         scenario = _configured(case)
@@ -183,7 +203,7 @@ def _scenario(subject: Subject, end: float) -> Finding:
             _require_truth(scenario, case.n, target, truth, end)
         if perf_counter() > end:
             break
-    return Finding(warning=warning)
+    return Finding(warning="; ".join(filter(None, [warning, misnamed])))
 
 
 def _require_columns(scenario: Scenario, draw: object) -> None:
@@ -317,11 +337,33 @@ def _estimator(subject: Subject, end: float) -> Finding:
 def _slip(method: Estimator, cases: Iterable[Case]) -> str:
     """Say where an assumption is nearly what a scenario breaks: nothing breaks it as it stands."""
     for case in cases:
-        scenario = find_scenario(case.scenario)
-        broken = {dial.breaks for dial in dials(scenario).values() if dial.breaks}
-        for own, other in slips(named_assumptions(method), broken | {*scenario.violates}, set()):
+        broken = _broken_by(find_scenario(case.scenario))
+        for own, other in slips(named_assumptions(method), broken, set()):
             text = f"assumes '{own}', but {case.scenario} breaks '{other}': one spelling, please"
             return f"{label(method)} {text}"
+    return ""
+
+
+def _broken_by(scenario: type[Scenario]) -> set[str]:
+    """Return the assumptions that its dials or its defaults break."""
+    return {d.breaks for d in dials(scenario).values() if d.breaks} | {*scenario.violates}
+
+
+def _misnamed(scenario: type[Scenario]) -> str:
+    """Say which assumption that it breaks is of no estimator, and nearly one of a built-in one.
+
+    Those of the suite are compared with its scenarios by themselves.
+    """
+    ours = {
+        name for entry in registry.entries("estimator").values() if entry.built_in
+        for name in named_assumptions(entry.value)
+    }  # fmt: skip
+    for name in sorted(_broken_by(scenario) - assumed_assumptions()):
+        for own, other in slips([name], ours, set()):
+            return (
+                f"scenario {scenario.name} breaks '{own}', which no estimator assumes; "
+                f"did you mean '{other}'?"
+            )
     return ""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -23,7 +23,8 @@ from cibench.model.design import (
 )
 from cibench.model.method import Estimator, find_estimator, installed
 from cibench.render.shell import command
-from cibench.utils.errors import BadInput, unknown
+from cibench.utils.errors import BadInput, near_miss, unknown
+from cibench.utils.near_paths import near_path
 from cibench.utils.toml import Table, open_table, refuse
 
 SLIDERS = ("dial", "parameter", "option", "best_of", "distance")
@@ -267,8 +268,12 @@ def find(name: str | Path) -> Lesson:
     if text not in known:
         own = Path(f"{text}.toml")
         hint = f"; for the file {own} write `{command('lesson', own)}`" if own.is_file() else ""
-        raise BadInput(unknown("lesson", text, known) + hint)
+        raise BadInput(unknown("lesson", text, known) + (hint or _near(text, known)))
     return read(known[text])
+
+
+def _near(text: str, known: Iterable[str]) -> str:
+    return "" if near_miss(text, known) else near_path(Path(f"{text}.toml"))
 
 
 def read(path: Path) -> Lesson:

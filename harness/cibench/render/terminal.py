@@ -27,10 +27,10 @@ class SafeConsole(Console):
 
 def console(*, stderr: bool = False) -> Console:
     """Return a console on standard output or error, wide enough for tables where it is piped."""
-    default = SafeConsole(highlight=False, stderr=stderr)
+    default = SafeConsole(highlight=False, markup=False, stderr=stderr)
     if default.is_terminal:
         return default
-    return SafeConsole(highlight=False, stderr=stderr, width=PLAIN_WIDTH)
+    return SafeConsole(highlight=False, markup=False, stderr=stderr, width=PLAIN_WIDTH)
 
 
 def table(rows: list[dict[str, str]], title: str = "") -> Table:

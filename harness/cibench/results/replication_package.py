@@ -41,6 +41,7 @@ from cibench.utils.files import (
 from cibench.utils.foreign import own_file, require_file
 from cibench.utils.leftovers import temporary, temporary_folder
 from cibench.utils.names import require_inside
+from cibench.utils.near_paths import near_path
 from cibench.utils.toml import read_toml, several, to_toml
 
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
@@ -234,6 +235,8 @@ def unpack(path: str | Path, out: str | Path | None = None) -> Path:
     folder = Path(out) if out is not None else Path(path.stem)
     check_new(folder)
     require_file(path)
+    if not path.exists():
+        raise BadInput(f"{path}: No such file or directory{near_path(path)}")
     with _reading(path), zipfile.ZipFile(path) as parts:
         entries = _entries(parts, path)
         building = temporary(folder)

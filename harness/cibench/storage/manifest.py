@@ -23,6 +23,7 @@ from cibench.suite.origins import ORIGINS, PLUGINS, located
 from cibench.utils.errors import BadInput
 from cibench.utils.files import json_text, write_bytes, write_json, write_text
 from cibench.utils.foreign import as_json, own_file, read_json
+from cibench.utils.near_paths import near_path
 from cibench.utils.shapes import check, is_count
 from cibench.utils.toml import read_toml, several, to_toml
 
@@ -290,7 +291,8 @@ def read_catalogue(folder: Path) -> dict[str, Any]:
 def _note(folder: Path, name: str) -> Path:
     path = own_file(folder, name)
     if not path.exists():
-        raise BadInput(f"{folder} is not a run folder: it has no {name}")
+        near = "" if folder.exists() else near_path(folder)
+        raise BadInput(f"{folder} is not a run folder: it has no {name}{near}")
     return path
 
 

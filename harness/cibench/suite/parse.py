@@ -18,8 +18,9 @@ from cibench.suite.precision import COUNT, SCORING_KEYS, is_count, read_precisio
 from cibench.suite.ranking import check_scoring
 from cibench.suite.rows_elsewhere import MADE_ELSEWHERE, nothing_to_run
 from cibench.suite.suite import NO_REFITS, Cell, Refits, Refusal, Suite, merge
-from cibench.utils.errors import BadInput, unknown
+from cibench.utils.errors import BadInput, near_miss, unknown
 from cibench.utils.names import is_portable
+from cibench.utils.near_paths import near_path
 from cibench.utils.plugins import require_permission
 from cibench.utils.toml import Source, Table, open_table, refuse
 
@@ -189,8 +190,20 @@ def find_suite(name: str | Path) -> Suite:
             raise BadInput(f"{path} is not a run folder: it has no suite.toml")
         return read_suite(path / "suite.toml")
     if text.endswith(".toml") or len(path.parts) > 1:
+        if not path.exists() and not near_path(path) and (near := near_miss(path.stem, suites)):
+            raise BadInput(f"{path}: No such file or directory{near} It comes with cibench")
         return read_suite(path)
-    raise BadInput(unknown("suite", text, suites))
+    line = unknown("suite", text, suites)
+    raise BadInput(line if near_miss(text, suites) else _own(path) or line)
+
+
+def _own(path: Path) -> str:
+    """Say which suite file or run folder here is meant by a bare name, "" where none is close."""
+    file = Path(f"{path}.toml")
+    if file.is_file():
+        return f"no suite named '{path}'; did you mean the file '{file}'?"
+    near = near_path(file) or near_path(path)
+    return f"no suite named '{path}'{near}" if near else ""
 
 
 def built_in_suites() -> dict[str, Path]:

@@ -25,6 +25,7 @@ from cibench.utils.errors import BadInput
 from cibench.utils.files import from_cell, mapped
 from cibench.utils.machine import flags_of
 from cibench.utils.names import require_inside
+from cibench.utils.near_paths import near_path
 from cibench.utils.shapes import Shape, check
 
 if TYPE_CHECKING:
@@ -120,7 +121,8 @@ def _why(path: Path, error: OSError | ValueError) -> str:
         isinstance(error, PermissionError) and error.errno == errno.EACCES and path.is_dir()
     ):  # as Windows has it
         return "no file, but a folder"
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+    near = near_path(path) if isinstance(error, FileNotFoundError) else ""
+    return ((error.strerror if isinstance(error, OSError) else None) or str(error)) + near
 
 
 def read_text(path: Path, most: int = LARGEST) -> str:

@@ -266,6 +266,8 @@ def on_dask(executor: str, terms: Terms, greet: float) -> Iterator[Workplace]:
         raise BadInput(f'--executor {executor}: pip install "cibench[dask]"') from error
     from distributed.utils import silence_logging_cmgr
 
+    if protocol == "tls":
+        _check_certificates(executor)
     with silence_logging_cmgr(logging.CRITICAL):  # what it would say of a lost cluster, we say
         client = _reach(executor, f"{protocol}://{host}:{port}", host, port, greet)
         pool = client.get_executor(pure=False)
@@ -274,6 +276,33 @@ def on_dask(executor: str, terms: Terms, greet: float) -> Iterator[Workplace]:
             yield Workplace(pool, partial(run_block, terms), _slots(client), lost)
         finally:
             _leave(client, pool, terms.run)
+
+
+def _check_certificates(executor: str) -> None:
+    """Refuse TLS without its certificates: a client would wait long and end in a TypeError.
+
+    Raises BadInput where dask's settings lack one, or name what is no file or no certificate.
+    """
+    from distributed.security import Security
+
+    settings = Security()
+    fields = {"ca-file": settings.tls_ca_file, "client.cert": settings.tls_client_cert,
+              "client.key": settings.tls_client_key}  # fmt: skip
+    key = "distributed.comm.tls"
+    lacking = [f"{key}.{name}" for name in ("ca-file", "client.cert") if not fields[name]]
+    if lacking:
+        words = f"dask's settings lack {' and '.join(lacking)} (docs/scale.md)"
+        raise BadInput(f"--executor {executor}: TLS needs certificates: {words}")
+    for name, file in fields.items():  # a text of several lines is the certificate itself
+        if file and "\n" not in str(file) and not Path(str(file)).is_file():
+            raise BadInput(f"--executor {executor}: {key}.{name}: no file '{file}'")
+    try:
+        settings.get_connection_args("client")
+    except (OSError, TypeError, ValueError) as error:  # an SSLError is an OSError
+        names = ", ".join(f"{key}.{name}" for name, file in fields.items() if file)
+        raise BadInput(
+            f"--executor {executor}: {names}: no certificates: {one_line(error)}"
+        ) from error
 
 
 def _reach(executor: str, url: str, host: str, port: int, seconds: float) -> Any:

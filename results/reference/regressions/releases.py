@@ -16,12 +16,18 @@ def _design(problem: Problem) -> np.ndarray:
     return np.column_stack([np.ones(len(problem.outcome)), problem.treatment, problem.covariates])
 
 
+def _exogenous(problem: Problem) -> np.ndarray:
+    """Return a constant and the covariates, if there are any."""
+    constant = np.ones(len(problem.outcome))
+    more = [problem.covariates] if problem.roles.covariates else []
+    return np.column_stack([constant, *more])
+
+
 def _two_stages(problem: Problem, **options: Any) -> Estimate:
     """Fit two-stage least squares with linearmodels; `options` are those of its covariance."""
     from linearmodels.iv import IV2SLS
 
-    exogenous = np.column_stack([np.ones(len(problem.outcome)), problem.covariates])
-    model = IV2SLS(problem.outcome, exogenous, problem.treatment, problem.instruments)
+    model = IV2SLS(problem.outcome, _exogenous(problem), problem.treatment, problem.instruments)
     return _last(model.fit(**options), problem.level)
 
 
@@ -46,6 +52,29 @@ def two_stages_robust(problem: Problem, rng: np.random.Generator) -> Estimate:
 def two_stages_parzen(problem: Problem, rng: np.random.Generator) -> Estimate:
     """Fit two-stage least squares, errors with Parzen's kernel over five periods."""
     return _two_stages(problem, cov_type="kernel", kernel="parzen", bandwidth=5)
+
+
+def _moments(problem: Problem, kernel: str) -> Estimate:
+    """Fit two-step GMM, weights with a kernel over time whose bandwidth the library chooses."""
+    from linearmodels.iv import IVGMM
+
+    model = IVGMM(
+        problem.outcome, _exogenous(problem), problem.treatment, problem.instruments,
+        weight_type="kernel", kernel=kernel, optimal_bw=True,
+    )  # fmt: skip
+    return _last(model.fit(), problem.level)
+
+
+@estimator("releases/gmm-bartlett", **IV)
+def moments_bartlett(problem: Problem, rng: np.random.Generator) -> Estimate:
+    """Weigh moments with Bartlett's kernel, its bandwidth by the library."""
+    return _moments(problem, "bartlett")
+
+
+@estimator("releases/gmm-parzen", **IV)
+def moments_parzen(problem: Problem, rng: np.random.Generator) -> Estimate:
+    """Weigh moments with Parzen's kernel, its bandwidth by the library."""
+    return _moments(problem, "parzen")
 
 
 def _panel(problem: Problem, **options: Any) -> Estimate:
@@ -73,6 +102,33 @@ def panel_clustered(problem: Problem, rng: np.random.Generator) -> Estimate:
 def panel_autocorrelated(problem: Problem, rng: np.random.Generator) -> Estimate:
     """Fit two-way fixed effects, errors that allow for autocorrelation within a unit."""
     return _panel(problem, cov_type="autocorrelated")
+
+
+def _period_by_period(problem: Problem, weighted: bool) -> Estimate:
+    """Average the slopes of the periods in which treatment varies (Fama and MacBeth 1973)."""
+    from linearmodels.panel import FamaMacBeth
+
+    roles = problem.roles
+    frame = problem.frame.set_index([roles.unit, roles.time]).assign(one=1.0)
+    frame = frame[frame.groupby(level=1)[roles.treatment].transform("std") > 0]
+    weights = None
+    if weighted:
+        sizes = 1.0 + np.asarray(frame.index.get_level_values(0)).astype(int) % 3
+        weights = frame.assign(weight=sizes)[["weight"]]
+    model = FamaMacBeth(frame[roles.outcome], frame[["one", roles.treatment]], weights=weights)
+    return _last(model.fit(), problem.level)
+
+
+@estimator("releases/fama-macbeth", **PANEL)
+def fama_macbeth(problem: Problem, rng: np.random.Generator) -> Estimate:
+    """Average the slopes of the periods, units alike."""
+    return _period_by_period(problem, weighted=False)
+
+
+@estimator("releases/fama-macbeth-weighted", **PANEL)
+def fama_macbeth_weighted(problem: Problem, rng: np.random.Generator) -> Estimate:
+    """Average the slopes of the periods, units weighted: their number decides on the weight."""
+    return _period_by_period(problem, weighted=True)
 
 
 def _second(fit: Any, level: float) -> Estimate:
