@@ -13,7 +13,7 @@ import numpy as np
 
 from cibench.storage.note_shapes import is_settings
 from cibench.storage.schema import STATUSES, TYPES, schema
-from cibench.utils.shapes import ORDINARY, is_count, is_plain
+from cibench.utils.shapes import LONGEST_NAME, ORDINARY, is_count, is_name, is_plain
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,7 +40,6 @@ NAMES = ("scenario", "estimator", "estimand", "dial", "group", "label")
 COUNTS = ("n", "replicate", "refit")
 STATED = ("setting", "truth", "truth_mcse")
 ANSWERS = ("estimate", "std_error", "ci_low", "ci_high", "band_low", "band_high", "pit", "crps")
-LONGEST_NAME = 500
 
 
 def check_file(shard: Any) -> None:
@@ -125,10 +124,10 @@ def _check_texts(name: str, texts: Sequence[Any], rows: int) -> None:
         if not is_plain(text) or (settings and not is_settings(text, numbers=name == "dials")):
             kind = "JSON of settings" if name in SETTINGS else "a name"
             raise ValueError(f"its column '{name}' holds {str(text)[:80]!r}, which is not {kind}")
-        if name in NAMES and (not text.isprintable() or text.startswith("-")):
-            raise ValueError(f"its column '{name}' holds {text[:80]!r}, which is not a name")
         if len(text) > LONGEST_NAME and name not in SETTINGS:
             raise ValueError(f"its column '{name}' holds a name of {len(text):,} letters")
+        if name in NAMES and not is_name(text):
+            raise ValueError(f"its column '{name}' holds {text[:80]!r}, which is not a name")
         if name == "status" and text not in STATUSES:
             raise ValueError(f"the replicate table holds an unknown status: {text!r}")
 

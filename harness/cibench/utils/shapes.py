@@ -50,6 +50,16 @@ def is_plain(value: Any) -> bool:
     return isinstance(value, str) and (value.isprintable() or not moves_terminals(value))
 
 
+LONGEST_NAME = 500
+"""Letters of a name that rows and tables repeat."""
+
+
+def is_name(value: Any) -> bool:
+    """Say whether rows can have a value as a name, which commands repeat: one that is no option."""
+    printable = isinstance(value, str) and value.isprintable() and len(value) <= LONGEST_NAME
+    return printable and not value.startswith("-")
+
+
 COUNT = whole_number(10**18, "a whole number from 0 on")
 is_count = COUNT.valid
 """Say whether a value is a whole number of 0 to 10^18, which every table can hold."""
