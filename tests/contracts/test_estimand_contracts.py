@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from cibench import Draw, Estimand, Roles, Scenario, Target, Truth, find_scenario
+from cibench import Draw, Estimand, Estimate, Roles, Scenario, Target, Truth, find_scenario
 from cibench.contracts import SCENARIO_CHECKS, preflight
 from cibench.contracts.common import ContractError
 from cibench.model.design import truths
@@ -208,3 +208,33 @@ def test_points_that_are_rows_of_the_data_are_told(monkeypatch):
     leaked = np.resize(leaked, 200)
     with pytest.raises(ContractError, match="points are rows of the data"):
         CHECKS["check_points"](of_units(points=leaked))
+
+
+@pytest.mark.parametrize(
+    ("gives", "words"),
+    [
+        (("value", "se", "limits", "effects"), ""),
+        (("value", "se", "limits"), "gives effects, but does not declare it"),
+        (("value", "se", "limits", "effects", "weights"), "declares that it gives weights"),
+    ],
+)
+def test_effects_of_units_are_declared_as_they_are_given(gives, words):
+    from types import SimpleNamespace
+
+    from cibench.contracts.estimator_fits import _check_answer
+    from cibench.model.method import Estimator
+
+    scenario = of_units()
+    mean = Estimate.wald(0.1, 0.2, 0.95)
+    units = Estimate(None, effects=np.zeros(200))
+    if "effects" not in gives:
+        units = Estimate(0.1, 0.2, -1.0, 1.0, effects=np.zeros(200))
+    both = (Estimand.ATE, Estimand.CATE)
+    method = Estimator("units/both", lambda problem, rng: None, both, gives=gives)
+    answer = {Target(Estimand.ATE): mean, Target(Estimand.CATE): units}
+    trial = SimpleNamespace(scenario=scenario, answer=answer)
+    if not words:
+        _check_answer(method, trial, "here")
+        return
+    with pytest.raises(ContractError, match=words):
+        _check_answer(method, trial, "here")

@@ -11,6 +11,8 @@ import cibench
 from cibench import Draw, Estimand, Estimate, Problem, Roles, Target, Truth
 from cibench.model import estimator, scenario
 from cibench.model.design import Scenario
+from cibench.model.method import Estimator
+from cibench.workers.fit import answer_of
 from cibench.workers.unit_answers import (
     Refused,
     UnitAnswer,
@@ -272,3 +274,27 @@ def test_units_beside_the_data_are_the_same_whatever_the_size(monkeypatch):
     assert not np.array_equal(
         small.points.effects, draw_replicate(Sized(), 10, 1, 1).points.effects
     )
+
+
+@pytest.mark.parametrize(
+    ("units", "mean", "words"),
+    [
+        ({"effects": np.zeros(4)}, {"value": 1.0, "se": 2.0, "low": 0.0, "high": 3.0}, {}),
+        ({}, {"value": 1.0, "se": 2.0, "low": 0.0, "high": 3.0}, {"CATE": "gave no effects"}),
+        ({"effects": np.zeros(4)}, {"se": 2.0, "low": 0.0, "high": 3.0}, {"ATE": "gave no value"}),
+        ({"effects": np.zeros(4)}, {"value": 1.0, "se": 2.0}, {"ATE": "gave no limits"}),
+    ],
+)
+def test_of_units_effects_are_wanted_and_of_means_the_rest(units, mean, words):
+    targets = (Target(Estimand.ATE), CATE)
+    everything = ("value", "se", "limits", "effects")
+    of_both = (Estimand.ATE, Estimand.CATE)
+    method = Estimator("units/both", lambda problem, rng: None, of_both, gives=everything)
+    returned = {
+        Target(Estimand.ATE): Estimate(**{"value": None, **mean}),
+        CATE: Estimate(None, **units),
+    }
+    for target in targets:
+        answer = answer_of(method, returned, target, targets, problem_of())
+        assert answer.reason == words.get(str(target))
+        assert answer.status == ("failed" if str(target) in words else "ok")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from math import inf, isfinite, isnan, sqrt
 from typing import Any
@@ -63,7 +63,8 @@ def _check_answer(estimator: Estimator, trial: Fit, where: str) -> None:
     for target in targets:
         kind = type(trial.answer).__name__
         require(target in estimates, where, f"gives no Estimate for {target} but a {kind}")
-        _check_estimate(estimator, estimates[target], f"{where}, {target}")
+        parts = estimator.parts_of(target)
+        _check_estimate(parts, estimates[target], f"{where}, {target}")
 
 
 def _estimates(trial: Fit, targets: tuple[Target, ...]) -> dict[Target, Estimate]:
@@ -88,7 +89,7 @@ def _check_diagnosis(answer: object, where: str) -> None:
     require(possible, where, f"p-value is {answer.p_value}")
 
 
-def _check_estimate(estimator: Estimator, estimate: Estimate, where: str) -> None:
+def _check_estimate(parts: Sequence[str], estimate: Estimate, where: str) -> None:
     for name in NUMBERS:
         number = getattr(estimate, name)
         sound = number is None or (isinstance(number, NUMBER) and not isinstance(number, bool))
@@ -97,9 +98,11 @@ def _check_estimate(estimator: Estimator, estimate: Estimate, where: str) -> Non
         "value": estimate.value is not None,
         "se": estimate.se is not None,
         "limits": estimate.low is not None and estimate.high is not None,
+        "effects": estimate.effects is not None,
+        "weights": estimate.weights is not None,
     }
     for part, there in present.items():
-        complaint = undeclared(part, part in estimator.gives, there)
+        complaint = undeclared(part, part in parts, there)
         require(not complaint, where, complaint)
     for name, number in (("value", estimate.value), ("se", estimate.se)):
         require(number is None or isfinite(number), where, f"{name} is {number}")

@@ -369,9 +369,10 @@ def _misnamed(scenario: type[Scenario]) -> str:
 
 def _undeclared(method: Estimator, trials: Sequence[Fitted]) -> Iterator[str]:
     """Name the parts that all answers hold although they are not declared."""
-    answers = [a.numbers for trial in trials for a in trial.answers if a.status == "ok"]
+    fine = [a for trial in trials for a in trial.answers if a.status == "ok"]
+    answers = [a.numbers for a in fine if a.target and "effects" not in method.parts_of(a.target)]
     columns = {"value": "estimate", "se": "std_error", "limits": "ci_low"}
-    for part in GIVES if method.kind == "estimate" else ():
+    for part in GIVES if answers else ():
         there = all(numbers[columns[part]] is not None for numbers in answers)
         if there and (text := undeclared(part, part in method.gives, there)):
             yield f"{label(method)} {text}"

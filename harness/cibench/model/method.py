@@ -82,6 +82,15 @@ class Estimator:
         """Return the scenario's targets that this estimator is asked for, none of a diagnostic."""
         return tuple(self._words(scenario))
 
+    def parts_of(self, target: Target) -> tuple[str, ...]:
+        """Return which of what it gives is in its answer to a target.
+
+        Of single units it is effects alone, if it gives any, and of anything else all but these.
+        """
+        if target.estimand.of_units and "effects" in self.gives:
+            return ("effects",)
+        return tuple(part for part in self.gives if part != "effects")
+
     def questions(self, scenario: Scenario) -> tuple[Target, ...]:
         """Return `targets_of` in the estimator's own words, one for each.
 

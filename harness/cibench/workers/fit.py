@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from time import perf_counter
@@ -124,7 +124,7 @@ def answer_of(
             return Answer(None, "ok", None, _diagnosis(returned))
         estimate = _pick(returned, target, targets)
         _check_ratio(target, estimate)
-        numbers = _numbers(estimator, estimate)
+        numbers = _numbers(estimator.parts_of(target), estimate)
         if problem is not None:
             numbers |= _many(estimate, target, problem)
         if numbers["estimate"] is None and numbers.get("units") is not None:
@@ -160,15 +160,15 @@ def _number(name: str, value: object) -> float | None:
     return float(value)
 
 
-def _numbers(estimator: Estimator, estimate: Estimate) -> dict[str, Any]:
+def _numbers(parts: Sequence[str], estimate: Estimate) -> dict[str, Any]:
     """Return the row's numbers; raises Unusable where one is missing, not finite or impossible."""
     names = ("value", "se", "low", "high", "df", "p_value", "statistic", "band_low", "band_high")
     number = {name: _number(name, getattr(estimate, name)) for name in names}
     for part, needed in {"value": ("value",), "se": ("se",), "limits": ("low", "high")}.items():
-        if part in estimator.gives and all(number[name] is None for name in needed):
+        if part in parts and all(number[name] is None for name in needed):
             raise Unusable("failed", f"gave no {part}")
     for part in OF_MANY:
-        if part in estimator.gives and getattr(estimate, part) is None:
+        if part in parts and getattr(estimate, part) is None:
             raise Unusable("failed", f"gave no {part}")
     for name in ("value", "se"):
         if number[name] is not None and not math.isfinite(number[name] or 0.0):
