@@ -35,6 +35,9 @@ def one(rows: pd.DataFrame, catalogue: dict[str, Any] = EMPTY) -> pd.Series[Any]
     return scores.iloc[0]
 
 
+ASKED = {name for name, metric in SCORES.items() if not metric.optional}
+"""Measures of what every answer has: of single units there is nothing in these rows."""
+
 RARE = {
     "size_adjusted_power", "simultaneous_coverage", "simultaneous_coverage_with_failures",
     "joint_coverage", "crps", "pit_mean", "pit_dispersion",
@@ -57,8 +60,9 @@ def blank(line: pd.Series[Any]) -> set[str]:
     there = [f"{m}_{end}" for m in names for end in ends if f"{m}_{end}" in line.index]
     assert line[there].isna().all()
     noted = {name for part in line["note"].split("; ") for name in part.split(": ")[1].split(", ")}
-    assert names <= noted
-    return names - RARE
+    unasked = {m for m in names if SCORES[m].optional}
+    assert names - unasked <= noted
+    return names - RARE - unasked
 
 
 # --- the shape of the table
@@ -185,14 +189,14 @@ def test_every_measure_in_the_table_is_the_function_on_the_arrays() -> None:
     held = intervals.coverage(low, high, theta)
     expected = {
         name: scored(metric.of(columns, 0.95))
-        for name, metric in SCORES.items() if metric.scope == "estimator"
+        for name, metric in SCORES.items() if metric.scope == "estimator" and name in ASKED
     } | {
         "precision_gain": Score(0.0, 0.0), "coverage_common": held, "simultaneous_coverage": held,
         "simultaneous_coverage_with_failures": held,
     }  # fmt: skip
     assert expected["bias"] == accuracy.bias(t, theta)
     assert expected["coverage_with_failures"] == held
-    assert set(expected) == set(SCORES) - {"size_adjusted_power", "joint_coverage"}
+    assert set(expected) == ASKED - {"size_adjusted_power", "joint_coverage"}
     line = one(rows)
     for name, found in expected.items():
         assert (line[name], line[f"{name}_mcse"]) == (found.value, found.mcse), name
@@ -252,7 +256,7 @@ def test_failures_are_counted_by_their_status_and_left_out_of_the_measures() -> 
 def test_where_all_failed_only_the_failure_rate_and_the_misses_speak() -> None:
     rows = wald(status=["failed", "timeout", "declined"], seconds=[1, 2, 3])
     line = one(rows)
-    assert blank(line) == set(SCORES) - RARE - {
+    assert blank(line) == ASKED - RARE - {
         "failure_rate", "decline_rate", "coverage_with_failures",
     }  # fmt: skip
     assert line["decline_rate"] == pytest.approx(1 / 3)
@@ -336,7 +340,7 @@ def test_a_diagnostic_is_scored_by_how_often_it_does_not_pass() -> None:
     )
     line = one(rows)
     assert line[["replicates", "answered", "failures", "declined"]].tolist() == [6, 4, 1, 1]
-    assert blank(line) == set(SCORES) - RARE - {"rejection", "failure_rate", "decline_rate"}
+    assert blank(line) == ASKED - RARE - {"rejection", "failure_rate", "decline_rate"}
     assert line["decline_rate"] == pytest.approx(1 / 6)
     wilson = core.proportion(3, 4)
     assert (line["rejection"], line["rejection_low"]) == (wilson.value, wilson.low)

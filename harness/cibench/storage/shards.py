@@ -116,8 +116,11 @@ def _with_blanks(table: pa.Table, columns: Sequence[str] | None) -> pa.Table:
 
     wanted = list(columns or table.column_names)
     if columns is None and "estimand" in wanted:
-        place = wanted.index("horizon") + 1 if "horizon" in wanted else len(wanted)
-        wanted[place:place] = [name for name in LATER if name not in wanted]
+        declared_order = list(TYPES)
+        for name in (name for name in declared_order if name in LATER and name not in wanted):
+            before = declared_order[: declared_order.index(name)]
+            places = [wanted.index(other) + 1 for other in before if other in wanted]
+            wanted.insert(max(places, default=len(wanted)), name)
     if wanted == table.column_names:
         return table
     declared = schema()

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cibench.metrics.registry import listed
 from cibench.metrics.scales import back, words
 from cibench.render.figures import Plot
 from cibench.render.html import Html, facts, folded, h, join, prose
@@ -17,7 +16,7 @@ from cibench.render.labels import DEFAULT, dial_label, dials_of, slug
 from cibench.render.numbers import BLANK, exact, percent, plain
 from cibench.report.provenance_words import by_formula, counting, made_elsewhere, whence
 from cibench.report.sections.comparisons import comparison
-from cibench.report.sections.score_tables import ORDER, score_table, shortfalls
+from cibench.report.sections.score_tables import measures_of, score_table, shortfalls
 from cibench.report.views import View
 from cibench.storage.manifest import skipped_checks
 from cibench.utils.missing import missing
@@ -128,7 +127,8 @@ def _measures(views: Sequence[View], manifest: Mapping[str, Any], elsewhere: boo
         f"nominal level {levels} %" if levels else "",
         f"seed {manifest['seed']}" if manifest.get("seed") is not None else "",
     ]
-    named = ", ".join(f"{m.heading} ({m.meaning})" for m in listed("report", ORDER))
+    own = (score for view in views for score in view.scores.values())
+    named = ", ".join(f"{m.heading} ({m.meaning})" for m in measures_of(own))
     return join(
         h("p", f"{', '.join(part for part in settings if part)}.{'' if elsewhere else SAME}"),
         h("p", f"{named}. Each stands beside its Monte Carlo standard error"

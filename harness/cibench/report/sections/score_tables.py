@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cibench.analysis.coverage_verdicts import CoverageVerdict
@@ -78,10 +78,19 @@ FIRST = (
     "coverage", "coverage_with_failures", "bias", "relative_bias", "rmse", "empirical_se",
     "median_bias", "mad", "mdape", "mae",
 )  # fmt: skip
-TITLES = ("Coverage and errors", "Standard errors, intervals, tests, failures")
-"""The first of two tables, each as wide as a page, and how they are called."""
+TITLES = ("Coverage and errors", "Standard errors, intervals, tests, failures", "Single units")
+"""How the tables are called, each as wide as a page, the third where there is anything in it."""
 
 HIDDEN = "hidden: averages over replicates cannot be relied on"
+
+
+def measures_of(scores: Iterable[Score]) -> list[Metric]:
+    """Return what the tables have columns for: optional measures where any score has them."""
+    scores = list(scores)
+    return [
+        m for m in listed("report", ORDER)
+        if not m.optional or any(not missing(score[m.name]) for score in scores)
+    ]  # fmt: skip
 
 
 def score_table(view: View) -> Html:
@@ -91,22 +100,33 @@ def score_table(view: View) -> Html:
         for s in view.settings for m in view.methods if (m, s.label) in view.scores
     ]  # fmt: skip
     failing = any(score["failures"] for _, _, score in scores)
-    columns = [m for m in listed("report", ORDER) if failing or m.name != "coverage_with_failures"]
+    columns = [
+        m for m in measures_of(score for *_, score in scores)
+        if failing or m.name != "coverage_with_failures"
+    ]  # fmt: skip
     moving = len({score["truth"] for _, _, score in scores if not missing(score["truth"])}) > 1
     rejection = _rejection_name([score["truth"] for _, _, score in scores])
     named = {"rejection": rejection}
-    parts = [m for m in columns if m.name in FIRST], [m for m in columns if m.name not in FIRST]
+    parts = (
+        [m for m in columns if m.name in FIRST],
+        [m for m in columns if m.name not in FIRST and not m.optional],
+        [m for m in columns if m.optional],
+    )
     tables = []
     for title, part in zip(TITLES, parts, strict=True):
-        first = part is parts[0]
+        if not part:
+            continue
+        first, second = part is parts[0], part is parts[1]
         head = [header("method"), header("setting")]
         head += [header("answered", "answered of all fits")] if first else []
         head += (
             [header("truth", "the true value, mean over replicates")] if first and moving else []
         )
         head += [header(named.get(m.name) or view.heading(m), m.meaning) for m in part]
-        head += [] if first else [header("seconds", "mean time of a fit")]
-        body = [_row(view, i, s, part, (first, moving)) for i, (_, _, s) in enumerate(scores)]
+        head += [header("seconds", "mean time of a fit")] if second else []
+        body = [
+            _row(view, i, s, part, (first, second, moving)) for i, (_, _, s) in enumerate(scores)
+        ]
         table = h("table", h("thead", h("tr", head)), h("tbody", body), cls="sortable scores")
         tables.append(join(h("h4", title), h("div", table, cls="scroll tall")))
     return join(
@@ -126,7 +146,7 @@ def hidden_note(view: View) -> Html | None:
             without.setdefault(method, f"{method} ({seen})")
     if not without:
         return None
-    *hidden, last = (m.label for m in listed("report", ORDER) if m.moments != "any")
+    *hidden, last = (m.label for m in measures_of(view.scores.values()) if m.moments != "any")
     return h(
         "p", h("b", "Moment measures are hidden"), f" for {', '.join(without.values())}: "
         f"{', '.join(hidden)} and {last} rest on averages, and these estimates have no finite "
@@ -137,10 +157,10 @@ def hidden_note(view: View) -> Html | None:
 
 
 def _row(
-    view: View, place: int, score: Score, columns: Sequence[Metric], begins: tuple[bool, bool]
+    view: View, place: int, score: Score, columns: Sequence[Metric], which: tuple[bool, bool, bool]
 ) -> Html:
-    """Write a row of one of the two tables; `begins` says whether of the first, and with truths."""
-    first, moving = begins
+    """Write a row; `which` says whether of the first or second table, and whether truths differ."""
+    first, second, moving = which
     at = setting_label(score["at"], view.about)
     answered = f"{score['answered']:,}"
     if score["answered"] != score["replicates"]:
@@ -152,8 +172,8 @@ def _row(
         h("td", answered, cls="num", data_v=int(score["answered"])) if first else None,
         _measure(score, "truth") if first and moving else None,
         [_column(score, metric) for metric in columns],
-        None if first else
-        h("td", number(score["seconds"]), cls="num", data_v=raw(score["seconds"])),
+        h("td", number(score["seconds"]), cls="num", data_v=raw(score["seconds"]))
+        if second else None,
         cls="at-default" if score["at"] == DEFAULT else None,
     )  # fmt: skip
 
