@@ -238,3 +238,14 @@ def test_effects_of_units_are_declared_as_they_are_given(gives, words):
         return
     with pytest.raises(ContractError, match=words):
         _check_answer(method, trial, "here")
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_rounding_of_large_effects_is_no_difference(scale):
+    from cibench.contracts.scenario_units import _require_noise
+
+    values = scale * np.linspace(1, 2, 50)
+    along = np.column_stack([np.ones(50), values])
+    _require_noise(of_units(), [(np.full(50, 1e-15 * scale), along)], "differ")
+    with pytest.raises(ContractError, match="differ"):
+        _require_noise(of_units(), [(np.full(50, 1e-9 * scale), along)], "differ")

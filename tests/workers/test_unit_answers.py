@@ -12,10 +12,11 @@ from cibench import Draw, Estimand, Estimate, Problem, Roles, Target, Truth
 from cibench.model import estimator, scenario
 from cibench.model.design import Scenario
 from cibench.model.method import Estimator
-from cibench.workers.fit import answer_of
+from cibench.workers.block import Entrant, rows_of
+from cibench.workers.fit import Answer, Fitted, answer_of
 from cibench.workers.unit_answers import (
-    Refused,
     UnitAnswer,
+    Unusable,
     chosen_truth,
     read_units,
     read_weights,
@@ -142,13 +143,13 @@ def problem_of(rows=4, points=None, cost=0.0):
     ],
 )
 def test_what_is_no_answer_about_units_is_refused(estimate, status, words):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Unusable) as refused:
         read_units(estimate, CATE, problem_of(points=5))
     assert refused.value.status == status and words in str(refused.value)
 
 
 def test_effects_are_refused_where_one_number_is_asked():
-    with pytest.raises(Refused, match="where ATE is asked"):
+    with pytest.raises(Unusable, match="where ATE is asked"):
         read_units(Estimate(1.0, effects=np.zeros(4)), Target(Estimand.ATE), problem_of())
 
 
@@ -165,8 +166,8 @@ def test_infinite_limits_hold_everything():
     "weights", [np.zeros(4), -np.ones(4), np.ones(3), np.full(4, np.nan), "all"]
 )
 def test_what_are_no_weights_of_rows_is_refused(weights):
-    with pytest.raises(Refused):
-        read_weights(Estimate(1.0, weights=weights), problem_of())
+    with pytest.raises(Unusable):
+        read_weights(Estimate(1.0, weights=weights), Target(Estimand.ATE), problem_of())
 
 
 def test_the_truth_of_chosen_rows_is_their_weighted_mean():
@@ -186,7 +187,7 @@ def test_the_distance_of_ratios_is_that_of_their_logarithms():
 
 
 def test_rows_cannot_be_chosen_where_no_functional_tells_their_truth():
-    with pytest.raises(Refused, match="no functional"):
+    with pytest.raises(Unusable, match="no functional"):
         chosen_truth(
             Target(Estimand.CONDITIONAL_ODDS_RATIO), np.ones(2), drawn([1.0, 2.0]), Truth(1.0)
         )
@@ -298,3 +299,31 @@ def test_of_units_effects_are_wanted_and_of_means_the_rest(units, mean, words):
         answer = answer_of(method, returned, target, targets, problem_of())
         assert answer.reason == words.get(str(target))
         assert answer.status == ("failed" if str(target) in words else "ok")
+
+
+def test_weights_of_rows_are_none_of_units():
+    with pytest.raises(Unusable, match="gave weights of rows where CATE is asked of units"):
+        read_weights(Estimate(1.0, weights=np.ones(4)), CATE, problem_of())
+
+
+def test_a_failure_about_chosen_rows_keeps_no_number():
+    target = Target(Estimand.CONDITIONAL_ODDS_RATIO)
+    method = Estimator("units/chosen", lambda problem, rng: None, (target.estimand,))
+    entrant = Entrant(method, {}, "{}", (target,), (target,))
+    numbers = {"estimate": 1.0, "std_error": 1.0, "draws": None, "weights": np.ones(2)}
+    fitted = Fitted([Answer(target, "ok", None, numbers)], None, 0.0)
+    (row,) = rows_of(0, entrant, fitted, {target: Truth(1.5)}, 1, draw=drawn([1.0, 2.0]))
+    assert row["status"] == "failed" and "no functional" in row["reason"]
+    assert row["truth"] == 1.5 and not {"estimate", "std_error", "weights"} & row.keys()
+
+
+def test_posterior_draws_are_put_beside_the_truth_of_the_chosen_rows():
+    target = Target(Estimand.ATE)
+    method = Estimator("units/chosen", lambda problem, rng: None, (target.estimand,))
+    entrant = Entrant(method, {}, "{}", (target,), (target,))
+    draws = np.linspace(0, 2, 101)
+    numbers = {"estimate": 1.0, "draws": draws, "weights": np.array([1.0, 0.0])}
+    fitted = Fitted([Answer(target, "ok", None, numbers)], None, 0.0)
+    (row,) = rows_of(0, entrant, fitted, {target: Truth(50.0)}, 1, draw=drawn([1.0, 99.0]))
+    assert row["truth"] == 1 and row["drift"] == -49
+    assert row["pit"] == pytest.approx(0.5, abs=0.01)

@@ -14,6 +14,8 @@ ROWS, DRAWS = 20_000, 10
 not tell of them are nine errors then."""
 
 SIGMAS = 5.0
+ROUNDING = 1e-12
+"""Of numbers as large as those that are compared."""
 
 
 def check_unit_effects(scenario: Scenario) -> None:
@@ -59,7 +61,9 @@ def _require_noise(scenario: Scenario, apart: list[tuple[Array, Array]], complai
     products = np.concatenate([gap[:, None] * along for gap, along in apart])
     spread = products.std(axis=0) / np.sqrt(len(products))
     size = np.abs(products.mean(axis=0))
-    off = size > np.maximum(SIGMAS * spread, 1e-9)
+    largest = np.max([np.abs(along).max(axis=0) for _, along in apart], axis=0)
+    rounding = ROUNDING * largest[1] * largest  # the second column are the values themselves
+    off = size > np.maximum(SIGMAS * spread, rounding)
     text = f"{complaint}: by {size.max():.3g} on average" if off.any() else ""
     require(not off.any(), label(scenario), text)
 

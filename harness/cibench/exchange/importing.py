@@ -30,7 +30,8 @@ from cibench.suite.suite import Suite
 from cibench.utils.errors import BadInput
 from cibench.utils.missing import missing
 from cibench.workers.block import Entrant, as_table, rows_of
-from cibench.workers.fit import Fitted, Unusable, answer_of
+from cibench.workers.fit import Fitted, answer_of
+from cibench.workers.unit_answers import Unusable
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -310,7 +310,7 @@ def _as_table(content: bytes) -> dict[str, Any]:
 
 
 def _of_some(name: str) -> bool:
-    """Say whether a column is blank but for several targets of an estimand, or ratios."""
+    """Say whether a column is blank but for some: several targets, ratios, single units."""
     metric = METRICS.get(name.removesuffix("_mcse"))
     optional = metric is not None and metric.optional
     return optional or name in LATER or name.startswith(("simultaneous_", "joint_"))

@@ -47,11 +47,9 @@ def explained(metric: Metric, score: Score, group: Group) -> Score:
     if not isnan(score.value) or score.why:
         return score
     if not group["ok"].any():
-        return blank(UNASKED if metric.optional else "no replicate was answered")
+        return blank("no replicate was answered")
     columns = answers(group, *metric.needs)
     lacking = [n for n in metric.needs if np.isnan(columns[n]).all()]
-    if lacking and metric.optional:
-        return blank(UNASKED)
     if lacking:
         return blank(f"no {' and no '.join(lacking)}")
     together = present(columns, *metric.needs)[0].size
@@ -100,6 +98,9 @@ def measure_estimator(
     with np.errstate(all="ignore"):
         for metric in metrics:
             taken = columns[metric.needs]
+            if metric.optional and not taken[0].size:
+                scores[metric.name] = blank(UNASKED)
+                continue
             if metric.flags:
                 rows = counted(metric, group)
                 taken = [rows[name] for name in (*metric.needs, *metric.flags)]

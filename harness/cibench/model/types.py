@@ -254,10 +254,12 @@ class Draw:
         return self.baseline + self.effects, self.baseline
 
     def value(self, target: Target) -> float:
-        """Return the estimand's value among the drawn rows.
+        """Return the estimand's value among the drawn rows, of single units their mean effect.
 
         Raises ValueError where the estimand is no functional of potential outcomes.
         """
+        if target.estimand.of_units:
+            return mean(self.subjects.unit_effects)
         rows, weights = self.rows_of(target)
         if target.estimand.averages:
             return mean(self.averaged(target), weights)

@@ -5,20 +5,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
-from math import isfinite
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 from cibench.model import registry
 from cibench.model.design import Scenario, dials, find_scenario, parameters, try_configure
 from cibench.model.method import find_estimator
-from cibench.model.types import TARGET, contrast_text
 from cibench.suite.precision import MOST_COUNTED, is_count
 from cibench.suite.suite import Cell, Entrant, Refusal
+from cibench.suite.target_names import faults_of
 from cibench.utils.errors import BadInput, unknown
 from cibench.utils.files import canonical
-from cibench.utils.shapes import LONGEST_NAME, Rule, is_name
 from cibench.utils.toml import Table
 
 ENTRY_KEYS = (
@@ -43,7 +40,8 @@ def expand(table: Table, cells: list[Cell], refusals: list[Refusal]) -> None:
         facing: dict[Any, tuple[Entrant, ...]] = {}
         for scenario in settings:  # a parameter may say which question is asked
             if (asked_for := scenario.targets()) not in facing:
-                _check_targets(table, scenario)
+                for fault in faults_of(asked_for):
+                    table.fault("scenario", f"{scenario.name}: {fault}")
                 names = _accepting(table, scenario, matched, refusals)
                 facing[asked_for] = tuple(Entrant(n, _options(options, n)) for n in names)
         without += [] if any(facing.values()) else [cls.name]
@@ -111,38 +109,6 @@ def _with_data(
 
 MOST_LISTED = 8
 """Numbers of units that a complaint repeats."""
-
-
-def _check_targets(table: Table, scenario: Scenario) -> None:
-    """Note the targets that the rows of a run could not hold, or nobody could read again."""
-    for target in scenario.targets():
-        for part, value in zip(TARGET, target, strict=True):
-            if value is not None and not STORED[part].valid(value):
-                fault = f"the {part} {repr(value)[:80]} is not {STORED[part].wanted}"
-                table.fault("scenario", f"{scenario.name}: {fault}")
-                break
-
-
-def _is_contrast(value: object) -> bool:
-    if not isinstance(value, tuple) or len(value) != 2:
-        return False
-    if not all(isinstance(arm, str) or (isinstance(arm, Real) and isfinite(arm)) for arm in value):
-        return False
-    text = contrast_text(value)
-    return text.isprintable() and len(text) <= LONGEST_NAME
-
-
-def _is_horizon(value: object) -> bool:
-    return isinstance(value, Integral) and -(2**31) <= int(value) < 2**31
-
-
-NAME = Rule(is_name, "a printable text that begins with no hyphen")
-STORED = {
-    "estimand": NAME, "group": NAME, "label": NAME,
-    "horizon": Rule(_is_horizon, "a whole number within 2^31"),
-    "contrast": Rule(_is_contrast, "a pair of arms, each a number or a printable text"),
-}  # fmt: skip
-"""What each part of a target is in the rows of a run."""
 
 
 def _matched(table: Table) -> list[tuple[int, str, list[str]]]:

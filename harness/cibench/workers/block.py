@@ -38,7 +38,7 @@ from cibench.model.streams import (
     stream,
     unchanged_random_states,
 )
-from cibench.model.types import Array, Draw, Problem, Roles, Target, Truth
+from cibench.model.types import Draw, Problem, Roles, Target, Truth
 from cibench.storage.imported import NOTHING, Imported, imported_by, note_loaded
 from cibench.storage.schema import schema
 from cibench.storage.targets import row_of
@@ -49,7 +49,7 @@ from cibench.workers import fit
 from cibench.workers.effects import NOTHING_OBSERVED, Observed, observed, watched
 from cibench.workers.sentinel import Changes, Sentinel
 from cibench.workers.shared_names import Libraries
-from cibench.workers.unit_answers import Refused, chosen_truth, reduce_units
+from cibench.workers.unit_answers import Unusable, chosen_truth, reduce_units
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,14 +73,7 @@ def sample_truths(draw: Draw, entrants: list[Entrant]) -> dict[Target, Truth]:
     targets = {t for e in entrants for t in e.targets}
     stated = {t: Truth(float(draw.truths[t])) for t in targets if t in draw.truths}
     averages = {t for t in targets if t.estimand.of_sample} - stated.keys()
-    return stated | {t: Truth(_of_sample(draw, t)) for t in averages}
-
-
-def _of_sample(draw: Draw, target: Target) -> float:
-    """Return the value among the drawn units, of single units the mean of their effects."""
-    if target.estimand.of_units:
-        return float(draw.subjects.unit_effects.mean())
-    return draw.value(target)
+    return stated | {t: Truth(draw.value(t)) for t in averages}
 
 
 def rows_of(
@@ -98,26 +91,32 @@ def rows_of(
             "kind": entrant.estimator.kind, "options": entrant.text, "replicate": replicate,
             "refit": refit, "estimator": entrant.estimator.name, "status": answer.status,
             "reason": answer.reason, "warnings": fitted.warnings, "seconds": fitted.seconds,
-            "data_hash": data_hash, **answer.numbers,
+            "data_hash": data_hash,
         }  # fmt: skip
-        if answer.target is not None:
-            units, weights = row.pop("units", None), row.pop("weights", None)
-            row |= _of_target(answer.target, truths.get(answer.target), row.pop("draws", None))
-            if weights is not None and draw is not None:
-                row |= _of_chosen(answer.target, weights, draw, truths.get(answer.target))
-            if units is not None and draw is not None:
-                row |= reduce_units(units, draw, cost)
-        rows.append(row)
+        if answer.target is None:
+            rows.append({**row, **answer.numbers})
+        else:
+            truth = truths.get(answer.target)
+            rows.append(row | _answered(answer.target, answer.numbers, truth, draw, cost))
     return rows
 
 
-def _of_chosen(target: Target, weights: Array, draw: Draw, wanted: Truth | None) -> dict[str, Any]:
-    """Return the truth of the rows that a method chose, or why there is none."""
-    try:
-        chosen = chosen_truth(target, weights, draw, wanted)
-    except Refused as why:
-        return {"status": why.status, "reason": str(why)}
-    return {"truth": chosen.truth.value, "truth_mcse": 0.0, "drift": chosen.drift}
+def _answered(
+    target: Target, numbers: Mapping[str, Any], truth: Truth | None, draw: Draw | None, cost: float
+) -> dict[str, Any]:  # fmt: skip
+    """Return what a row has of a target and an answer to it; a failure where that is none."""
+    columns = dict(numbers)
+    units, weights, draws = (columns.pop(part, None) for part in ("units", "weights", "draws"))
+    if weights is not None and draw is not None:
+        try:
+            truth, columns["drift"] = chosen_truth(target, weights, draw, truth)
+        except Unusable as why:
+            failure = {"status": why.status, "reason": str(why)}
+            return failure | _of_target(target, truth, None)
+    columns |= _of_target(target, truth, draws)
+    if units is not None and draw is not None:
+        columns |= reduce_units(units, draw, cost)
+    return columns
 
 
 def _of_target(target: Target, truth: Truth | None, draws: Any) -> dict[str, Any]:

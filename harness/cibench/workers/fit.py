@@ -20,20 +20,12 @@ from cibench.utils.errors import REASON_LENGTH, file_of, one_line, one_line_at, 
 from cibench.utils.shapes import ORDINARY
 from cibench.workers.containment import contained
 from cibench.workers.sentinel import Sentinel
-from cibench.workers.unit_answers import Refused, read_units, read_weights
+from cibench.workers.unit_answers import Unusable, read_units, read_weights
 
 NUMBER = (int, float, np.integer, np.floating)
 
 LONGEST_REASON = 2 * REASON_LENGTH
 """Characters that a row's reason has at most: what was said, and the place in the code."""
-
-
-class Unusable(Exception):  # noqa: N818 - carries a status and a reason, as data
-    """Say that an answer cannot be used: its status and the reason."""
-
-    def __init__(self, status: str, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
 
 
 @dataclass(frozen=True)
@@ -130,7 +122,7 @@ def answer_of(
         if numbers["estimate"] is None and numbers.get("units") is not None:
             numbers["estimate"] = float(numbers["units"].effects.mean())
         return Answer(target, "ok", None, numbers)
-    except (Unusable, Refused) as why:
+    except Unusable as why:
         return Answer(target, why.status, str(why)[:LONGEST_REASON], {})
     except BaseException as error:  # what it returned is the estimator's code, too
         if is_ctrl_c(error):
@@ -196,8 +188,10 @@ def _many(estimate: Estimate, target: Target, problem: Problem) -> dict[str, Any
     """Return what an answer says of units and rows; nothing of nearly all answers."""
     if estimate.weights is None and estimate.effects is None and not target.estimand.of_units:
         return {}
-    units, weights = read_units(estimate, target, problem), read_weights(estimate, problem)
-    return {"units": units, "weights": weights}
+    return {
+        "units": read_units(estimate, target, problem),
+        "weights": read_weights(estimate, target, problem),
+    }
 
 
 def _check_ratio(target: Target, estimate: Estimate) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,8 +24,8 @@ DIGITS = 4
 """Of what is drawn and not computed with."""
 
 
-class Refused(Exception):  # noqa: N818 - carries a status and a reason, as data
-    """Say that an answer about units cannot be used: its status and the reason."""
+class Unusable(Exception):  # noqa: N818 - carries a status and a reason, as data
+    """Say that an answer cannot be used: its status and the reason."""
 
     def __init__(self, status: str, reason: str) -> None:
         super().__init__(reason)
@@ -43,18 +43,18 @@ class UnitAnswer:
 
 
 def read_units(estimate: Estimate, target: Target, problem: Problem) -> UnitAnswer | None:
-    """Return the answer for each point, None where nobody asked; raises Refused where it is none.
+    """Return the answer for each point, None where nobody asked; raises Unusable where it is none.
 
     An answer of one number is that number for each.
     """
     if not target.estimand.of_units:
         if estimate.effects is not None:
-            raise Refused("failed", f"gave effects of units where {target} is asked")
+            raise Unusable("failed", f"gave effects of units where {target} is asked")
         return None
     count = len(problem.points)
     if estimate.effects is None:
         if estimate.value is None:
-            raise Refused("failed", "gave no effects of units, and no value for all of them")
+            raise Unusable("failed", "gave no effects of units, and no value for all of them")
         effects = np.full(count, float(estimate.value))
     else:
         effects = _row("effects", estimate.effects, count)
@@ -63,7 +63,7 @@ def read_units(estimate: Estimate, target: Target, problem: Problem) -> UnitAnsw
     if estimate.treat is not None:
         treat = np.asarray(estimate.treat)
         if treat.shape != (count,) or treat.dtype.kind != "b":
-            raise Refused("failed", f"treat is no row of {count} truth values")
+            raise Unusable("failed", f"treat is no row of {count} truth values")
     return UnitAnswer(effects, low, high, treat)
 
 
@@ -72,12 +72,12 @@ def _limits(estimate: Estimate, count: int) -> tuple[Array | None, Array | None]
     if low is None and high is None:
         return None, None
     if low is None or high is None:
-        raise Refused("failed", "gave one limit of effects without the other")
+        raise Unusable("failed", "gave one limit of effects without the other")
     low = _row("effects_low", low, count, infinite=True)
     high = _row("effects_high", high, count, infinite=True)
     wrong = (low > high) | (low == np.inf) | (high == -np.inf)
     if wrong.any():
-        raise Refused("failed", f"limits of effects in the wrong order at point {wrong.argmax()}")
+        raise Unusable("failed", f"limits of effects in the wrong order at point {wrong.argmax()}")
     return low, high
 
 
@@ -85,28 +85,30 @@ def _row(name: str, values: object, count: int, *, infinite: bool = False) -> Ar
     try:
         numbers = np.asarray(values, dtype=float)
     except (TypeError, ValueError):
-        raise Refused("failed", f"{name} are no numbers") from None
+        raise Unusable("failed", f"{name} are no numbers") from None
     if numbers.shape != (count,):
-        raise Refused("failed", f"{name} have the shape {numbers.shape}, of {count} asked")
+        raise Unusable("failed", f"{name} have the shape {numbers.shape}, of {count} asked")
     fine = np.abs(numbers) <= ORDINARY
     if infinite:
         fine |= np.isinf(numbers)
     if not fine.all():
-        raise Refused("nonfinite", f"{name} are not all finite")
+        raise Unusable("nonfinite", f"{name} are not all finite")
     return numbers
 
 
-def read_weights(estimate: Estimate, problem: Problem) -> Array | None:
+def read_weights(estimate: Estimate, target: Target, problem: Problem) -> Array | None:
     """Return the weights of the rows that an answer is about, None where it names none.
 
-    Raises Refused where they are no weights.
+    Raises Unusable where they are no weights, or units are asked and not rows.
     """
     if estimate.weights is None:
         return None
+    if target.estimand.of_units:
+        raise Unusable("failed", f"gave weights of rows where {target} is asked of units")
     rows = len(next(iter(problem.columns.values())))
     weights = _row("weights", estimate.weights, rows)
     if (weights < 0).any() or not weights.any():
-        raise Refused("failed", "weights of rows are zero or more, and not all zero")
+        raise Unusable("failed", "weights of rows are zero or more, and not all zero")
     return weights
 
 
@@ -120,21 +122,12 @@ class Chosen(NamedTuple):
 def chosen_truth(target: Target, weights: Array, draw: Draw, wanted: Truth | None) -> Chosen:
     """Return the truth of the rows an answer is about; on the scale of errors for the distance.
 
-    Raises Refused where the estimand is no functional of potential outcomes.
+    Raises Unusable where the estimand is no functional of potential outcomes.
     """
-    rows = weights > 0
     try:
-        if target.estimand.averages:
-            effects = draw.effects
-            if target.contrast:
-                treated, untreated = draw.outcomes(target)
-                effects = treated - untreated
-            own = float(np.average(effects[rows], weights=weights[rows]))
-        else:
-            treated, untreated = (part[rows] for part in draw.outcomes(target))
-            own = target.estimand.value_of(treated, untreated, weights[rows])
+        own = replace(draw, target={target: weights}).value(target)
     except ValueError as error:
-        raise Refused("failed", f"chose rows where {error}") from None
+        raise Unusable("failed", f"chose rows where {error}") from None
     drift = math.nan
     if wanted is not None:
         drift = own - wanted.value

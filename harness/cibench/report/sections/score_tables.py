@@ -113,20 +113,16 @@ def score_table(view: View) -> Html:
         [m for m in columns if m.optional],
     )
     tables = []
-    for title, part in zip(TITLES, parts, strict=True):
+    for place, (title, part) in enumerate(zip(TITLES, parts, strict=True)):
         if not part:
             continue
-        first, second = part is parts[0], part is parts[1]
         head = [header("method"), header("setting")]
-        head += [header("answered", "answered of all fits")] if first else []
-        head += (
-            [header("truth", "the true value, mean over replicates")] if first and moving else []
-        )
+        head += [header("answered", "answered of all fits")] if place == 0 else []
+        if place == 0 and moving:
+            head.append(header("truth", "the true value, mean over replicates"))
         head += [header(named.get(m.name) or view.heading(m), m.meaning) for m in part]
-        head += [header("seconds", "mean time of a fit")] if second else []
-        body = [
-            _row(view, i, s, part, (first, second, moving)) for i, (_, _, s) in enumerate(scores)
-        ]
+        head += [header("seconds", "mean time of a fit")] if place == 1 else []
+        body = [_row(view, i, s, part, place, moving) for i, (_, _, s) in enumerate(scores)]
         table = h("table", h("thead", h("tr", head)), h("tbody", body), cls="sortable scores")
         tables.append(join(h("h4", title), h("div", table, cls="scroll tall")))
     return join(
@@ -157,10 +153,12 @@ def hidden_note(view: View) -> Html | None:
 
 
 def _row(
-    view: View, place: int, score: Score, columns: Sequence[Metric], which: tuple[bool, bool, bool]
+    view: View, order: int, score: Score, columns: Sequence[Metric], place: int, moving: bool
 ) -> Html:
-    """Write a row; `which` says whether of the first or second table, and whether truths differ."""
-    first, second, moving = which
+    """Write a row of one of the tables, by its place; where truths are `moving` the first has them.
+
+    `order` is the row's, by which settings are sorted.
+    """
     at = setting_label(score["at"], view.about)
     answered = f"{score['answered']:,}"
     if score["answered"] != score["replicates"]:
@@ -168,12 +166,12 @@ def _row(
     return h(
         "tr",
         h("th", breakable(str(score["method"])), scope="row"),
-        h("td", at, data_v=place, cls="at"),
-        h("td", answered, cls="num", data_v=int(score["answered"])) if first else None,
-        _measure(score, "truth") if first and moving else None,
+        h("td", at, data_v=order, cls="at"),
+        h("td", answered, cls="num", data_v=int(score["answered"])) if place == 0 else None,
+        _measure(score, "truth") if place == 0 and moving else None,
         [_column(score, metric) for metric in columns],
         h("td", number(score["seconds"]), cls="num", data_v=raw(score["seconds"]))
-        if second else None,
+        if place == 1 else None,
         cls="at-default" if score["at"] == DEFAULT else None,
     )  # fmt: skip
 
