@@ -71,9 +71,15 @@ def test_a_broken_plug_in_is_listed_while_the_others_work(tmp_path, monkeypatch)
         for name in ("broken_plugin", "sound_plugin")
     ]
     monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    monkeypatch.setattr(registry, "_broken", {})
     registry._loaded.clear()
     assert "third-party/zero" in registry.entries("estimator")
     assert registry.broken() == {"broken_plugin": "RuntimeError: out of order"}
+    why = r"not imported: broken_plugin \(RuntimeError: out of order\)$"
+    with pytest.raises(BadInput, match=rf"^no estimator named 'broken/method'.*; {why}"):
+        find_estimator("broken/method")
+    with pytest.raises(BadInput, match=rf"^no estimator matches 'broken/\*'; {why}"):
+        registry.matching("estimator", "broken/*")
 
 
 def test_a_changed_plug_in_file_is_read_again(tmp_path):

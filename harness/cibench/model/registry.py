@@ -249,8 +249,14 @@ def entry(kind: Kind, name: str) -> Entry:
     load_built_in()
     known = _shelves[kind]
     if name not in known:
-        raise BadInput(unknown(kind, name, sorted(known)))
+        raise BadInput(unknown(kind, name, sorted(known)) + _beside())
     return known[name]
+
+
+def _beside() -> str:
+    """Say which modules did not import: what is looked for may be theirs."""
+    lines = [f"{module} ({error})" for module, error in _broken.items()]
+    return f"; not imported: {', '.join(lines)}" if lines else ""
 
 
 def is_pattern(name: str) -> bool:
@@ -264,5 +270,5 @@ def matching(kind: Kind, pattern: str) -> list[str]:
         return [entry(kind, pattern).name]
     names = fnmatch.filter(entries(kind), pattern)
     if not names:
-        raise BadInput(f"no {kind} matches '{pattern}'")
+        raise BadInput(f"no {kind} matches '{pattern}'{_beside()}")
     return names
